@@ -1,0 +1,31 @@
+"""Can I depend on this machine-learning model? Robustness, uncertainty and interpretation, measured and improved.
+
+Public names load on first use, so that importing the package is quick and needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("trustworthy")
+
+_HOME = {
+    "ThreatModel": "core.threat",
+}
+_PACKAGES = ("attacks", "core", "datasets", "metrics", "nn", "report", "training")
+
+__all__ = ["__version__", *_HOME, *_PACKAGES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,64 @@
+"""One-step attacks: FGSM (eq. 2.1) and its variant with a random first step (Rand-FGSM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.problem import Problem
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.norms import per_example
+
+
+@dataclass(frozen=True, kw_only=True)
+class FGSM(BudgetAttack):
+    """Fast gradient step, x' = x + eps * steepest(gradient of the loss); in linf the sign step of eq. (2.1).
+
+    Parameters
+    ----------
+    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
+    loss : "ce", "margin" or "dlr".
+
+    Cost: `eot` gradients. Reference: Goodfellow et al. 2015.
+    """
+
+    loss: str = "ce"
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        threat = self.threat
+        gradient, _, _ = problem.ascent(problem.x)
+        step = threat.geometry.steepest(threat.movable(problem.x, gradient))
+        return threat.project(problem.x, problem.x + per_example(threat.eps, step) * step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandFGSM(BudgetAttack):
+    """A random step of size `start`, then a fast gradient step with the rest of the budget.
+
+    Parameters
+    ----------
+    start : share of `eps` spent on the random step, in [0, 1]. Its direction is the steepest one for Gaussian noise:
+        in linf a random sign for each coordinate.
+
+    Cost: `eot` gradients. Reference: Tramer et al. 2018.
+    """
+
+    loss: str = "ce"
+    start: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 <= checks.real("start", self.start) <= 1.0:
+            raise InvalidInput(f"start must lie in [0, 1], got {self.start!r}.")
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        threat, x = self.threat, problem.x
+        noise = threat.geometry.steepest(torch.empty_like(x).normal_(generator=generator))
+        begun = threat.project(x, x + per_example(self.start * threat.eps, x) * noise)
+        gradient, _, _ = problem.ascent(begun)
+        step = threat.geometry.steepest(threat.movable(begun, gradient))
+        return threat.project(x, begun + per_example((1.0 - self.start) * threat.eps, x) * step)

@@ -1,0 +1,58 @@
+"""What an attack maximises: one number per example, from logits.
+
+With `target` the loss grows as the target is approached; without, as the true class is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
+) -> Float[Tensor, " batch"]:
+    """Cross entropy of the true class, or minus that of the target (eq. 2.4)."""
+    if target is None:
+        return F.cross_entropy(logits, y, reduction="none")
+    return -F.cross_entropy(logits, target, reduction="none")
+
+
+def margin(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
+) -> Float[Tensor, " batch"]:
+    """Best other logit minus the true one, or the target's minus the best other: positive where the attack succeeds.
+
+    It is minus the g of eq. (2.3) before the cut at kappa, whose sign there is that of the targeted case.
+    """
+    wanted = y if target is None else target
+    chosen = logits.gather(1, wanted[:, None]).squeeze(1)
+    others = logits.scatter(1, wanted[:, None], -torch.inf).amax(1)
+    return others - chosen if target is None else chosen - others
+
+
+def difference_of_logits_ratio(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
+) -> Float[Tensor, " batch"]:
+    """Margin divided by a difference of sorted logits: unmoved by shift or scale of the logits (Croce and Hein 2020).
+
+    The divisor is z1 - z3 untargeted and z1 - (z3 + z4) / 2 targeted, with as many classes as there are.
+    """
+    ordered = logits.sort(dim=1, descending=True).values
+    classes = logits.shape[1]
+    if target is None:
+        spread = ordered[:, 0] - ordered[:, min(2, classes - 1)]
+        return margin(logits, y) / spread.clamp_min(1e-12)
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    wanted = logits.gather(1, target[:, None]).squeeze(1)
+    spread = ordered[:, 0] - (ordered[:, min(2, classes - 1)] + ordered[:, min(3, classes - 1)]) / 2
+    return (wanted - true) / spread.clamp_min(1e-12)
+
+
+LOSSES: dict[str, LossFunction] = {"ce": cross_entropy, "margin": margin, "dlr": difference_of_logits_ratio}

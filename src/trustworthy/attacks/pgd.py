@@ -1,0 +1,119 @@
+"""Projected gradient ascent on the loss (eqs. 2.4 and 2.5) and its plain form, the basic iterative method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.problem import Problem
+from trustworthy.core import checks
+from trustworthy.core.norms import Radius, per_example
+from trustworthy.core.threat import ThreatModel
+
+
+class Incumbent:
+    """The worst point seen so far for each example: an adversarial one if there is any, then the highest loss."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x.clone()
+        self.loss = x.new_full((len(x),), -torch.inf)
+        self.success = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+
+    def update(self, x: Tensor, loss: Tensor, success: Tensor) -> None:
+        """Take over the examples of `x` that are worse for the model."""
+        better = (success & ~self.success) | ((success == self.success) & (loss > self.loss))
+        self.x = torch.where(per_example(better, x), x, self.x)
+        self.loss = torch.where(better, loss, self.loss)
+        self.success = self.success | success
+
+    def merge(self, rows: Tensor, other: Incumbent) -> None:
+        """Take over from `other`, which speaks of the examples `rows` alone, what is worse for the model."""
+        mine = Incumbent(self.x[rows])
+        mine.loss, mine.success = self.loss[rows], self.success[rows]
+        mine.update(other.x, other.loss, other.success)
+        self.x[rows], self.loss[rows], self.success[rows] = mine.x, mine.loss, mine.success
+
+
+@dataclass(frozen=True, kw_only=True)
+class PGD(BudgetAttack):
+    """Worst case in a ball by projected steepest ascent: x <- Pi(x + step_size * steepest(gradient)), eq. (2.5).
+
+    Parameters
+    ----------
+    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
+    loss : "ce", "margin" or "dlr".
+    steps : gradient steps per start.
+    step_size : length of a step in the norm; None for 2.5 eps / steps.
+    random_start : begin at a uniform point of the ball instead of at the input.
+    restarts : independent starts; examples that an earlier start broke are not tried again.
+
+    Cost: restarts * eot * (steps gradients + 1 forward pass). Random: the starts. Reference: Madry et al. 2018.
+    """
+
+    loss: str = "ce"
+    steps: int = 20
+    step_size: float | None = None
+    random_start: bool = True
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.integer("steps", self.steps, at_least=1)
+        checks.integer("restarts", self.restarts, at_least=1)
+        if self.step_size is not None:
+            checks.real("step_size", self.step_size, above=0.0)
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        best = self._ascend(problem, self.threat, generator)
+        for _ in range(self.restarts - 1):
+            unbroken = (~best.success).nonzero().squeeze(1)
+            if len(unbroken) == 0:
+                break
+            again = self._ascend(problem.subset(unbroken), self.threat.subset(unbroken), generator)
+            best.merge(unbroken, again)
+        return best.x
+
+    def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
+        start = threat.sample(problem.x, generator) if self.random_start else problem.x
+        step_size = 2.5 * threat.eps / self.steps if self.step_size is None else self.step_size
+        return climb(problem, threat, start, self.steps, step_size)
+
+
+def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_size: Radius) -> Incumbent:
+    """Projected steepest ascent from `x`, eq. (2.5); returns the worst iterate, the last one included."""
+    best = Incumbent(x)
+    for _ in range(steps):
+        gradient, loss, success = problem.ascent(x)
+        best.update(x, loss, success)
+        step = threat.geometry.steepest(threat.movable(x, gradient))
+        x = threat.project(problem.x, x + per_example(step_size, x) * step)
+    logits = problem.scores(x)
+    best.update(x, problem.losses(logits), problem.reached(logits))
+    return best
+
+
+@dataclass(frozen=True, kw_only=True)
+class BIM(BudgetAttack):
+    """Basic iterative method (I-FGSM): `steps` steepest steps of length eps / steps from the input itself.
+
+    Parameters
+    ----------
+    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
+    loss : "ce", "margin" or "dlr".
+    steps : gradient steps.
+
+    Cost: eot * (steps gradients + 1 forward pass). Nothing is random. Reference: Kurakin et al. 2017.
+    """
+
+    loss: str = "ce"
+    steps: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.integer("steps", self.steps, at_least=1)
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        return climb(problem, self.threat, problem.x, self.steps, self.eps / self.steps).x

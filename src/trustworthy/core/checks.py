@@ -1,0 +1,49 @@
+"""Checks of scalar arguments and names, made once, at the public door. Imports neither torch nor NumPy."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import TypeVar
+
+from trustworthy.core.errors import InvalidInput, UnknownName
+
+T = TypeVar("T")
+
+
+def real(
+    name: str, value: object, *, above: float | None = None, at_least: float | None = None, at_most: float | None = None
+) -> float:
+    """Return `value` as a float after checking that it is a finite real number in the given range."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidInput(f"{name} must be a real number, got {value!r}.")
+    number = float(value)
+    if not math.isfinite(number):
+        raise InvalidInput(f"{name} must be finite, got {value!r}.")
+    if above is not None and not number > above:
+        raise InvalidInput(f"{name} must be > {above:g}, got {value!r}.")
+    if at_least is not None and not number >= at_least:
+        raise InvalidInput(f"{name} must be >= {at_least:g}, got {value!r}.")
+    if at_most is not None and not number <= at_most:
+        raise InvalidInput(f"{name} must be <= {at_most:g}, got {value!r}.")
+    return number
+
+
+def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """Return `value` as an int after checking that it is a whole number in the given range."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise InvalidInput(f"{name} must be a whole number, got {value!r}.")
+    number = int(value)
+    if at_least is not None and number < at_least:
+        raise InvalidInput(f"{name} must be >= {at_least}, got {value!r}.")
+    if at_most is not None and number > at_most:
+        raise InvalidInput(f"{name} must be <= {at_most}, got {value!r}.")
+    return number
+
+
+def choice(name: str, value: str, registry: Mapping[str, T]) -> T:
+    """Look `value` up in `registry`, or say which name was probably meant."""
+    if value not in registry:
+        raise UnknownName.of(name, value, registry)
+    return registry[value]

@@ -1,0 +1,64 @@
+"""Every exception and warning of the library, in one tree.
+
+TrustworthyError
+├── InvalidInput (ValueError)          an argument breaks its contract
+│   ├── UnknownName (also KeyError)    a name that no registry knows, with the nearest one suggested
+│   └── ModelContractError             the model returned something that is not logits, or raised
+├── DataError (also OSError)           data that cannot be had, read or trusted
+│   ├── DataUnavailable                no source could provide it
+│   └── ChecksumMismatch               what arrived is not what was expected
+└── CheckpointError (also OSError)     a checkpoint that cannot be read or written
+
+TrustworthyWarning (UserWarning)       a result that is returned but deserves doubt
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrustworthyError(Exception):
+    """Root of every error that the library raises on purpose."""
+
+
+class InvalidInput(TrustworthyError, ValueError):
+    """An argument breaks its contract; the message names it, what was expected, what was given and the remedy."""
+
+
+class UnknownName(InvalidInput, KeyError):
+    """A name that no registry knows."""
+
+    __str__ = Exception.__str__  # KeyError would print the quoted repr of the message
+
+    @classmethod
+    def of(cls, argument: str, given: object, known: Iterable[str]) -> UnknownName:
+        """Build the error for `given`, suggesting the nearest of the `known` names."""
+        names = sorted(known)
+        near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return cls(f"unknown {argument} {given!r}{hint} Known: {', '.join(names)}.")
+
+
+class ModelContractError(InvalidInput):
+    """The model is not a callable from a batch to logits of shape (batch, classes)."""
+
+
+class DataError(TrustworthyError, OSError):
+    """Data that cannot be had, read or trusted."""
+
+
+class DataUnavailable(DataError):
+    """No source could provide the data; the message lists what was tried and what to do."""
+
+
+class ChecksumMismatch(DataError):
+    """What arrived is not what was expected."""
+
+
+class CheckpointError(TrustworthyError, OSError):
+    """A checkpoint that cannot be read or written."""
+
+
+class TrustworthyWarning(UserWarning):
+    """A result that is returned but deserves doubt."""

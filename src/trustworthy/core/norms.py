@@ -1,0 +1,175 @@
+"""Geometry of the l_p balls that every threat model uses.
+
+A norm works on a batch: the first axis is the batch, the rest is one example. A radius is a float, or a tensor of
+shape (batch,) with one radius per example. Every operation is differentiable code on the device of its input.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+
+Radius = float | Tensor
+
+
+def per_example(values: Radius, like: Tensor) -> Radius:
+    """Reshape one value per example so that it broadcasts over the examples of `like`; a float passes through."""
+    return values.reshape(-1, *[1] * (like.ndim - 1)) if isinstance(values, Tensor) else values
+
+
+def _tiny(values: Tensor) -> float:
+    return torch.finfo(values.dtype).tiny
+
+
+class AbstractNorm(ABC):
+    """Norm of a batch of perturbations."""
+
+    name: ClassVar[str]
+    """Name of the norm at public doors."""
+
+    @abstractmethod
+    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        """Norm of each perturbation."""
+
+    @abstractmethod
+    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+        """Nearest point, in Euclidean distance, of the ball of radius `eps` around zero."""
+
+    @abstractmethod
+    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Step of norm at most one that maximises <grad, step>; zero where the gradient is zero."""
+
+    @abstractmethod
+    def sample(
+        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """Independent perturbations, uniform in the ball of radius `eps`, of the shape of `like`."""
+
+    @property
+    @abstractmethod
+    def dual(self) -> AbstractNorm:
+        """The dual norm: max <grad, d> over the unit ball is `dual.size(grad)`."""
+
+
+@dataclass(frozen=True)
+class Linf(AbstractNorm):
+    """Largest absolute coordinate."""
+
+    name = "linf"
+
+    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return d.flatten(1).abs().amax(1)
+
+    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+        radius = per_example(eps, d)
+        return (
+            torch.minimum(torch.maximum(d, -radius), radius) if isinstance(radius, Tensor) else d.clamp(-radius, radius)
+        )
+
+    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        return grad.sign()
+
+    def sample(
+        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        return torch.empty_like(like).uniform_(-1.0, 1.0, generator=generator) * per_example(eps, like)
+
+    @property
+    def dual(self) -> AbstractNorm:
+        return L1()
+
+
+@dataclass(frozen=True)
+class L2(AbstractNorm):
+    """Euclidean length."""
+
+    name = "l2"
+
+    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return d.flatten(1).norm(dim=1)
+
+    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+        shrink = (eps / self.size(d).clamp_min(_tiny(d))).clamp_max(1.0)
+        return d * per_example(shrink, d)
+
+    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        # The largest coordinate is divided out first: the squares of a tiny gradient would underflow to zero.
+        scaled = grad / per_example(Linf().size(grad).clamp_min(_tiny(grad)), grad)
+        return scaled / per_example(self.size(scaled).clamp_min(_tiny(grad)), grad)
+
+    def sample(
+        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        direction = self.steepest(torch.empty_like(like).normal_(generator=generator))
+        dimension = like[0].numel() if len(like) else 1
+        radius = like.new_empty(len(like)).uniform_(generator=generator) ** (1.0 / dimension)
+        return direction * per_example(radius * eps, like)
+
+    @property
+    def dual(self) -> AbstractNorm:
+        return L2()
+
+
+@dataclass(frozen=True)
+class L1(AbstractNorm):
+    """Sum of the absolute coordinates."""
+
+    name = "l1"
+
+    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return d.flatten(1).abs().sum(1)
+
+    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+        """Soft-threshold at the level where the sizes add up to `eps` (sort-based, O(d log d))."""
+        flat = d.flatten(1)
+        magnitude = flat.abs()
+        radius = eps if isinstance(eps, Tensor) else flat.new_full((len(flat),), eps)
+        ordered = magnitude.sort(dim=1, descending=True).values
+        excess = ordered.cumsum(1) - radius[:, None]
+        rank = torch.arange(1, flat.shape[1] + 1, device=d.device, dtype=d.dtype)
+        kept = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
+        level = (excess.gather(1, kept - 1) / kept).clamp_min(0.0)
+        inside = magnitude.sum(1, keepdim=True) <= radius[:, None]
+        shrunk = flat.sign() * (magnitude - level).clamp_min(0.0)
+        return torch.where(inside, flat, shrunk).reshape(d.shape)
+
+    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        flat = grad.flatten(1)
+        where = flat.abs().argmax(1, keepdim=True)
+        step = torch.zeros_like(flat).scatter_(1, where, flat.gather(1, where).sign())
+        return step.reshape(grad.shape)
+
+    def sample(
+        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        flat = like.flatten(1)
+        magnitude = torch.empty_like(flat).exponential_(generator=generator)
+        slack = flat.new_empty(len(flat), 1).exponential_(generator=generator)
+        sign = torch.empty_like(flat).uniform_(-1.0, 1.0, generator=generator).sign()
+        inside = sign * magnitude / (magnitude.sum(1, keepdim=True) + slack)
+        return inside.reshape(like.shape) * per_example(eps, like)
+
+    @property
+    def dual(self) -> AbstractNorm:
+        return Linf()
+
+
+NORMS: dict[str, AbstractNorm] = {"l1": L1(), "l2": L2(), "linf": Linf()}
+Norm = str | AbstractNorm
+
+
+def as_norm(norm: Norm) -> AbstractNorm:
+    """Turn a name ("l1", "l2", "linf") into its norm; a norm passes through."""
+    if isinstance(norm, AbstractNorm):
+        return norm
+    if not isinstance(norm, str):
+        raise InvalidInput(f"norm must be a name or a norm object, got {norm!r}. Known: {', '.join(NORMS)}.")
+    return checks.choice("norm", norm, NORMS)
