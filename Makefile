@@ -1,0 +1,54 @@
+# Everything runs from two commands on a fresh machine: `make demo` (the main job) and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# A second BLAS or torch thread slows small work down on a busy machine, many times over.
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.PHONY: demo test test-slow check docs bench clean
+
+demo: .venv/.base ## train two models on real digits, audit both, write trust-report/report.html
+	$(BIN)/trustworthy demo --out trust-report
+
+test: .venv/.dev ## the fast tests, with branch coverage
+	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=90
+
+test-slow: .venv/.dev ## the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/.dev ## format, lint, types, layers, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell $$(git ls-files)
+
+docs: .venv/.docs ## build the documentation into site/
+	$(BIN)/sphinx-build --fail-on-warning --quiet docs site
+
+bench: .venv/.peers ## time the library against its peers
+	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks/training.py
+
+clean: ## remove what the other targets make
+	rm -rf .venv site build dist trust-report .pytest_cache .ruff_cache .hypothesis .coverage*
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.base: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+.venv/.dev: .venv/.base
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+.venv/.docs: .venv/.base
+	$(PIP) --editable '.[docs]'
+	touch $@
+
+.venv/.peers: .venv/.base
+	$(PIP) --editable '.[peers]'
+	touch $@
