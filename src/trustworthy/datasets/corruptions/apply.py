@@ -1,0 +1,195 @@
+"""The public door of the corruptions: checks, random stream, dispatch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.corruptions import blur, digital, noise, weather
+from trustworthy.datasets.corruptions.constants import SCALES
+
+if TYPE_CHECKING:
+    import torch
+
+    Randomness = np.random.Generator | torch.Generator | int | None
+else:
+    Randomness = Any  # torch is not imported for an annotation
+
+AnyImages = TypeVar("AnyImages")
+
+SMALLEST = 8
+"""Smallest side of an image, in pixels."""
+
+CORRUPTIONS: Mapping[str, str] = {
+    "gaussian_noise": "noise",
+    "shot_noise": "noise",
+    "impulse_noise": "noise",
+    "defocus_blur": "blur",
+    "glass_blur": "blur",
+    "motion_blur": "blur",
+    "zoom_blur": "blur",
+    "snow": "weather",
+    "frost": "weather",
+    "fog": "weather",
+    "brightness": "weather",
+    "contrast": "digital",
+    "elastic_transform": "digital",
+    "pixelate": "digital",
+    "jpeg_compression": "digital",
+}
+"""Group of each corruption, by name, in the published order."""
+
+_SEEDED: Mapping[str, Callable[..., np.ndarray]] = {
+    "gaussian_noise": noise.gaussian_noise,
+    "shot_noise": noise.shot_noise,
+    "impulse_noise": noise.impulse_noise,
+    "glass_blur": blur.glass_blur,
+    "motion_blur": blur.motion_blur,
+    "snow": weather.snow,
+    "frost": weather.frost,
+    "fog": weather.fog,
+    "elastic_transform": digital.elastic_transform,
+}
+_FIXED: Mapping[str, Callable[..., np.ndarray]] = {
+    "defocus_blur": blur.defocus_blur,
+    "zoom_blur": blur.zoom_blur,
+    "brightness": weather.brightness,
+    "contrast": digital.contrast,
+    "pixelate": digital.pixelate,
+    "jpeg_compression": digital.jpeg_compression,
+}
+
+_CHUNK = 2**20  # values corrupted at a time: bounds the memory of the intermediate arrays
+
+
+def corrupt(
+    x: AnyImages,
+    name: str,
+    severity: int,
+    generator: Randomness = None,
+    *,
+    scale: str = "cifar10-c",
+) -> AnyImages:
+    """Corrupt images as they are corrupted in practice, without an adversary.
+
+    Parameters
+    ----------
+    x
+        Images in [0, 1] of shape (n, channels, h, w), 1 or 3 channels, sides of at least 8 pixels: a floating-point
+        NumPy array or torch tensor.
+    name
+        One of `CORRUPTIONS`.
+    severity
+        1 (mild) to 5.
+    generator
+        Source of the randomness, or a seed for it. None draws a seed from the global stream of NumPy, or of torch if
+        `x` is a tensor.
+    scale
+        "cifar10-c" or "imagenet-c": the published constants for small images, or the stronger and larger ones for
+        images of about 224 pixels. Lengths are in pixels and do not follow the image size, but for
+        `elastic_transform`, `pixelate` and `zoom_blur`, which are relative in the published scripts too.
+
+    Returns
+    -------
+    Images in [0, 1] of the type, shape, dtype and device of `x`; no gradient flows back.
+
+    Raises
+    ------
+    InvalidInput
+        If `x` is not such a batch, or an argument is out of its range.
+    UnknownName
+        If `name` or `scale` is unknown.
+
+    Notes
+    -----
+    Random: the three noises, glass and motion blur, snow, frost, fog and elastic transform, independently for each
+    image. The others ignore `generator`, and treat each image by itself.
+
+    Differences from the published scripts: nothing is rounded to 8 bits on the way, except by JPEG; motion blur is
+    our own instead of ImageMagick's; frost is procedural instead of photographs, so that its numbers are not
+    comparable with published ones.
+
+    References
+    ----------
+    Hendrycks, Dietterich. Benchmarking neural network robustness to common corruptions and perturbations. ICLR 2019.
+    """
+    checks.choice("corruption", name, CORRUPTIONS)
+    level = checks.integer("severity", severity, at_least=1, at_most=5) - 1
+    columns = checks.choice("scale", scale, SCALES)[name]
+    constants: dict[str, Any] = {parameter: values[level] for parameter, values in columns.items()}
+    images = _checked(x)
+    if name in _SEEDED:
+        function, constants["rng"] = _SEEDED[name], _random_stream(generator, tensor=_is_tensor(x))
+    else:
+        function = _FIXED[name]
+    out = np.empty_like(images)
+    size = max(1, _CHUNK // images[0].size)
+    for start in range(0, len(images), size):
+        out[start : start + size] = np.clip(function(images[start : start + size], **constants), 0.0, 1.0)
+    return _like(x, out)
+
+
+def _is_tensor(x: object) -> bool:
+    """Whether `x` is a tensor of torch, which is not imported for the question."""
+    return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
+
+
+def _array(x: Any) -> np.ndarray:
+    """`x` in the precision to compute in: double stays double, everything else is single."""
+    double = str(x.dtype).endswith("float64")
+    if _is_tensor(x):
+        x = x.detach().cpu()
+        return (x.double() if double else x.float()).numpy()
+    return x.astype(np.float64 if double else np.float32, copy=False)
+
+
+def _checked(x: Any) -> np.ndarray:
+    """The images of `x` as a float32 or float64 array, after checking that they are a batch of images in [0, 1]."""
+    floating = x.is_floating_point() if _is_tensor(x) else isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    if not floating:
+        given = getattr(x, "dtype", type(x).__name__)
+        raise InvalidInput(
+            "x must be a NumPy array or torch tensor of floats in [0, 1], "
+            f"got {given}; divide 8-bit images by 255 first."
+        )
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or min(x.shape[2:]) < SMALLEST or len(x) == 0:
+        raise InvalidInput(
+            "x must have shape (n, channels, h, w) with n >= 1, 1 or 3 channels and sides of at least "
+            f"{SMALLEST} pixels, got {tuple(x.shape)}."
+        )
+    images = _array(x)
+    low, high = float(images.min()), float(images.max())  # NaN if any value is
+    if not (low >= 0 and high <= 1):
+        found = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
+        raise InvalidInput(f"x must lie in [0, 1], got {found}; rescale or clip it first.")
+    return images
+
+
+def _like(x: Any, images: np.ndarray) -> Any:
+    """Return `images` as the type, dtype and device of `x`."""
+    if _is_tensor(x):
+        return sys.modules["torch"].from_numpy(images).to(device=x.device, dtype=x.dtype)
+    return images.astype(x.dtype, copy=False)
+
+
+def _random_stream(generator: Any, *, tensor: bool) -> np.random.Generator:
+    """The NumPy generator that `generator` stands for."""
+    if isinstance(generator, np.random.Generator):
+        return generator
+    torch = sys.modules.get("torch")
+    if torch is not None and (isinstance(generator, torch.Generator) or (generator is None and tensor)):
+        device = "cpu" if generator is None else generator.device
+        return np.random.default_rng(int(torch.randint(2**63 - 1, (), generator=generator, device=device)))
+    if generator is None:
+        return np.random.default_rng(np.random.randint(2**32, dtype=np.uint64))  # noqa: NPY002 - the global stream
+    try:
+        return np.random.default_rng(checks.integer("generator", generator, at_least=0))
+    except InvalidInput:
+        raise InvalidInput(
+            f"generator must be a numpy.random.Generator, a torch.Generator, a seed >= 0 or None, got {generator!r}."
+        ) from None
