@@ -1,0 +1,15 @@
+"""Networks of the dissertation's experiments and small ones for quick work.
+
+Each takes images in [0, 1] (or rows of a table) and returns logits (batch, classes). Weights are drawn from the global
+torch stream, as in torch: call `torch.manual_seed` first. None but `LeNet` normalises its input; put a `Normalize`
+in front: `nn.Sequential(Normalize(mean, std), vgg16(...))`.
+"""
+
+from trustworthy.nn.backbones.lenet import LeNet
+from trustworthy.nn.backbones.mlp import MLP
+from trustworthy.nn.backbones.model_a import model_a_adv_bnn, model_a_rse
+from trustworthy.nn.backbones.resnext import ResNeXt
+from trustworthy.nn.backbones.small_conv import SmallConvNet
+from trustworthy.nn.backbones.vgg import vgg16
+
+__all__ = ["MLP", "LeNet", "ResNeXt", "SmallConvNet", "model_a_adv_bnn", "model_a_rse", "vgg16"]

@@ -1,0 +1,196 @@
+"""Sizes and layer orders against counts worked out by hand from the published descriptions."""
+
+import pytest
+import torch
+from torch import nn
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.nn import Normalize
+from trustworthy.nn.backbones import MLP, LeNet, ResNeXt, SmallConvNet, model_a_adv_bnn, model_a_rse, vgg16
+
+IMAGE_NETWORKS = [SmallConvNet, LeNet, vgg16, ResNeXt, model_a_rse, model_a_adv_bnn]
+CHANNELS = {SmallConvNet: 1, LeNet: 1}
+SIDE = {SmallConvNet: 28, LeNet: 28, model_a_rse: 96, model_a_adv_bnn: 96}
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def conv(entering, leaving, side=3):
+    return entering * leaving * side * side + leaving
+
+
+def linear(entering, leaving):
+    return entering * leaving + leaving
+
+
+def order(model):
+    """Layer kinds in short: the width of a convolution ("0" after it: no padding), M and A for pooling."""
+    words = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            words.append(f"{layer.out_channels}" + ("" if layer.padding == (1, 1) else "(0)"))
+        elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+            words.append("M" if isinstance(layer, nn.MaxPool2d) else "A")
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("network", IMAGE_NETWORKS)
+def test_defaults_map_a_batch_to_logits_that_train_every_parameter(network):
+    channels, side = CHANNELS.get(network, 3), SIDE.get(network, 32)
+    model = network()
+    logits = model(torch.rand(2, channels, side, side))
+    assert logits.shape == (2, 10)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "side"),
+    [
+        (SmallConvNet, 8),
+        (SmallConvNet, 11),
+        (LeNet, 16),
+        (LeNet, 33),
+        (vgg16, 64),
+        (ResNeXt, 4),
+        (model_a_rse, 127),
+        (model_a_adv_bnn, 127),
+    ],
+)
+def test_other_channels_classes_and_sides_fit(network, side):
+    model = network(channels=2, classes=3, image_size=side).eval()
+    assert model(torch.rand(1, 2, side, side)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("network", IMAGE_NETWORKS)
+def test_one_image_gets_the_same_logits_alone_as_in_a_batch(network):
+    channels, side = CHANNELS.get(network, 3), SIDE.get(network, 32)
+    model, x = network().eval(), torch.rand(3, channels, side, side)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x)[1:2], model(x[1:2]), atol=1e-5, rtol=1e-5)
+
+
+def test_lenet_is_the_one_of_chapter_7():
+    model = LeNet()
+    assert parameters(model) == conv(1, 20, 5) + conv(20, 50, 5) + linear(800, 500) + linear(500, 10) == 431_080
+    assert isinstance(model.layers[0], Normalize)
+    assert model.layers[0].mean.item() == pytest.approx(0.1307)
+    assert model.layers[0].std.item() == pytest.approx(0.3081)
+    assert order(model) == "20(0) M 50(0) M"
+
+
+def test_vgg16_has_the_published_order_and_size():
+    model = vgg16()
+    widths = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    expected = sum(conv(a, b) + 2 * b for a, b in zip([3, *widths], widths, strict=False)) + linear(512, 10)
+    assert parameters(model) == expected == 14_728_266
+    assert order(model) == "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M"
+    assert [type(layer) for layer in model[:3]] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
+
+
+@pytest.mark.parametrize(("width", "first", "last"), [(0.25, 16, 128), (2.0, 128, 1024), (1e-6, 1, 1)])
+def test_the_width_factor_scales_every_convolution_of_vgg16(width, first, last):
+    widths = [layer.out_channels for layer in vgg16(width=width) if isinstance(layer, nn.Conv2d)]
+    assert (widths[0], widths[-1], len(widths)) == (first, last, 13)
+
+
+def test_resnext29_2x64d_has_the_published_size():
+    total, entering = 3 * 64 + 2 * 64, 64
+    for inner in (128, 256, 512):
+        outer = 2 * inner
+        for block in range(3):
+            total += entering * inner + 2 * inner
+            total += inner * (inner // 2) * 9 + 2 * inner
+            total += inner * outer + 2 * outer
+            total += (entering * outer + 2 * outer) if block == 0 else 0
+            entering = outer
+    model = ResNeXt()
+    assert parameters(model) == total + linear(1024, 10) == 9_128_778
+    # 29 weighted layers: the first convolution, 9 blocks of 3, the last linear; shortcuts do not count.
+    residual = [
+        name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d) and "shortcut" not in name
+    ]
+    assert len(residual) + 1 == 29
+    assert model.layers[0].kernel_size == (1, 1)
+    assert {layer.groups for layer in model.modules() if getattr(layer, "kernel_size", 0) == (3, 3)} == {2}
+
+
+def test_resnext_halves_the_image_twice():
+    features = ResNeXt().layers[:-3](torch.rand(1, 3, 32, 32))
+    assert features.shape == (1, 1024, 8, 8)
+
+
+def test_model_a_of_the_self_ensemble():
+    model = model_a_rse()
+    convs = conv(3, 32) + conv(32, 64) + conv(64, 128) + conv(128, 128) + conv(128, 256) + conv(256, 256)
+    assert parameters(model) == convs + linear(256, 10)
+    assert order(model) == "32 M 64 M 128 M 128 M 256(0) 256(0) M"
+    assert not any(layer.affine for layer in model if isinstance(layer, nn.BatchNorm2d))
+
+
+def test_model_a_of_adv_bnn():
+    model = model_a_adv_bnn()
+    widths = [32, 64, 128, 256, 256, 512]
+    convs = sum(conv(a, b) + 2 * b for a, b in zip([3, *widths], widths, strict=False))
+    assert parameters(model) == convs + linear(512, 10)
+    assert order(model) == "32 M 64 M 128 M 256 M 256(0) 512(0) A"
+
+
+def test_mlp_without_hidden_layers_is_linear():
+    model = MLP(features=12, classes=3, hidden=())
+    x = torch.rand(4, 3, 2, 2)
+    torch.testing.assert_close(model(x), x.flatten(1) @ model.layers[-1].weight.T + model.layers[-1].bias)
+
+
+def test_mlp_size():
+    assert parameters(MLP(features=7, classes=2, hidden=(5, 3))) == linear(7, 5) + linear(5, 3) + linear(3, 2)
+
+
+@pytest.mark.parametrize("network", IMAGE_NETWORKS)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"classes": 1}, "classes must be >= 2, got 1"),
+        ({"channels": 0}, "channels must be >= 1, got 0"),
+        ({"image_size": 3}, r"image_size must be .* got 3; resize or pad"),
+    ],
+)
+def test_bad_sizes_are_refused(network, arguments, message):
+    with pytest.raises(InvalidInput, match=message):
+        network(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("network", "smallest"), [(SmallConvNet, 8), (LeNet, 16), (vgg16, 32), (model_a_rse, 96), (model_a_adv_bnn, 96)]
+)
+def test_the_smallest_side_is_the_smallest_that_works(network, smallest):
+    with pytest.raises(InvalidInput, match=f"{smallest}"):
+        network(image_size=smallest - 1)
+    network(image_size=smallest)
+
+
+@pytest.mark.parametrize("network", [model_a_rse, model_a_adv_bnn])
+def test_model_a_refuses_images_that_do_not_pool_to_one_position(network):
+    with pytest.raises(InvalidInput, match="from 96 to 127"):
+        network(image_size=128)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: vgg16(width=0), "width must be > 0"),
+        (lambda: vgg16(width=-1.0), "width must be > 0"),
+        (lambda: vgg16(width=float("inf")), "width must be finite"),
+        (lambda: SmallConvNet(width=0), "width must be >= 1"),
+        (lambda: ResNeXt(cardinality=0), "cardinality must be >= 1"),
+        (lambda: ResNeXt(width=0), "width must be >= 1"),
+        (lambda: MLP(features=0, classes=2), "features must be >= 1"),
+        (lambda: MLP(features=2, classes=1), "classes must be >= 2"),
+        (lambda: MLP(features=2, classes=2, hidden=(3, 0)), "hidden must be >= 1"),
+    ],
+)
+def test_bad_widths_are_refused(build, message):
+    with pytest.raises(InvalidInput, match=message):
+        build()
