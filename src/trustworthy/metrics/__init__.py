@@ -1,0 +1,35 @@
+"""Pure functions from arrays to numbers, or to small frozen values such as a curve.
+
+Everything is computed in float64, and importing the package loads NumPy alone: scikit-learn and scikit-image are
+imported by the first metric that needs them, so that the command line starts quickly.
+"""
+
+from trustworthy.metrics.accuracy import accuracy
+from trustworthy.metrics.bootstrap import bootstrap_interval
+from trustworthy.metrics.calibration import ReliabilityCurve, brier, ece, nll, reliability_curve
+from trustworthy.metrics.curves import area_under_curve
+from trustworthy.metrics.detection import aupr, auroc, partial_auroc, precision_at_k, recall_at_k
+from trustworthy.metrics.image import pearson, psnr, ssim
+from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
+
+__all__ = [
+    "OperatingPoint",
+    "ReliabilityCurve",
+    "RiskCoverageCurve",
+    "accuracy",
+    "area_under_curve",
+    "aupr",
+    "auroc",
+    "bootstrap_interval",
+    "brier",
+    "ece",
+    "nll",
+    "partial_auroc",
+    "pearson",
+    "precision_at_k",
+    "psnr",
+    "recall_at_k",
+    "reliability_curve",
+    "risk_coverage_curve",
+    "ssim",
+]

@@ -1,0 +1,140 @@
+"""How well a score ranks the examples to be found, such as wrong pixels by their uncertainty, before the others.
+
+Ties never depend on the order of the examples: an equal score counts as half a win in the areas, and as its expected
+share under random tie breaking in precision and recall at k.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy.typing import ArrayLike
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.metrics import inputs
+from trustworthy.metrics.curves import area_under_curve
+
+# scikit-learn is imported where it is used: it takes longer to import than everything else in this package together.
+
+
+def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, a tie counting half.
+
+    Parameters
+    ----------
+    scores : (n,) higher means more likely positive; infinities are allowed, NaN is not.
+    positives : (n,) bool or 0 and 1, with at least one of each.
+
+    Returns
+    -------
+    A number in [0, 1], 0.5 by chance.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    ranks, truth = _ranked(scores, positives)
+    _both_classes(truth)
+    return float(roc_auc_score(truth, ranks))
+
+
+def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, normalised: bool = False) -> float:
+    """Area under the ROC curve up to a false-positive rate, as in Table 5.1 (max_fpr = 0.2).
+
+    Parameters
+    ----------
+    scores, positives : as in `auroc`.
+    max_fpr : false-positive rate in (0, 1] at which the curve is cut, interpolating linearly.
+    normalised : False gives the area itself: at most `max_fpr`, `max_fpr`**2 / 2 by chance. True maps it linearly
+        so that chance is 0.5 and the best is 1 (McClish).
+
+    References
+    ----------
+    McClish, "Analyzing a portion of the ROC curve", 1989.
+    """
+    from sklearn.metrics import roc_curve
+
+    cut = checks.real("max_fpr", max_fpr, above=0.0, at_most=1.0)
+    ranks, truth = _ranked(scores, positives)
+    _both_classes(truth)
+    fpr, tpr, _ = roc_curve(truth, ranks)
+    inside = fpr <= cut
+    height = np.interp(cut, fpr, tpr)
+    area = area_under_curve(np.append(fpr[inside], cut), np.append(tpr[inside], height))
+    if not normalised:
+        return area
+    chance = cut**2 / 2
+    return 0.5 * (1.0 + (area - chance) / (cut - chance))
+
+
+def aupr(scores: ArrayLike, positives: ArrayLike) -> float:
+    """Area under the precision-recall curve as average precision: precision at each recall step, not interpolated.
+
+    Parameters
+    ----------
+    scores : as in `auroc`.
+    positives : (n,) bool or 0 and 1, with at least one positive.
+
+    Returns
+    -------
+    A number in (0, 1], by chance about the share of positives.
+    """
+    from sklearn.metrics import average_precision_score
+
+    ranks, truth = _ranked(scores, positives)
+    _some_positive(truth)
+    return float(average_precision_score(truth, ranks))
+
+
+def precision_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:
+    """Share of positives among the k highest scores, TP@k / k (eq. 5.1).
+
+    Parameters
+    ----------
+    scores, positives : as in `auroc`; there may be no positive.
+    k : number of examples selected, in 1..n.
+    """
+    ranks, truth = _ranked(scores, positives)
+    return _true_positives(ranks, truth, k) / k
+
+
+def recall_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:
+    """Share of the positives that the k highest scores find, TP@k / |S_1| (eq. 5.1).
+
+    Parameters
+    ----------
+    scores : as in `auroc`.
+    positives : (n,) bool or 0 and 1, with at least one positive.
+    k : number of examples selected, in 1..n.
+    """
+    ranks, truth = _ranked(scores, positives)
+    _some_positive(truth)
+    return _true_positives(ranks, truth, k) / int(truth.sum())
+
+
+def _ranked(scores: ArrayLike, positives: ArrayLike) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    # Dense ranks order as the scores do, keep exactly their ties, and let infinite scores through scikit-learn.
+    values = inputs.numbers("scores", scores, "n")
+    truth = inputs.binary("positives", positives)
+    inputs.same_length(scores=values, positives=truth)
+    return np.unique(values, return_inverse=True)[1], truth
+
+
+def _some_positive(truth: Bool[np.ndarray, " n"]) -> None:
+    if not truth.any():
+        raise InvalidInput(f"positives must hold at least one positive, got none in {len(truth)} examples.")
+
+
+def _both_classes(truth: Bool[np.ndarray, " n"]) -> None:
+    if truth.all() or not truth.any():
+        raise InvalidInput(
+            f"positives must hold both classes, got {truth.sum()} positives in {len(truth)} examples: "
+            "the area is undefined without a positive and a negative to compare."
+        )
+
+
+def _true_positives(ranks: Int[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], k: int) -> float:
+    selected = checks.integer("k", k, at_least=1, at_most=len(ranks))
+    last = np.partition(ranks, -selected)[-selected]  # the k-th highest
+    above, tied = ranks > last, ranks == last
+    share = (selected - above.sum()) / tied.sum()
+    return float(truth[above].sum() + share * truth[tied].sum())

@@ -1,0 +1,98 @@
+"""How close a predicted image is to the real one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.metrics import inputs
+
+# scikit-image is imported where it is used: most users of the metrics have no images and should not wait for it.
+
+WINDOW = 11
+"""Width in pixels of the Gaussian window of SSIM: a deviation of 1.5 px, cut at 3.5 deviations."""
+
+
+def pearson(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Pearson correlation between the values of two images, over all their pixels and channels.
+
+    Parameters
+    ----------
+    prediction, target : (height, width) or (channels, height, width), finite, neither of them constant.
+
+    Returns
+    -------
+    A number in [-1, 1].
+    """
+    a, b = _pair(prediction, target)
+    for name, image in (("prediction", a), ("target", b)):
+        if image.min() == image.max():
+            raise InvalidInput(f"{name} must not be constant (all its values are {image.flat[0]:g}): no correlation.")
+    a, b = (_standardised(image) for image in (a, b))
+    return float(np.clip((a * b).sum(), -1.0, 1.0))
+
+
+def psnr(prediction: ArrayLike, target: ArrayLike, *, data_range: float = 1.0) -> float:
+    """Peak signal-to-noise ratio, 10 log10(data_range^2 / mean squared error), in decibels.
+
+    Parameters
+    ----------
+    prediction, target : (height, width) or (channels, height, width), finite.
+    data_range : distance between the lowest and the highest possible value: 1 for images in [0, 1], 255 for 8 bits.
+
+    Returns
+    -------
+    Decibels; inf for equal images.
+    """
+    from skimage.metrics import peak_signal_noise_ratio
+
+    spread = checks.real("data_range", data_range, above=0.0)
+    a, b = _pair(prediction, target)
+    with np.errstate(divide="ignore"):  # equal images have no noise
+        return float(peak_signal_noise_ratio(b, a, data_range=spread))
+
+
+def ssim(prediction: ArrayLike, target: ArrayLike, *, data_range: float = 1.0) -> float:
+    """Structural similarity with the Gaussian window of its authors, averaged over pixels and channels.
+
+    Parameters
+    ----------
+    prediction, target : (height, width) or (channels, height, width), finite, at least 11 pixels high and wide.
+    data_range : as in `psnr`.
+
+    Returns
+    -------
+    A number in [-1, 1], 1 for equal images.
+
+    References
+    ----------
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
+    """
+    from skimage.metrics import structural_similarity
+
+    spread = checks.real("data_range", data_range, above=0.0)
+    a, b = _pair(prediction, target)
+    if min(a.shape[-2:]) < WINDOW:
+        raise InvalidInput(f"prediction must be at least {WINDOW} pixels high and wide for SSIM, got {a.shape[-2:]}.")
+    channels = 0 if a.ndim == 3 else None
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    similarity = structural_similarity(a, b, data_range=spread, channel_axis=channels, **settings)
+    return float(np.asarray(similarity))  # its type says that it may come with a gradient
+
+
+def _pair(prediction: ArrayLike, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    axes = ("height width", "channels height width")
+    a, b = inputs.finite("prediction", prediction, *axes), inputs.finite("target", target, *axes)
+    if a.shape != b.shape:
+        raise InvalidInput(f"prediction and target must have the same shape, got {a.shape} and {b.shape}.")
+    return a, b
+
+
+def _standardised(image: np.ndarray) -> np.ndarray:
+    # Scaled before it is squared: the squares of very small or large values leave the range of float64.
+    scaled = image / np.abs(image).max()
+    centred = scaled - scaled.mean()
+    centred /= np.abs(centred).max()
+    return centred / np.linalg.norm(centred)
