@@ -45,16 +45,28 @@ def frost(x: Images, *, keep: float, amount: float, rng: np.random.Generator) ->
 
 
 def frost_texture(shape: tuple[int, ...], rng: np.random.Generator) -> Images:
-    """Ice crystals: ridges of a rough plasma, of random brightness and bluish tint, in [0, 1]."""
+    """Ice in [0, 1]: crystal needles in three directions over a cloudy layer, of random brightness and bluish tint."""
     n, c, h, w = shape
-    ridges = 1 - np.abs(2 * plasma(n, h, w, 1.2, rng) - 1)
-    ridges -= ridges.mean(axis=(1, 2), keepdims=True)
+    length = max(2, min(h, w) // 16)
+    margin = 2 * length  # the reach of a needle: its noise begins outside the image
+    layers = [
+        streaked(
+            rng.normal(size=(n, 1, h + 2 * margin, w + 2 * margin)), length, 0.75 * length, rng.uniform(0.0, 360.0, n)
+        )
+        for _ in range(3)
+    ]
+    needles = np.max(layers, axis=0)[:, :, margin : margin + h, margin : margin + w]
+    crystals = _standardised(_standardised(needles) + 0.6 * _standardised(plasma(n, h, w, 1.5, rng)[:, None]))
     # Brightness, contrast and tint span what was measured on 32-pixel crops of the published photographs.
-    level = rng.uniform(0.45, 0.8, (n, 1, 1, 1))
-    ice = level + 0.1 * (ridges / ridges.std(axis=(1, 2), keepdims=True))[:, None]
+    ice = rng.uniform(0.45, 0.8, (n, 1, 1, 1)) + 0.1 * crystals
     if c == 3:
         ice = ice + rng.uniform(0.0, 0.1, (n, 1, 1, 1)) * np.array([-1.0, 0.0, 0.7])[:, None, None]
     return np.clip(ice, 0.0, 1.0)
+
+
+def _standardised(texture: Images) -> Images:
+    centred = texture - texture.mean(axis=(2, 3), keepdims=True)
+    return centred / centred.std(axis=(2, 3), keepdims=True)
 
 
 def fog(x: Images, *, amount: float, decay: float, rng: np.random.Generator) -> Images:
