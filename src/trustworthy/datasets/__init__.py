@@ -1,0 +1,19 @@
+"""Data sets by name, from files and from folders, as NumPy arrays; none of it imports torch before it is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.loading import get, how, load, names, state, where
+from trustworthy.datasets.npz import from_file
+
+__all__ = ["Dataset", "corrupt", "from_file", "get", "how", "load", "names", "state", "where"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "corrupt":
+        from trustworthy.datasets.corruptions import corrupt
+
+        return corrupt
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

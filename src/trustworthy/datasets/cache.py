@@ -1,0 +1,102 @@
+"""Arrays kept between runs: one checksummed .npz per data set, written atomically."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import sys
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trustworthy.core.errors import ChecksumMismatch, DataError
+from trustworthy.core.files import atomic_write
+from trustworthy.datasets.entry import Content
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is stored beside the arrays; the fields mean what they mean in `Dataset`."""
+
+    source: str
+    provenance: str
+    sha256: str
+    canonical: bool
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+
+
+def directory() -> Path:
+    """Folder of the cache: TRUSTWORTHY_CACHE, else the one that the platform keeps for caches."""
+    named = os.environ.get("TRUSTWORTHY_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "trustworthy" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "trustworthy"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trustworthy"
+
+
+def path(name: str) -> Path:
+    """File of the data set `name`, whether it exists or not."""
+    return directory() / "datasets" / f"{name}.npz"
+
+
+def fingerprint(content: Content) -> str:
+    """SHA-256 over name, type, shape and little-endian content of the four arrays, whatever file holds them."""
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        array = np.asarray(getattr(content, name))
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def store(name: str, content: Content, record: Record) -> Path:
+    """Write the arrays and their record; on any failure the cache stays as it was."""
+    target = path(name)
+    arrays = {key: np.asarray(getattr(content, key)) for key in ARRAYS}
+    try:
+        with atomic_write(target, "wb") as stream:
+            np.savez(stream, record=np.array(json.dumps(asdict(record))), **arrays)
+    except OSError as error:
+        raise unwritable(target, error, sum(array.nbytes for array in arrays.values())) from error
+    return target
+
+
+def unwritable(target: Path, error: OSError, size: int = 0) -> DataError:
+    """Say why a file of the cache could not be written, and what to do."""
+    if error.errno == errno.ENOSPC:
+        need = f" ({size / 1e6:.0f} MB)" if size else ""
+        return DataError(
+            f"the disk is full: {target}{need} was not written. Free some space, or point TRUSTWORTHY_CACHE elsewhere."
+        )
+    return DataError(f"cannot write {target}: {error}. Make it writable, or point TRUSTWORTHY_CACHE elsewhere.")
+
+
+def read(name: str) -> tuple[Content, Record]:
+    """Read the arrays and their record, and verify the checksum."""
+    source = path(name)
+    remedy = f"Run `trustworthy data get --refresh {name}` to fetch it again."
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ARRAYS}
+            fields = json.loads(str(file["record"]))
+        fields |= {key: tuple(fields[key]) for key in ("class_names", "feature_names")}
+        record = Record(**fields)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"the cached file {source} is damaged or truncated ({error}). {remedy}") from error
+    content = Content(**arrays, class_names=record.class_names, feature_names=record.feature_names)
+    found = fingerprint(content)
+    if found != record.sha256:
+        raise ChecksumMismatch(f"{source}: expected SHA-256 {record.sha256}, got {found}. {remedy}")
+    return content, record

@@ -1,0 +1,61 @@
+"""A data set, ready for a model: arrays of training and test rows and what is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy import sparse
+
+Task: TypeAlias = Literal["classification", "regression"]
+Inputs: TypeAlias = np.ndarray | sparse.csr_array
+Targets: TypeAlias = Int64[np.ndarray, " n"] | Float64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dataset:
+    """Training and test rows of one data set.
+
+    name : name in the catalogue, or of the file it was read from.
+    task : "classification" (labels 0 .. classes-1) or "regression".
+    x_train, x_test : images float32 in [0, 1] of shape (n, channels, height, width); tables float64 (n, features) as
+        published, since scaling is the caller's; text as an object array of strings; a set without training rows has
+        an empty `x_train`.
+    y_train, y_test : labels int64 (n,), or float64 targets in the unit of the published set.
+    class_names, feature_names : in the order of labels and columns; empty where there are none.
+    source : where the rows came from, and `provenance` what to know of them (split, encoding, differences).
+    sha256 : fingerprint of the stored arrays; empty where rows are read anew from local files at each call.
+    canonical : the arrays are known, by their checksum, to be the published rows and split.
+    """
+
+    name: str
+    task: Task
+    x_train: Inputs = field(repr=False)
+    y_train: Targets = field(repr=False)
+    x_test: Inputs = field(repr=False)
+    y_test: Targets = field(repr=False)
+    class_names: tuple[str, ...] = field(default=(), repr=False)
+    feature_names: tuple[str, ...] = field(default=(), repr=False)
+    source: str = ""
+    provenance: str = ""
+    sha256: str = field(default="", repr=False)
+    canonical: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.x_test.shape[1:])
+
+    @property
+    def is_image(self) -> bool:
+        """Whether one example is (channels, height, width)."""
+        return len(self.shape) == 3
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 0 for a regression."""
+        if self.task == "regression":
+            return 0
+        return len(self.class_names) or int(max(labels.max(initial=-1) for labels in (self.y_train, self.y_test))) + 1

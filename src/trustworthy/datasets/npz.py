@@ -1,0 +1,103 @@
+"""Arrays of the user in .npz files: `trustworthy audit --data FILE.npz`."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.datasets.dataset import Dataset
+
+
+def arrays_of(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Return the named arrays of the file at `path`."""
+    arrays = read_npz(path)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise DataError(f"{path} has no array {_list(missing)}; it has {_list(arrays)}.")
+    return tuple(arrays[name] for name in names)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Return every array of the file at `path`; arrays of Python objects are refused."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
+            return {name: file[name] for name in file.files}
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
+
+
+def from_file(path: str | os.PathLike[str]) -> Dataset:
+    """Read a classification set from an .npz file.
+
+    Parameters
+    ----------
+    path : file with the arrays `x_test` and `y_test` (or `x` and `y`), optionally `x_train` and `y_train`, and
+        optionally `class_names` and `feature_names` as arrays of strings. Inputs are finite floating-point numbers
+        of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers. Labels are integers
+        0 .. classes-1.
+
+    Returns
+    -------
+    Dataset : without training rows where the file has none. Images become float32, tables float64.
+
+    Raises
+    ------
+    DataError : the file is missing, truncated or lacks an array.
+    InvalidInput : an array breaks its contract; the message names it.
+    """
+    file = Path(path)
+    arrays = read_npz(file)
+    test = ("x_test", "y_test") if "x_test" in arrays or "x" not in arrays else ("x", "y")
+    train = [name for name in ("x_train", "y_train") if name in arrays]
+    missing = [name for name in (*test, *(("x_train", "y_train") if train else ())) if name not in arrays]
+    if missing:
+        expected = "x_test and y_test (or x and y), and x_train and y_train together or not at all"
+        raise DataError(f"{file} has no array {_list(missing)}; it has {_list(arrays) or 'none'}. Expected {expected}.")
+    x_test, y_test = _rows(arrays, *test)
+    x_train, y_train = _rows(arrays, *train) if train else (x_test[:0], y_test[:0])
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise InvalidInput(f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}.")
+    return Dataset(
+        name=file.stem, task="classification", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test,
+        class_names=_names(arrays, "class_names"), feature_names=_names(arrays, "feature_names"), source=str(file),
+    )  # fmt: skip
+
+
+def _rows(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
+    x, y = arrays[x_name], arrays[y_name]
+    if x.ndim < 2 or 0 in x.shape:
+        raise InvalidInput(f"{x_name} must be a non-empty array (n, *shape), got shape {x.shape}.")
+    if y.ndim != 1 or len(y) != len(x):
+        raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise InvalidInput(f"{y_name} must hold integers, got {y.dtype}; convert with {y_name}.astype('int64').")
+    if y.min() < 0:
+        raise InvalidInput(f"{y_name} must hold labels from 0, got {y.min()}; number the classes 0, 1, 2, ...")
+    table = x.ndim == 2
+    if not (np.issubdtype(x.dtype, np.floating) or (table and np.issubdtype(x.dtype, np.integer))):
+        raise InvalidInput(
+            f"{x_name} must hold floating-point numbers, got {x.dtype}; for 8-bit images use {x_name}.astype('float32') / 255."
+        )
+    if not np.isfinite(x).all():
+        row = int(np.argwhere(~np.isfinite(x))[0, 0])
+        raise InvalidInput(f"{x_name} must be finite, but row {row} holds NaN or infinity; drop or fill such rows.")
+    return x.astype(np.float64 if table else np.float32), y.astype(np.int64)
+
+
+def _names(arrays: dict[str, np.ndarray], key: str) -> tuple[str, ...]:
+    return tuple(map(str, arrays[key])) if key in arrays else ()
+
+
+def _list(names) -> str:
+    return ", ".join(repr(name) for name in names)

