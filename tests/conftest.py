@@ -11,8 +11,12 @@ install_import_hook([f"trustworthy.{name}" for name in CHECKED], "typecheck.chec
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# The same examples on every run, and no deadline: the first call of a metric may import scikit-learn.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 
 @pytest.fixture
