@@ -22,11 +22,10 @@ def brier(probabilities, labels) -> float:
 
 
 def ece(confidence, right, bins: int) -> float:
-    """Eq. 5.3, with exact bounds ((m - 1) / M, m / M] and zero in the first bin."""
+    """Eq. 5.3 with bins ((m - 1) / M, m / M], zero in the first; m / M is the double that the literal 0.2 also is."""
     total = 0.0
     for m in range(1, bins + 1):
-        low, high = Fraction(m - 1, bins), Fraction(m, bins)
-        inside = [i for i, c in enumerate(confidence) if low < Fraction(c) <= high or (m == 1 and c == 0)]
+        inside = [i for i, c in enumerate(confidence) if (m - 1) / bins < c <= m / bins or (m == 1 and c == 0)]
         if inside:
             acc = sum(bool(right[i]) for i in inside) / len(inside)
             conf = sum(confidence[i] for i in inside) / len(inside)
