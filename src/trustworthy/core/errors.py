@@ -7,7 +7,8 @@ TrustworthyError
 ├── DataError (also OSError)           data that cannot be had, read or trusted
 │   ├── DataUnavailable                no source could provide it
 │   └── ChecksumMismatch               what arrived is not what was expected
-└── CheckpointError (also OSError)     a checkpoint that cannot be read or written
+├── CheckpointError (also OSError)     a checkpoint that cannot be read or written
+└── TrainingDiverged (ArithmeticError) a loss or a weight became NaN or infinite
 
 TrustworthyWarning (UserWarning)       a result that is returned but deserves doubt
 """
@@ -58,6 +59,10 @@ class ChecksumMismatch(DataError):
 
 class CheckpointError(TrustworthyError, OSError):
     """A checkpoint that cannot be read or written."""
+
+
+class TrainingDiverged(TrustworthyError, ArithmeticError):
+    """A training run whose loss or weights became NaN or infinite."""
 
 
 class TrustworthyWarning(UserWarning):

@@ -1,0 +1,106 @@
+"""Checkpoints of a run: one safetensors file each, written atomically, with everything else as JSON in its header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from trustworthy.core.errors import CheckpointError, TrustworthyWarning
+from trustworthy.training.weights import raw_bytes, read_tensors, write_tensors
+
+_STATE, _DIGEST = "trustworthy.state", "trustworthy.digest"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """tensors : of the model and the optimizer, by name. state : what JSON can hold. path : where it was read."""
+
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    path: Path
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint that `read` can tell from a damaged one."""
+    text = json.dumps(state, sort_keys=True)
+    write_tensors(path, tensors, {_STATE: text, _DIGEST: _digest(tensors, text)})
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint; CheckpointError where the file is damaged or is not one."""
+    tensors, metadata = read_tensors(path)
+    if not {_STATE, _DIGEST} <= metadata.keys():
+        raise CheckpointError(f"{path} holds weights but is not a checkpoint of a training run; move it elsewhere.")
+    if _digest(tensors, metadata[_STATE]) != metadata[_DIGEST]:
+        raise CheckpointError(f"{path} is damaged: its content does not match its digest. Delete it.")
+    return Checkpoint(tensors, json.loads(metadata[_STATE]), path)
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(raw_bytes(tensors[name]))
+    return digest.hexdigest()
+
+
+class CheckpointFolder:
+    """The newest checkpoints of one run.
+
+    Parameters
+    ----------
+    folder : made where it does not exist.
+    keep : checkpoints that stay, >= 1; older ones are deleted after each write.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int) -> None:
+        self.folder, self.keep = Path(folder), keep
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"checkpoint_dir {folder} cannot be made ({error.strerror}); choose another."
+            ) from error
+
+    def paths(self) -> list[Path]:
+        """Checkpoint files, oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write the checkpoint of `step`, then delete those beyond the newest `keep`."""
+        write(self.folder / f"step-{step:010d}.safetensors", tensors, state)
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole, with a warning for each newer one that is not; None where none is."""
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return read(path)
+            except CheckpointError as error:
+                warnings.warn(f"{error} Trying the checkpoint before it.", TrustworthyWarning, stacklevel=4)
+        if paths:
+            raise CheckpointError(
+                f"none of the {len(paths)} checkpoints in {self.folder} can be read. Delete them or pass resume=False "
+                "to train from the start."
+            )
+        return None
+
+    def clear(self) -> None:
+        """Delete every checkpoint."""
+        for path in self.paths():
+            path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete what a killed process left half-written."""
+        for path in self.folder.glob(".step-*.part"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""A run into a checkpoint, and out of it again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from trustworthy.core.errors import CheckpointError
+from trustworthy.training import optimizer_state
+from trustworthy.training.checkpoint import Checkpoint, CheckpointFolder
+from trustworthy.training.history import EpochRecord, History
+from trustworthy.training.identity import differences
+from trustworthy.training.state import Run
+from trustworthy.training.weights import MODEL, assign_weights, model_tensors
+
+
+def open_folder(run: Run, folder: CheckpointFolder, resume: bool) -> None:
+    """Bring `run` to the newest checkpoint of `folder`, or empty the folder where `resume` is false."""
+    if run.accelerator.is_main_process:
+        folder.sweep()
+        if not resume:
+            folder.clear()
+    run.accelerator.wait_for_everyone()
+    checkpoint = folder.latest()
+    if checkpoint is not None:
+        _restore(run, checkpoint)
+    run.accelerator.wait_for_everyone()
+
+
+def _restore(run: Run, checkpoint: Checkpoint) -> None:
+    state = checkpoint.state
+    changed = differences(state["identity"], run.identity)
+    if changed:
+        raise CheckpointError(
+            f"{checkpoint.path} belongs to another run: {'; '.join(changed)}. Use the settings of that run, another "
+            "checkpoint_dir, or resume=False to delete its checkpoints."
+        )
+    weights = {name.removeprefix(MODEL): value for name, value in checkpoint.tensors.items() if name.startswith(MODEL)}
+    assign_weights(run.model, weights, checkpoint.path)
+    optimizer_state.unpack(run.updater.optimizer, checkpoint.tensors, state["optimizer"])
+    if run.accelerator.scaler is not None:
+        run.accelerator.scaler.load_state_dict(state["scaler"])
+    run.step, run.loss_sum, run.seconds = state["step"], state["loss_sum"], state["seconds"]
+    run.updater.resume_at(run.step)
+    run.history = History(
+        records=tuple(EpochRecord(**record) for record in state["records"]),
+        steps=run.step,
+        resumed_from=run.step,
+        stopped=state["stopped"],
+    )
+
+
+def save(run: Run, folder: CheckpointFolder) -> None:
+    """Write the checkpoint of `run` as it stands between two steps."""
+    if not run.accelerator.is_main_process:
+        return
+    tensors, numbers = optimizer_state.pack(run.updater.optimizer)
+    weights = {MODEL + name: value for name, value in model_tensors(run.model).items()}
+    state: dict[str, Any] = {
+        "identity": run.identity,
+        "step": run.step,
+        "loss_sum": run.loss_sum,
+        "seconds": run.seconds,
+        "records": [asdict(record) for record in run.history.records],
+        "stopped": run.history.stopped,
+        "optimizer": numbers,
+        "scaler": None if run.accelerator.scaler is None else run.accelerator.scaler.state_dict(),
+    }
+    folder.save(run.step, {**weights, **tensors}, state)

@@ -1,0 +1,113 @@
+"""Weights in safetensors files: plain tensors by name, nothing that runs code when it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from trustworthy.core.errors import CheckpointError
+from trustworthy.core.files import atomic_write
+
+MODEL = "model/"
+"""What the names of a model's weights begin with in a checkpoint of a training run."""
+
+
+def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Write the weights and buffers of `model` to a safetensors file, whole or not at all.
+
+    Raises
+    ------
+    CheckpointError : the file cannot be written, or the model keeps state that is not a tensor.
+    """
+    write_tensors(path, model_tensors(model), {"format": "pt"})
+
+
+def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Read weights and buffers of `model` from a safetensors file, or from a checkpoint of `training.fit`.
+
+    The model is changed only where every name and shape fits.
+
+    Raises
+    ------
+    CheckpointError : the file cannot be read, or names or shapes differ; the message lists them.
+    """
+    tensors, _ = read_tensors(path)
+    of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
+    assign_weights(model, of_model or tensors, path)
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """State of `model` by name; tied weights, which share memory, come once for each name."""
+    state = model.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{name} of the model is {type(value).__name__}, and only tensors can be saved; keep it as a buffer."
+            )
+    return dict(state)
+
+
+def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+    """Copy `tensors`, read from `path`, into `model`."""
+    expected = model_tensors(model)
+    problems = [
+        *_listed("missing in the file", sorted(expected.keys() - tensors.keys())),
+        *_listed("unknown to the model", sorted(tensors.keys() - expected.keys())),
+        *_listed(
+            "of another shape",
+            [
+                f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].shape != expected[name].shape
+            ],
+        ),
+    ]
+    if problems:
+        raise CheckpointError(
+            f"the weights in {path} do not fit the model: {'; '.join(problems)}. Build the model with the arguments "
+            "it was trained with."
+        )
+    model.load_state_dict(dict(tensors))
+
+
+def _listed(problem: str, names: list[str], most: int = 8) -> list[str]:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return [f"{problem}: {', '.join(sorted(names)[:most])}{more}"] if names else []
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    separate = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    try:
+        with atomic_write(path, "wb") as stream:
+            stream.write(safetensors.torch.save(separate, metadata))
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error.strerror or error}); what was there before is unchanged. Free some "
+            "space or choose another folder."
+        ) from error
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors on the CPU, and the metadata, of a safetensors file."""
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path} is not a file; give the path of a safetensors file.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Delete it "
+            "or restore it from a copy."
+        ) from error
+
+
+def raw_bytes(tensor: Tensor) -> memoryview:
+    """The values of `tensor` as they lie in memory, row by row."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
