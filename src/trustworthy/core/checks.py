@@ -18,7 +18,10 @@ def real(
     """Return `value` as a float after checking that it is a finite real number in the given range."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidInput(f"{name} must be a real number, got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond the floats
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidInput(f"{name} must be finite, got {value!r}.")
     if above is not None and not number > above:
@@ -44,6 +47,6 @@ def integer(name: str, value: object, *, at_least: int | None = None, at_most: i
 
 def choice(name: str, value: str, registry: Mapping[str, T]) -> T:
     """Look `value` up in `registry`, or say which name was probably meant."""
-    if value not in registry:
+    if not isinstance(value, str) or value not in registry:
         raise UnknownName.of(name, value, registry)
     return registry[value]

@@ -37,7 +37,7 @@ class UnknownName(InvalidInput, KeyError):
         """Build the error for `given`, suggesting the nearest of the `known` names."""
         names = sorted(known)
         near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         return cls(f"unknown {argument} {given!r}{hint} Known: {', '.join(names)}.")
 
 

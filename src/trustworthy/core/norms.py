@@ -21,8 +21,14 @@ Radius = float | Tensor
 
 
 def per_example(values: Radius, like: Tensor) -> Radius:
-    """Reshape one value per example so that it broadcasts over the examples of `like`; a float passes through."""
-    return values.reshape(-1, *[1] * (like.ndim - 1)) if isinstance(values, Tensor) else values
+    """Reshape one value per example so that it broadcasts over the examples of `like`; a float passes through.
+
+    Floating values take the precision of `like`, which a radius in float64 would otherwise raise.
+    """
+    if not isinstance(values, Tensor):
+        return values
+    cast = values.to(like.dtype) if values.is_floating_point() else values
+    return cast.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _tiny(values: Tensor) -> float:
@@ -97,7 +103,8 @@ class L2(AbstractNorm):
         return d.flatten(1).norm(dim=1)
 
     def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
-        shrink = (eps / self.size(d).clamp_min(_tiny(d))).clamp_max(1.0)
+        size = self.size(d)
+        shrink = (per_example(eps, size) / size.clamp_min(_tiny(d))).clamp_max(1.0)
         return d * per_example(shrink, d)
 
     def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
@@ -130,15 +137,16 @@ class L1(AbstractNorm):
     def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
         """Soft-threshold at the level where the sizes add up to `eps` (sort-based, O(d log d))."""
         flat = d.flatten(1)
-        magnitude = flat.abs()
-        radius = eps if isinstance(eps, Tensor) else flat.new_full((len(flat),), eps)
-        ordered = magnitude.sort(dim=1, descending=True).values
-        excess = ordered.cumsum(1) - radius[:, None]
+        magnitude, radius = flat.abs(), per_example(eps, flat)
+        # Measured from the largest coordinate, whatever stays is at most `eps` away: no digit is lost far outside.
+        below = magnitude - magnitude.detach().amax(1, keepdim=True)
+        ordered = below.sort(dim=1, descending=True).values
+        excess = ordered.cumsum(1) - radius
         rank = torch.arange(1, flat.shape[1] + 1, device=d.device, dtype=d.dtype)
         kept = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
-        level = (excess.gather(1, kept - 1) / kept).clamp_min(0.0)
-        inside = magnitude.sum(1, keepdim=True) <= radius[:, None]
-        shrunk = flat.sign() * (magnitude - level).clamp_min(0.0)
+        level = excess.gather(1, kept - 1) / kept
+        inside = magnitude.sum(1, keepdim=True) <= radius
+        shrunk = flat.sign() * (below - level).clamp_min(0.0)
         return torch.where(inside, flat, shrunk).reshape(d.shape)
 
     def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def derived_seed(seed: int, *names: object) -> int:
     """63-bit seed of the stream called `names` under `seed`."""
     checks.integer("seed", seed, at_least=0)
-    text = "/".join([str(int(seed)), *map(str, names)])
+    text = "\0".join([str(int(seed)), *map(str, names)])  # a slash may be part of a name
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 

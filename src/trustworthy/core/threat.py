@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm
+from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
 
 Bounds = tuple[float, float]
 
@@ -47,8 +47,8 @@ class ThreatModel:
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
         if not isinstance(self.eps, Tensor):
             object.__setattr__(self, "eps", checks.real("eps", self.eps, at_least=0.0))
-        elif self.eps.ndim != 1 or not bool((self.eps >= 0).all()):
-            raise InvalidInput(f"eps must be one radius >= 0 or a tensor (batch,) of them, got {self.eps!r}.")
+        elif self.eps.ndim != 1 or not bool(((self.eps >= 0) & self.eps.isfinite()).all()):
+            raise InvalidInput(f"eps must be one finite radius >= 0 or a tensor (batch,) of them, got {self.eps!r}.")
 
     @property
     def geometry(self) -> AbstractNorm:
@@ -93,5 +93,6 @@ class ThreatModel:
         self, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, " batch"]:
         """How far each example lies outside the ball or the box (0 inside), in the units of the input."""
-        outside = (self.geometry.size(x - center) - self.eps).clamp_min(0.0)
+        size = self.geometry.size(x - center)
+        outside = (size - per_example(self.eps, size)).clamp_min(0.0)
         return torch.maximum(outside, Linf().size(x - self.clip(x)))
