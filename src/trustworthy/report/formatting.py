@@ -1,0 +1,88 @@
+"""How the report writes numbers, durations and conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trustworthy.report.finding import Finding
+
+NOTHING = "–"
+_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions"})
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage: 0.8733 -> "87.3 %"."""
+    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f}\u00a0%"
+
+
+def number(value: object) -> str:
+    """A score with three significant digits; counts and words as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e6):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{int(value):,}" if isinstance(value, int | float) else str(value)
+
+
+def is_share(finding: Finding) -> bool:
+    """Whether the value of `finding` reads as a percentage."""
+    return finding.kind in _SHARES and not finding.unit
+
+
+def value(finding: Finding) -> str:
+    """The value of a finding as its kind is usually written, with its unit."""
+    if is_share(finding):
+        return percent(finding.value)
+    if finding.kind == "diagnosis" and finding.value is not None:
+        total = len(finding.series.get("checks", ()))
+        return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
+    text = number(finding.value)
+    return text if text == NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
+
+
+def interval(finding: Finding) -> str:
+    """The bootstrap interval of a finding, "" where it has none."""
+    if finding.interval is None:
+        return ""
+    low, high = finding.interval
+    if is_share(finding):
+        return f"{100 * low:.1f} to {percent(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 0.4 s, 41 s, 2 min 5 s, 1 h 12 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}\u00a0s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if not minutes:
+        return f"{rest}\u00a0s"
+    if minutes < 60:
+        return f"{minutes}\u00a0min {rest}\u00a0s"
+    return f"{minutes // 60}\u00a0h {minutes % 60}\u00a0min"
+
+
+def words(content: Any) -> str:
+    """A JSON value in one line of text."""
+    if isinstance(content, Mapping):
+        return ", ".join(f"{key} {words(item)}" for key, item in content.items())
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return ", ".join(words(item) for item in content) if content else "none"
+    return number(content)
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as rows (dotted key, text)."""
+    rows: list[tuple[str, str]] = []
+    for key, item in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, Mapping) and item:
+            rows += flat(item, f"{name}.")
+        else:
+            rows.append((name, words(item)))
+    return rows

@@ -1,0 +1,112 @@
+"""Curves of the report, all models in one figure: accuracy against the radius, error rate against coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from trustworthy.report import formatting
+from trustworthy.report.kinds import RiskCoverage, RobustnessCurve
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+
+
+def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCurve]], norm: str) -> Markup:
+    """Accuracy against eps: worst case with its bootstrap band in bold, each attack alone as a thin line."""
+    with mpl.rc_context(RC):
+        figure, (axes,) = new_figure()
+        attacks = attack_names([series for _, _, series in models])
+        for _, look, series in models:
+            for attack, accuracy in series.attacks.items():
+                dashes = DASHES[attacks.index(attack) % len(DASHES)]
+                axes.plot(series.eps, accuracy, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.85)
+            if series.low and series.high:
+                axes.fill_between(series.eps, series.low, series.high, color=look.colour, alpha=0.18, linewidth=0)
+            axes.plot(series.eps, series.worst, **_bold(look))
+        _mark_headline(axes, {series.headline_eps for _, _, series in models if series.headline_eps is not None})
+        _accuracy_axis(axes)
+        axes.set_xlim(left=0.0)
+        axes.set_xlabel(f"eps, {norm} radius of the perturbation")
+        axes.set_ylabel("accuracy")
+        return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(map(_spoken_curve, models)))
+
+
+def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) -> Markup:
+    """Error rate of the predictions kept against the share kept; the chosen threshold is a ring on the curve."""
+    with mpl.rc_context(RC):
+        figure, (axes,) = new_figure()
+        for _, look, series in models:
+            axes.plot(series.coverage, series.risk, **_bold(look) | {"marker": ""})
+            axes.plot(series.coverage[-1:], series.risk[-1:], **_bold(look) | {"linestyle": ""}, clip_on=False)
+            kept = series.coverage_at_threshold
+            if kept is not None and series.coverage:
+                nearest = min(range(len(series.coverage)), key=lambda place: abs(series.coverage[place] - kept))
+                ring = {"marker": look.marker, "markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4}
+                axes.plot(kept, series.risk[nearest], color=look.colour, linestyle="", zorder=5, clip_on=False, **ring)
+        for target in sorted({series.target_risk for _, _, series in models if series.target_risk is not None}):
+            axes.axhline(target, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.annotate(
+                f"accepted: {formatting.percent(target)}",
+                (0.0, target),
+                (2, 4),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                fontsize=10,
+            )
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(bottom=0.0, top=max(axes.get_ylim()[1], 0.02))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("coverage: share of predictions kept")
+        axes.set_ylabel("error rate of those kept")
+        return to_svg(figure, name, "Error rate against coverage. " + " ".join(map(_spoken_risk, models)))
+
+
+def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
+    """Attacks of all the curves in the order met; an attack keeps its dashes across models."""
+    return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
+
+
+def attack_dashes(place: int) -> str:
+    """Dash pattern of the attack at `place` of `attack_names`, for the legend of the page."""
+    return " ".join(f"{length * 2:g}" for length in DASHES[place % len(DASHES)][1])
+
+
+def _bold(look: Style) -> dict[str, object]:
+    return {"color": look.colour, "marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
+
+
+def _accuracy_axis(axes: Axes) -> None:
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+
+def _mark_headline(axes: Axes, radii: set[float]) -> None:
+    for eps in sorted(radii):
+        axes.axvline(eps, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"eps {eps:.3g}",
+            (eps, 1.0),
+            (4, 2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=10,
+            color=INK,
+        )
+
+
+def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:
+    name, _, series = model
+    points = (f"{formatting.percent(worst)} at {eps:.3g}" for eps, worst in zip(series.eps, series.worst, strict=True))
+    return f"{name}, worst case: {', '.join(points)}."
+
+
+def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:
+    name, _, series = model
+    if series.coverage_at_threshold is None:
+        return f"{name}: no threshold reaches the accepted error rate."
+    return f"{name}: {formatting.percent(series.coverage_at_threshold)} kept above the threshold."

@@ -1,0 +1,85 @@
+"""Histograms of the report, one figure per model: smallest perturbations, and calibration by confidence."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from trustworthy.report import formatting
+from trustworthy.report.kinds import Calibration, Distortion
+from trustworthy.report.plots.theme import INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+
+
+def distortion(
+    name: str, look: Style, series: Distortion, norm: str, *, right: float | None = None, top: float | None = None
+) -> Markup:
+    """Histogram of the smallest perturbation per example, its median marked.
+
+    right, top : ends of the axes, to share them with the figures of other models.
+    """
+    edges, counts = np.asarray(series.edges), np.asarray(series.counts)
+    median = series.quartiles[len(series.quartiles) // 2] if series.quartiles else math.nan
+    with mpl.rc_context(RC):
+        figure, (axes,) = new_figure(height=2.7)
+        axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=look.colour, edgecolor=PAPER, linewidth=0.8)
+        if math.isfinite(median):
+            axes.axvline(median, color=INK, linewidth=1.4, linestyle=(0, (4, 3)))
+            axes.annotate(
+                f"median {median:.3g}",
+                (median, 1.0),
+                (4, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                fontsize=10,
+            )
+        axes.set_xlim(min(0.0, edges[0]), right or edges[-1])
+        axes.set_ylim(0, max(top or 0.0, counts.max(initial=1)) * 1.05)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(f"smallest {norm} perturbation found")
+        axes.set_ylabel("examples")
+        spoken = f"Histogram of the smallest {norm} perturbation of {counts.sum()} examples, from {edges[0]:.3g} to "
+        return to_svg(figure, name, f"{spoken}{edges[-1]:.3g}; median {formatting.number(median)}.")
+
+
+def reliability(name: str, look: Style, series: Calibration) -> Markup:
+    """Reliability diagram (eq. 5.3): accuracy against confidence by bin, and below it how many predictions each has."""
+    edges, count = np.asarray(series.edges), np.asarray(series.count)
+    filled = count > 0
+    left, width = edges[:-1][filled], np.diff(edges)[filled]
+    accuracy, confidence = np.asarray(series.accuracy)[filled], np.asarray(series.confidence)[filled]
+    with mpl.rc_context(RC):
+        figure, (axes, below) = new_figure(height=4.2, rows=(3.0, 1.0))
+        axes.bar(
+            left, accuracy, width, align="edge", color=look.colour, alpha=0.3, edgecolor=look.colour, linewidth=1.0
+        )
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.3, linestyle=(0, (4, 3)))
+        axes.vlines(
+            confidence, np.minimum(accuracy, confidence), np.maximum(accuracy, confidence), color=INK, linewidth=1.2
+        )
+        axes.plot(
+            confidence, accuracy, linestyle="", marker=look.marker, color=look.colour, markeredgecolor=PAPER, zorder=3
+        )
+        axes.annotate("perfectly calibrated", (0.03, 0.10), rotation=0, fontsize=10)
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.02)
+        axes.set_ylabel("accuracy")
+        below.bar(edges[:-1], count, np.diff(edges), align="edge", color=look.colour, edgecolor=PAPER, linewidth=0.8)
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        below.set_ylabel("count")
+        below.set_xlabel("confidence of the prediction")
+        for axis in (axes.yaxis, below.xaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        return to_svg(figure, name, _spoken_reliability(confidence, accuracy, count[filled]))
+
+
+def _spoken_reliability(confidence: np.ndarray, accuracy: np.ndarray, count: np.ndarray) -> str:
+    bins = (
+        f"confidence {formatting.percent(c, 0)}: accuracy {formatting.percent(a, 0)} of {n}"
+        for c, a, n in zip(confidence, accuracy, count, strict=True)
+    )
+    return f"Reliability diagram. {'; '.join(bins)}."

@@ -1,0 +1,56 @@
+"""Inputs as PNG data URIs: pictures, amplified differences, maps of saliency; pixels stay pixels, CSS scales them."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float, Num
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+
+LARGEST = 128  # px; larger pictures are thinned, a page of photographs would otherwise weigh megabytes
+
+_SIGNED = LinearSegmentedColormap.from_list("signed", ["#0072b2", "#ffffff", "#d55e00"])  # Okabe-Ito blue, vermilion
+
+
+def picture_png(image: Num[np.ndarray, "c h w"]) -> str:
+    """An image with values in [0, 1] as a data URI: one channel grey, three colour, any other number their mean."""
+    pixels = np.clip(np.nan_to_num(_thinned(image)), 0.0, 1.0)
+    colour = pixels if len(pixels) == 3 else np.repeat(pixels.mean(0, keepdims=True), 3, axis=0)
+    return _data_uri(colour.transpose(1, 2, 0))
+
+
+def difference_png(
+    original: Num[np.ndarray, "c h w"], adversarial: Num[np.ndarray, "c h w"], amplification: float
+) -> str:
+    """What an attack changed, times `amplification`, around one half: 0.5 / eps uses the whole range of colours.
+
+    Blue where darker, white where equal, vermilion where brighter; three channels are colours around mid-grey instead.
+    """
+    difference = amplification * np.nan_to_num(_thinned(adversarial) - _thinned(original))
+    shifted = np.clip(0.5 + difference, 0.0, 1.0)
+    if len(shifted) == 3:
+        return _data_uri(shifted.transpose(1, 2, 0))
+    return _data_uri(_SIGNED(shifted.mean(0))[..., :3])
+
+
+def saliency_png(saliency: Num[np.ndarray, "h w"]) -> str:
+    """A map of influence, scaled to its own maximum, in cividis: dark none, bright the strongest of this picture."""
+    strength = np.abs(np.nan_to_num(_thinned(saliency[None])[0]))
+    scaled = strength / max(float(strength.max(initial=0.0)), np.finfo(float).tiny)
+    return _data_uri(mpl.colormaps["cividis"](scaled)[..., :3])
+
+
+def _thinned(image: Num[np.ndarray, "c h w"]) -> Float[np.ndarray, "c small_h small_w"]:
+    step = -(-max(image.shape[1:]) // LARGEST)
+    return image[:, ::step, ::step].astype(np.float64)
+
+
+def _data_uri(rgb: NDArray[np.float64]) -> str:
+    stream = io.BytesIO()
+    imsave(stream, rgb, format="png", metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,121 @@
+"""Figures that belong to the page: colours are its CSS variables, text is in its font, ids are unique."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# Colours that are drawn with, and what each becomes on the page; matplotlib knows no CSS variables.
+INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
+_SERIES = tuple(f"#0{place}0000" for place in range(1, 8))
+_VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
+    colour: f"series-{place}" for place, colour in enumerate(_SERIES, 1)
+}
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1.4)), (0, (9, 3)), (0, (2, 3)))
+
+WIDTH = 5.2  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
+RC: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "trustworthy",
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 11.0,
+    "axes.titlesize": 11.0,
+    "axes.labelsize": 11.0,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 2.2,
+    "lines.markersize": 5.5,
+    "hatch.linewidth": 0.8,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Look of one model in every figure of the page: never told apart by colour alone.
+
+    place : 1 for the first model of the audit.
+    """
+
+    place: int
+
+    @property
+    def colour(self) -> str:
+        return _SERIES[(self.place - 1) % len(_SERIES)]
+
+    @property
+    def variable(self) -> str:
+        """CSS variable of the colour."""
+        return f"--{_VARIABLES[self.colour]}"
+
+    @property
+    def marker(self) -> str:
+        return _MARKERS[(self.place - 1) % len(_MARKERS)]
+
+
+def new_figure(height: float = 3.3, rows: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
+    """An empty figure of the page's width with one axes per entry of `rows`, their relative heights."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": rows})
+    return figure, list(grid[:, 0])
+
+
+def to_svg(figure: Figure, name: str, description: str) -> Markup:
+    """Inline SVG of `figure`.
+
+    name : prefix of every id in it, unique on the page.
+    description : what a screen reader says in its place.
+    """
+    stream = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    text = _with_own_ids(text, name)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    text = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", text)
+    text = re.sub(r"\n\s*", "\n", text)
+    head = re.search(r'viewBox="([^"]+)"', text)
+    assert head is not None
+    opening = f'<svg viewBox="{head[1]}" role="img" aria-label="{escape(description)}" class="plot">'
+    return Markup(opening + text[text.index(">") + 1 :])
+
+
+def _with_own_ids(text: str, name: str) -> str:
+    """Prefix the ids that are referred to, drop the others: two figures of a page must not share one."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    fresh = {old: f"{name}-{place}" for place, old in zip(itertools.count(1), sorted(used, key=text.index))}
+
+    def own(match: re.Match[str]) -> str:
+        return f' id="{fresh[match[1]]}"' if match[1] in fresh else ""
+
+    text = re.sub(r' id="([^"]+)"', own, text)
+    text = re.sub(r'(?:xlink:)?href="#([^"]+)"', lambda match: f'href="#{fresh[match[1]]}"', text)
+    return re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{fresh[match[1]]})", text)

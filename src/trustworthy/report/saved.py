@@ -1,0 +1,120 @@
+"""Reading a saved audit: `findings.json` and `arrays.npz` of a folder, checked against the contract of each kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from trustworthy.core.errors import DataError
+from trustworthy.report.finding import AuditRecord, Finding
+from trustworthy.report.kinds import KINDS, Series
+
+FINDINGS = "findings.json"
+ARRAYS = "arrays.npz"
+SCHEMA_VERSION = 1
+_REMEDY = "Run `trustworthy audit` again with the same --out."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finding with its series checked and its arrays read."""
+
+    finding: Finding
+    series: Series
+    arrays: dict[str, NDArray]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A saved audit in memory; findings of a kind that this version does not draw have an empty series."""
+
+    record: AuditRecord
+    entries: list[Entry]
+
+
+def read(folder: str | os.PathLike[str]) -> Audit:
+    """Read the audit saved in `folder`.
+
+    Raises
+    ------
+    DataError : a file is missing, truncated, of another schema version or breaks the contract of docs/findings.md;
+        the message names the file, what is wrong and what to do.
+    """
+    record = _record(Path(folder) / FINDINGS)
+    arrays = _arrays(Path(folder) / ARRAYS, wanted={key for f in record.findings for key in f.arrays.values()})
+    return Audit(record, [_entry(finding, arrays, Path(folder)) for finding in record.findings])
+
+
+def _record(path: Path) -> AuditRecord:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: the folder holds no finished audit. {_REMEDY}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read, it is truncated or not JSON ({error}). {_REMEDY}") from error
+    given = content.get("schema_version", SCHEMA_VERSION) if isinstance(content, dict) else None
+    if given != SCHEMA_VERSION:
+        raise DataError(
+            f"{path} has schema version {given!r}, this version of trustworthy reads {SCHEMA_VERSION}. "
+            f"Install the version that wrote it, or: {_REMEDY}"
+        )
+    try:
+        return AuditRecord.model_validate(content)
+    except ValidationError as error:
+        raise DataError(f"{path} breaks the schema: {_first(error)}. {_REMEDY}") from error
+
+
+def _arrays(path: Path, wanted: set[str]) -> dict[str, NDArray]:
+    if not wanted:
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in wanted & set(archive.files)}
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it. {_REMEDY}"
+        ) from None
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} cannot be read, it is truncated or not an .npz file ({error}). {_REMEDY}") from error
+    if missing := sorted(wanted - set(arrays)):
+        raise DataError(f"{path} lacks the array {missing[0]!r} that {FINDINGS} refers to. {_REMEDY}")
+    return arrays
+
+
+def _entry(finding: Finding, arrays: dict[str, NDArray], folder: Path) -> Entry:
+    kind = KINDS.get(finding.kind, Series)
+    where = f"{folder / FINDINGS}: finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r})"
+    try:
+        series = kind.model_validate(finding.series)
+    except ValidationError as error:
+        raise DataError(
+            f"{where} breaks its contract: series {_first(error)}; see docs/findings.md. {_REMEDY}"
+        ) from error
+    if missing := sorted(kind.roles - set(finding.arrays)):
+        raise DataError(f"{where} breaks its contract: no array has the role {missing[0]!r}. {_REMEDY}")
+    own = {role: arrays[key] for role, key in finding.arrays.items()}
+    labels: Any = getattr(series, "label", None)
+    for role, array in own.items():
+        if labels is not None and array.shape[:1] != (len(labels),):
+            raise DataError(
+                f"{folder / ARRAYS}: array {finding.arrays[role]!r} must have {len(labels)} rows, one per label of "
+                f"finding {finding.name!r}, has shape {array.shape}. {_REMEDY}"
+            )
+    return Entry(finding, series, own)
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem in one line: where, what, and what was given."""
+    detail = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in detail["loc"]) or "as a whole"
+    given = "" if detail["type"] in {"missing", "value_error"} else f", got {str(detail['input'])[:60]!r}"
+    return f"{place}: {detail['msg']}{given}"
