@@ -1,8 +1,31 @@
 """Attacks: what an adversary can do to a model's inputs, and how far an evaluation by attacks can be believed."""
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
+from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
+from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM
 from trustworthy.attacks.pgd import BIM, PGD
 from trustworthy.attacks.result import AttackResult
+from trustworthy.attacks.square import SquareAttack
+from trustworthy.attacks.sweep import RobustnessCurve, robustness_curve
+from trustworthy.attacks.transfer import TransferAffinity, transfer_affinity
 
-__all__ = ["BIM", "FGSM", "PGD", "Attack", "AttackResult", "BudgetAttack", "RandFGSM"]
+__all__ = [
+    "BIM",
+    "FGSM",
+    "PGD",
+    "Attack",
+    "AttackResult",
+    "Bisection",
+    "BudgetAttack",
+    "Check",
+    "Diagnosis",
+    "RandFGSM",
+    "RobustnessCurve",
+    "SquareAttack",
+    "TransferAffinity",
+    "diagnose",
+    "minimal_distortion",
+    "robustness_curve",
+    "transfer_affinity",
+]

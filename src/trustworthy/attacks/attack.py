@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trustworthy.attacks.problem import Problem, as_batch, as_classifier, as_labels, undisturbed
+from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.problem import Problem, posed
 from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
 from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.threat import Bounds, ThreatModel, as_bounds
@@ -48,7 +51,7 @@ class Attack(ABC):
 
     @abstractmethod
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        """Return the adversarial examples (batch, *shape)."""
+        """Return the adversarial examples (batch, *shape); where a minimal-distance search fails, any point."""
 
     @final
     def __call__(
@@ -64,7 +67,8 @@ class Attack(ABC):
 
         Parameters
         ----------
-        model : a callable from a batch to logits. A module is attacked in eval mode and left as it was.
+        model : a callable from a batch to logits. A module is attacked in eval mode and left as it was. With NumPy
+            inputs it may be a callable on NumPy arrays (scikit-learn's `predict`, `predict_proba`, ...).
         x : inputs (batch, *shape), floating, finite and inside `bounds`.
         y : true classes (batch,), integers.
         target : classes to provoke (batch,); None to leave the true class.
@@ -75,22 +79,40 @@ class Attack(ABC):
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        speaks_numpy = isinstance(x, np.ndarray)
-        inputs = as_batch(x, self.bounds)
-        with undisturbed(model, inputs, generator):
-            labels = as_labels("y", y, inputs)
-            wanted = None if target is None else as_labels("target", target, inputs)
-            loss = getattr(self, "loss", self.loss_name)
-            problem = Problem(as_classifier(model, speaks_numpy), inputs, labels, wanted, loss=loss, eot=self.eot)
+        with self._posed(model, x, y, target, generator) as problem:
             adversarial = self.search(problem, generator).detach()
             success = problem.is_adversarial(adversarial)
-            distance = self.geometry.size(adversarial - inputs)
             if self.minimises_distance:
-                failed = ~success
-                adversarial = torch.where(failed.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, adversarial)
-                distance = distance.masked_fill(failed, torch.inf)
-        found = (adversarial, success, distance, problem.queries)
-        return AttackResult(*(field.cpu().numpy() for field in found) if speaks_numpy else found)
+                adversarial = where(success, adversarial, problem.x)
+            distance = self.geometry.size(adversarial - problem.x)
+            if self.minimises_distance:
+                distance = distance.masked_fill(~success, torch.inf)
+            found = (adversarial, success, distance, problem.queries)
+        return AttackResult(*(field.cpu().numpy() for field in found) if isinstance(x, np.ndarray) else found)
+
+    @final
+    def perturb(
+        self,
+        model: AnyClassifier,
+        x: Array,
+        y: Array,
+        *,
+        target: Array | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Array:
+        """The adversarial examples alone, as `__call__` finds them, without the forward pass that judges them again.
+
+        For training on them, where nobody asks which succeeded.
+        """
+        with self._posed(model, x, y, target, generator) as problem:
+            adversarial = self.search(problem, generator).detach()
+        return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
+
+    def _posed(
+        self, model: AnyClassifier, x: Array, y: Array, target: Array | None, generator: torch.Generator | None
+    ) -> AbstractContextManager[Problem]:
+        loss = getattr(self, "loss", self.loss_name)
+        return posed(model, x, y, target, bounds=self.bounds, loss=loss, eot=self.eot, generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +128,12 @@ class BudgetAttack(Attack, ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.threat  # noqa: B018  checks eps
+        ThreatModel(self.norm, self.eps, self.bounds)
 
-    @property
-    def threat(self) -> ThreatModel:
-        """The ball and the box that the search stays in."""
-        return ThreatModel(self.norm, self.eps, self.bounds)
+    def threat(self, x: Tensor) -> ThreatModel:
+        """The ball and the box that the search around `x` stays in."""
+        if not isinstance(self.eps, Tensor):
+            return ThreatModel(self.norm, self.eps, self.bounds)
+        if len(self.eps) != len(x):
+            raise InvalidInput(f"eps must be one radius or have one per example, got {len(self.eps)} for {len(x)}.")
+        return ThreatModel(self.norm, self.eps.to(x), self.bounds)

@@ -29,7 +29,7 @@ class FGSM(BudgetAttack):
     loss: str = "ce"
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat
+        threat = self.threat(problem.x)
         gradient, _, _ = problem.ascent(problem.x)
         step = threat.geometry.steepest(threat.movable(problem.x, gradient))
         return threat.project(problem.x, problem.x + per_example(threat.eps, step) * step)
@@ -56,7 +56,7 @@ class RandFGSM(BudgetAttack):
             raise InvalidInput(f"start must lie in [0, 1], got {self.start!r}.")
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, x = self.threat, problem.x
+        threat, x = self.threat(problem.x), problem.x
         noise = threat.geometry.steepest(torch.empty_like(x).normal_(generator=generator))
         begun = threat.project(x, x + per_example(self.start * threat.eps, x) * noise)
         gradient, _, _ = problem.ascent(begun)

@@ -8,33 +8,11 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.incumbent import Incumbent
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.norms import Radius, per_example
 from trustworthy.core.threat import ThreatModel
-
-
-class Incumbent:
-    """The worst point seen so far for each example: an adversarial one if there is any, then the highest loss."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x.clone()
-        self.loss = x.new_full((len(x),), -torch.inf)
-        self.success = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-
-    def update(self, x: Tensor, loss: Tensor, success: Tensor) -> None:
-        """Take over the examples of `x` that are worse for the model."""
-        better = (success & ~self.success) | ((success == self.success) & (loss > self.loss))
-        self.x = torch.where(per_example(better, x), x, self.x)
-        self.loss = torch.where(better, loss, self.loss)
-        self.success = self.success | success
-
-    def merge(self, rows: Tensor, other: Incumbent) -> None:
-        """Take over from `other`, which speaks of the examples `rows` alone, what is worse for the model."""
-        mine = Incumbent(self.x[rows])
-        mine.loss, mine.success = self.loss[rows], self.success[rows]
-        mine.update(other.x, other.loss, other.success)
-        self.x[rows], self.loss[rows], self.success[rows] = mine.x, mine.loss, mine.success
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +45,13 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        best = self._ascend(problem, self.threat, generator)
+        threat = self.threat(problem.x)
+        best = self._ascend(problem, threat, generator)
         for _ in range(self.restarts - 1):
             unbroken = (~best.success).nonzero().squeeze(1)
             if len(unbroken) == 0:
                 break
-            again = self._ascend(problem.subset(unbroken), self.threat.subset(unbroken), generator)
+            again = self._ascend(problem.subset(unbroken), threat.subset(unbroken), generator)
             best.merge(unbroken, again)
         return best.x
 
@@ -116,4 +95,5 @@ class BIM(BudgetAttack):
         checks.integer("steps", self.steps, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        return climb(problem, self.threat, problem.x, self.steps, self.eps / self.steps).x
+        threat = self.threat(problem.x)
+        return climb(problem, threat, problem.x, self.steps, threat.eps / self.steps).x

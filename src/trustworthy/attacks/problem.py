@@ -1,18 +1,22 @@
-"""One attack on one batch: the model behind a door that checks, counts queries, and gives losses and gradients."""
+"""One attack on one batch: the model behind a door that counts queries and gives losses and gradients."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from trustworthy.attacks.guard import undisturbed
+from trustworthy.attacks.inputs import as_batch, as_classifier, as_labels, check_logits
 from trustworthy.attacks.losses import LOSSES
+from trustworthy.attacks.result import Array
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.errors import ModelContractError
 from trustworthy.core.protocols import AnyClassifier, Classifier
 from trustworthy.core.threat import Bounds
 
@@ -48,10 +52,11 @@ class Problem:
     def logits(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
-        out = self.model(x)
-        if not self._checked:
-            check_logits(out, len(x), self.y, self.target)
-            self._checked = True
+        if self._checked:
+            return self.model(x)
+        out = self._first_logits(x)
+        check_logits(out, len(x), self.y, self.target)
+        self._checked = True
         return out
 
     def losses(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
@@ -64,11 +69,9 @@ class Problem:
         return predicted != self.y if self.target is None else predicted == self.target
 
     def scores(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
-        """Logits without a gradient; for a stochastic model (eot > 1), log of the summed probabilities of `eot` draws."""
+        """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
-            if self.eot == 1:
-                return self.logits(x)
-            return torch.stack([self.logits(x).log_softmax(1) for _ in range(self.eot)]).logsumexp(0)
+            return pooled([self.logits(x) for _ in range(self.eot)])
 
     def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
@@ -77,129 +80,66 @@ class Problem:
     def ascent(
         self, x: Float[Tensor, "batch *shape"]
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
-        """Gradient of the loss, the loss, and whether the attack succeeds at `x`; means over `eot` draws.
+        """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.
 
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.
         """
-        gradient, loss, votes = self._draw(x)
+        gradient, loss, logits = self._draw(x)
+        if self.eot == 1:
+            return gradient, loss, self.reached(logits)
+        seen = [logits]
         for _ in range(self.eot - 1):
-            more = self._draw(x)
-            gradient, loss, votes = gradient + more[0], loss + more[1], votes + more[2]
-        if self.eot > 1:
-            gradient, loss = gradient / self.eot, loss / self.eot
-        return gradient, loss, votes * 2 > self.eot
+            more, again, logits = self._draw(x)
+            gradient, loss = gradient + more, loss + again
+            seen.append(logits)
+        return gradient / self.eot, loss / self.eot, self.reached(pooled(seen))
 
     def _draw(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = x.detach().requires_grad_()
         logits = self.logits(x)
         loss = self.losses(logits)
-        try:
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        except RuntimeError as error:
+        gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
+        if gradient is None:
             raise ModelContractError(
                 "the model's output has no gradient with respect to its input; remove no_grad, detach or NumPy from "
                 "its forward pass, or use BoundaryAttack (labels are enough) or SquareAttack (scores are enough)."
-            ) from error
-        return gradient, loss.detach(), self.reached(logits.detach()).to(torch.int64)
+            )
+        return gradient, loss.detach(), logits.detach()
 
-
-def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> None:
-    """Refuse what is not a floating tensor (batch, classes) that has every label's class."""
-    if not isinstance(out, Tensor):
-        raise ModelContractError(f"the model must return a tensor of logits, got {type(out).__name__}.")
-    if out.ndim != 2 or len(out) != batch or not out.is_floating_point():
-        raise ModelContractError(
-            f"the model must return floating logits of shape ({batch}, classes) for a batch of {batch}, "
-            f"got shape {tuple(out.shape)} and dtype {out.dtype}; flatten extra axes inside the model."
-        )
-    classes = out.shape[1]
-    if classes < 2:
-        raise ModelContractError("the model must return at least two logits; turn one score s into the pair (0, s).")
-    if bool(out.detach().isnan().any()):
-        raise ModelContractError("the model returned NaN for a valid input; check its weights and its normalisation.")
-    for name, labels in (("y", y), ("target", target)):
-        if labels is not None and int(labels.max()) >= classes:
-            raise InvalidInput(f"{name} must lie in 0..{classes - 1} for {classes} logits, got {int(labels.max())}.")
-
-
-def as_batch(x: object, bounds: Bounds | None) -> Tensor:
-    """Check a batch of inputs and detach it; NumPy arrays become tensors."""
-    if isinstance(x, np.ndarray):
-        x = torch.from_numpy(np.ascontiguousarray(x))
-    if not isinstance(x, Tensor):
-        raise InvalidInput(f"x must be a tensor or a NumPy array (batch, *shape), got {type(x).__name__}.")
-    if not x.is_floating_point():
-        raise InvalidInput(f"x must be floating, got {x.dtype}; for images in 0..255 pass x.float() / 255.")
-    if x.ndim < 2 or x.numel() == 0:
-        raise InvalidInput(f"x must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
-    if not bool(x.isfinite().all()):
-        raise InvalidInput("x must be finite, got NaN or inf; drop or impute those examples.")
-    if bounds is not None and (float(x.min()) < bounds[0] or float(x.max()) > bounds[1]):
-        raise InvalidInput(
-            f"x must lie in bounds={bounds}, got values in [{float(x.min()):g}, {float(x.max()):g}]; "
-            "rescale x and put the normalisation inside the model, or pass the true bounds."
-        )
-    return x.detach().clone() if x.is_inference() else x.detach()
-
-
-def as_labels(name: str, labels: object, x: Tensor) -> Tensor:
-    """Check one class index per example."""
-    labels = torch.as_tensor(labels) if isinstance(labels, np.ndarray | list | tuple) else labels
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype in (torch.bool, torch.complex64):
-        kind = getattr(labels, "dtype", type(labels).__name__)
-        raise InvalidInput(f"{name} must be integer class indices (batch,), got {kind}; use {name}.long().")
-    if labels.shape != (len(x),):
-        raise InvalidInput(f"{name} must have shape ({len(x)},) to match x, got {tuple(labels.shape)}.")
-    if int(labels.min()) < 0:
-        raise InvalidInput(f"{name} must be >= 0, got {int(labels.min())}; relabel the classes 0, 1, ...")
-    labels = labels.to(device=x.device, dtype=torch.int64)
-    return labels.clone() if labels.is_inference() else labels
-
-
-def as_classifier(model: AnyClassifier, numpy_input: bool) -> Classifier:
-    """Make a callable on tensors of one that may speak NumPy and may return labels instead of scores."""
-    if not callable(model):
-        remedy = "; pass model.predict" if hasattr(model, "predict") else ""
-        raise ModelContractError(f"model must be callable, got {type(model).__name__}{remedy}.")
-    if not numpy_input or isinstance(model, nn.Module):
-        return model
-
-    def on_tensors(x: Tensor) -> Tensor:
-        out = torch.as_tensor(np.asarray(model(x.detach().cpu().numpy())), device=x.device)
-        if out.ndim == 1 and not out.is_complex():
-            labels = out.to(torch.int64)
-            width = max(2, int(labels.max()) + 1)
-            return torch.nn.functional.one_hot(labels, width).to(x.dtype)
-        return out.to(x.dtype)
-
-    return on_tensors
+    def _first_logits(self, x: Tensor) -> Tensor:
+        try:
+            return self.model(x)
+        except Exception as error:
+            error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
+            raise
 
 
 @contextmanager
-def undisturbed(model: object, x: Tensor, generator: torch.Generator | None) -> Iterator[None]:
-    """Attack in eval mode with gradients on, and leave the model and the global random stream as they were.
+def posed(
+    model: AnyClassifier,
+    x: Array,
+    y: Array,
+    target: Array | None = None,
+    *,
+    bounds: Bounds | None,
+    loss: str = "ce",
+    eot: int = 1,
+    generator: torch.Generator | None = None,
+) -> Iterator[Problem]:
+    """Check the arguments of an attack and pose its problem, leaving the model and the random streams undisturbed."""
+    with torch.inference_mode(False):  # tensors made in here must be able to carry gradients
+        inputs = as_batch(x, bounds)
+        labels = as_labels("y", y, inputs)
+        wanted = None if target is None else as_labels("target", target, inputs)
+        classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
+        classifier = as_classifier(model, isinstance(x, np.ndarray), classes)
+        problem = Problem(classifier, inputs, labels, wanted, loss=loss, eot=eot)
+        with undisturbed(model, inputs, generator):
+            yield problem
 
-    With a generator, a stochastic model draws from a forked global stream seeded by it, so the whole attack is
-    reproducible and the caller's stream does not move.
-    """
-    if generator is not None and generator.device.type != x.device.type:
-        raise InvalidInput(
-            f"generator lives on {generator.device}, x on {x.device}; use torch.Generator(device=x.device)."
-        )
-    modes = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
-    fork = nullcontext()
-    if generator is not None:
-        devices = [x.device] if x.device.type != "cpu" else []
-        kind = x.device.type if devices else "cuda"
-        fork = torch.random.fork_rng(devices=devices, device_type=kind)
-    with torch.inference_mode(False), torch.enable_grad(), fork:
-        try:
-            if generator is not None:
-                seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-                torch.manual_seed(int(seed))
-            for module, _ in modes:
-                module.training = False
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training
+
+def pooled(draws: list[Tensor]) -> Tensor:
+    """One score matrix for several draws of the logits: the log of the mean probabilities; a single draw as it is."""
+    if len(draws) == 1:
+        return draws[0]
+    return torch.stack([logits.log_softmax(1) for logits in draws]).logsumexp(0) - math.log(len(draws))

@@ -1,0 +1,271 @@
+"""Can an evaluation by attacks be believed? Signs that an attack failed because of itself, not because of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.evaluate import batches, check_examples, correct
+from trustworthy.attacks.pgd import PGD
+from trustworthy.attacks.problem import Problem, posed
+from trustworthy.attacks.result import Array
+from trustworthy.attacks.square import SquareAttack
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.norms import L1
+from trustworthy.core.protocols import AnyClassifier
+
+
+@dataclass(frozen=True)
+class Check:
+    """One sign of trouble, looked for.
+
+    name : identifier of the trouble.
+    passed : whether it was not found.
+    value : what was measured, a share of examples unless `explanation` says otherwise.
+    explanation : what the value means, in plain words, and what to do where the check failed.
+    """
+
+    name: str
+    passed: bool
+    value: float
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks of one evaluation."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def believable(self) -> bool:
+        """Whether every check passed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that found trouble."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def __getitem__(self, name: str) -> Check:
+        """The check called `name`."""
+        return checks.choice("check", name, {check.name: check for check in self.checks})
+
+
+def diagnose(
+    model: AnyClassifier,
+    x: Array,
+    y: Array,
+    *,
+    attack: PGD | None = None,
+    queries: int = 500,
+    tolerance: float = 0.02,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
+) -> Diagnosis:
+    """Look for signs that the accuracy of `model` under `attack` overstates its robustness.
+
+    Meant for a few hundred examples; only those that the model classifies rightly are used. The checks, by name:
+
+    - randomised_output: two answers to one input differ, and the attack averages no draws.
+    - probabilities: the outputs are probabilities, not logits.
+    - zero_gradients: the gradient of the margin vanishes.
+    - saturated_gradients: softmax rounds to certainty, so that cross entropy loses its gradient.
+    - loss_not_increasing: the loss does not grow with the radius.
+    - unbounded_survives: an attack that may change the input into any other does not break everything.
+    - more_steps_gain, more_restarts_gain: five times the steps, or four random starts, break more.
+    - black_box_wins: SquareAttack, which sees scores alone, breaks what the gradient could not (l2 and linf).
+
+    Parameters
+    ----------
+    model, x, y, generator : see `Attack.__call__`.
+    attack : the attack to diagnose; None for PGD(eps=8 / 255).
+    queries : steps of the SquareAttack.
+    tolerance : share of examples that may show trouble before a check fails.
+    batch_size : examples attacked at once.
+
+    Cost: about 12 times `attack`, `unbounded_survives` taking at least 50 steps, and `queries` forward passes on what
+    it did not break. Random: starts and windows. Reference: Carlini et al. 2019; Croce and Hein 2020.
+    """
+    attack = PGD(eps=8 / 255) if attack is None else attack
+    if not isinstance(attack.eps, float | int):
+        raise InvalidInput("eps of the attack must be one radius, got a tensor.")
+    check_examples(x, y, attack.bounds)
+    right = correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
+    if not right.any():
+        raise InvalidInput(f"x must hold examples that the model classifies rightly, got none among {len(right)}.")
+    rows = np.flatnonzero(right)
+    examination = _Examination(model, x[rows], y[rows], attack, tolerance, generator, batch_size)
+    return Diagnosis(tuple(examination.run(queries)))
+
+
+class _Examination:
+    """The checks on the examples that the model classifies rightly."""
+
+    def __init__(
+        self,
+        model: AnyClassifier,
+        x: Array,
+        y: Array,
+        attack: PGD,
+        tolerance: float,
+        generator: torch.Generator | None,
+        batch_size: int,
+    ) -> None:
+        self.model, self.x, self.y, self.attack = model, x, y, attack
+        self.tolerance = checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
+        self.generator, self.batch_size = generator, batch_size
+        self.everything = np.arange(len(x))
+
+    def run(self, queries: int) -> Iterator[Check]:
+        yield from self.output()
+        yield from self.gradients()
+        yield self.loss_along_radius()
+        yield self.unbounded()
+        survivors = self.survivors(self.attack, self.everything)
+        yield from self.stronger(survivors, queries)
+
+    def check(self, name: str, share: float, meaning: str, remedy: str) -> Check:
+        """A check on a share of examples, which fails above the tolerance."""
+        passed = share <= self.tolerance
+        return Check(name, passed, share, f"{meaning.format(share)}." + ("" if passed else f" {remedy}"))
+
+    def problems(self, loss: str) -> Iterator[Problem]:
+        for rows in batches(self.everything, self.batch_size):
+            options = {"bounds": self.attack.bounds, "eot": self.attack.eot, "generator": self.generator}
+            with posed(self.model, self.x[rows], self.y[rows], loss=loss, **options) as problem:
+                yield problem
+
+    def survivors(self, attack: BudgetAttack, rows: np.ndarray) -> np.ndarray:
+        kept = []
+        for part in batches(rows, self.batch_size):
+            found = attack(self.model, self.x[part], self.y[part], generator=self.generator)
+            kept.append(part[~np.asarray(torch.as_tensor(found.success).cpu())])
+        return np.concatenate([rows[:0], *kept])
+
+    def output(self) -> Iterator[Check]:
+        changed, simplex = [], []
+        for problem in self.problems("ce"):
+            with torch.no_grad():
+                first, second = problem.logits(problem.x), problem.logits(problem.x)
+            scale = first.abs().amax(1).clamp_min(1.0)
+            changed.append((first - second).abs().amax(1) > 1e-4 * scale)
+            simplex.append((first >= 0).all(1) & ((first.sum(1) - 1).abs() < 1e-3))
+        yield self.check(
+            "randomised_output",
+            0.0 if self.attack.eot > 1 else _share(changed),
+            "two answers to the same input differ for {:.1%} of the examples beyond what the attack averages",
+            "Attack the expectation: set eot to 10 or more, and judge predictions by the mean of many draws.",
+        )
+        yield self.check(
+            "probabilities",
+            _share(simplex),
+            "the outputs of {:.1%} of the examples are non-negative and sum to one",
+            "They look like probabilities: return logits, without a final softmax, or gradients vanish for "
+            "confident predictions.",
+        )
+
+    def gradients(self) -> Iterator[Check]:
+        vanished = []
+        for problem in self.problems("margin"):
+            gradient, _, _ = problem.ascent(problem.x)
+            vanished.append(gradient.flatten(1).abs().amax(1) == 0)
+        yield self.check(
+            "zero_gradients",
+            _share(vanished),
+            "the gradient of the margin is exactly zero for {:.1%} of the examples",
+            "Something in the model (rounding, a hard threshold, dead units) hides the gradient: replace it by a "
+            "smooth surrogate in the backward pass, or trust only SquareAttack and BoundaryAttack.",
+        )
+        certain = []
+        for problem in self.problems("ce"):
+            probability = problem.scores(problem.x).softmax(1).gather(1, problem.y[:, None])
+            certain.append(probability.squeeze(1) == 1)
+        yield self.check(
+            "saturated_gradients",
+            _share(certain) if self.attack.loss == "ce" else 0.0,
+            "softmax rounds to certainty, and cross entropy loses its gradient, for {:.1%} of the examples",
+            'Attack with loss="margin" or "dlr", which do not saturate, or in float64.',
+        )
+
+    def loss_along_radius(self) -> Check:
+        means = []
+        for scale in (0.0, 0.25, 0.5, 1.0):
+            weaker = replace(self.attack, eps=self.attack.eps * scale)
+            total = 0.0
+            for problem in self.problems(self.attack.loss):
+                adversarial = weaker.search(problem, self.generator) if scale else problem.x
+                total += float(problem.losses(problem.scores(adversarial)).sum())
+            means.append(total / len(self.x))
+        gains = np.diff(means)
+        span = max(means) - min(means)
+        passed = bool(span > 0 and (gains >= -1e-3 * span).all() and means[-1] > means[0])
+        explanation = (
+            f"the mean loss is {', '.join(f'{mean:.4g}' for mean in means)} at 0, 1/4, 1/2 and 1 times the radius; "
+            "the value is its smallest rise."
+        )
+        if not passed:
+            explanation += " A larger ball holds the smaller one, so the attack is lost: change step size or loss."
+        return Check("loss_not_increasing", passed, float(gains.min()), explanation)
+
+    def unbounded(self) -> Check:
+        widest = replace(self.attack, eps=self.diameter(), steps=max(50, self.attack.steps), step_size=None)
+        return self.check(
+            "unbounded_survives",
+            len(self.survivors(widest, self.everything)) / len(self.x),
+            "{:.1%} of the examples survive an attack that may turn an input into any other",
+            "No model can withstand that, so the attack does not work on this model: gradients are masked or the loss "
+            "is wrong.",
+        )
+
+    def diameter(self) -> float:
+        """A radius within which any input can become any other."""
+        x = torch.as_tensor(self.x)
+        if self.attack.bounds is not None:
+            low, high = self.attack.bounds
+            return float(self.attack.geometry.size(torch.full_like(x[:1], high - low)))
+        return 2 * float(self.attack.geometry.size(x - x.mean(0)).max()) or 1.0
+
+    def stronger(self, survivors: np.ndarray, queries: int) -> Iterator[Check]:
+        fields = ("eps", "norm", "bounds", "eot")
+        rivals: dict[str, tuple[BudgetAttack, str]] = {
+            "more_steps_gain": (
+                replace(self.attack, steps=5 * self.attack.steps),
+                "five times the steps break {:.1%} of the examples that `attack` did not",
+            ),
+            "more_restarts_gain": (
+                replace(self.attack, restarts=4, random_start=True),
+                "four random starts break {:.1%} of the examples that `attack` did not",
+            ),
+        }
+        if not isinstance(self.attack.geometry, L1):
+            square = SquareAttack(steps=queries, **{name: getattr(self.attack, name) for name in fields})
+            rivals["black_box_wins"] = (
+                square,
+                "an attack without gradients breaks {:.1%} of the examples that no gradient attack did",
+            )
+        unbroken = survivors
+        for name, (rival, meaning) in rivals.items():
+            # Random search must beat every gradient attack, not only the one that lacks steps or restarts.
+            asked = unbroken if isinstance(rival, SquareAttack) else survivors
+            left = self.survivors(rival, asked)
+            unbroken = np.intersect1d(unbroken, left)
+            yield self.check(name, (len(asked) - len(left)) / len(self.x), meaning, REMEDIES[name])
+
+
+REMEDIES = {
+    "more_steps_gain": "The attack has not converged: raise its steps until the accuracy stops falling.",
+    "more_restarts_gain": "The loss has many local maxima: raise restarts until the accuracy stops falling.",
+    "black_box_wins": "Gradients mislead the attack (masking): report the worst case over both, and look for "
+    "rounding, randomness or saturation in the model.",
+}
+
+
+def _share(marks: list[Tensor]) -> float:
+    return float(torch.cat(marks).double().mean())

@@ -1,0 +1,114 @@
+"""The smallest perturbation that an attack can find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trustworthy.attacks.attack import Attack, BudgetAttack
+from trustworthy.attacks.evaluate import batches, check_examples
+from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.result import Array, AttackResult
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.norms import Norm
+from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.threat import Bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bisection(Attack):
+    """A minimal-distance attack made of one with a budget, by bisection over the radius of each example.
+
+    Parameters
+    ----------
+    attack : its `eps`, one number, is the largest radius tried; its norm, bounds, eot and loss hold.
+    bisections : halvings of the interval; the radius is resolved to attack.eps / 2**bisections.
+
+    The distance is that of the point found, which may lie well inside its ball. Cost: at most 1 + bisections runs of
+    `attack` and as many forward passes. Random: what `attack` draws.
+    """
+
+    attack: BudgetAttack
+    bisections: int = 10
+    norm: Norm = field(init=False, repr=False)
+    bounds: Bounds | None = field(init=False, repr=False)
+    eot: int = field(init=False, repr=False)
+
+    minimises_distance: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("norm", "bounds", "eot"):
+            object.__setattr__(self, name, getattr(self.attack, name))
+        super().__post_init__()
+        checks.integer("bisections", self.bisections, at_least=0)
+        if isinstance(self.attack.eps, Tensor):
+            raise InvalidInput("eps of the attack must be one radius, the largest to try, got a tensor.")
+
+    @property
+    def loss(self) -> str:
+        """What the attack with a budget maximises."""
+        return getattr(self.attack, "loss", self.attack.loss_name)
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        nearest = problem.x.clone()
+        right = (~problem.is_adversarial(problem.x)).nonzero().squeeze(1)
+        if len(right) == 0:
+            return nearest
+        problem = problem.subset(right)
+        found = self.attack.search(problem, generator)
+        broken = problem.is_adversarial(found).nonzero().squeeze(1)
+        nearest[right[broken]] = self._bisect(problem.subset(broken), found[broken], generator)
+        return nearest
+
+    def _bisect(self, problem: Problem, nearest: Tensor, generator: torch.Generator | None) -> Tensor:
+        high = self.geometry.size(nearest - problem.x)
+        low = torch.zeros_like(high)
+        for _ in range(self.bisections if len(nearest) else 0):
+            radius = (low + high) / 2
+            found = replace(self.attack, eps=radius).search(problem, generator)
+            broken = problem.is_adversarial(found)
+            nearest = where(broken, found, nearest)
+            high = torch.where(broken, self.geometry.size(found - problem.x), high)
+            low = torch.where(broken, low, radius)
+        return nearest
+
+
+def minimal_distortion(
+    model: AnyClassifier,
+    attack: Attack,
+    x: Array,
+    y: Array,
+    *,
+    target: Array | None = None,
+    bisections: int = 10,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
+) -> AttackResult:
+    """Smallest distance at which `attack` succeeds, per example, and the adversarial examples found there.
+
+    An upper bound on the true minimum, like everything an attack finds; 0 where the prediction is wrong to begin
+    with, inf and the input itself where nothing is found.
+
+    Parameters
+    ----------
+    model, x, y, target, generator : see `Attack.__call__`.
+    attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
+    bisections : halvings of the interval from 0 to `attack.eps`.
+    batch_size : examples attacked at once.
+    """
+    if isinstance(attack, BudgetAttack):
+        attack = Bisection(attack=attack, bisections=bisections)
+    count = check_examples(x, y, attack.bounds)
+    parts = [
+        attack(model, x[rows], y[rows], target=None if target is None else target[rows], generator=generator)
+        for rows in batches(np.arange(count), batch_size)
+    ]
+    join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
+    names = ("adversarial", "success", "distance", "queries")
+    return AttackResult(*(join([getattr(part, name) for part in parts]) for name in names))

@@ -1,0 +1,49 @@
+"""What the evaluations of a model by attacks share: checks at their door, batches, and clean predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from trustworthy.attacks.inputs import as_batch, as_labels
+from trustworthy.attacks.problem import posed
+from trustworthy.attacks.result import Array
+from trustworthy.core import checks
+from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.threat import Bounds
+
+
+def check_examples(x: Array, y: Array, bounds: Bounds | None) -> int:
+    """Check inputs and labels as an attack would, before any work is done; return how many there are."""
+    inputs = as_batch(x, bounds)
+    as_labels("y", y, inputs)
+    return len(inputs)
+
+
+def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Split row numbers into batches."""
+    checks.integer("batch_size", batch_size, at_least=1)
+    for first in range(0, len(rows), batch_size):
+        yield rows[first : first + batch_size]
+
+
+def correct(
+    model: AnyClassifier,
+    x: Array,
+    y: Array,
+    *,
+    bounds: Bounds | None = None,
+    eot: int = 1,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
+) -> Bool[np.ndarray, " n"]:
+    """Whether `model` classifies each example rightly, in eval mode; a stochastic model by the mean of `eot` draws."""
+    right = np.zeros(len(x), dtype=bool)
+    for rows in batches(np.arange(len(x)), batch_size):
+        with posed(model, x[rows], y[rows], bounds=bounds, eot=eot, generator=generator) as problem:
+            wrong = problem.is_adversarial(problem.x)
+        right[rows] = ~wrong.cpu().numpy()
+    return right

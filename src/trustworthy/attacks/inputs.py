@@ -1,0 +1,103 @@
+"""The door: what a caller passes is checked once, with a message that says what to do, and becomes tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.protocols import AnyClassifier, Classifier
+from trustworthy.core.threat import Bounds
+
+
+def as_batch(x: object, bounds: Bounds | None) -> Tensor:
+    """Check a batch of inputs and detach it; NumPy arrays become tensors."""
+    if isinstance(x, np.ndarray):
+        if not np.issubdtype(x.dtype, np.floating):
+            raise InvalidInput(f"x must be floating, got {x.dtype}; for images in 0..255 pass x / 255.0.")
+        x = torch.from_numpy(np.array(x, order="C"))
+    if not isinstance(x, Tensor):
+        raise InvalidInput(f"x must be a tensor or a NumPy array (batch, *shape), got {type(x).__name__}.")
+    if not x.is_floating_point():
+        raise InvalidInput(f"x must be floating, got {x.dtype}; for images in 0..255 pass x.float() / 255.")
+    if x.ndim < 2 or x.numel() == 0:
+        raise InvalidInput(f"x must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
+    if not bool(x.isfinite().all()):
+        raise InvalidInput("x must be finite, got NaN or inf; drop or impute those examples.")
+    if bounds is not None and (float(x.min()) < bounds[0] or float(x.max()) > bounds[1]):
+        raise InvalidInput(
+            f"x must lie in bounds={bounds}, got values in [{float(x.min()):g}, {float(x.max()):g}]; "
+            "rescale x and put the normalisation inside the model, or pass the true bounds."
+        )
+    return x.detach().clone() if x.is_inference() else x.detach()
+
+
+def as_labels(name: str, labels: object, x: Tensor) -> Tensor:
+    """Check one class index per example."""
+    if isinstance(labels, np.ndarray | list | tuple):
+        array = np.asarray(labels)
+        labels = torch.as_tensor(array) if array.dtype.kind in "biuf" else array
+    whole = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
+    if not isinstance(labels, Tensor) or not whole or labels.dtype == torch.bool:
+        kind = getattr(labels, "dtype", type(labels).__name__)
+        raise InvalidInput(f"{name} must be integer class indices (batch,), got {kind}; number the classes 0, 1, ...")
+    if labels.shape != (len(x),):
+        raise InvalidInput(f"{name} must have shape ({len(x)},) to match x, got {tuple(labels.shape)}.")
+    if int(labels.min()) < 0:
+        raise InvalidInput(f"{name} must be >= 0, got {int(labels.min())}; relabel the classes 0, 1, ...")
+    labels = labels.to(device=x.device, dtype=torch.int64)
+    return labels.clone() if labels.is_inference() else labels
+
+
+def as_classifier(model: AnyClassifier, speaks_numpy: bool, classes: int) -> Classifier:
+    """Make a callable on tensors of one that may speak NumPy and may return labels instead of scores.
+
+    `classes` : how many classes are known of; predicted labels become one-hot rows at least that wide.
+    """
+    if not callable(model):
+        remedy = "; pass model.predict" if hasattr(model, "predict") else ""
+        raise ModelContractError(f"model must be callable, got {type(model).__name__}{remedy}.")
+    if not speaks_numpy or isinstance(model, nn.Module):
+        return model
+
+    def on_tensors(x: Tensor) -> Tensor:
+        out = np.asarray(model(x.detach().cpu().numpy()))
+        if out.ndim == 1:
+            return _one_hot(out, classes).to(x)
+        if out.dtype.kind not in "iuf":
+            raise ModelContractError(f"the model must return scores or class indices, got dtype {out.dtype}.")
+        return torch.as_tensor(out).to(x)
+
+    return on_tensors
+
+
+def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
+    whole = labels.dtype.kind in "biu" or (labels.dtype.kind == "f" and bool((labels == np.floor(labels)).all()))
+    if not whole or (labels.dtype.kind != "b" and labels.min() < 0):
+        raise ModelContractError(
+            "a model that returns one number per example must return class indices 0, 1, ..., "
+            f"got {labels[:3]!r}; map labels to indices, or turn one score s into the columns (0, s)."
+        )
+    indices = torch.as_tensor(labels.astype(np.int64))
+    return torch.nn.functional.one_hot(indices, max(2, classes, int(indices.max()) + 1))
+
+
+def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> None:
+    """Refuse what is not a floating tensor (batch, classes) that has every label's class."""
+    if not isinstance(out, Tensor):
+        remedy = "; a model that speaks NumPy is attacked with NumPy arrays" if isinstance(out, np.ndarray) else ""
+        raise ModelContractError(f"the model must return a tensor of logits, got {type(out).__name__}{remedy}.")
+    if out.ndim != 2 or len(out) != batch or not out.is_floating_point():
+        raise ModelContractError(
+            f"the model must return floating logits of shape ({batch}, classes) for a batch of {batch}, "
+            f"got shape {tuple(out.shape)} and dtype {out.dtype}; flatten extra axes inside the model."
+        )
+    classes = out.shape[1]
+    if classes < 2:
+        raise ModelContractError("the model must return at least two logits; turn one score s into the pair (0, s).")
+    if bool(out.detach().isnan().any()):
+        raise ModelContractError("the model returned NaN for a valid input; check its weights and its normalisation.")
+    for name, labels in (("y", y), ("target", target)):
+        if labels is not None and int(labels.max()) >= classes:
+            raise InvalidInput(f"{name} must lie in 0..{classes - 1} for {classes} logits, got {int(labels.max())}.")

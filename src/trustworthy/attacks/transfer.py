@@ -1,0 +1,72 @@
+"""How far adversarial examples made on one model fool another (section 2.2.3, eq. 2.26)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.evaluate import batches, check_examples, correct
+from trustworthy.attacks.result import Array
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.protocols import AnyClassifier
+
+
+@dataclass(frozen=True)
+class TransferAffinity:
+    """Transfer between models; rows are sources (A), columns are targets (B), in the order of `names`.
+
+    names : the models.
+    affinity : rho of eq. (2.26), (Acc[B] - Acc[B|A]) / (Acc[B] - Acc[B|B]): 0 where A's examples leave B unharmed,
+        1 where they harm it as its own do, above 1 where they harm it more. NaN where B loses nothing to its own
+        examples and the ratio is undefined.
+    clean : Acc[B].
+    attacked : Acc[B|A], the accuracy of B on the examples made on A.
+    """
+
+    names: tuple[str, ...]
+    affinity: Float[np.ndarray, "models models"]
+    clean: Float[np.ndarray, " models"]
+    attacked: Float[np.ndarray, "models models"]
+
+
+def transfer_affinity(
+    models: Mapping[str, AnyClassifier] | Sequence[AnyClassifier],
+    attack: Attack,
+    x: Array,
+    y: Array,
+    *,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
+) -> TransferAffinity:
+    """Matrix of eq. (2.26) between `models` under `attack`.
+
+    Parameters
+    ----------
+    models : at least one model, by name or in order (then named "0", "1", ...).
+    attack : a budget attack; one that minimises the distance stops at each source's own boundary and hardly transfers.
+    x, y, generator : see `Attack.__call__`.
+    batch_size : examples attacked at once.
+
+    Cost: one attack per model, and models * (models + 1) forward passes over `x`.
+    """
+    named = dict(models) if isinstance(models, Mapping) else {str(i): model for i, model in enumerate(models)}
+    if not named:
+        raise InvalidInput("models must hold at least one model, got none.")
+    count = check_examples(x, y, attack.bounds)
+    shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
+    clean = np.array([correct(model, x, y, **shared).mean() for model in named.values()])
+    right = np.zeros((len(named), len(named)))
+    for rows in batches(np.arange(count), batch_size):
+        for i, source in enumerate(named.values()):
+            adversarial = attack(source, x[rows], y[rows], generator=generator).adversarial
+            for j, judge in enumerate(named.values()):
+                right[i, j] += correct(judge, adversarial, y[rows], **shared).sum()
+    attacked = right / count
+    loss, own = clean[None, :] - attacked, clean - attacked.diagonal()
+    affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] != 0)
+    return TransferAffinity(tuple(named), affinity, clean, attacked)
