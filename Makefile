@@ -51,4 +51,5 @@ clean: ## remove what the other targets make
 
 .venv/.peers: .venv/.base
 	$(PIP) --editable '.[peers]'
+	$(PIP) --no-deps torchattacks
 	touch $@
