@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trustworthy.datasets.dataset import Dataset
-from trustworthy.datasets.loading import get, how, load, names, state, where
+from trustworthy.datasets.loading import get, how, load, names, state, summary, where
 from trustworthy.datasets.npz import from_file
+from trustworthy.datasets.pictures import from_folder
 
-__all__ = ["Dataset", "corrupt", "from_file", "get", "how", "load", "names", "state", "where"]
+if TYPE_CHECKING:
+    from trustworthy.datasets.corruptions import corrupt
+
+__all__ = ["Dataset", "corrupt", "from_file", "from_folder", "get", "how", "load", "names", "state", "summary", "where"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from trustworthy.datasets.entry import Content, Entry, Source
@@ -14,9 +17,8 @@ def digits() -> Content:
     """8x8 grey digits, 0 .. 16 brought to [0, 1]."""
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    x = (bunch["images"][:, None] / 16.0).astype(np.float32)
-    return seeded_split(x, bunch["target"].astype(np.int64))
+    images, labels = map(np.asarray, load_digits(return_X_y=True))
+    return seeded_split((images.reshape(-1, 1, 8, 8) / 16.0).astype(np.float32), labels.astype(np.int64))
 
 
 def breast_cancer() -> Content:
@@ -33,7 +35,7 @@ def wine() -> Content:
     return _table(load_wine())
 
 
-def _table(bunch: dict) -> Content:
+def _table(bunch: Any) -> Content:
     return seeded_split(
         bunch["data"].astype(np.float64),
         bunch["target"].astype(np.int64),
@@ -42,10 +44,9 @@ def _table(bunch: dict) -> Content:
     )
 
 
-def _source(function: str, read) -> Source:
-    return Source(
-        kind="bundled", origin=f"sklearn.datasets.{function}", read=read, provenance=SPLIT, stored=False, canonical=False
-    )
+def _source(function: str, read: Callable[[], Content]) -> Source:
+    origin = f"sklearn.datasets.{function}"
+    return Source(kind="bundled", origin=origin, read=read, provenance=SPLIT, stored=False, canonical=True)
 
 
 ENTRIES = (

@@ -65,9 +65,10 @@ def store(name: str, content: Content, record: Record) -> Path:
     """Write the arrays and their record; on any failure the cache stays as it was."""
     target = path(name)
     arrays = {key: np.asarray(getattr(content, key)) for key in ARRAYS}
+    arrays["record"] = np.array(json.dumps(asdict(record)))
     try:
         with atomic_write(target, "wb") as stream:
-            np.savez(stream, record=np.array(json.dumps(asdict(record))), **arrays)
+            np.savez(stream, allow_pickle=False, **arrays)
     except OSError as error:
         raise unwritable(target, error, sum(array.nbytes for array in arrays.values())) from error
     return target

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.datasets import bundled, images, tabular
+from trustworthy.datasets import bundled, images, local_images, tabular, text, wilds
 from trustworthy.datasets.entry import Entry
 
-CATALOG: dict[str, Entry] = {entry.name: entry for entry in (*bundled.ENTRIES, *images.ENTRIES, *tabular.ENTRIES)}
+CATALOG: dict[str, Entry] = {
+    entry.name: entry for module in (bundled, images, tabular, local_images, wilds, text) for entry in module.ENTRIES
+}
 
 
 def find(name: str) -> tuple[Entry, str]:

@@ -27,7 +27,7 @@ class Dataset:
     class_names, feature_names : in the order of labels and columns; empty where there are none.
     source : where the rows came from, and `provenance` what to know of them (split, encoding, differences).
     sha256 : fingerprint of the stored arrays; empty where rows are read anew from local files at each call.
-    canonical : the arrays are known, by their checksum, to be the published rows and split.
+    canonical : these are known to be the published rows, and the published split where there is one.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one example."""
-        return tuple(self.x_test.shape[1:])
+        return tuple(self.x_test.shape or ())[1:]
 
     @property
     def is_image(self) -> bool:
@@ -59,3 +59,8 @@ class Dataset:
         if self.task == "regression":
             return 0
         return len(self.class_names) or int(max(labels.max(initial=-1) for labels in (self.y_train, self.y_test))) + 1
+
+
+def scaled(x: Inputs) -> Inputs:
+    """Bring 8-bit images to [0, 1]; anything else passes through."""
+    return np.divide(x, np.float32(255.0), dtype=np.float32) if isinstance(x, np.ndarray) and x.dtype == np.uint8 else x

