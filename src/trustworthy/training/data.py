@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
@@ -31,9 +32,8 @@ class Arrays(Dataset[Batch]):
     def __getitem__(self, row: int) -> Batch:
         return self.x[row], self.y[row]
 
-    def __getitems__(self, rows: Sequence[int]) -> Batch:
-        chosen = torch.as_tensor(rows, device=self.x.device)
-        return self.x.index_select(0, chosen), self.y.index_select(0, chosen.to(self.y.device))
+    def __getitems__(self, rows: Int[Tensor, " batch"]) -> Batch:
+        return self.x.index_select(0, rows.to(self.x.device)), self.y.index_select(0, rows.to(self.y.device))
 
 
 def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:

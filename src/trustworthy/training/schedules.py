@@ -5,6 +5,7 @@ A schedule is a pure function of the step, so a resumed run needs nothing of it 
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Phases(AbstractSchedule):
         checks.real("divisor", self.divisor, above=0.0)
 
     def phase(self, step: int, steps: int) -> int:
-        ends = [sum(self.lengths[: count + 1]) for count in range(len(self.lengths))]
+        ends = list(itertools.accumulate(self.lengths))
         return sum(step * ends[-1] >= end * steps for end in ends)
 
     def factor(self, step: int, steps: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -38,7 +39,7 @@ class _LossModule(nn.Module):
         self.model = model
         self.loss = loss
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def forward(self, batch: Batch, generator: torch.Generator) -> Any:
         return self.loss(self.model, batch, generator)
 
 

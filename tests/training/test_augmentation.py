@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch.testing import assert_close
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.training import crop_and_flip, random_crop, random_flip
+
+
+def test_a_crop_is_the_padded_image_cut_at_some_place_in_reach(generator):
+    x = torch.rand(64, 2, 5, 6, generator=generator)
+    got = random_crop(x, padding=2, generator=generator)
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
+    places = set()
+    for image, source in zip(got, padded, strict=True):
+        found = [(i, j) for i in range(5) for j in range(5) if torch.equal(image, source[:, i : i + 5, j : j + 6])]
+        assert len(found) == 1
+        places.add(found[0])
+    assert len(places) > 15  # of the 25 places, 64 images reach about 23
+
+
+def test_every_place_is_equally_likely(generator):
+    # One lit pixel in the middle: where it ends up is the shift. 25 places, chi-square with 24 degrees of freedom.
+    x = torch.zeros(5000, 1, 5, 5)
+    x[:, :, 2, 2] = 1.0
+    where = random_crop(x, padding=2, generator=generator).flatten(1).argmax(1)
+    counts = torch.bincount(where, minlength=25).double()
+    assert ((counts - 200).square() / 200).sum() < 51.2  # 0.999 quantile
+
+
+def test_a_crop_without_padding_changes_nothing(generator):
+    x = torch.rand(3, 1, 4, 4, generator=generator)
+    assert torch.equal(random_crop(x, padding=0, generator=generator), x)
+
+
+def test_a_flip_mirrors_about_half_of_the_images_and_leaves_the_rest(generator):
+    x = torch.rand(1000, 1, 2, 3, generator=generator)
+    got = random_flip(x, generator=generator)
+    mirrored = (got == x.flip(-1)).flatten(1).all(1)
+    kept = (got == x).flatten(1).all(1)
+    assert torch.equal(mirrored, ~kept)
+    assert abs(int(mirrored.sum()) - 500) < 3.3 * 15.8  # binomial, 0.999
+
+
+@pytest.mark.parametrize("change", [random_crop, random_flip])
+def test_the_generator_decides_and_the_global_stream_is_left_alone(change):
+    x = torch.rand(32, 1, 8, 8)
+    before = torch.get_rng_state()
+    first = change(x, generator=torch.Generator().manual_seed(3))
+    again = change(x, generator=torch.Generator().manual_seed(3))
+    other = change(x, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_crop_and_flip_changes_the_images_and_keeps_the_labels(generator):
+    x, y = torch.rand(32, 3, 8, 8), torch.arange(32)
+    got, labels = crop_and_flip(2)((x, y), generator)
+    expected = torch.Generator().manual_seed(0)
+    assert_close(got, random_flip(random_crop(x, padding=2, generator=expected), generator=expected))
+    assert torch.equal(labels, y)
+
+
+def test_negative_padding_is_refused():
+    with pytest.raises(InvalidInput, match="padding must be >= 0"):
+        crop_and_flip(-1)
+    with pytest.raises(InvalidInput, match="padding must be >= 0"):
+        random_crop(torch.zeros(1, 1, 4, 4), padding=-1)

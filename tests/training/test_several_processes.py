@@ -1,0 +1,58 @@
+"""Two processes on the CPU, launched as a user would."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+SCRIPT = Path(__file__).with_name("several_processes.py")
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+OPTIONS = ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0", "--num_cpu_threads_per_process=1"]
+
+
+def script():
+    spec = importlib.util.spec_from_file_location("several_processes", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*LAUNCH, *OPTIONS, SCRIPT, folder], check=False, capture_output=True, timeout=240, env=environment
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_size", [4, 1])  # of 1, the second process has no row of any batch
+def test_two_processes_train_as_one(batch_size, folder):
+    model, history = script().run(batch_size)
+    for process in (0, 1):
+        weights = load_file(folder / f"batch{batch_size}-process{process}.safetensors")
+        for name, value in model.state_dict().items():
+            assert_close(weights[name], value, rtol=0, atol=1e-12)
+        losses = ast.literal_eval((folder / f"batch{batch_size}-process{process}.txt").read_text())
+        assert losses == pytest.approx([record.loss for record in history.records], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_resume_to_the_same_weights(folder):
+    whole, resumed = (load_file(folder / f"{name}-process1.safetensors") for name in ("batch4", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_a_loss_that_breaks_in_one_process_stops_both(folder):
+    assert {path.name for path in folder.glob("diverged*")} == {"diverged-process0", "diverged-process1"}
