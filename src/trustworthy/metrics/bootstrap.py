@@ -60,15 +60,12 @@ def bootstrap_interval(
     if not rows:
         raise InvalidInput("arrays must hold at least one array, got none.")
     inputs.same_length(**{f"arrays[{i}]": values for i, values in enumerate(rows)})
-    value = float(statistic(*rows))
-    if np.isnan(value):
+    if np.isnan(float(statistic(*rows))):
         raise InvalidInput("statistic must be defined on the arrays themselves, got NaN.")
     if len(rows[0]) == 1:
         warnings.warn(
             "one example says nothing about spread: the interval is a point.", TrustworthyWarning, stacklevel=2
         )
-    if all((values == values[:1]).all() for values in rows):
-        return value, value
     generator = _generator(random_state)
     draws = [_values(statistic, rows, chosen) for chosen in _resampled(len(rows[0]), resamples, generator)]
     return _percentiles(np.concatenate(draws), level, resamples)

@@ -91,8 +91,6 @@ def _pair(prediction: ArrayLike, target: ArrayLike) -> tuple[np.ndarray, np.ndar
 
 
 def _standardised(image: np.ndarray) -> np.ndarray:
-    # Scaled before it is squared: the squares of very small or large values leave the range of float64.
-    scaled = image / np.abs(image).max()
-    centred = scaled - scaled.mean()
-    centred /= np.abs(centred).max()
+    centred = image - image.mean()
+    centred /= np.abs(centred).max()  # the squares of very small or large values leave the range of float64
     return centred / np.linalg.norm(centred)
