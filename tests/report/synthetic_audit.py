@@ -114,7 +114,7 @@ def _robustness(model: str, strength: float, clean: float) -> list[Finding]:
     ]  # fmt: skip
     for norm, scale in (("linf", 1.0), ("l2", 7.0)):
         eps = [scale * e for e in (0.0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3)]
-        worst = [clean / (1 + np.exp((e / scale - strength) / 0.022)) for e in eps]
+        worst = [clean * (1 + np.exp(-strength / 0.022)) / (1 + np.exp((e / scale - strength) / 0.022)) for e in eps]
         attacks = {
             n: [min(clean, w + g * e / scale) for e, w in zip(eps, worst, strict=True)] for n, g in ATTACKS.items()
         }

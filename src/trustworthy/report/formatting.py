@@ -9,7 +9,7 @@ from typing import Any
 from trustworthy.report.finding import Finding
 
 NOTHING = "–"
-_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions"})
+_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions", "saliency"})
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -28,6 +28,13 @@ def number(value: object) -> str:
     return f"{int(value):,}" if isinstance(value, int | float) else str(value)
 
 
+def score(value: float | None) -> str:
+    """A score with three decimals, more where it is small: 0.0812 -> "0.081"."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
+
+
 def is_share(finding: Finding) -> bool:
     """Whether the value of `finding` reads as a percentage."""
     return finding.kind in _SHARES and not finding.unit
@@ -40,7 +47,7 @@ def value(finding: Finding) -> str:
     if finding.kind == "diagnosis" and finding.value is not None:
         total = len(finding.series.get("checks", ()))
         return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
-    text = number(finding.value)
+    text = score(finding.value)
     return text if text == NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
 
 
@@ -51,7 +58,7 @@ def interval(finding: Finding) -> str:
     low, high = finding.interval
     if is_share(finding):
         return f"{100 * low:.1f} to {percent(high)}"
-    return f"{number(low)} to {number(high)}"
+    return f"{score(low)} to {score(high)}"
 
 
 def duration(seconds: float) -> str:

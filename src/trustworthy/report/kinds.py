@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _null_is_nan(value: object) -> object:
@@ -46,7 +46,7 @@ class Series(BaseModel):
 class ClassAccuracy(BaseModel):
     """Accuracy on the examples of one class."""
 
-    name: str | int = Field(validation_alias="class")
+    name: str | int = Field(validation_alias=AliasChoices("name", "class"))
     accuracy: Number
     n: int
 

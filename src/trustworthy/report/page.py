@@ -22,7 +22,7 @@ _SECTIONS: dict[Property, tuple[str, tuple[str, ...]]] = {
         "Robustness",
         ("accuracy", "robustness_curve", "distortion", "adversarial_pictures", "corruptions", "transfer"),
     ),
-    "evaluation": ("Can the evaluation be believed?", ("diagnosis",)),
+    "evaluation": ("The evaluation itself", ("diagnosis",)),
     "uncertainty": ("Uncertainty", ("calibration", "score", "risk_coverage")),
     "interpretation": ("Interpretation", ("saliency",)),
 }
@@ -102,6 +102,7 @@ def build(audit: Audit) -> dict[str, Any]:
     shared, own = _conditions(record.findings)
     return {
         "record": record,
+        "title": record.title.removeprefix("Trust report: "),
         "created": _date(record.created),
         "models": models,
         "lines": lines,

@@ -47,7 +47,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(plots=plots)
-    for name in ("percent", "number", "value", "interval", "duration", "words", "flat"):
+    for name in ("percent", "number", "score", "value", "interval", "duration", "words", "flat"):
         environment.filters[name] = getattr(formatting, name)
     for name in ("norm", "changes", "curve", "ranked_features", "mean", "columns"):
         environment.filters[name] = getattr(page, name)

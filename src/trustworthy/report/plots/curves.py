@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
 from trustworthy.report.kinds import RiskCoverage, RobustnessCurve
-from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
 
 
 def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCurve]], norm: str) -> Markup:
@@ -25,10 +27,12 @@ def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCur
                 axes.plot(series.eps, accuracy, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.85)
             if series.low and series.high:
                 axes.fill_between(series.eps, series.low, series.high, color=look.colour, alpha=0.18, linewidth=0)
-            axes.plot(series.eps, series.worst, **_bold(look))
-        _mark_headline(axes, {series.headline_eps for _, _, series in models if series.headline_eps is not None})
+            axes.plot(series.eps, series.worst, **_bold(look), clip_on=False)
         _accuracy_axis(axes)
         axes.set_xlim(left=0.0)
+        for eps in sorted({series.headline_eps for _, _, series in models if series.headline_eps is not None}):
+            mark(axes, eps, f"eps {eps:.3g}")
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.set_xlabel(f"eps, {norm} radius of the perturbation")
         axes.set_ylabel("accuracy")
         return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(map(_spoken_curve, models)))
@@ -42,10 +46,10 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
             axes.plot(series.coverage, series.risk, **_bold(look) | {"marker": ""})
             axes.plot(series.coverage[-1:], series.risk[-1:], **_bold(look) | {"linestyle": ""}, clip_on=False)
             kept = series.coverage_at_threshold
-            if kept is not None and series.coverage:
-                nearest = min(range(len(series.coverage)), key=lambda place: abs(series.coverage[place] - kept))
-                ring = {"marker": look.marker, "markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4}
-                axes.plot(kept, series.risk[nearest], color=look.colour, linestyle="", zorder=5, clip_on=False, **ring)
+            if kept and series.coverage:
+                distance = np.abs(np.asarray(series.coverage) - kept)
+                ring: Any = {"markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4, "clip_on": False}
+                axes.plot(kept, series.risk[distance.argmin()], look.marker, color=look.colour, zorder=5, **ring)
         for target in sorted({series.target_risk for _, _, series in models if series.target_risk is not None}):
             axes.axhline(target, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
             axes.annotate(
@@ -75,7 +79,7 @@ def attack_dashes(place: int) -> str:
     return " ".join(f"{length * 2:g}" for length in DASHES[place % len(DASHES)][1])
 
 
-def _bold(look: Style) -> dict[str, object]:
+def _bold(look: Style) -> dict[str, Any]:
     return {"color": look.colour, "marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
 
 
@@ -83,20 +87,6 @@ def _accuracy_axis(axes: Axes) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-
-
-def _mark_headline(axes: Axes, radii: set[float]) -> None:
-    for eps in sorted(radii):
-        axes.axvline(eps, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"eps {eps:.3g}",
-            (eps, 1.0),
-            (4, 2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=10,
-            color=INK,
-        )
 
 
 def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:
@@ -107,6 +97,6 @@ def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:
 
 def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:
     name, _, series = model
-    if series.coverage_at_threshold is None:
+    if not series.coverage_at_threshold:
         return f"{name}: no threshold reaches the accepted error rate."
     return f"{name}: {formatting.percent(series.coverage_at_threshold)} kept above the threshold."

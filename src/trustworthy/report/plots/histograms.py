@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
 from trustworthy.report.kinds import Calibration, Distortion
-from trustworthy.report.plots.theme import INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+from trustworthy.report.plots.theme import INK, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
 
 
 def distortion(
@@ -24,20 +24,12 @@ def distortion(
     edges, counts = np.asarray(series.edges), np.asarray(series.counts)
     median = series.quartiles[len(series.quartiles) // 2] if series.quartiles else math.nan
     with mpl.rc_context(RC):
-        figure, (axes,) = new_figure(height=2.7)
+        figure, (axes,) = new_figure(height=2.5)
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=look.colour, edgecolor=PAPER, linewidth=0.8)
-        if math.isfinite(median):
-            axes.axvline(median, color=INK, linewidth=1.4, linestyle=(0, (4, 3)))
-            axes.annotate(
-                f"median {median:.3g}",
-                (median, 1.0),
-                (4, 2),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                fontsize=10,
-            )
-        axes.set_xlim(min(0.0, edges[0]), right or edges[-1])
+        axes.set_xlim(min(0.0, edges[0]), max(right or 0.0, edges[-1], median if math.isfinite(median) else 0.0))
         axes.set_ylim(0, max(top or 0.0, counts.max(initial=1)) * 1.05)
+        if math.isfinite(median):
+            mark(axes, median, f"median {median:.3g}")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(visible=False, axis="x")
         axes.set_xlabel(f"smallest {norm} perturbation found")
@@ -53,7 +45,7 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
     left, width = edges[:-1][filled], np.diff(edges)[filled]
     accuracy, confidence = np.asarray(series.accuracy)[filled], np.asarray(series.confidence)[filled]
     with mpl.rc_context(RC):
-        figure, (axes, below) = new_figure(height=4.2, rows=(3.0, 1.0))
+        figure, (axes, below) = new_figure(height=3.9, rows=(3.0, 1.0))
         axes.bar(
             left, accuracy, width, align="edge", color=look.colour, alpha=0.3, edgecolor=look.colour, linewidth=1.0
         )
@@ -64,7 +56,6 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
         axes.plot(
             confidence, accuracy, linestyle="", marker=look.marker, color=look.colour, markeredgecolor=PAPER, zorder=3
         )
-        axes.annotate("perfectly calibrated", (0.03, 0.10), rotation=0, fontsize=10)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.02)
         axes.set_ylabel("accuracy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 LARGEST = 128  # px; larger pictures are thinned, a page of photographs would otherwise weigh megabytes
 
+_NO_METADATA: Any = {"Software": None}  # pictures must not change with the version of matplotlib
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#0072b2", "#ffffff", "#d55e00"])  # Okabe-Ito blue, vermilion
 
 
@@ -52,5 +54,5 @@ def _thinned(image: Num[np.ndarray, "c h w"]) -> Float[np.ndarray, "c small_h sm
 
 def _data_uri(rgb: NDArray[np.float64]) -> str:
     stream = io.BytesIO()
-    imsave(stream, rgb, format="png", metadata={"Software": None})
+    imsave(stream, rgb, format="png", metadata=_NO_METADATA)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

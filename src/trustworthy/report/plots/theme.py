@@ -22,8 +22,8 @@ _VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1.4)), (0, (9, 3)), (0, (2, 3)))
 
-WIDTH = 5.2  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
-RC: dict[str, Any] = {
+WIDTH = 4.8  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
+RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "trustworthy",
     "text.parse_math": False,
@@ -78,11 +78,20 @@ class Style:
         return _MARKERS[(self.place - 1) % len(_MARKERS)]
 
 
-def new_figure(height: float = 3.3, rows: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
+def new_figure(height: float = 3.1, rows: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
     """An empty figure of the page's width with one axes per entry of `rows`, their relative heights."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": rows})
     return figure, list(grid[:, 0])
+
+
+def mark(axes: Axes, x: float, text: str) -> None:
+    """A dashed vertical line at `x` with `text` above it, on the side where there is room; call it after the limits."""
+    low, high = axes.get_xlim()
+    right = x < low + 0.6 * (high - low)
+    axes.axvline(x, color=INK, linewidth=1.3, linestyle=(0, (4, 3)))
+    place: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    axes.annotate(text, (x, 1.0), (4 if right else -4, 3), ha="left" if right else "right", fontsize=10, **place)
 
 
 def to_svg(figure: Figure, name: str, description: str) -> Markup:
