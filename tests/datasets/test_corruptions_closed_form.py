@@ -86,6 +86,14 @@ class TestDefocus:
         taps = np.array([edge, 1, edge]) / (1 + 2 * edge)
         np.testing.assert_allclose(blur.disk_kernel(0.3, 0.5), np.outer(taps, taps))
 
+    def test_smoothing_mirrors_the_disk_at_the_edge_of_the_published_grid(self):
+        edge = np.exp(-1 / (2 * 0.5**2))
+        middle, side = 1 / (1 + 2 * edge), edge / (1 + 2 * edge)
+        kernel = blur.disk_kernel(8, 0.5)
+        pixels = sum(r * r + c * c <= 64 for r in range(-8, 9) for c in range(-8, 9))
+        # The tip of the disk is one pixel; the row below it, full around the middle, counts twice.
+        assert kernel[0, 8] * pixels == pytest.approx(middle**2 + 2 * side * (middle + 2 * side))
+
     def test_edges_mirror_the_image(self):
         x = np.zeros((1, 1, 8, 8))
         x[0, 0, 1, 4] = 1
@@ -249,6 +257,17 @@ class TestPlasma:
         cut = plasma(2, 20, 9, 2.0, np.random.default_rng(0))
         np.testing.assert_array_equal(cut, plasma(2, 32, 32, 2.0, np.random.default_rng(0))[:, :20, :9])
 
+    def test_without_noise_a_point_is_the_mean_of_its_neighbours_around_the_torus(self):
+        height = plasma(5, 8, 8, 1e5, np.random.default_rng(0))  # noise enough in the first octave alone
+        corners = height[:, ::2, ::2]
+        right = np.roll(corners, -1, axis=2)
+        below, opposite = np.roll(corners, -1, axis=1), np.roll(right, -1, axis=1)
+        centres = height[:, 1::2, 1::2]
+        np.testing.assert_allclose(centres, (corners + right + below + opposite) / 4, atol=1e-8)
+        above, left = np.roll(centres, 1, axis=1), np.roll(centres, 1, axis=2)
+        np.testing.assert_allclose(height[:, ::2, 1::2], (corners + right + centres + above) / 4, atol=1e-8)
+        np.testing.assert_allclose(height[:, 1::2, ::2], (corners + below + centres + left) / 4, atol=1e-8)
+
     def test_smoother_with_more_decay_and_continuous_around_the_torus(self):
         def roughness(decay, wrap):
             maps = plasma(50, 32, 32, decay, np.random.default_rng(0))
@@ -287,6 +306,10 @@ class TestDigital:
         assert losses == sorted(losses)
         assert len(set(losses)) == 5
 
+    def test_jpeg_rounds_to_the_nearest_of_8_bits(self):
+        x = np.full((1, 1, 16, 16), 100.6 / 255)
+        np.testing.assert_allclose(digital.jpeg_compression(x, quality=100), 101 / 255, atol=1e-12)
+
     def test_jpeg_of_a_grey_image_is_that_of_its_colour_copy(self):
         x = np.random.default_rng(0).random((2, 1, 16, 16))
         colour = corrupt(np.repeat(x, 3, axis=1), "jpeg_compression", 3)
@@ -297,21 +320,26 @@ class TestDigital:
         still = digital.elastic_transform(x, alpha=0.0, sigma=0.1, shift=0.0, rng=np.random.default_rng(0))
         np.testing.assert_allclose(still, x, atol=1e-12)
 
-    def test_elastic_carries_the_anchors_to_where_they_were_moved(self):
+    def test_elastic_carries_the_anchors_to_where_they_were_moved_and_mirrors_the_image_beyond_its_edges(self):
         h, w = 40, 50
-        x = np.empty((2, 1, h, w))
-        plane = np.array([0.3, 0.01, 0.005])  # value = plane @ (1, column, row): affine maps keep it a plane
-        x[:] = plane[0] + plane[1] * np.arange(w) + plane[2] * np.arange(h)[:, None]
-        out = digital.elastic_transform(x, alpha=0.0, sigma=0.0, shift=0.05, rng=np.random.default_rng(7))
+        rows, columns = np.mgrid[:h, :w]
+        x = np.repeat(np.stack([columns / w, rows / h, 0 * rows])[None], 2, axis=0)  # says where a value comes from
+        out = digital.elastic_transform(x, alpha=0.0, sigma=0.0, shift=0.1, rng=np.random.default_rng(7))
         anchors = np.array([[25 + 13, 20 + 13], [25 + 13, 20 - 13], [25 - 13, 20 - 13]])
-        moved = anchors + np.random.default_rng(7).uniform(-2.0, 2.0, (2, 3, 2))
-        rows, columns = (axis[10:-10, 10:-10].ravel() for axis in np.mgrid[:h, :w])
-        design = np.stack([np.ones(rows.size), columns, rows], axis=1)
-        for image, points in zip(out[:, 0], moved, strict=True):
-            inner = image[10:-10, 10:-10].ravel()
-            fitted = np.linalg.lstsq(design, inner, rcond=None)[0]
-            np.testing.assert_allclose(design @ fitted, inner, atol=1e-9)
-            np.testing.assert_allclose(fitted[0] + points @ fitted[1:], plane[0] + anchors @ plane[1:], atol=1e-9)
+        moved = anchors + np.random.default_rng(7).uniform(-4.0, 4.0, (2, 3, 2))
+        crossed = []
+        for image, points in zip(out, moved, strict=True):
+            for channel, side in ((0, w), (1, h)):
+                offset, per_column, per_row = np.linalg.solve(
+                    np.column_stack([np.ones(3), points]), anchors[:, channel]
+                )
+                origin = offset + per_column * columns + per_row * rows
+                crossed += [origin.min() < 0, origin.max() > side - 1]
+                mirrored = side - 1 - np.abs(side - 1 - np.abs(origin))
+                np.testing.assert_allclose(image[channel] * side, mirrored, atol=0.5)
+                smooth = np.minimum(mirrored, side - 1 - mirrored) >= 1  # elsewhere interpolation rounds the fold
+                np.testing.assert_allclose(image[channel][smooth] * side, mirrored[smooth], atol=1e-9)
+        assert any(crossed)
 
     def test_elastic_displaces_by_smoothed_noise(self):
         side, alpha = 64, 3 / 64

@@ -5,12 +5,14 @@ The package wants pkg_resources, NumPy 1 and an old scikit-image; what is missin
 
 # ruff: noqa: NPY002 - the package draws from the global stream of NumPy
 
+import functools
 import sys
 import types
 import warnings
 
 import numpy as np
 import pytest
+import skimage
 from PIL import Image
 from skimage.filters import gaussian
 
@@ -55,6 +57,7 @@ def peer():
 
         patch.setattr(np, "float_", np.float64, raising=False)
         patch.setattr(corruptions, "gaussian", _gaussian)
+        patch.setattr(skimage.util, "random_noise", functools.partial(skimage.util.random_noise, rng=0))
         yield corruptions
 
 
@@ -122,6 +125,15 @@ def test_same_noise(peer, name, severity):
     np.testing.assert_allclose(
         ours(name, severity, pixels), theirs(getattr(peer, name), severity, pixels), rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_same_share_of_impulses(peer, severity):
+    pixels = np.full((180, 180, 3), 100, dtype=np.uint8)
+    black, white = ((theirs(peer.impulse_noise, severity, pixels) == value).sum() for value in (0, 1))
+    out = ours("impulse_noise", severity, pixels)
+    for value, count in ((0, black), (1, white)):
+        assert abs((out == value).sum() - count) < 5 * np.sqrt(2 * count)  # five standard deviations
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
