@@ -1,0 +1,23 @@
+"""The trust report: measure a model, save the findings, render them, and gate on them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "AuditRecord": "finding",
+    "Finding": "finding",
+    "Omission": "finding",
+    "Plan": "plan",
+    "audit": "audit",
+    "make_plan": "plan",
+}
+
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

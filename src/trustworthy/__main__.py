@@ -1,0 +1,5 @@
+"""`python -m trustworthy`."""
+
+from trustworthy.cli.main import main
+
+main()

@@ -1,0 +1,124 @@
+"""`trustworthy audit`: measure models, write the report, and fail where they fall short."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trustworthy.cli.progress import audit_progress
+from trustworthy.cli.threads import Threads, set_threads
+from trustworthy.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from trustworthy.report.finding import AuditRecord
+
+GATE_CLOSED = 1
+
+
+def audit(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="package.module:factory or path/to/file.py:factory; several are compared."
+        ),
+    ],
+    data: Annotated[str, typer.Option(metavar="NAME|FILE.npz", help="Data set, or a file with x_test and y_test.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="F.safetensors", help="Weights to load, once for each MODEL in the same order."),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
+    plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Test rows, 0 for all; default by the plan.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    threads: Threads = None,
+) -> None:
+    """Measure how far MODEL can be depended on, and write findings.json and report.html.
+
+    An interrupted audit goes on where it stopped when the same command is given again.
+    """
+    from trustworthy.report.gate import parse_limits, shortfalls
+    from trustworthy.report.plan import make_plan
+
+    names, trailing = _split(models, gated=bool(fail_under))
+    limits = parse_limits([*(fail_under or []), *trailing])
+    chosen = make_plan(profile, plan, **({} if limit is None else {"rows": limit}))
+    set_threads(threads)
+    loaded = _load(names, weights or [])
+    record = measure(
+        loaded,
+        data,
+        out,
+        plan=chosen,
+        seed=seed,
+        device=device,
+        title=title,
+        sources=dict(zip(loaded, names, strict=True)),
+    )
+    short = shortfalls(record, limits)
+    if short:
+        typer.secho(f"falls short: {'; '.join(short)}.", fg="red", err=True)
+        raise typer.Exit(GATE_CLOSED)
+
+
+def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
+    """Models and limits: in `--fail-under a=1 b=2` the shell's second limit arrives among the models."""
+    limits = [text for text in models if gated and "=" in text and ":" not in text]
+    names = [text for text in models if text not in limits]
+    if not names:
+        raise typer.BadParameter("at least one MODEL is needed.", param_hint="MODEL")
+    return names, limits
+
+
+def _load(specs: list[str], weights: list[Path]) -> dict[str, Any]:
+    """The models by name: that of the factory, or the whole text where two factories have the same name."""
+    from trustworthy.report.factory import build_model
+
+    if weights and len(weights) != len(specs):
+        raise InvalidInput(f"--weights must be given once for each of the {len(specs)} models, got {len(weights)}.")
+    short = [spec.rpartition(":")[2] for spec in specs]
+    names = short if len(set(short)) == len(short) else specs
+    if len(set(names)) < len(names):
+        raise InvalidInput("every MODEL must be given once, got one of them twice.")
+    built = {name: build_model(spec) for name, spec in zip(names, specs, strict=True)}
+    for (name, model), path in zip(built.items(), weights, strict=False):
+        _load_weights(name, model, path)
+    return built
+
+
+def _load_weights(name: str, model: Any, path: Path) -> None:
+    from torch import nn
+
+    from trustworthy.training import load_weights
+
+    if not isinstance(model, nn.Module):
+        raise InvalidInput(f"--weights needs a torch module, {name} is {type(model).__name__}.")
+    load_weights(model, path)
+
+
+def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> AuditRecord:
+    """Audit with a progress display, write the report, print its summary and where it is."""
+    from rich.console import Console
+
+    from trustworthy.report.audit import audit as run
+    from trustworthy.report.terminal import summary_table
+
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with audit_progress() as tell:
+        record = run(models, data, out, command=command, on_progress=tell, **given)
+    Console().print(summary_table(record))
+    typer.echo(f"report: {out / 'report.html'}")
+    return record

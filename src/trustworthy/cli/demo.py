@@ -1,0 +1,27 @@
+"""`trustworthy demo`: two models, one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trustworthy.cli.threads import Threads, set_threads
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("trust-report"),
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
+    threads: Threads = None,
+) -> None:
+    """Train a plain and an adversarially trained network on real digits, and compare them in one report."""
+    from trustworthy import datasets
+    from trustworthy.cli.audit import measure
+    from trustworthy.report.demonstration import train_models
+
+    set_threads(threads)
+    data = datasets.load("digits")
+    typer.echo("training two networks on scikit-learn's digits, one of them against PGD ...", err=True)
+    models = train_models(data, seed)
+    measure(models, data, out, seed=seed, title="Digits: a plain and an adversarially trained network")

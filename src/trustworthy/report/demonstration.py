@@ -1,0 +1,56 @@
+"""Two small models to compare in a report: one trained as usual, one on adversarial examples."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trustworthy.attacks import PGD
+from trustworthy.core import seeds
+from trustworthy.datasets import Dataset
+from trustworthy.nn.backbones import SmallConvNet
+from trustworthy.training import Batch, Linear, Loss, cross_entropy, fit
+
+EPS = 0.15
+"""linf radius of the training attack."""
+EPOCHS = {"plain": 10, "adversarial": 15}
+
+
+def adversarial_cross_entropy(attack: PGD) -> Loss:
+    """Mean cross-entropy on the worst case that `attack` finds for each batch (Madry et al. 2018)."""
+
+    def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
+        x, y = batch
+        worst = attack(model, x, y, generator=generator).adversarial
+        return cross_entropy(model, (worst, y), generator)
+
+    return loss
+
+
+def train_models(data: Dataset, seed: int, progress: bool | None = None) -> dict[str, nn.Module]:
+    """Train a small conv net on grey images twice, plain and against PGD; the initial weights are the same."""
+    losses = {
+        "plain": cross_entropy,
+        "adversarial": adversarial_cross_entropy(PGD(eps=EPS, steps=5)),
+    }
+    models: dict[str, nn.Module] = {}
+    for name, loss in losses.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derived_seed(seed, "weights"))
+            model = SmallConvNet(channels=data.shape[0], classes=data.n_classes, image_size=data.shape[1], width=16)
+        fit(
+            model,
+            (data.x_train, data.y_train),
+            epochs=EPOCHS[name],
+            loss=loss,
+            optimizer=partial(torch.optim.AdamW, lr=3e-3),
+            schedule=Linear(),
+            batch_size=64,
+            seed=seed,
+            progress=progress,
+        )
+        models[name] = model
+    return models

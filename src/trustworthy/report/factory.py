@@ -1,0 +1,89 @@
+"""Building a model from `package.module:factory` or `path/to/file.py:factory`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trustworthy.core.errors import DataError, InvalidInput, ModelContractError, UnknownName
+
+
+def build_model(spec: str) -> Any:
+    """Import what `spec` names before its last colon, and call the factory named after it.
+
+    The folder of the file, or the working directory, can be imported from meanwhile, as when Python runs a script.
+
+    Raises
+    ------
+    InvalidInput, DataError : `spec` is malformed, or the file or module is not there.
+    UnknownName : no such factory, with the nearest name.
+    ModelContractError : the import or the factory raised; the message says what and where.
+    """
+    place, colon, attribute = spec.rpartition(":")
+    if not colon or not place or not attribute:
+        raise InvalidInput(f"MODEL must be package.module:factory or path/to/file.py:factory, got {spec!r}.")
+    is_file = place.endswith(".py")
+    with _importable_from(Path(place).parent if is_file else Path.cwd()):
+        module = _from_file(Path(place)) if is_file else _from_name(place)
+        if not hasattr(module, attribute):
+            known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+            raise UnknownName.of(f"factory in {place}", attribute, known)
+        factory = getattr(module, attribute)
+        if not callable(factory):
+            raise InvalidInput(f"{spec} must be a function that returns the model, got {type(factory).__name__}.")
+        with _blamed_on(f"the factory {spec}"):
+            return factory()
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise DataError(f"there is no file {path} to build the model from.")
+    name = f"_trustworthy_model_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path} cannot be imported as Python.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
+    with _blamed_on(f"importing {path}"):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    try:
+        found = importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise DataError(f"there is no module {name!r}; give a .py file, or install the package that has it.")
+    with _blamed_on(f"importing {name}"):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _importable_from(folder: Path) -> Iterator[None]:
+    entry = str(folder.resolve())
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        if entry in sys.path:
+            sys.path.remove(entry)
+
+
+@contextmanager
+def _blamed_on(what: str) -> Iterator[None]:
+    """Turn whatever the user's code raises into one line that says what and where."""
+    try:
+        yield
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        said = traceback.format_exception_only(error)[-1].strip()
+        raise ModelContractError(f"{what} raised {said} ({frame.filename}, line {frame.lineno}).") from error

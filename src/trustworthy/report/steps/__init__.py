@@ -1,0 +1,28 @@
+"""The steps of an audit, in the order in which they run: each turns a `Case` into findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from trustworthy.report.steps.case import Case, Measured, NotApplicable
+from trustworthy.report.steps.corruptions import corruptions
+from trustworthy.report.steps.interpretation import interpretation
+from trustworthy.report.steps.performance import accuracy
+from trustworthy.report.steps.robustness import curve, pictures
+from trustworthy.report.steps.uncertainty import calibration, scores, selective
+
+STEPS: dict[str, Callable[[Case], Measured]] = {
+    "accuracy": accuracy,
+    "uncertainty.calibration": calibration,
+    "uncertainty.scores": scores,
+    "uncertainty.selective": selective,
+    "interpretation": interpretation,
+    "robustness.linf": partial(curve, norm="linf"),
+    "robustness.l2": partial(curve, norm="l2"),
+    "robustness.pictures": pictures,
+    "robustness.corruptions": corruptions,
+}
+"""By the name that `skip` of a plan and an omission use."""
+
+__all__ = ["STEPS", "Case", "Measured", "NotApplicable"]

@@ -1,0 +1,175 @@
+"""The model under audit, whatever its kind, as a function from a batch of tensors to logits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from trustworthy.attacks.guard import undisturbed
+from trustworthy.attacks.inputs import check_logits
+from trustworthy.core import seeds
+from trustworthy.core.errors import ModelContractError, TrustworthyError
+from trustworthy.core.protocols import Classifier
+from trustworthy.report.examples import Examples
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Subject:
+    """A model and what can be asked of it.
+
+    model : a batch (n, *shape) in, scores (n, classes) out; an `nn.Module` where the user's model is one.
+    gives_scores : whether the output is logits; otherwise it is one-hot votes made of labels.
+    gives_gradients : whether the scores can be differentiated with respect to the input.
+    logits : of the audited examples (n, classes).
+    """
+
+    name: str
+    model: Classifier
+    kind: str
+    gives_scores: bool
+    gives_gradients: bool
+    logits: Float[np.ndarray, "n classes"]
+    fingerprint: str
+    origin: dict[str, Any]
+
+    def described(self) -> dict[str, Any]:
+        """What `findings.json` says of the model."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "gives_scores": self.gives_scores,
+            "gives_gradients": self.gives_gradients,
+            "classes": self.logits.shape[1],
+            "fingerprint": self.fingerprint,
+            **self.origin,
+        }
+
+
+def examine(
+    name: str, model: Any, examples: Examples, *, batch: int, seed: int, device: torch.device, source: str = ""
+) -> Subject:
+    """Ask a model about the examples once, and find out what else can be asked of it.
+
+    Parameters
+    ----------
+    model : an `nn.Module` or a callable from tensors to logits, or a fitted scikit-learn classifier.
+
+    Raises
+    ------
+    ModelContractError : it is neither, or raises, or does not return logits (n, classes).
+    """
+    is_estimator = hasattr(model, "predict") and not isinstance(model, nn.Module)
+    if not is_estimator and not callable(model):
+        raise ModelContractError(
+            f"the model must be callable or a scikit-learn classifier, got {type(model).__name__}."
+        )
+    if isinstance(model, nn.Module):
+        model.to(device)
+    asked: Any = _estimator(model) if is_estimator else model
+    logits = predict(asked, examples.x, examples.y, batch=batch, seed=seed, device=device)
+    origin: dict[str, Any] = {"source": source} if source else {}
+    if isinstance(model, nn.Module):
+        origin["parameters"] = sum(weight.numel() for weight in model.parameters())
+    return Subject(
+        name=name,
+        model=asked,
+        kind=type(model).__name__,
+        gives_scores=not is_estimator or hasattr(model, "predict_proba"),
+        gives_gradients=not is_estimator and _differentiable(asked, examples.x[:2].to(device)),
+        logits=logits,
+        fingerprint=_fingerprint(model, logits),
+        origin=origin,
+    )
+
+
+def predict(
+    model: Classifier,
+    x: Float[Tensor, "n *shape"],
+    y: Int[Tensor, " n"] | None = None,
+    *,
+    batch: int,
+    seed: int,
+    device: torch.device,
+) -> Float[np.ndarray, "n classes"]:
+    """Logits of every row in float64, checked (against the labels `y` too); a stochastic model draws from `seed`."""
+    labels = torch.zeros(len(x), dtype=torch.int64) if y is None else y
+    generator = seeds.torch_generator(seed, "predict", device=device)
+    parts = []
+    with undisturbed(model, x[:1].to(device), generator), torch.no_grad():
+        for inputs, known in zip(x.split(batch), labels.split(batch), strict=True):
+            logits = _asked(model, inputs.to(device))
+            check_logits(logits, len(inputs), known.to(device), None)
+            parts.append(logits.detach().double().cpu().numpy())
+    logits = np.concatenate(parts)
+    if not np.isfinite(logits).all():
+        raise ModelContractError(
+            "the model returned infinite logits; clip probabilities before taking their logarithm."
+        )
+    return logits
+
+
+def _asked(model: Classifier, x: Tensor) -> Tensor:
+    try:
+        return model(x)
+    except TrustworthyError:
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        raise ModelContractError(
+            f"the model raised {type(error).__name__} on a batch of shape {tuple(x.shape)}: {said[0] if said else ''}"
+        ) from error
+
+
+def _differentiable(model: Classifier, x: Tensor) -> bool:
+    with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
+        x = x.clone().requires_grad_()
+        scores = model(x)
+        return bool(scores.requires_grad) and torch.autograd.grad(scores.sum(), x, allow_unused=True)[0] is not None
+
+
+def _estimator(model: Any) -> Callable[[Tensor], Tensor]:
+    """Log-probabilities of a scikit-learn classifier, or one-hot votes where it has no `predict_proba`."""
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        raise ModelContractError(
+            f"{type(model).__name__} must be a fitted classifier with the attribute classes_; call fit in the factory."
+        )
+    if np.asarray(classes).dtype.kind not in "iu" or np.min(classes) < 0:
+        raise ModelContractError(
+            f"the classes of the estimator must be integers >= 0, got {np.asarray(classes)[:5]!r}."
+        )
+    width = max(2, int(np.max(classes)) + 1)
+
+    def scores(x: Tensor) -> Tensor:
+        table = x.detach().flatten(1).cpu().numpy().astype(np.float64)
+        out = np.zeros((len(table), width))
+        if hasattr(model, "predict_proba"):
+            out[:, classes] = model.predict_proba(table)
+            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
+        else:
+            out[np.arange(len(table)), model.predict(table)] = 1.0
+        return torch.from_numpy(out).to(device=x.device, dtype=x.dtype)
+
+    return scores
+
+
+def _fingerprint(model: Any, logits: Float[np.ndarray, "n classes"]) -> str:
+    """Hash of the weights and of the predicted classes; classes, because their scores may round differently."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(type(model).__qualname__.encode())
+    digest.update(logits.argmax(1).astype("<i8").tobytes())
+    if isinstance(model, nn.Module):
+        digest.update(repr(model).encode())
+        for key, value in model.state_dict().items():
+            if isinstance(value, Tensor):
+                content = value.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
+                digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+                digest.update(content.numpy().tobytes())
+    return digest.hexdigest()
