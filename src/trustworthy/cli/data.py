@@ -44,6 +44,9 @@ def where(name: Annotated[str, typer.Argument(metavar="NAME", help="A data set o
     from trustworthy import datasets
 
     found = datasets.where(name)
+    if found is None and datasets.state(name) == "bundled":
+        typer.echo("inside the scikit-learn package")
+        return
     if found is None:
         typer.echo(f"{name} is {datasets.state(name)}; {datasets.how(name)}.", err=True)
         raise typer.Exit(1)

@@ -89,7 +89,8 @@ def read(name: str) -> tuple[Content, Record]:
     source = path(name)
     remedy = f"Run `trustworthy data get --refresh {name}` to fetch it again."
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with source.open("rb") as stream:  # opened here: given a path, np.load leaves a damaged file open
+            file = np.load(stream, allow_pickle=False)
             arrays = {key: file[key] for key in ARRAYS}
             fields = json.loads(str(file["record"]))
         fields |= {key: tuple(fields[key]) for key in ("class_names", "feature_names")}

@@ -14,8 +14,6 @@ CATALOG: dict[str, Entry] = {
 
 def find(name: str) -> tuple[Entry, str]:
     """Return the entry and the variant (the part after the first slash) that `name` means."""
-    if not isinstance(name, str):
-        raise InvalidInput(f"name must be the name of a data set, got {name!r}.")
     head, _, variant = name.partition("/")
     entry = checks.choice("data set", head, CATALOG)
     if not variant:

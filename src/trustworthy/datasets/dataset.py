@@ -11,7 +11,7 @@ from scipy import sparse
 
 Task: TypeAlias = Literal["classification", "regression"]
 Inputs: TypeAlias = np.ndarray | sparse.csr_array
-Targets: TypeAlias = Int64[np.ndarray, " n"] | Float64[np.ndarray, " n"]
+Targets: TypeAlias = Int64[np.ndarray, " _"] | Float64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -28,16 +28,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"there is no file {path}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(
-                    f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...)."
-                )
-            return {name: file[name] for name in file.files}
-    except DataError:
-        raise
+        with path.open("rb") as stream:  # opened here: given a path, np.load leaves a damaged file open
+            loaded = np.load(stream, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                return {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
+    raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
 
 
 def from_file(path: str | os.PathLike[str]) -> Dataset:

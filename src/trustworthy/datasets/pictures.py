@@ -24,7 +24,7 @@ TEST_NAMES = ("test", "val", "validation")
 LARGEST = 16 << 30  # bytes of pictures, as float32, beyond which a limit is asked for
 Mode = Literal["RGB", "L"]
 Picture: TypeAlias = Path | bytes
-Part: TypeAlias = tuple[UInt8[np.ndarray, "n channels height width"], Int64[np.ndarray, " n"]]
+Part: TypeAlias = tuple[UInt8[np.ndarray, "_ _ _ _"], Int64[np.ndarray, " _"]]
 
 
 def from_folder(
@@ -87,7 +87,8 @@ def pictures(path: Path) -> dict[str, Picture]:
     """Find the pictures under a folder (as paths) or in an archive (as bytes), by their path below its top folder."""
     try:
         if path.is_dir():
-            found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if _is_picture(file.name)}
+            below_it = {file.relative_to(path).as_posix(): file for file in path.rglob("*")}
+            found = {name: file for name, file in below_it.items() if _is_picture(name)}
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 found = {name: archive.read(name) for name in archive.namelist() if _is_picture(name)}

@@ -24,7 +24,7 @@ def seeded_split(
     class_names: tuple[str, ...] = (),
     feature_names: tuple[str, ...] = (),
 ) -> Content:
-    """Split rows at random, class by class in proportion where `y` holds labels; both parts come back shuffled.
+    """Split rows at random, shares of classes by Sainte-Lague's rule where `y` holds labels; parts come back shuffled.
 
     test : number of rows, in [1, len(y) - 1], that become the test set; a quarter of them by default.
     """

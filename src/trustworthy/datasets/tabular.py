@@ -66,7 +66,7 @@ def _mlbench(table: str, target: str) -> tuple[np.ndarray, np.ndarray]:
         file = folder / "usr" / "lib" / "R" / "site-library" / "mlbench" / "data" / f"{table}.rda"
         try:
             frame = pyreadr.read_r(str(file))[table]
-        except (pyreadr.PyreadrError, OSError, KeyError) as error:
+        except (pyreadr.PyreadrError, pyreadr.LibrdataError, OSError, KeyError) as error:
             raise DataError(f"cannot read {file.name} of {MLBENCH.name}: {error}") from error
     return frame.drop(columns=target).to_numpy(np.float64), frame[target].to_numpy(str)
 

@@ -1,0 +1,94 @@
+"""`from_file`: what it accepts, and what it says of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.datasets import from_file
+
+X = np.linspace(0.0, 1.0, 12).reshape(3, 1, 2, 2)
+Y = np.array([0, 2, 1], dtype=np.uint8)
+
+
+def save(folder: Path, **arrays: object) -> Path:
+    file = folder / "mine.npz"
+    np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+    return file
+
+
+def test_images_with_a_training_set(tmp_path: Path) -> None:
+    file = save(tmp_path, x_test=X, y_test=Y, x_train=X[:2], y_train=Y[:2], class_names=np.array(["a", "b", "c"]))
+    found = from_file(file)
+    assert (found.name, found.source, found.class_names, found.n_classes) == ("mine", str(file), ("a", "b", "c"), 3)
+    np.testing.assert_array_equal(found.x_test, X.astype(np.float32))
+    np.testing.assert_array_equal(found.y_test, [0, 2, 1])
+    assert (found.y_test.dtype, len(found.y_train), found.is_image) == (np.int64, 2, True)
+
+
+def test_a_table_of_integers_without_a_training_set(tmp_path: Path) -> None:
+    found = from_file(str(save(tmp_path, x=np.arange(6).reshape(3, 2), y=Y)))
+    assert found.x_test.dtype == np.float64
+    assert found.x_train.shape == (0, 2)
+    assert (len(found.y_train), found.n_classes, found.is_image) == (0, 3, False)
+
+
+NAN = X.copy()
+NAN[1, 0, 1, 1] = np.nan
+BAD = {
+    "no inputs": ({"y_test": Y}, DataError, r"no array 'x_test'; it has 'y_test'"),
+    "no labels": ({"x": X}, DataError, r"no array 'y'; it has 'x'"),
+    "nothing": ({}, DataError, r"no array 'x_test', 'y_test'; it has none"),
+    "half a training set": ({"x": X, "y": Y, "x_train": X}, DataError, "no array 'y_train'"),
+    "8-bit images": (
+        {"x": (X * 255).astype(np.uint8), "y": Y},
+        InvalidInput,
+        r"got uint8; .*astype\('float32'\) / 255",
+    ),
+    "complex": (
+        {"x": X.reshape(3, 4) * 1j, "y": Y},
+        InvalidInput,
+        "x must hold floating-point numbers, got complex128",
+    ),
+    "float labels": ({"x": X, "y": Y / 2}, InvalidInput, r"y must hold integers, got float64"),
+    "negative labels": ({"x": X, "y": Y.astype(int) - 1}, InvalidInput, "y must hold labels from 0, got -1"),
+    "NaN": ({"x_test": NAN, "y_test": Y}, InvalidInput, "x_test must be finite, but row 1 holds NaN"),
+    "infinity": ({"x": np.full((3, 2), np.inf), "y": Y}, InvalidInput, "x must be finite, but row 0"),
+    "empty": ({"x": X[:0], "y": Y[:0]}, InvalidInput, r"x must be a non-empty array .*got shape \(0, 1, 2, 2\)"),
+    "flat": ({"x": X.ravel(), "y": Y}, InvalidInput, r"x must be a non-empty array \(n, \*shape\)"),
+    "lengths": (
+        {"x": X, "y": Y[:2]},
+        InvalidInput,
+        r"y must have shape \(3,\), one label for each row of x, got \(2,\)",
+    ),
+    "one-hot": ({"x": X, "y": np.eye(3, dtype=int)}, InvalidInput, r"y must have shape \(3,\).*got \(3, 3\)"),
+    "two shapes": (
+        {"x": X, "y": Y, "x_train": X[:, :, :1], "y_train": Y},
+        InvalidInput,
+        r"x_train must have examples of shape \(1, 2, 2\) as x, got \(1, 1, 2\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_refused_with_the_name_of_the_array(tmp_path: Path, case: str) -> None:
+    arrays, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        from_file(save(tmp_path, **arrays))
+
+
+def test_files_that_are_no_npz(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no file"):
+        from_file(tmp_path / "absent.npz")
+    file = save(tmp_path, x=X, y=Y)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"not a readable .npz file, perhaps truncated"):
+        from_file(file)
+    np.save(tmp_path / "single.npy", X)
+    with pytest.raises(DataError, match="is a single array"):
+        from_file(tmp_path / "single.npy")
+    with pytest.raises(DataError, match="not a readable"):
+        from_file(save(tmp_path, x=np.array([object()]), y=Y))
