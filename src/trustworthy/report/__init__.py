@@ -11,7 +11,7 @@ _HOME = {
     "Omission": "finding",
     "Plan": "plan",
     "audit": "audit",
-    "make_plan": "plan",
+    "make_plan": "profiles",
 }
 
 __all__ = [*_HOME]

@@ -15,11 +15,13 @@ import torch
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.record import versions
-from trustworthy.report.examples import Examples, draw_examples, read_data
+from trustworthy.report.examples import Examples
 from trustworthy.report.finding import AuditRecord, Omission
-from trustworthy.report.plan import Plan, make_plan
+from trustworthy.report.plan import Plan
+from trustworthy.report.profiles import make_plan
 from trustworthy.report.render import render
-from trustworthy.report.steps import STEPS, Case, Measured, NotApplicable
+from trustworthy.report.rows import draw_examples, read_data
+from trustworthy.report.steps import ALL_MODELS, STEPS, TRANSFER, Case, Measured, NotApplicable, transfer
 from trustworthy.report.store import Part, Store, fingerprint
 from trustworthy.report.subject import Subject, examine
 
@@ -79,6 +81,8 @@ def audit(
     run = _Run(examples, chosen, seed, where, Store(None if out is None else Path(out)), on_progress)
     for place, subject in enumerate(subjects):
         run.all_steps(place, subject)
+    if len(subjects) > 1:
+        run.transfer(subjects)
     record = AuditRecord(
         title=title or f"Trust report: {', '.join(named)} on {examples.name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -113,6 +117,12 @@ class _Run:
         for name, step in STEPS.items():
             case = self._case(subject, name)
             self._step(f"{place}-{name}", name, subject.name, [subject.fingerprint], partial(step, case))
+
+    def transfer(self, subjects: list[Subject]) -> None:
+        """The step that is about all models together."""
+        cases = [self._case(subject, TRANSFER) for subject in subjects]
+        marks = [f"{subject.name} {subject.fingerprint}" for subject in subjects]
+        self._step(f"all-{TRANSFER}", TRANSFER, ALL_MODELS, marks, partial(transfer, cases))
 
     def _case(self, subject: Subject, step: str) -> Case:
         return Case(

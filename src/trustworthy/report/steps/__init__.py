@@ -7,9 +7,13 @@ from functools import partial
 
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
 from trustworthy.report.steps.corruptions import corruptions
+from trustworthy.report.steps.distortion import distortion
+from trustworthy.report.steps.evaluation import diagnosis
 from trustworthy.report.steps.interpretation import interpretation
 from trustworthy.report.steps.performance import accuracy
-from trustworthy.report.steps.robustness import curve, pictures
+from trustworthy.report.steps.pictures import pictures
+from trustworthy.report.steps.robustness import curve
+from trustworthy.report.steps.transfer import ALL_MODELS, transfer
 from trustworthy.report.steps.uncertainty import calibration, scores, selective
 
 STEPS: dict[str, Callable[[Case], Measured]] = {
@@ -18,11 +22,15 @@ STEPS: dict[str, Callable[[Case], Measured]] = {
     "uncertainty.scores": scores,
     "uncertainty.selective": selective,
     "interpretation": interpretation,
-    "robustness.linf": partial(curve, norm="linf"),
-    "robustness.l2": partial(curve, norm="l2"),
     "robustness.pictures": pictures,
     "robustness.corruptions": corruptions,
+    "robustness.linf": partial(curve, norm="linf"),
+    "robustness.l2": partial(curve, norm="l2"),
+    "robustness.distortion": distortion,
+    "evaluation.diagnosis": diagnosis,
 }
-"""By the name that `skip` of a plan and an omission use."""
+"""By the name that `skip` of a plan and an omission use; `transfer` is about all models together and comes last."""
 
-__all__ = ["STEPS", "Case", "Measured", "NotApplicable"]
+TRANSFER = "robustness.transfer"
+
+__all__ = ["ALL_MODELS", "STEPS", "TRANSFER", "Case", "Measured", "NotApplicable", "transfer"]

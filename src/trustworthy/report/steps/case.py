@@ -17,9 +17,10 @@ from trustworthy.core import seeds
 from trustworthy.core.protocols import Classifier
 from trustworthy.core.threat import Bounds
 from trustworthy.metrics import bootstrap_interval
-from trustworthy.report.examples import Examples, balanced_rows
+from trustworthy.report.examples import Examples
 from trustworthy.report.finding import Finding
 from trustworthy.report.plan import Plan
+from trustworthy.report.rows import balanced_rows
 from trustworthy.report.subject import Subject, predict
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from trustworthy.attacks.guard import undisturbed
 from trustworthy.core import seeds
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
-from trustworthy.report.steps.robustness import spread_over_classes
+from trustworthy.report.steps.pictures import spread_over_classes
 
 
 def interpretation(case: Case) -> Measured:

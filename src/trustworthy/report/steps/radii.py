@@ -13,7 +13,7 @@ OTHER_IMAGES = 8 / 255
 """linf radius for all other images, the customary one of CIFAR-10."""
 TABLE = 0.1
 """linf radius for tables, in standard deviations of each feature."""
-L2_SHARE = 0.3
+L2_SHARE = 0.5
 """Headline l2 radius as a share of the largest l2 length in the linf ball, sqrt(d) * radius."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from trustworthy import metrics
 from trustworthy.core import seeds
@@ -83,50 +83,72 @@ def scores(case: Case) -> Measured:
 
 
 def selective(case: Case) -> Measured:
-    """Risk against coverage, and the confidence below which predictions should go to a human.
-
-    The threshold is chosen on one random half of the examples, and its risk and coverage are measured on the other:
-    on the half that chose it they would look better than they are.
-    """
+    """Risk against coverage, and the confidence below which predictions should go to a human."""
     confidence, wrong = _probabilities(case).max(axis=1), ~case.correct
     curve = metrics.risk_coverage_curve(confidence, wrong)
     target = case.plan.uncertainty.target_risk
     order = seeds.numpy_generator(case.seed, case.subject.name, "selective").permutation(len(wrong))
-    choosing, judging = order[: len(order) // 2], order[len(order) // 2 :]
-    point = (
-        metrics.risk_coverage_curve(confidence[choosing], wrong[choosing]).at_risk(target) if len(choosing) else None
+    point = handover(confidence[order], wrong[order], target)
+    judged = verdict("uncertainty.aurc", point["coverage_at_threshold"])
+    if judged == "good" and point["risk_at_threshold"] > target:
+        judged = "attention"
+    return Measured(
+        [
+            case.finding(
+                "uncertainty.aurc",
+                curve.area,
+                interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
+                property="uncertainty",
+                kind="risk_coverage",
+                title="Risk and coverage",
+                headline=True,
+                verdict=judged,
+                statement=point["rule"],
+                higher_is_better=False,
+                series={"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target}
+                | point,
+                conditions={"target_risk": target},
+            )
+        ]
     )
-    series: dict[str, Any] = {"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target}
-    if point is None:
-        series |= {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
-        rule = f"No confidence keeps the error rate at {target:.1%}: every prediction should go to a human."
-    else:
-        answered = confidence[judging] >= point.threshold
-        coverage = float(answered.mean())
-        risk = float(wrong[judging][answered].mean()) if answered.any() else 0.0
-        series |= {"threshold": point.threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk}
-        rule = (
-            f"Send predictions with a confidence below {point.threshold:.3f} to a human: the model then answers "
-            f"{coverage:.0%} of the cases and errs in {risk:.1%} of these (target {target:.1%}; threshold chosen on "
-            f"{len(choosing)} examples, judged on {len(judging)} others)."
-        )
-    series["rule"] = rule
-    return Measured([
-        case.finding(
-            "uncertainty.aurc",
-            curve.area,
-            interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
-            property="uncertainty",
-            kind="risk_coverage",
-            title="Risk and coverage",
-            headline=True,
-            verdict=verdict("uncertainty.aurc", series["coverage_at_threshold"]),
-            statement=rule,
-            higher_is_better=False,
-            series=series,
-            conditions={"target_risk": target},
-        )
-    ])  # fmt: skip
+
+
+def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float) -> dict[str, Any]:
+    """Lowest confidence to answer at, if at most the share `target` of the answers may be wrong, and what it brings.
+
+    It is chosen on the first half of the examples and judged on the second: on the half that chose it, it would look
+    better than it is. For the same reason the choice counts one error more than it saw, as conformal risk control does
+    (Angelopoulos et al. 2024); without that method's guarantee, because the risk need not fall with the coverage.
+    """
+    half = len(wrong) // 2
+    nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
+    if (half + 1) * target < 1:
+        return nothing | {
+            "coverage_at_threshold": None,
+            "rule": f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them.",
+        }
+    threshold = _cautious_threshold(confidence[:half], wrong[:half], target)
+    if threshold is None:
+        return nothing | {
+            "rule": f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
+        }
+    answered = confidence[half:] >= threshold
+    coverage = float(answered.mean())
+    risk = float(wrong[half:][answered].mean()) if answered.any() else 0.0
+    rule = (
+        f"Send predictions with a confidence below {threshold:.3f} to a human: the model then answers {coverage:.0%} "
+        f"of the cases and errs in {risk:.1%} of these (target {target:.1%}; threshold chosen on {half} examples, "
+        f"judged on {len(wrong) - half} others)."
+    )
+    return {"threshold": threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk, "rule": rule}
+
+
+def _cautious_threshold(
+    confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float
+) -> float | None:
+    curve = metrics.risk_coverage_curve(confidence, wrong)
+    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
+    return float(curve.threshold[allowed[-1]]) if len(allowed) else None
 
 
 def _probabilities(case: Case) -> Float[np.ndarray, "n classes"]:

@@ -1,0 +1,114 @@
+"""Drawing the examples of an audit from a data set, an .npz file or arrays, and refusing what cannot be audited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from trustworthy.core import seeds
+from trustworthy.core.errors import InvalidInput
+from trustworthy.report.examples import Examples
+
+if TYPE_CHECKING:
+    from trustworthy.datasets import Dataset
+
+
+def read_data(data: Any) -> Dataset:
+    """Turn whatever the user named into a data set."""
+    from trustworthy import datasets
+
+    if isinstance(data, datasets.Dataset):
+        return data
+    if isinstance(data, str | Path):
+        is_file = str(data).endswith(".npz")
+        return datasets.from_file(data) if is_file else datasets.load(str(data))
+    if isinstance(data, tuple | list) and len(data) == 2:
+        x, y = (part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part) for part in data)
+        return datasets.Dataset(name="arrays", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y)
+    raise InvalidInput(
+        f"data must be the name of a data set, an .npz file, a Dataset or a pair (x, y), got {type(data).__name__}."
+    )
+
+
+def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
+    """Check the test rows of `dataset` and draw `rows` of them, evenly over the classes; all where `rows` is 0.
+
+    Raises
+    ------
+    InvalidInput : what the rows are is not what an audit can use; the message says what to do.
+    """
+    if dataset.task != "classification":
+        raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
+    x, y = _checked_inputs(dataset.x_test), _checked_labels(dataset.y_test, len(dataset.x_test))
+    chosen = balanced_rows(y, rows, seed)
+    center = spread = None
+    if x.ndim == 2:
+        # The training rows say what a typical change of a feature is; without them the test rows must.
+        reference = dataset.x_train if len(dataset.x_train) else x
+        center, spread = (
+            torch.from_numpy(f(np.asarray(reference, np.float64), axis=0)).float() for f in (np.mean, np.std)
+        )
+        spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+    return Examples(
+        name=dataset.name,
+        x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
+        y=torch.from_numpy(y[chosen]),
+        rows=chosen,
+        available=len(x),
+        class_names=tuple(dataset.class_names),
+        feature_names=tuple(dataset.feature_names),
+        center=center,
+        spread=spread,
+        origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
+    )
+
+
+def balanced_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
+    """Row numbers in ascending order, drawn at random as evenly over the classes as they allow; all if `rows` is 0."""
+    if rows == 0 or rows >= len(y):
+        return np.arange(len(y))
+    shuffled = seeds.numpy_generator(seed, "examples").permutation(len(y))
+    turn = np.empty(len(y), dtype=np.int64)
+    for label in np.unique(y):
+        mine = y[shuffled] == label
+        turn[mine] = np.arange(mine.sum())
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
+
+
+def _checked_inputs(x: Any) -> np.ndarray:
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise InvalidInput(f"x must be a dense array of numbers, got {kind}; an audit takes images and tables.")
+    if x.size == 0:
+        raise InvalidInput(f"x must hold at least one example, got shape {x.shape}.")
+    if x.ndim not in (2, 4):
+        raise InvalidInput(
+            f"x must be images (n, channels, h, w) or a table (n, features), got shape {x.shape}; "
+            "grey images need a channel axis: x[:, None]."
+        )
+    if not np.isfinite(x).all():
+        row = int(np.argwhere(~np.isfinite(x))[0, 0])
+        raise InvalidInput(f"x must be finite, but row {row} holds NaN or infinity; drop or impute such rows.")
+    low, high = float(x.min()), float(x.max())
+    if x.ndim == 4 and (low < 0.0 or high > 1.0):
+        remedy = "divide by 255" if low >= 0.0 and high <= 255.0 else "make the normalisation a layer of the model"
+        raise InvalidInput(f"images must lie in [0, 1], got values in [{low:g}, {high:g}]; {remedy}.")
+    if x.ndim == 4 and x.dtype.kind != "f":
+        raise InvalidInput(f"images must be floating in [0, 1], got {x.dtype}; use x.astype('float32') / 255.")
+    return x
+
+
+def _checked_labels(y: Any, n: int) -> Int[np.ndarray, " n"]:
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iu":
+        raise InvalidInput(f"y must be integer class indices, got {labels.dtype}; use y.astype('int64').")
+    if labels.shape != (n,):
+        raise InvalidInput(f"y must have shape ({n},), one label for each row of x, got {labels.shape}.")
+    if labels.min() < 0:
+        raise InvalidInput(f"y must be >= 0, got {labels.min()}; number the classes 0, 1, ...")
+    return labels.astype(np.int64)

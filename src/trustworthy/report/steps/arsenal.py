@@ -1,0 +1,58 @@
+"""Which attacks of the plan a model can be attacked with, and on how many examples."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int
+
+from trustworthy.attacks import Attack
+from trustworthy.core.errors import InvalidInput
+from trustworthy.report.plan import AttackPlan
+from trustworthy.report.steps.case import Case, NotApplicable
+
+ASKS_FOR_SCORES = frozenset({"SquareAttack"})
+ASKS_FOR_LABELS = frozenset({"BoundaryAttack"})
+
+
+def arsenal(case: Case, norm: str) -> list[AttackPlan]:
+    """Attacks that search in `norm` and need nothing that the model does not give.
+
+    A model with gradients meets the attacks of the plan; one without meets those of them that need scores only, and
+    the decision attack.
+    """
+    robustness = case.plan.robustness
+    chosen = list(robustness.attacks)
+    if not case.subject.gives_gradients:
+        chosen = [plan for plan in (*chosen, robustness.decision_attack) if _answers(case, plan)]
+    chosen = [plan for plan in chosen if _searches_in(plan, norm)]
+    if not chosen:
+        raise NotApplicable(
+            f"no attack of the plan searches in {norm} on a model without gradients"
+            f"{'' if case.subject.gives_scores else ' or scores'}."
+        )
+    if not case.correct[attacked_rows(case)].any():
+        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
+    return chosen
+
+
+def attacked_rows(case: Case) -> Int[np.ndarray, " kept"]:
+    """Rows that the robustness curves attack: all of them, or a few of a model that must be asked without gradients."""
+    if case.subject.gives_gradients:
+        return np.arange(len(case.labels))
+    return case.sample("decision", case.plan.robustness.decision_rows)
+
+
+def built(case: Case, plan: AttackPlan, norm: str, eps: float) -> Attack:
+    """The attack in the units of the attacked inputs."""
+    return plan.build(bounds=case.bounds, norm=norm, eps=eps)
+
+
+def _answers(case: Case, plan: AttackPlan) -> bool:
+    return plan.name in ASKS_FOR_LABELS or (plan.name in ASKS_FOR_SCORES and case.subject.gives_scores)
+
+
+def _searches_in(plan: AttackPlan, norm: str) -> bool:
+    try:
+        return plan.build(bounds=None, norm=norm, eps=1.0).geometry.name == norm
+    except InvalidInput:
+        return False

@@ -1,0 +1,75 @@
+"""Examples before and after an attack."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trustworthy.report.steps.arsenal import arsenal, built
+from trustworthy.report.steps.case import Case, Measured, NotApplicable
+from trustworthy.report.steps.radii import headline_radius
+
+
+def pictures(case: Case) -> Measured:
+    """A few examples under the first attack of the plan that applies, at the headline radius (linf if it can)."""
+    norm = _norm(case)
+    plan, eps = arsenal(case, norm)[0], headline_radius(case, norm)
+    attack = built(case, plan, norm, eps)
+    model, x, y = case.attacked
+    rows = torch.from_numpy(spread_over_classes(case, case.plan.robustness.pictures)).to(case.device)
+    result = attack(model, x[rows], y[rows], generator=case.generator("pictures"))
+    before, after = (_as_given(case, z) for z in (x[rows], result.adversarial))
+    size = float((after - before).abs().max())
+    moved = result.distance[result.success].tolist()
+    names = case.examples.class_name
+    keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
+    return Measured(
+        [
+            case.finding(
+                f"robustness.{norm}.pictures",
+                float(result.success.float().mean()),
+                property="robustness",
+                kind="adversarial_pictures",
+                title=f"What an attack changes, {norm}",
+                statement=f"{len(moved)} of these {len(rows)} examples are misclassified after a change of at most "
+                f"{max(moved, default=eps):.3g} ({norm}, {case.examples.units}).",
+                series={
+                    "label": [names(label) for label in y[rows].tolist()],
+                    "prediction": [names(int(case.predictions[row])) for row in rows.tolist()],
+                    "adversarial_prediction": [names(label) for label in case.classify(after.cpu()).tolist()],
+                    "distance": [d if np.isfinite(d) else None for d in result.distance.tolist()],
+                    "eps": eps,
+                    "amplification": float(f"{0.5 / size:.1g}") if case.examples.is_image and size > 0 else 1.0,
+                    "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
+                },
+                arrays=keys,
+                conditions={"n": len(rows), "attacks": [repr(attack)], "norm": norm, "units": case.examples.units},
+            )
+        ],
+        {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()},
+    )
+
+
+def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
+    """Rows of up to `count` correctly classified examples, evenly over the classes, in the order of the data."""
+    rows = np.flatnonzero(case.correct)
+    labels = case.labels[rows]
+    turn = np.array([int((labels[:place] == label).sum()) for place, label in enumerate(labels)])
+    return np.sort(rows[np.argsort(turn, kind="stable")[:count]])
+
+
+def _norm(case: Case) -> str:
+    try:
+        arsenal(case, "linf")
+    except NotApplicable:
+        return "l2"
+    return "linf"
+
+
+def _as_given(case: Case, z: Tensor) -> Float[Tensor, "k *shape"]:
+    """Attacked inputs in the units of the data."""
+    if case.examples.center is None or case.examples.spread is None:
+        return z
+    return case.examples.center.to(z) + case.examples.spread.to(z) * z
