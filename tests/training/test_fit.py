@@ -241,6 +241,23 @@ def test_checkpoints_are_written_as_asked_and_old_ones_deleted(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_run_interrupted_while_it_evaluates_loses_no_record(tmp_path):
+    def run(metrics):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        settings = {"epochs": 2, "batch_size": 5, "checkpoint_every": 1, "checkpoint_dir": tmp_path}
+        return fit(model, (X, Y), validation=(X, Y), metrics=metrics, **settings)
+
+    with pytest.raises(ZeroDivisionError):
+        run({"accuracy": lambda outputs, targets: 1 / 0})
+    history = run({"accuracy": lambda outputs, targets: 0.5})
+    assert history.resumed_from == 3
+    assert [(record.epoch, record.metrics) for record in history.records] == [
+        (1, {"accuracy": 0.5}),
+        (2, {"accuracy": 0.5}),
+    ]
+
+
 def not_finite_at(call, value=float("nan")):
     calls = 0
 

@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 SCRIPT = Path(__file__).with_name("several_processes.py")
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-OPTIONS = ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0", "--num_cpu_threads_per_process=1"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 def script():
@@ -27,10 +26,8 @@ def script():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*LAUNCH, *OPTIONS, SCRIPT, folder], check=False, capture_output=True, timeout=240, env=environment
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run([*LAUNCH, SCRIPT, folder], check=False, capture_output=True, timeout=240, env=environment)
     assert done.returncode == 0, done.stderr.decode()
     return folder
 

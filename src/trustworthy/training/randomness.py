@@ -22,22 +22,22 @@ class Streams:
         self.augmentation = torch.Generator(device)
         self.loss = torch.Generator(device)
 
-    def begin(self, moment: str, number: int) -> None:
-        """Set every stream for step, or evaluation, `number`."""
-        self.augmentation.manual_seed(self._derive("augmentation", moment, number))
-        self.loss.manual_seed(self._derive("loss", moment, number))
-        seed = self._derive("model", moment, number)
+    def begin(self, step: int) -> None:
+        """Set every stream for `step`."""
+        self.augmentation.manual_seed(self._derive("augmentation", step))
+        self.loss.manual_seed(self._derive("loss", step))
+        seed = self._derive("model", step)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed costs a hundred times more
         if self._device.type != "cpu":
             torch.get_device_module(self._device).manual_seed(seed)
 
-    def _derive(self, *names: object) -> int:
-        return derived_seed(self._seed, *names, self._process)
+    def _derive(self, name: str, step: int) -> int:
+        return derived_seed(self._seed, name, step, self._process)
 
 
 @contextmanager
 def global_stream_restored(device: torch.device) -> Iterator[None]:
-    """Give the global stream back as it was, on the CPU and on `device`, even after an error."""
+    """Give the global stream back as it was, on the CPU and on a CUDA `device`, even after an error."""
     accelerators = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=accelerators):
         yield

@@ -38,7 +38,7 @@ def _epoch(run: Run, display: Display, started: float) -> None:
     )
     run.model.train()
     for batch, (_, weight) in zip(planned, shares, strict=True):
-        run.streams.begin("step", run.step)
+        run.streams.begin(run.step)
         loss = _update(run, next(loaded), weight)
         run.loss_sum += loss * len(batch)
         run.step += 1
@@ -63,7 +63,6 @@ def _update(run: Run, batch: Batch, weight: float) -> float:
 def _close_epoch(run: Run, display: Display, started: float) -> None:
     _require_finite_weights(run)
     epoch = run.step // run.plan.steps_per_epoch
-    run.streams.begin("evaluation", epoch)
     record = EpochRecord(
         epoch=epoch,
         loss=run.loss_sum / run.plan.rows,
