@@ -20,7 +20,7 @@ CORRUPTIONS = {
 CONDITIONS = {"data": "digits", "rows": 360, "device": "cpu"}
 
 
-def finding(model: str, about: str, kind: str, name: str, title: str, value: float | None, **rest: Any) -> Finding:
+def finding(model: str, about: Any, kind: str, name: str, title: str, value: float | None, **rest: Any) -> Finding:
     return Finding(
         model=model,
         property=about,
@@ -58,7 +58,7 @@ def image_audit(folder: Path, models: tuple[str, ...] = ("plain", "adversarially
 
 def table_audit(folder: Path) -> Path:
     """Findings of one model of a table: rows instead of pictures, importances instead of maps."""
-    cancer = load_breast_cancer()
+    cancer: Any = load_breast_cancer()
     names = [str(name) for name in cancer.feature_names]
     original = cancer.data[:4].astype(np.float64)
     steps = np.random.default_rng(0).normal(size=original.shape) * cancer.data.std(axis=0) * 0.2
@@ -67,22 +67,37 @@ def table_audit(folder: Path) -> Path:
     findings = [
         *_robustness(model, strength=0.4, clean=0.956),
         finding(
-            model, "robustness", "adversarial_pictures", "robustness.linf.pictures", "Rows before and after an attack", 0.75,
+            model,
+            "robustness",
+            "adversarial_pictures",
+            "robustness.linf.pictures",
+            "Rows before and after an attack",
+            0.75,
             series={
-                "label": ["malignant"] * 4, "prediction": ["malignant"] * 4,
+                "label": ["malignant"] * 4,
+                "prediction": ["malignant"] * 4,
                 "adversarial_prediction": ["benign", "benign", "malignant", "benign"],
-                "distance": [0.2, 0.19, None, 0.2], "eps": 0.2, "amplification": 1.0, "features": names,
+                "distance": [0.2, 0.19, None, 0.2],
+                "eps": 0.2,
+                "amplification": 1.0,
+                "features": names,
             },
             arrays={"original": "rows/original", "adversarial": "rows/adversarial"},
         ),
         _diagnosis(model, failed=0),
         *_uncertainty(model, 1),
         finding(
-            model, "interpretation", "saliency", "interpretation.saliency", "Importance of the features", None,
-            headline=True, statement="Five features carry 57 % of the importance.",
+            model,
+            "interpretation",
+            "saliency",
+            "interpretation.saliency",
+            "Importance of the features",
+            None,
+            headline=True,
+            statement="Five features carry 57 % of the importance.",
             series={"method": "mean absolute gradient", "features": names, "importance": weights.tolist()},
         ),
-    ]  # fmt: skip
+    ]
     record = AuditRecord(
         title="forest on breast-cancer",
         created="2026-05-04T09:30:00+00:00",
@@ -100,18 +115,28 @@ def table_audit(folder: Path) -> Path:
 def save(folder: Path, record: AuditRecord, arrays: dict[str, np.ndarray]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "findings.json").write_text(json.dumps(record.model_dump(mode="json"), indent=1), encoding="utf-8")
-    np.savez_compressed(folder / "arrays.npz", **arrays)
+    np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
     return folder
 
 
 def _robustness(model: str, strength: float, clean: float) -> list[Finding]:
     findings = [
         finding(
-            model, "robustness", "accuracy", "accuracy", "Accuracy", clean, interval=(clean - 0.017, clean + 0.012),
-            verdict="good", conditions=CONDITIONS,
-            series={"n": 360, "per_class": [{"class": str(c), "accuracy": clean - 0.01 * c, "n": 36} for c in range(10)]},
+            model,
+            "robustness",
+            "accuracy",
+            "accuracy",
+            "Accuracy",
+            clean,
+            interval=(clean - 0.017, clean + 0.012),
+            verdict="good",
+            conditions=CONDITIONS,
+            series={
+                "n": 360,
+                "per_class": [{"class": str(c), "accuracy": clean - 0.01 * c, "n": 36} for c in range(10)],
+            },
         )
-    ]  # fmt: skip
+    ]
     for norm, scale in (("linf", 1.0), ("l2", 7.0)):
         eps = [scale * e for e in (0.0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3)]
         worst = [clean * (1 + np.exp(-strength / 0.022)) / (1 + np.exp((e / scale - strength) / 0.022)) for e in eps]
@@ -141,7 +166,7 @@ def _robustness(model: str, strength: float, clean: float) -> list[Finding]:
                     "attacks": attacks,
                     "headline_eps": eps[3],
                 },
-            )  # fmt: skip
+            )
         )
     edges = np.linspace(0, 2.4, 25)
     counts = np.round(60 * np.exp(-(((edges[:-1] - 6 * strength) / 0.3) ** 2))).astype(int)
@@ -160,7 +185,7 @@ def _robustness(model: str, strength: float, clean: float) -> list[Finding]:
                 "unbroken": 3,
                 "quartiles": [6 * strength - 0.2, 6 * strength, 6 * strength + 0.2],
             },
-        )  # fmt: skip
+        )
     )
     return findings
 
@@ -169,7 +194,7 @@ ATTACKS = {"FGSM": 1.1, "PGD": 0.2, "APGD": 0.0, "SquareAttack": 0.6}
 
 
 def _pictures(model: str, place: int, arrays: dict[str, np.ndarray]) -> Finding:
-    digits = load_digits()
+    digits: Any = load_digits()
     original = digits.images[:6, None] / 16.0
     sign = np.sign(np.random.default_rng(place).normal(size=original.shape))
     arrays[f"{model}/original"] = original
@@ -177,14 +202,22 @@ def _pictures(model: str, place: int, arrays: dict[str, np.ndarray]) -> Finding:
     labels = [str(label) for label in digits.target[:6]]
     fooled = [str((int(label) + 3) % 10) if place == 0 or i % 3 == 0 else label for i, label in enumerate(labels)]
     return finding(
-        model, "robustness", "adversarial_pictures", "robustness.linf.pictures", "Pictures before and after the attack",
+        model,
+        "robustness",
+        "adversarial_pictures",
+        "robustness.linf.pictures",
+        "Pictures before and after the attack",
         [1.0, 1 / 3][place % 2],
         series={
-            "label": labels, "prediction": labels, "adversarial_prediction": fooled, "distance": [0.1] * 6,
-            "eps": 0.1, "amplification": 5.0,
+            "label": labels,
+            "prediction": labels,
+            "adversarial_prediction": fooled,
+            "distance": [0.1] * 6,
+            "eps": 0.1,
+            "amplification": 5.0,
         },
         arrays={"original": f"{model}/original", "adversarial": f"{model}/adversarial"},
-    )  # fmt: skip
+    )
 
 
 def _corruptions(model: str, place: int) -> Finding:
@@ -196,26 +229,63 @@ def _corruptions(model: str, place: int) -> Finding:
     ]
     mean = float(np.mean(rows))
     return finding(
-        model, "robustness", "corruptions", "robustness.corruptions", "Accuracy under 15 corruptions", mean, headline=True,
-        interval=(mean - 0.02, mean + 0.02), verdict="attention", statement="Worst under impulse noise.", conditions=CONDITIONS,
+        model,
+        "robustness",
+        "corruptions",
+        "robustness.corruptions",
+        "Accuracy under 15 corruptions",
+        mean,
+        headline=True,
+        interval=(mean - 0.02, mean + 0.02),
+        verdict="attention",
+        statement="Worst under impulse noise.",
+        conditions=CONDITIONS,
         series={"clean": 0.978, "names": names, "groups": groups, "accuracy": rows},
-    )  # fmt: skip
+    )
 
 
 def _diagnosis(model: str, failed: int) -> Finding:
     checks = [
-        {"name": "same answer twice", "passed": True, "value": 0.0, "explanation": "Two forward passes agree on every example."},
-        {"name": "gradients carry information", "passed": True, "value": 0.002, "explanation": "0.2 % of gradients are zero."},
-        {"name": "white box beats black box", "passed": not failed, "value": 0.03,
-         "explanation": "SquareAttack broke 11 examples that the gradient attacks did not: they may be masked."},
+        {
+            "name": "same answer twice",
+            "passed": True,
+            "value": 0.0,
+            "explanation": "Two forward passes agree on every example.",
+        },
+        {
+            "name": "gradients carry information",
+            "passed": True,
+            "value": 0.002,
+            "explanation": "0.2 % of gradients are zero.",
+        },
+        {
+            "name": "white box beats black box",
+            "passed": not failed,
+            "value": 0.03,
+            "explanation": "SquareAttack broke 11 examples that the gradient attacks did not: they may be masked.",
+        },
         {"name": "more steps gain nothing", "passed": True, "value": None, "explanation": ""},
-        {"name": "expectation over randomness", "passed": None, "value": None, "explanation": "The model is deterministic."},
-    ]  # fmt: skip
+        {
+            "name": "expectation over randomness",
+            "passed": None,
+            "value": None,
+            "explanation": "The model is deterministic.",
+        },
+    ]
     return finding(
-        model, "evaluation", "diagnosis", "evaluation.diagnosis", "Checks of the attacks", float(failed), headline=True,
-        verdict="attention" if failed else "good", series={"checks": checks},
-        statement="One check failed: accuracies under attack may be too high." if failed else "Nothing speaks against the numbers.",
-    )  # fmt: skip
+        model,
+        "evaluation",
+        "diagnosis",
+        "evaluation.diagnosis",
+        "Checks of the attacks",
+        float(failed),
+        headline=True,
+        verdict="attention" if failed else "good",
+        series={"checks": checks},
+        statement="One check failed: accuracies under attack may be too high."
+        if failed
+        else "Nothing speaks against the numbers.",
+    )
 
 
 def _uncertainty(model: str, place: int) -> list[Finding]:
@@ -227,43 +297,85 @@ def _uncertainty(model: str, place: int) -> list[Finding]:
     risk = (0.05 + 0.02 * place) * coverage**2.2
     return [
         finding(
-            model, "uncertainty", "calibration", "uncertainty.ece", "Expected calibration error", 0.062 - 0.03 * place,
-            interval=(0.051 - 0.03 * place, 0.077 - 0.03 * place), headline=True, verdict="attention" if place == 0 else "good",
-            statement="Overconfident: it is right 6 points less often than it says." if place == 0 else "Confidence can be taken at its word.",
+            model,
+            "uncertainty",
+            "calibration",
+            "uncertainty.ece",
+            "Expected calibration error",
+            0.062 - 0.03 * place,
+            interval=(0.051 - 0.03 * place, 0.077 - 0.03 * place),
+            headline=True,
+            verdict="attention" if place == 0 else "good",
+            statement="Overconfident: it is right 6 points less often than it says."
+            if place == 0
+            else "Confidence can be taken at its word.",
             series={
-                "edges": edges.tolist(), "confidence": [m if c else None for m, c in zip(middle.tolist(), count, strict=True)],
-                "accuracy": [None if np.isnan(a) else a for a in accuracy.tolist()], "count": count.tolist(),
-                "adaptive_ece": 0.06, "mean_confidence": 0.91,
+                "edges": edges.tolist(),
+                "confidence": [m if c else None for m, c in zip(middle.tolist(), count, strict=True)],
+                "accuracy": [None if np.isnan(a) else a for a in accuracy.tolist()],
+                "count": count.tolist(),
+                "adaptive_ece": 0.06,
+                "mean_confidence": 0.91,
             },
         ),
-        finding(model, "uncertainty", "score", "uncertainty.nll", "Negative log-likelihood (NLL)", 0.21, interval=(0.17, 0.26)),
+        finding(
+            model,
+            "uncertainty",
+            "score",
+            "uncertainty.nll",
+            "Negative log-likelihood (NLL)",
+            0.21,
+            interval=(0.17, 0.26),
+        ),
         finding(model, "uncertainty", "score", "uncertainty.brier", "Brier score", 0.0812, interval=(0.07, 0.09)),
         finding(
-            model, "uncertainty", "risk_coverage", "uncertainty.aurc", "When to ask a human", 0.0123, interval=(0.01, 0.015),
+            model,
+            "uncertainty",
+            "risk_coverage",
+            "uncertainty.aurc",
+            "When to ask a human",
+            0.0123,
+            interval=(0.01, 0.015),
             series={
-                "coverage": coverage.tolist(), "risk": risk.tolist(), "threshold": 0.83, "target_risk": 0.02,
-                "coverage_at_threshold": float(np.interp(0.02, risk, coverage)), "rule": "Lowest confidence whose kept errors are at most the target.",
+                "coverage": coverage.tolist(),
+                "risk": risk.tolist(),
+                "threshold": 0.83,
+                "target_risk": 0.02,
+                "coverage_at_threshold": float(np.interp(0.02, risk, coverage)),
+                "rule": "Lowest confidence whose kept errors are at most the target.",
             },
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _saliency(model: str, place: int, arrays: dict[str, np.ndarray]) -> Finding:
-    images = load_digits().images[:4, None] / 16.0
+    digits: Any = load_digits()
+    images = digits.images[:4, None] / 16.0
     arrays[f"{model}/image"] = images
     arrays[f"{model}/saliency"] = np.abs(np.roll(images[:, 0], 1, axis=2) - images[:, 0]) * (1 + place)
     return finding(
-        model, "interpretation", "saliency", "interpretation.saliency", "Gradient saliency", 0.41, headline=True,
+        model,
+        "interpretation",
+        "saliency",
+        "interpretation.saliency",
+        "Gradient saliency",
+        0.41,
+        headline=True,
         statement="41 % of the saliency lies in a tenth of the pixels.",
         series={"label": ["0", "1", "2", "3"], "prediction": ["0", "1", "2", "3"], "method": "gradient of the margin"},
         arrays={"image": f"{model}/image", "saliency": f"{model}/saliency"},
-    )  # fmt: skip
+    )
 
 
 def _transfer(models: tuple[str, ...]) -> Finding:
     n = len(models)
     affinity = [[1.0 if i == j else round(0.3 + 0.2 * i - 0.05 * j, 2) for j in range(n)] for i in range(n)]
     return finding(
-        models[0], "robustness", "transfer", "robustness.transfer", "Transfer of attacks between the models", 0.5,
+        models[0],
+        "robustness",
+        "transfer",
+        "robustness.transfer",
+        "Transfer of attacks between the models",
+        0.5,
         series={"models": list(models), "affinity": affinity, "accuracy": [0.978 - 0.02 * i for i in range(n)]},
-    )  # fmt: skip
+    )

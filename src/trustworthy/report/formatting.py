@@ -13,8 +13,8 @@ _SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "co
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share as a percentage: 0.8733 -> "87.3 %"."""
-    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f}\u00a0%"
+    """A share as a percentage: 0.8733 -> "87.3%"."""
+    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"
 
 
 def number(value: object) -> str:

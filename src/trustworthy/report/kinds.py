@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -31,7 +31,7 @@ class Series(BaseModel):
     binned: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
-    def _lengths(self) -> Self:
+    def _lengths(self) -> Series:
         values = dict(self)
         expected = {key: len(values[self.aligned[0]]) for key in self.aligned}
         expected |= {key: len(values["edges"]) - 1 for key in self.binned}
@@ -105,6 +105,7 @@ class Corruptions(Series):
     clean: Number
     names: list[str]
     groups: list[str] = Field(default_factory=list)
+    severities: list[int] = Field(default_factory=list)
     accuracy: list[list[Number]]
 
 
@@ -156,6 +157,7 @@ class RiskCoverage(Series):
     threshold: float | None = None
     target_risk: float | None = None
     coverage_at_threshold: float | None = None
+    risk_at_threshold: float | None = None
     rule: str = ""
 
 

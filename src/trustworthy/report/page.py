@@ -96,7 +96,7 @@ def build(audit: Audit) -> dict[str, Any]:
     names, lines = summary.model_names(record), summary.summarize(record)
     details = {str(model.get("name")): {k: v for k, v in model.items() if k != "name"} for model in record.models}
     models = [
-        Model(name, Style(place), details.get(name, {}), *summary.conclusion(lines, name))
+        Model(name, Style(place), details.get(name, {}), *summary.conclusion(lines, place - 1))
         for place, name in enumerate(names, 1)
     ]
     shared, own = _conditions(record.findings)

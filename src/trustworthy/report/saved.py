@@ -77,7 +77,8 @@ def _arrays(path: Path, wanted: set[str]) -> dict[str, NDArray]:
     if not wanted:
         return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file open that it cannot read, if it opened it.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in wanted & set(archive.files)}
     except FileNotFoundError:
         raise DataError(

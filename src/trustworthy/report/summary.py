@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -25,27 +25,19 @@ _LEADS: dict[Verdict | None, str] = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What one model's findings say about one property.
-
-    verdict : the worst of the headline verdicts, None where nothing was measured.
-    findings : the headline findings, worst first.
-    missing : why parts of the plan are not there, where nothing was measured.
-    """
-
-    model: str
-    verdict: Verdict | None
-    findings: tuple[Finding, ...]
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Line:
-    """One property, answered for every model."""
+    """One property, answered for every model.
+
+    verdicts : per model, the worst of its headline verdicts; None where nothing was measured.
+    claims : headline findings of one name per row, one column per model; the worst news of any model first.
+    missing : per model, why parts of the plan are not there, where nothing was measured.
+    """
 
     property: Property
     question: str
-    cells: tuple[Cell, ...]
+    verdicts: tuple[Verdict | None, ...]
+    claims: tuple[tuple[Finding | None, ...], ...]
+    missing: tuple[tuple[str, ...], ...]
 
 
 def model_names(record: AuditRecord) -> list[str]:
@@ -55,36 +47,40 @@ def model_names(record: AuditRecord) -> list[str]:
 
 
 def summarize(record: AuditRecord) -> list[Line]:
-    """One line per property, with a cell per model."""
-    models = model_names(record)
-    return [Line(p, QUESTIONS[p], tuple(_cell(record, p, model) for model in models)) for p in PROPERTIES]
+    """One line per property, with a column per model."""
+    return [_line(record, about, model_names(record)) for about in PROPERTIES]
 
 
-def conclusion(lines: Sequence[Line], model: str) -> tuple[Verdict | None, str]:
-    """The worst verdict of a model, and in a few words which properties earned what."""
-    cells = {line.property: cell for line in lines for cell in line.cells if cell.model == model}
+def conclusion(lines: Sequence[Line], place: int) -> tuple[Verdict | None, str]:
+    """The worst verdict of the model at `place`, and in a few words which properties earned what."""
     parts = []
     for verdict, lead in _LEADS.items():
-        if about := [name for name, cell in cells.items() if cell.verdict == verdict]:
+        if about := [line.property for line in lines if line.verdicts[place] == verdict]:
             parts.append(f"{lead}: {', '.join(about)}.")
-    verdict = worst([cell.verdict for cell in cells.values() if cell.verdict is not None])
-    return verdict, " ".join(parts) if parts else "No verdict: nothing that was measured decides."
+    return worst([line.verdicts[place] for line in lines]), " ".join(parts)
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict | None:
+def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     """The verdict that deserves most attention; mere information only where nothing else is known."""
-    return min(verdicts, key=WORST_FIRST.index, default=None)
+    given = set(verdicts)
+    return next((verdict for verdict in WORST_FIRST if verdict in given), None)
 
 
-def _cell(record: AuditRecord, about: Property, model: str) -> Cell:
-    own = [finding for finding in record.findings if finding.model == model and finding.property == about]
-    shown = [finding for finding in own if finding.headline] or own[:1]
-    ordered = tuple(sorted(shown, key=lambda finding: WORST_FIRST.index(finding.verdict)))
-    missing = (
-        () if shown else tuple(o.reason for o in record.omissions if o.model == model and _concerns(o.part, about))
+def _columns(rows: Sequence[tuple[Finding | None, ...]], count: int) -> list[list[Finding | None]]:
+    return [[row[place] for row in rows] for place in range(count)]
+
+
+def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
+    own = [finding for finding in record.findings if finding.property == about]
+    shown = {(finding.name, finding.model): finding for finding in own if finding.headline}
+    names = list(dict.fromkeys(name for name, _ in shown))
+    rows = [tuple(shown.get((name, model)) for model in models) for name in names]
+    rows.sort(key=lambda row: min(WORST_FIRST.index(finding.verdict) for finding in row if finding))
+    verdicts: tuple[Verdict | None, ...] = tuple(
+        worst(finding.verdict for finding in column if finding) for column in _columns(rows, len(models))
     )
-    return Cell(model, worst([finding.verdict for finding in ordered]), ordered, missing)
-
-
-def _concerns(part: str, about: Property) -> bool:
-    return part.split(".")[0] == about
+    missing = tuple(
+        tuple(o.reason for o in record.omissions if o.model == model and o.part.split(".")[0] == about)
+        for model in models
+    )
+    return Line(about, QUESTIONS[about], verdicts, tuple(rows), missing)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from trustworthy.report import formatting
 from trustworthy.report.finding import AuditRecord, Finding, Verdict
-from trustworthy.report.summary import Cell, model_names, summarize
+from trustworthy.report.summary import model_names, summarize
 
 _LOOK: dict[Verdict, tuple[str, str]] = {
     "good": ("✓", "green"),
@@ -18,20 +18,19 @@ _LOOK: dict[Verdict, tuple[str, str]] = {
 
 
 def summary_table(record: AuditRecord) -> Table:
-    """The summary of the report: one row per property, one column per model, the worst news first."""
-    table = Table(title=Text(record.title), title_justify="left", show_lines=True, expand=False)
+    """The summary of the report: properties down, models across, the worst news of a property first."""
+    models = model_names(record)
+    table = Table(title=Text(record.title), title_justify="left", expand=False)
     table.add_column("property", style="bold", no_wrap=True)
-    for name in model_names(record):
+    for name in models:
         table.add_column(Text(name), ratio=1)
     for line in summarize(record):
-        table.add_row(line.property, *(_cell(cell) for cell in line.cells))
+        for place, claims in enumerate(line.claims):
+            table.add_row("" if place else line.property, *(_claim(f) if f else Text("") for f in claims))
+        if not line.claims:
+            table.add_row(line.property, *(Text("; ".join(("not measured", *why)), "dim") for why in line.missing))
+        table.add_section()
     return table
-
-
-def _cell(cell: Cell) -> Text:
-    if not cell.findings:
-        return Text("; ".join(("not measured", *cell.missing)), style="dim")
-    return Text("\n").join(_claim(finding) for finding in cell.findings)
 
 
 def _claim(finding: Finding) -> Text:

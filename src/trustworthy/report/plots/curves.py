@@ -43,8 +43,7 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure()
         for _, look, series in models:
-            axes.plot(series.coverage, series.risk, **_bold(look) | {"marker": ""})
-            axes.plot(series.coverage[-1:], series.risk[-1:], **_bold(look) | {"linestyle": ""}, clip_on=False)
+            axes.plot(series.coverage, series.risk, **_bold(look), markevery=[-1], clip_on=False)
             kept = series.coverage_at_threshold
             if kept and series.coverage:
                 distance = np.abs(np.asarray(series.coverage) - kept)
@@ -62,8 +61,8 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
             )
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(bottom=0.0, top=max(axes.get_ylim()[1], 0.02))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel("coverage: share of predictions kept")
         axes.set_ylabel("error rate of those kept")
         return to_svg(figure, name, "Error rate against coverage. " + " ".join(map(_spoken_risk, models)))
@@ -86,7 +85,7 @@ def _bold(look: Style) -> dict[str, Any]:
 def _accuracy_axis(axes: Axes) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:

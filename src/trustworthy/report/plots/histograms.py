@@ -54,7 +54,14 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
             confidence, np.minimum(accuracy, confidence), np.maximum(accuracy, confidence), color=INK, linewidth=1.2
         )
         axes.plot(
-            confidence, accuracy, linestyle="", marker=look.marker, color=look.colour, markeredgecolor=PAPER, zorder=3
+            confidence,
+            accuracy,
+            linestyle="",
+            marker=look.marker,
+            color=look.colour,
+            markeredgecolor=PAPER,
+            zorder=3,
+            clip_on=False,
         )
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.02)
@@ -64,7 +71,7 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
         below.set_ylabel("count")
         below.set_xlabel("confidence of the prediction")
         for axis in (axes.yaxis, below.xaxis):
-            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+            axis.set_major_formatter(PercentFormatter(1.0))
         return to_svg(figure, name, _spoken_reliability(confidence, accuracy, count[filled]))
 
 

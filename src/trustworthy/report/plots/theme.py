@@ -109,7 +109,7 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     text = _with_own_ids(text, name)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
-    text = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", text)
+    text = re.sub(r"font-family: [^;\"]+; ?", "", text)
     text = re.sub(r"\n\s*", "\n", text)
     head = re.search(r'viewBox="([^"]+)"', text)
     assert head is not None
