@@ -64,8 +64,9 @@ def entry(shop: Shop, second: Shop, monkeypatch: pytest.MonkeyPatch) -> Entry:
     toy = Entry(
         name="toy",
         summary="four dots",
+        stored=True,
         class_names=("even", "odd"),
-        local=LocalSource(files=("toy.npz", "toy2.npz"), read=local_npz, provenance="mine", stored=True),
+        local=LocalSource(files=("toy.npz", "toy2.npz"), read=local_npz, provenance="mine"),
         sources=(
             Source(kind="npm", origin="toy 1.0", read=shop.read, sha256=cache.fingerprint(TOY), canonical=True),
             Source(kind="openml", origin="toy", read=second.read, provenance="another copy"),
@@ -226,6 +227,13 @@ class TestTrust:
             datasets.get("toy", refresh=True)
         assert len(datasets.load("toy").y_train) == 10
 
+    def test_filled_cache_needs_no_write_access(self, shop: Shop) -> None:
+        datasets.get("toy")
+        lock = cache.path("toy").with_suffix(".lock")
+        lock.unlink()
+        lock.mkdir()  # nobody can open it as a file
+        assert len(datasets.load("toy").y_train) == 10
+
     def test_unwritable_cache(self, tmp_path: Path) -> None:
         (tmp_path / "cache").write_text("a file where a folder should be")
         with pytest.raises(DataError, match="TRUSTWORTHY_CACHE"):
@@ -319,7 +327,9 @@ class TestDerived:
         monkeypatch.setitem(
             CATALOG,
             "mnist",
-            Entry(name="mnist", summary="", sources=(Source(kind="npm", origin="toy", read=lambda: content),)),
+            Entry(
+                name="mnist", summary="", stored=True, sources=(Source(kind="npm", origin="toy", read=lambda: content),)
+            ),
         )
         found = datasets.load("mnist17")
         np.testing.assert_array_equal(np.asarray(found.x_train)[:, 0, 0, 0] * np.float32(255), [1, 7])

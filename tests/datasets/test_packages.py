@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import signal
 import sys
 import tarfile
 import threading
@@ -183,7 +184,7 @@ def test_interrupted_client_is_ended(clients: Clients, monkeypatch: pytest.Monke
     monkeypatch.setattr(packages.subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt), NPM.unpacked():
         pass
-    assert started[0].poll() is not None
+    assert started[0].returncode == -signal.SIGKILL
     assert downloads() == []
 
 
@@ -217,3 +218,13 @@ def test_full_disk_while_unpacking(npm: Clients, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError, match="the disk is full"), NPM.unpacked():
         pass
     assert downloads() == ["toy-1.0.tgz"]
+
+
+def test_full_disk_while_fetching_is_not_blamed_on_the_client(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients.install("npm", "sys.exit('npm ERR! nospc')")
+    monkeypatch.setattr(packages.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 99}))
+    with pytest.raises(DataError, match="the disk is full") as caught, NPM.unpacked():
+        pass
+    assert not isinstance(caught.value, DataUnavailable)

@@ -48,7 +48,7 @@ def where(name: Annotated[str, typer.Argument(metavar="NAME", help="A data set o
         typer.echo("inside the scikit-learn package")
         return
     if found is None:
-        typer.echo(f"{name} is {datasets.state(name)}; {datasets.how(name)}.", err=True)
+        typer.echo(f"{name} is not at hand; {datasets.how(name)}.", err=True)
         raise typer.Exit(1)
     typer.echo(found)
 

@@ -46,7 +46,7 @@ def _table(bunch: Any) -> Content:
 
 def _source(function: str, read: Callable[[], Content]) -> Source:
     origin = f"sklearn.datasets.{function}"
-    return Source(kind="bundled", origin=origin, read=read, provenance=SPLIT, stored=False, canonical=True)
+    return Source(kind="bundled", origin=origin, read=read, provenance=SPLIT, canonical=True)
 
 
 ENTRIES = (

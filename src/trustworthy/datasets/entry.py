@@ -46,7 +46,6 @@ class Source:
     sha256 : fingerprint that the arrays must have, or None where it is not known.
     canonical : whether these are the published rows, in the published split where there is one.
     provenance : what to know of the rows: split, encoding, differences from the published set.
-    stored : whether the arrays are kept in the cache.
     """
 
     kind: str
@@ -55,7 +54,6 @@ class Source:
     sha256: str | None = None
     canonical: bool = False
     provenance: str = ""
-    stored: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,6 @@ class LocalSource:
 
     files : names looked for in the folder, in this order.
     read : returns the rows, given the path that was found.
-    stored : whether the arrays are kept in the cache; if not, the files are read anew at each call.
     sha256 : fingerprint of the published arrays; other arrays are accepted, but are not canonical.
     """
 
@@ -72,7 +69,6 @@ class LocalSource:
     read: Callable[[Path, Request], Content]
     sha256: str | None = None
     provenance: str = ""
-    stored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +78,7 @@ class Entry:
     summary : one line: what is in it, and how many rows.
     local, sources : where it can be had, in this order.
     how : one line that says what to download and where to put it, for sets that only local files provide.
+    stored : whether the arrays are kept in the cache; if not, they are read anew at each call.
     variants : what may follow the name after a slash, with the default first; empty where nothing may.
     parent, derive : name of the set that this one is computed from, and how.
     class_names, feature_names : where they do not depend on the files.
@@ -93,6 +90,7 @@ class Entry:
     local: LocalSource | None = None
     sources: tuple[Source, ...] = ()
     how: str = ""
+    stored: bool = False
     variants: tuple[str, ...] = ()
     parent: str = ""
     derive: Callable[[Content], Content] | None = None

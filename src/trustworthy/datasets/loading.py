@@ -23,7 +23,6 @@ PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabul
 class _Found:
     content: Content
     record: cache.Record
-    keep: bool = False  # whether it belongs in the cache, and is not there yet
 
 
 def load(name: str, *, source: str | os.PathLike[str] | None = None, limit: int | None = None) -> Dataset:
@@ -132,7 +131,7 @@ def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None,
         raise DataUnavailable(f"there is no file or folder {path}.")
     if entry.local is None:
         raise DataUnavailable(f"{entry.name} cannot be read from files; use one of the sources {', '.join(kinds)}.")
-    return _read_local(entry.local, path, request)
+    return _read_local(entry, entry.local, path, request)
 
 
 def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
@@ -144,14 +143,15 @@ def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
         path = _local_path(entry.local)
         if entry.local is None or path is None:
             raise DataUnavailable(f"{entry.name} is not among local files; {how(entry.name)}.")
-        return _read_local(entry.local, path, request)
+        return _read_local(entry, entry.local, path, request)
     return _read_source(entry, next(known for known in entry.sources if known.kind == kind))
 
 
 def _in_order(entry: Entry, request: Request, refresh: bool) -> _Found:
-    storable = (entry.local is not None and entry.local.stored) or any(known.stored for known in entry.sources)
-    if not storable:
+    if not entry.stored:
         return _first(entry, request)
+    if cache.path(entry.name).exists() and not refresh:
+        return _read_cache(entry)
     lock = cache.path(entry.name).with_suffix(".lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -160,11 +160,10 @@ def _in_order(entry: Entry, request: Request, refresh: bool) -> _Found:
     except OSError as error:
         raise cache.unwritable(lock, error) from error
     try:
-        if cache.path(entry.name).exists() and not refresh:
+        if cache.path(entry.name).exists() and not refresh:  # another process was quicker
             return _read_cache(entry)
         found = _first(entry, request)
-        if found.keep:
-            cache.store(entry.name, found.content, found.record)
+        cache.store(entry.name, found.content, found.record)
         return found
     finally:
         waiting.release()
@@ -173,9 +172,8 @@ def _in_order(entry: Entry, request: Request, refresh: bool) -> _Found:
 def _first(entry: Entry, request: Request) -> _Found:
     path = _local_path(entry.local)
     if entry.local is not None and path is not None:
-        if not entry.local.stored:
-            return _read_local(entry.local, path, request)
-        return replace(_read_local(entry.local, path, replace(request, limit=None)), keep=True)
+        whole = replace(request, limit=None)  # what goes into the cache serves every limit
+        return _read_local(entry, entry.local, path, whole if entry.stored else request)
     failures = []
     for source in entry.sources:
         try:
@@ -208,17 +206,17 @@ def _read_source(entry: Entry, source: Source) -> _Found:
             f"Nothing was cached; try `trustworthy data get {entry.name}` again or another source."
         )
     record = _record(content, f"{source.kind}: {source.origin}", source.provenance, found, source.canonical)
-    return _Found(content=content, record=record, keep=source.stored)
+    return _Found(content=content, record=record)
 
 
-def _read_local(local: LocalSource, path: Path, request: Request) -> _Found:
+def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> _Found:
     try:
         content = local.read(path, request)
     except DataError:
         raise
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from error
-    found = cache.fingerprint(content) if local.stored else ""
+    found = cache.fingerprint(content) if entry.stored else ""
     record = _record(content, f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
     return _Found(content=content, record=record)
 

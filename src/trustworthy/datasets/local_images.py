@@ -138,9 +138,8 @@ def _words(path: Path, wnids: Sequence[str]) -> list[str]:
 def _local(
     name: str, summary: str, files: Sequence[str], read: Callable[[Path, Request], Content], how: str, **more
 ) -> Entry:
-    stored = more.pop("stored", False)
     provenance = more.pop("provenance", "")
-    source = LocalSource(files=tuple(files), read=read, stored=stored, provenance=provenance)
+    source = LocalSource(files=tuple(files), read=read, provenance=provenance)
     return Entry(name=name, summary=summary, local=source, how=how, **more)
 
 

