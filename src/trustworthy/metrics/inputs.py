@@ -33,7 +33,7 @@ def numbers(name: str, values: ArrayLike, *shapes: str) -> Float[np.ndarray, "..
         raise InvalidInput(f"{name} must have shape {expected}, got {given.shape}.")
     if given.size == 0:
         raise InvalidInput(f"{name} must not be empty, got shape {given.shape}.")
-    read = given.astype(np.float64)
+    read = given.astype(np.float64, copy=False)
     if np.isnan(read).any():
         raise InvalidInput(f"{name} must not contain NaN, got {np.isnan(read).sum()} of {read.size} values.")
     return read
