@@ -1,6 +1,9 @@
 """Attacks: what an adversary can do to a model's inputs, and how far an evaluation by attacks can be believed."""
 
+from trustworthy.attacks.apgd import APGD
 from trustworthy.attacks.attack import Attack, BudgetAttack
+from trustworthy.attacks.boundary import BoundaryAttack
+from trustworthy.attacks.carlini_wagner import CarliniWagner
 from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM
@@ -11,13 +14,16 @@ from trustworthy.attacks.sweep import RobustnessCurve, robustness_curve
 from trustworthy.attacks.transfer import TransferAffinity, transfer_affinity
 
 __all__ = [
+    "APGD",
     "BIM",
     "FGSM",
     "PGD",
     "Attack",
     "AttackResult",
     "Bisection",
+    "BoundaryAttack",
     "BudgetAttack",
+    "CarliniWagner",
     "Check",
     "Diagnosis",
     "RandFGSM",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
+
+from trustworthy.attacks.problem import Problem
+from trustworthy.core.threat import ThreatModel
 
 
 def where(rows: Bool[Tensor, " batch"], x: Tensor, otherwise: Tensor) -> Tensor:
@@ -38,3 +43,20 @@ class Incumbent:
         mine = self.subset(rows)
         mine.update(other.x, other.loss, other.success)
         self.x[rows], self.loss[rows], self.success[rows] = mine.x, mine.loss, mine.success
+
+
+def best_of_restarts(
+    problem: Problem,
+    threat: ThreatModel,
+    ascend: Callable[[Problem, ThreatModel, torch.Generator | None], Incumbent],
+    restarts: int,
+    generator: torch.Generator | None,
+) -> Incumbent:
+    """The worst point of up to `restarts` searches; examples that one of them broke are not tried again."""
+    best = ascend(problem, threat, generator)
+    for _ in range(restarts - 1):
+        unbroken = (~best.success).nonzero().squeeze(1)
+        if len(unbroken) == 0:
+            break
+        best.merge(unbroken, ascend(problem.subset(unbroken), threat.subset(unbroken), generator))
+    return best

@@ -11,26 +11,33 @@ from trustworthy.core.protocols import AnyClassifier, Classifier
 from trustworthy.core.threat import Bounds
 
 
-def as_batch(x: object, bounds: Bounds | None) -> Tensor:
-    """Check a batch of inputs and detach it; NumPy arrays become tensors."""
+def as_batch(x: object, bounds: Bounds | None, name: str = "x") -> Tensor:
+    """Check a batch of inputs and detach it; NumPy arrays become tensors, a rounding error beyond a bound is cut."""
     if isinstance(x, np.ndarray):
         if not np.issubdtype(x.dtype, np.floating):
-            raise InvalidInput(f"x must be floating, got {x.dtype}; for images in 0..255 pass x / 255.0.")
+            raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name} / 255.0.")
         x = torch.from_numpy(np.array(x, order="C"))
     if not isinstance(x, Tensor):
-        raise InvalidInput(f"x must be a tensor or a NumPy array (batch, *shape), got {type(x).__name__}.")
+        raise InvalidInput(f"{name} must be a tensor or a NumPy array (batch, *shape), got {type(x).__name__}.")
     if not x.is_floating_point():
-        raise InvalidInput(f"x must be floating, got {x.dtype}; for images in 0..255 pass x.float() / 255.")
+        raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name}.float() / 255.")
     if x.ndim < 2 or x.numel() == 0:
-        raise InvalidInput(f"x must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
+        raise InvalidInput(f"{name} must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
     if not bool(x.isfinite().all()):
-        raise InvalidInput("x must be finite, got NaN or inf; drop or impute those examples.")
-    if bounds is not None and (float(x.min()) < bounds[0] or float(x.max()) > bounds[1]):
+        raise InvalidInput(f"{name} must be finite, got NaN or inf; drop or impute those examples.")
+    x = x.detach().clone() if x.is_inference() else x.detach()
+    return x if bounds is None else _within(x, bounds, name)
+
+
+def _within(x: Tensor, bounds: Bounds, name: str) -> Tensor:
+    low, high = float(x.min()), float(x.max())
+    rounding = 4 * torch.finfo(x.dtype).eps * max(map(abs, bounds))
+    if low < bounds[0] - rounding or high > bounds[1] + rounding:
         raise InvalidInput(
-            f"x must lie in bounds={bounds}, got values in [{float(x.min()):g}, {float(x.max()):g}]; "
-            "rescale x and put the normalisation inside the model, or pass the true bounds."
+            f"{name} must lie in bounds={bounds}, got values in [{low:.7g}, {high:.7g}]; rescale {name} and put the "
+            "normalisation inside the model, or pass the true bounds."
         )
-    return x.detach().clone() if x.is_inference() else x.detach()
+    return x if bounds[0] <= low and high <= bounds[1] else x.clamp(*bounds)
 
 
 def as_labels(name: str, labels: object, x: Tensor) -> Tensor:

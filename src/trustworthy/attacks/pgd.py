@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.incumbent import Incumbent
+from trustworthy.attacks.incumbent import Incumbent, best_of_restarts
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.norms import Radius, per_example
@@ -45,15 +45,7 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat(problem.x)
-        best = self._ascend(problem, threat, generator)
-        for _ in range(self.restarts - 1):
-            unbroken = (~best.success).nonzero().squeeze(1)
-            if len(unbroken) == 0:
-                break
-            again = self._ascend(problem.subset(unbroken), threat.subset(unbroken), generator)
-            best.merge(unbroken, again)
-        return best.x
+        return best_of_restarts(problem, self.threat(problem.x), self._ascend, self.restarts, generator).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
         start = threat.sample(problem.x, generator) if self.random_start else problem.x

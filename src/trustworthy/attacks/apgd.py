@@ -1,0 +1,159 @@
+"""APGD: projected gradient ascent that chooses its own step sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trustworthy.attacks import l1_box
+from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.incumbent import Incumbent, best_of_restarts, where
+from trustworthy.attacks.problem import Problem
+from trustworthy.core import checks
+from trustworthy.core.norms import L1, per_example
+from trustworthy.core.threat import ThreatModel
+
+MOMENTUM = 0.75
+"""Weight of the gradient step against the last move (alpha of the paper)."""
+RISES = 0.75
+"""Share of a window's steps that must raise the loss for the step size to stay (rho of the paper)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class APGD(BudgetAttack):
+    """Projected ascent with momentum whose step halves, example by example, when it stops paying.
+
+    In linf and l2 the step begins at 2 eps. At checkpoints that come ever closer, an example whose loss rose in fewer
+    than three quarters of the steps, or whose best point and step have not changed since the last checkpoint, halves
+    its step and goes back to its best point (Croce and Hein 2020). In l1 a step moves the coordinates of largest
+    gradient alone: their number follows the sparsity of the best perturbation, divided by 1.5 at each checkpoint, and
+    the step, eps at first, shrinks by 1.5 (to eps / 10 at least) while the sparsity does not fall (Croce and Hein
+    2021).
+
+    Parameters
+    ----------
+    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
+    loss : "ce", "margin" or "dlr".
+    steps : gradient steps per start.
+    random_start : begin at a uniform point of the ball instead of at the input.
+    restarts : independent starts; examples that an earlier start broke are not tried again.
+
+    Cost: restarts * eot * (steps + 1) gradients. Random: the starts.
+    """
+
+    loss: str = "ce"
+    steps: int = 100
+    random_start: bool = True
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.integer("steps", self.steps, at_least=1)
+        checks.integer("restarts", self.restarts, at_least=1)
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        return best_of_restarts(problem, self.threat(problem.x), self._ascend, self.restarts, generator).x
+
+    def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
+        start = threat.sample(problem.x, generator) if self.random_start else problem.x
+        search = SparseAscent if isinstance(threat.geometry, L1) else MomentumAscent
+        return search(problem, threat, start, self.steps).run()
+
+
+class Ascent:
+    """What both forms of the search share: the present point, and the best one with its gradient."""
+
+    def __init__(self, problem: Problem, threat: ThreatModel, start: Tensor, steps: int) -> None:
+        self.problem, self.threat, self.steps, self.x = problem, threat, steps, start
+        self.eps = torch.as_tensor(threat.eps, dtype=start.dtype, device=start.device).expand(len(start))
+        self.gradient, self.loss, success = problem.ascent(start)
+        self.best, self.best_gradient, self.best_loss = start, self.gradient, self.loss
+        self.worst = Incumbent(start)
+        self.worst.update(start, self.loss, success)
+
+    def look(self) -> Tensor:
+        """Take loss and gradient at the present point; says for which examples the loss rose."""
+        self.gradient, loss, success = self.problem.ascent(self.x)
+        self.worst.update(self.x, loss, success)
+        rose, better = loss > self.loss, loss > self.best_loss
+        self.best = where(better, self.x, self.best)
+        self.best_gradient = where(better, self.gradient, self.best_gradient)
+        self.best_loss = torch.maximum(loss, self.best_loss)
+        self.loss = loss
+        return rose
+
+    def go_back(self, rows: Tensor) -> None:
+        """Return to the best point."""
+        self.x = where(rows, self.best, self.x)
+        self.gradient = where(rows, self.best_gradient, self.gradient)
+        self.loss = torch.where(rows, self.best_loss, self.loss)
+
+
+class MomentumAscent(Ascent):
+    """The search in linf and l2."""
+
+    def run(self) -> Incumbent:
+        size, halved = 2.0 * self.eps, torch.ones_like(self.eps, dtype=torch.bool)
+        rises, known = torch.zeros_like(self.eps), self.best_loss
+        before, due, last = self.x, checkpoints(self.steps), 0
+        for step in range(1, self.steps + 1):
+            here = self.x
+            self.x = self.moved(size, before, MOMENTUM if step > 1 else 1.0)
+            before = here
+            rises = rises + self.look()
+            if step in due:
+                stale = ~halved & (self.best_loss == known)
+                halved = (rises < RISES * (step - last)) | stale
+                size = torch.where(halved, size / 2, size)
+                self.go_back(halved)
+                before = where(halved, self.x, before)
+                rises, known, last = torch.zeros_like(rises), self.best_loss, step
+        return self.worst
+
+    def moved(self, size: Tensor, before: Tensor, momentum: float) -> Tensor:
+        x, threat, origin = self.x, self.threat, self.problem.x
+        direction = threat.geometry.steepest(threat.movable(x, self.gradient))
+        step = threat.project(origin, x + per_example(size, x) * direction)
+        return threat.project(origin, x + momentum * (step - x) + (1 - momentum) * (x - before))
+
+
+class SparseAscent(Ascent):
+    """The search in l1."""
+
+    def run(self) -> Incumbent:
+        width = self.x[0].numel()
+        size, kept = self.eps, torch.full_like(self.eps, 0.2)
+        density = torch.ones_like(self.eps)
+        window = max(1, round(0.04 * self.steps))
+        for step in range(1, self.steps + 1):
+            self.x = self.moved(size, (kept * width).clamp_min(1.0))
+            self.look()
+            if step % window == 0:
+                now = (self.best != self.problem.x).flatten(1).sum(1).to(size) / width
+                sparser = now < 0.95 * density
+                size = torch.where(sparser, self.eps, torch.maximum(size / 1.5, self.eps / 10))
+                self.go_back(sparser)
+                kept, density = now / 1.5, now
+        return self.worst
+
+    def moved(self, size: Tensor, count: Tensor) -> Tensor:
+        gradient = self.threat.movable(self.x, self.gradient).flatten(1)
+        largest = gradient.abs().sort(dim=1, descending=True).values
+        least = largest.gather(1, count.long()[:, None] - 1)
+        direction = gradient.sign() * (gradient.abs() >= least)
+        direction = direction / direction.abs().sum(1, keepdim=True).clamp_min(1.0)
+        step = per_example(size, self.x) * direction.reshape(self.x.shape)
+        return l1_box.project(self.threat, self.problem.x, self.x + step)
+
+
+def checkpoints(steps: int) -> set[int]:
+    """Steps after which the step size is reconsidered: windows of 0.22, 0.19, 0.16 ... of the budget, 0.06 at least."""
+    share, window, found = 0.22, 0.22, set()
+    while share <= 1.0:
+        found.add(math.ceil(share * steps))
+        window = max(window - 0.03, 0.06)
+        share += window
+    return found
