@@ -10,7 +10,6 @@ _HOME = {
     "Finding": "finding",
     "Omission": "finding",
     "Plan": "plan",
-    "audit": "audit",
     "make_plan": "profiles",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def build_model(spec: str) -> Any:
         factory = getattr(module, attribute)
         if not callable(factory):
             raise InvalidInput(f"{spec} must be a function that returns the model, got {type(factory).__name__}.")
-        with _blamed_on(f"the factory {spec}"):
+        with _blamed_on(f"the factory {spec}", module.__file__):
             return factory()
 
 
@@ -51,19 +52,19 @@ def _from_file(path: Path) -> ModuleType:
         raise DataError(f"{path} cannot be imported as Python.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look a class's module up by name
-    with _blamed_on(f"importing {path}"):
+    with _blamed_on(f"importing {path}", path):
         spec.loader.exec_module(module)
     return module
 
 
 def _from_name(name: str) -> ModuleType:
     try:
-        found = importlib.util.find_spec(name) is not None
+        found = importlib.util.find_spec(name)
     except (ImportError, ValueError):
-        found = False
-    if not found:
+        found = None
+    if found is None:
         raise DataError(f"there is no module {name!r}; give a .py file, or install the package that has it.")
-    with _blamed_on(f"importing {name}"):
+    with _blamed_on(f"importing {name}", found.origin):
         return importlib.import_module(name)
 
 
@@ -79,11 +80,14 @@ def _importable_from(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _blamed_on(what: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into one line that says what and where."""
+def _blamed_on(what: str, file: object) -> Iterator[None]:
+    """Turn whatever the user's code in `file` raises into one line that says what and where."""
     try:
         yield
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        said = traceback.format_exception_only(error)[-1].strip()
-        raise ModelContractError(f"{what} raised {said} ({frame.filename}, line {frame.lineno}).") from error
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = [*frames[-1:], *(frame for frame in frames if frame.filename == str(file))][-1]
+        said = textwrap.shorten(str(error), 300) or "no message"
+        raise ModelContractError(
+            f"{what} raised {type(error).__name__}: {said} ({frame.filename}, line {frame.lineno})."
+        ) from error

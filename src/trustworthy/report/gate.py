@@ -56,15 +56,32 @@ def parse_limits(texts: Iterable[str]) -> list[Limit]:
 
 
 def shortfalls(record: AuditRecord, limits: Iterable[Limit]) -> list[str]:
-    """What falls short, one phrase each; nothing if the gate is open. What was not measured falls short."""
-    several = len(record.models) > 1
+    """What falls short, one phrase for each model and limit; nothing if the gate is open.
+
+    What was not measured falls short: a gate that nothing went through has not been passed.
+    """
+    return [phrase for limit in limits for phrase in _shortfalls(record, limit)]
+
+
+def _shortfalls(record: AuditRecord, limit: Limit) -> list[str]:
+    names = [str(model["name"]) for model in record.models]
+    found = {finding.model: finding for finding in record.findings if finding.name == limit.finding}
     short = []
-    for limit in limits:
-        found = [finding for finding in record.findings if finding.name == limit.finding]
-        if not found:
-            short.append(f"{limit.finding} was not measured ({_why(record, limit.finding)})")
-        short += [_phrase(finding, limit, several) for finding in found if not holds(finding, limit.value)]
+    for name in names if found.keys() <= set(names) else found:
+        whose = f" of {name}" if len(names) > 1 else ""
+        if name not in found:
+            short.append(f"{limit.finding}{whose} was not measured: {_why(record, name, limit.finding)}")
+        elif not holds(finding := found[name], limit.value):
+            value = "undefined" if finding.value is None else f"{finding.value:.4g}"
+            side = "below" if finding.higher_is_better else "above"
+            short.append(f"{limit.finding}{whose} is {value}, {side} {limit.value:g}")
     return short
+
+
+def _why(record: AuditRecord, model: str, name: str) -> str:
+    group = name.split(".")[0]
+    reasons = [o.reason.rstrip(".") for o in record.omissions if o.model == model and o.part.startswith(group)]
+    return reasons[0] if reasons else "it does not apply here"
 
 
 def holds(finding: Finding, limit: float) -> bool:
@@ -72,14 +89,3 @@ def holds(finding: Finding, limit: float) -> bool:
     if finding.value is None or math.isnan(finding.value):
         return False
     return finding.value >= limit if finding.higher_is_better else finding.value <= limit
-
-
-def _phrase(finding: Finding, limit: Limit, several: bool) -> str:
-    whose = f" of {finding.model}" if several else ""
-    value = "not a number" if finding.value is None else f"{finding.value:.4g}"
-    return f"{finding.name}{whose} is {value}, {'below' if finding.higher_is_better else 'above'} {limit.value:g}"
-
-
-def _why(record: AuditRecord, name: str) -> str:
-    related = [omission.reason for omission in record.omissions if name.startswith(omission.part)]
-    return related[0].rstrip(".") if related else "it does not apply here"

@@ -25,7 +25,7 @@ Step = Literal[
     "robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
     "evaluation.diagnosis", "robustness.transfer",
 ]  # fmt: skip
-GIVEN = frozenset({"norm", "eps", "bounds", "attack"})
+GIVEN = frozenset({"norm", "eps", "bounds", "attack", "starts"})
 """Parameters of an attack that the audit chooses."""
 
 
@@ -43,7 +43,7 @@ class AttackPlan(BaseModel):
     name: str
 
     def build(self, *, bounds: Bounds | None, **given: Any) -> Attack:
-        """The attack, in the box `bounds`; of `given` (norm, eps) it takes what the attack has parameters for."""
+        """The attack, in the box `bounds`; of `given` (norm, eps, ...) it takes what the attack has parameters for."""
         kind = checks.choice("attack", self.name, _attacks())
         parameters = {field.name for field in fields(kind)}
         chosen = dict(self.model_extra or {})

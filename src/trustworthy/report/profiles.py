@@ -20,11 +20,15 @@ STANDARD: dict[str, Any] = {
     "level": 0.95,
     "skip": [],
     "robustness": {
-        "attacks": [{"name": "PGD", "steps": 20}],
-        "linf": {"headline": 0.0, "multiples": [0.25, 0.5, 1.0, 1.5, 2.0, 3.0]},
-        "l2": {"headline": 0.0, "multiples": [0.5, 1.0, 2.0, 4.0, 6.0]},
+        "attacks": [
+            {"name": "PGD", "steps": 20},
+            {"name": "APGD", "steps": 20, "loss": "dlr"},
+            {"name": "SquareAttack", "steps": 200},
+        ],
+        "linf": {"headline": 0.0, "multiples": [0.25, 0.5, 1.0, 2.0, 3.0]},
+        "l2": {"headline": 0.0, "multiples": [0.5, 1.0, 2.0, 4.0]},
         "distortion": {"rows": 100, "attack": {"name": "PGD", "steps": 20}, "bisections": 8, "largest": 20.0},
-        "decision_attack": {"name": "SquareAttack"},
+        "decision_attack": {"name": "BoundaryAttack", "steps": 500},
         "decision_rows": 50,
         "pictures": 8,
         "transfer_rows": 200,
@@ -39,10 +43,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "quick": {
         "rows": 100,
         "robustness": {
-            "attacks": [{"name": "PGD", "steps": 10}],
+            "attacks": [{"name": "PGD", "steps": 10}, {"name": "SquareAttack", "steps": 50}],
             "linf": {"multiples": [0.5, 1.0, 2.0]},
             "l2": {"multiples": [1.0, 2.0, 4.0]},
             "distortion": {"rows": 40, "attack": {"name": "PGD", "steps": 10}, "bisections": 6},
+            "decision_attack": {"name": "BoundaryAttack", "steps": 200},
             "decision_rows": 20,
             "transfer_rows": 50,
         },
@@ -54,10 +59,16 @@ CHANGES: dict[str, dict[str, Any]] = {
     "thorough": {
         "rows": 0,
         "robustness": {
-            "attacks": [{"name": "PGD", "steps": 50, "restarts": 5}],
+            "attacks": [
+                {"name": "PGD", "steps": 50, "restarts": 5},
+                {"name": "APGD", "steps": 100, "loss": "ce"},
+                {"name": "APGD", "steps": 100, "loss": "dlr", "restarts": 2},
+                {"name": "SquareAttack", "steps": 2000},
+            ],
             "linf": {"multiples": [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]},
             "l2": {"multiples": [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]},
-            "distortion": {"rows": 1000, "attack": {"name": "PGD", "steps": 50}, "bisections": 10},
+            "distortion": {"rows": 1000, "attack": {"name": "CarliniWagner"}},
+            "decision_attack": {"name": "BoundaryAttack", "steps": 5000},
             "decision_rows": 300,
             "transfer_rows": 1000,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from trustworthy.attacks.guard import undisturbed
 from trustworthy.attacks.inputs import check_logits
 from trustworthy.core import seeds
-from trustworthy.core.errors import ModelContractError, TrustworthyError
+from trustworthy.core.errors import ModelContractError, TrustworthyError, TrustworthyWarning
 from trustworthy.core.protocols import Classifier
+from trustworthy.report.estimator import scores_of
 from trustworthy.report.examples import Examples
 
 
@@ -72,8 +73,16 @@ def examine(
         )
     if isinstance(model, nn.Module):
         model.to(device)
-    asked: Any = _estimator(model) if is_estimator else model
+    asked: Any = scores_of(model) if is_estimator else model
     logits = predict(asked, examples.x, examples.y, batch=batch, seed=seed, device=device)
+    if not is_estimator and are_probabilities(logits):
+        warnings.warn(
+            f"{name} returns probabilities; confidences are read as they are, but attacks work on logits: remove the "
+            "final softmax.",
+            TrustworthyWarning,
+            stacklevel=3,
+        )
+        logits = np.log(np.maximum(logits, np.finfo(np.float32).tiny))
     origin: dict[str, Any] = {"source": source} if source else {}
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
@@ -87,6 +96,11 @@ def examine(
         fingerprint=_fingerprint(model, logits),
         origin=origin,
     )
+
+
+def are_probabilities(scores: Float[np.ndarray, "n classes"]) -> bool:
+    """Whether every row is non-negative and sums to one, as no logits happen to."""
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
 
 
 def predict(
@@ -132,32 +146,6 @@ def _differentiable(model: Classifier, x: Tensor) -> bool:
         x = x.clone().requires_grad_()
         scores = model(x)
         return bool(scores.requires_grad) and torch.autograd.grad(scores.sum(), x, allow_unused=True)[0] is not None
-
-
-def _estimator(model: Any) -> Callable[[Tensor], Tensor]:
-    """Log-probabilities of a scikit-learn classifier, or one-hot votes where it has no `predict_proba`."""
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        raise ModelContractError(
-            f"{type(model).__name__} must be a fitted classifier with the attribute classes_; call fit in the factory."
-        )
-    if np.asarray(classes).dtype.kind not in "iu" or np.min(classes) < 0:
-        raise ModelContractError(
-            f"the classes of the estimator must be integers >= 0, got {np.asarray(classes)[:5]!r}."
-        )
-    width = max(2, int(np.max(classes)) + 1)
-
-    def scores(x: Tensor) -> Tensor:
-        table = x.detach().flatten(1).cpu().numpy().astype(np.float64)
-        out = np.zeros((len(table), width))
-        if hasattr(model, "predict_proba"):
-            out[:, classes] = model.predict_proba(table)
-            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
-        else:
-            out[np.arange(len(table)), model.predict(table)] = 1.0
-        return torch.from_numpy(out).to(device=x.device, dtype=x.dtype)
-
-    return scores
 
 
 def _fingerprint(model: Any, logits: Float[np.ndarray, "n classes"]) -> str:

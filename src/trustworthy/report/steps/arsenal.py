@@ -43,8 +43,8 @@ def attacked_rows(case: Case) -> Int[np.ndarray, " kept"]:
 
 
 def built(case: Case, plan: AttackPlan, norm: str, eps: float) -> Attack:
-    """The attack in the units of the attacked inputs."""
-    return plan.build(bounds=case.bounds, norm=norm, eps=eps)
+    """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples."""
+    return plan.build(bounds=case.bounds, norm=norm, eps=eps, starts=case.attacked[1])
 
 
 def _answers(case: Case, plan: AttackPlan) -> bool:

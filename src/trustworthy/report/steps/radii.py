@@ -35,7 +35,8 @@ def headline_radius(case: Case, norm: str) -> float:
 def radii(case: Case, norm: str) -> list[float]:
     """Radii of the curve in ascending order, the headline radius among them."""
     headline = headline_radius(case, norm)
-    return sorted({headline, *(headline * multiple for multiple in curve_plan(case, norm).multiples)})
+    # Rounded, so that three times 0.1 is 0.3 in the table.
+    return sorted({headline, *(float(f"{headline * m:.6g}") for m in curve_plan(case, norm).multiples if m != 1.0)})
 
 
 def curve_plan(case: Case, norm: str) -> CurvePlan:

@@ -87,7 +87,7 @@ def selective(case: Case) -> Measured:
     confidence, wrong = _probabilities(case).max(axis=1), ~case.correct
     curve = metrics.risk_coverage_curve(confidence, wrong)
     target = case.plan.uncertainty.target_risk
-    order = seeds.numpy_generator(case.seed, case.subject.name, "selective").permutation(len(wrong))
+    order = seeds.numpy_generator(case.seed, "selective").permutation(len(wrong))
     point = handover(confidence[order], wrong[order], target)
     judged = verdict("uncertainty.aurc", point["coverage_at_threshold"])
     if judged == "good" and point["risk_at_threshold"] > target:
@@ -123,15 +123,12 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     half = len(wrong) // 2
     nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
     if (half + 1) * target < 1:
-        return nothing | {
-            "coverage_at_threshold": None,
-            "rule": f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them.",
-        }
+        rule = f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them."
+        return nothing | {"coverage_at_threshold": None, "rule": rule}
     threshold = _cautious_threshold(confidence[:half], wrong[:half], target)
     if threshold is None:
-        return nothing | {
-            "rule": f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
-        }
+        rule = f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
+        return nothing | {"rule": rule}
     answered = confidence[half:] >= threshold
     coverage = float(answered.mean())
     risk = float(wrong[half:][answered].mean()) if answered.any() else 0.0
