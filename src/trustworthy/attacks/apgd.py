@@ -132,7 +132,9 @@ class SparseAscent(Ascent):
             self.x = self.moved(size, (kept * width).clamp_min(1.0))
             self.look()
             if step % window == 0:
-                now = (self.best != self.problem.x).flatten(1).sum(1).to(size) / width
+                # A coordinate that rounding alone has moved does not count.
+                changed = (self.best - self.problem.x).flatten(1).abs() > 1e-6 * self.eps[:, None]
+                now = changed.sum(1).to(size) / width
                 sparser = now < 0.95 * density
                 size = torch.where(sparser, self.eps, torch.maximum(size / 1.5, self.eps / 10))
                 self.go_back(sparser)

@@ -76,11 +76,14 @@ class BoundaryAttack(Attack):
         checks.real("source_step", self.source_step, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        # The walk has a stream of its own: how many starting points are drawn depends on the other examples.
+        seed = torch.randint(2**62, (), generator=generator, device=problem.x.device)
+        walk = torch.Generator(problem.x.device).manual_seed(int(seed))
         found = self._start(problem, generator)
         rows = (found != problem.x).flatten(1).any(1).nonzero().squeeze(1)
         if len(rows):
             part = problem.subset(rows)
-            found[rows] = self._walk(part, to_boundary(part, found[rows]), generator)
+            found[rows] = self._walk(part, to_boundary(part, found[rows]), walk)
         return found
 
     def _start(self, problem: Problem, generator: torch.Generator | None) -> Tensor:

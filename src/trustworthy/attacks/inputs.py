@@ -90,8 +90,8 @@ def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
     return torch.nn.functional.one_hot(indices, max(2, classes, int(indices.max()) + 1))
 
 
-def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> None:
-    """Refuse what is not a floating tensor (batch, classes) that has every label's class."""
+def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> Tensor:
+    """Return the model's answer; refuse what is not a floating tensor (batch, classes) that has every label's class."""
     if not isinstance(out, Tensor):
         remedy = "; a model that speaks NumPy is attacked with NumPy arrays" if isinstance(out, np.ndarray) else ""
         raise ModelContractError(f"the model must return a tensor of logits, got {type(out).__name__}{remedy}.")
@@ -108,3 +108,4 @@ def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> N
     for name, labels in (("y", y), ("target", target)):
         if labels is not None and int(labels.max()) >= classes:
             raise InvalidInput(f"{name} must lie in 0..{classes - 1} for {classes} logits, got {int(labels.max())}.")
+    return out

@@ -54,8 +54,7 @@ class Problem:
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
             return self.model(x)
-        out = self._first_logits(x)
-        check_logits(out, len(x), self.y, self.target)
+        out = check_logits(self._first_answer(x), len(x), self.y, self.target)
         self._checked = True
         return out
 
@@ -106,7 +105,7 @@ class Problem:
             )
         return gradient, loss.detach(), logits.detach()
 
-    def _first_logits(self, x: Tensor) -> Tensor:
+    def _first_answer(self, x: Tensor) -> object:
         try:
             return self.model(x)
         except Exception as error:

@@ -1,0 +1,407 @@
+"""What every attack guarantees. A new attack is one line in ATTACKS."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from trustworthy.attacks import APGD, BIM, FGSM, PGD, Bisection, BoundaryAttack, CarliniWagner, RandFGSM, SquareAttack
+from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.losses import LOSSES
+from trustworthy.core.errors import InvalidInput, ModelContractError
+
+ATTACKS = {
+    "fgsm-linf": FGSM(eps=0.1),
+    "fgsm-l2": FGSM(eps=0.5, norm="l2"),
+    "randfgsm": RandFGSM(eps=0.1),
+    "bim": BIM(eps=0.1, steps=4),
+    "pgd-linf": PGD(eps=0.1, steps=5),
+    "pgd-l2": PGD(eps=0.5, norm="l2", steps=5, loss="margin"),
+    "pgd-l1": PGD(eps=1.5, norm="l1", steps=5, restarts=2, loss="dlr"),
+    "apgd-linf": APGD(eps=0.1, steps=12),
+    "apgd-l2": APGD(eps=0.5, norm="l2", steps=12, loss="dlr"),
+    "apgd-l1": APGD(eps=1.5, norm="l1", steps=30, restarts=2, loss="margin"),
+    "square-linf": SquareAttack(eps=0.1, steps=25),
+    "square-l2": SquareAttack(eps=0.5, norm="l2", steps=25),
+    "cw-fixed": CarliniWagner(c=3.0, steps=40),
+    "cw-search": CarliniWagner(steps=30, searches=3),
+    "boundary": BoundaryAttack(steps=30),
+    "bisected-pgd": Bisection(attack=PGD(eps=1.0, steps=5, random_start=False), bisections=4),
+}
+BUDGET = {name: attack for name, attack in ATTACKS.items() if isinstance(attack, BudgetAttack)}
+NEAREST = {name: attack for name, attack in ATTACKS.items() if attack.minimises_distance}
+ITERATIVE = {name: attack for name, attack in BUDGET.items() if not isinstance(attack, FGSM | RandFGSM)}
+CLASSES = 3
+
+
+def each(attacks):
+    return pytest.mark.parametrize("attack", attacks.values(), ids=attacks)
+
+
+each_shape = pytest.mark.parametrize("shape", [(8,), (2, 5, 4)], ids=str)
+
+
+def network(shape, dtype=torch.float32):
+    """A small classifier with batch norm and dropout, two levels deep, whose modes are mixed."""
+    torch.manual_seed(3)
+    width = int(np.prod(shape))
+    net = nn.Sequential(
+        nn.Flatten(),
+        nn.Sequential(nn.Linear(width, 16), nn.BatchNorm1d(16), nn.Dropout(0.5)),
+        nn.Tanh(),
+        nn.Linear(16, CLASSES),
+    ).to(dtype)
+    net[1][1].running_mean.normal_(std=0.1)
+    net.train()
+    net[3].eval()
+    net[3].weight.requires_grad_(False)
+    with torch.no_grad():
+        net[3].weight.mul_(4.0)
+    return net
+
+
+def answers(net, x):
+    """Logits of a copy in eval mode."""
+    with torch.no_grad():
+        return copy.deepcopy(net).eval()(x)
+
+
+def examples(net, shape, count=6, dtype=torch.float32):
+    """Inputs with their predicted classes; many coordinates lie exactly on the bounds; the last label is wrong."""
+    torch.manual_seed(4)
+    x = (torch.rand(count, *shape, dtype=dtype) * 1.6 - 0.3).clamp(0.0, 1.0)
+    assert ((x == 0) | (x == 1)).any(dim=0).any()
+    y = answers(net, x).argmax(1)
+    y[-1] = (y[-1] + 1) % CLASSES
+    return x, y
+
+
+def case(shape=(8,), count=6, dtype=torch.float32):
+    net = network(shape, dtype)
+    return net, *examples(net, shape, count, dtype)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def sizes(d, norm):
+    d = d.double().flatten(1).numpy()
+    return torch.from_numpy(np.linalg.norm(d, ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1))
+
+
+@each_shape
+@each(ATTACKS)
+def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
+    net, x, y = case(shape)
+    result = attack(net, x, y, generator=seeded())
+    assert result.adversarial.shape == x.shape
+    assert result.adversarial.min() >= 0
+    assert result.adversarial.max() <= 1
+    found = result.success if attack.minimises_distance else torch.ones_like(result.success)
+    distance = sizes(result.adversarial - x, attack.geometry.name)
+    assert_close(result.distance[found].double(), distance[found], rtol=1e-5, atol=1e-6)
+    if isinstance(attack, BudgetAttack):
+        assert (distance <= attack.eps * (1 + 1e-6)).all()
+
+
+def with_options(attack, **options):
+    """The same attack with other options, which a bisection takes from the attack that it bisects."""
+    if isinstance(attack, Bisection):
+        return replace(attack, attack=replace(attack.attack, **options))
+    return replace(attack, **options)
+
+
+@pytest.mark.parametrize("bounds", [None, (-2.0, 3.0)])
+@each(ATTACKS)
+def test_knows_other_bounds_and_none(attack, bounds):
+    net, x, y = case()
+    x = 5 * x - 2
+    result = with_options(attack, bounds=bounds)(net, x, y, generator=seeded())
+    if bounds is not None:
+        assert result.adversarial.min() >= -2
+        assert result.adversarial.max() <= 3
+    if isinstance(attack, BudgetAttack):
+        assert (sizes(result.adversarial - x, attack.geometry.name) <= attack.eps * (1 + 1e-5)).all()
+
+
+@each_shape
+@each(ATTACKS)
+def test_success_is_what_the_model_says_of_the_returned_points(attack, shape):
+    net, x, y = case(shape, count=12)
+    result = attack(net, x, y, generator=seeded())
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
+    assert result.success.any()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0], ids=["too small to succeed", "as registered"])
+@each(ITERATIVE)
+def test_returns_the_queried_point_of_highest_loss(attack, scale):
+    net, x, y = case(count=5)
+    attack = replace(attack, eps=attack.eps * scale)
+    for i in range(4):
+        seen = []
+        one, label = x[i : i + 1], y[i : i + 1]
+        result = attack(Recorder(net, seen), one, label, generator=seeded())
+        points = torch.cat(seen)
+        logits = answers(net, points)
+        labels = label.expand(len(points))
+        loss = LOSSES[attack.loss](logits, labels)
+        broken = logits.argmax(1) != labels
+        candidates = loss[broken] if broken.any() else loss
+        reached = LOSSES[attack.loss](answers(net, result.adversarial), label)
+        assert bool(result.success) == bool(broken.any())
+        assert_close(reached, candidates.max()[None], rtol=1e-4, atol=1e-5)
+
+
+class Recorder(nn.Module):
+    """Passes a batch on to `net`, keeps it, and fails at call number `fails`."""
+
+    def __init__(self, net, seen, fails=None):
+        super().__init__()
+        self.net, self.seen, self.fails = net, seen, fails
+
+    def forward(self, x):
+        self.seen.append(x.detach().clone())
+        if len(self.seen) == self.fails:
+            raise FloatingPointError("the model broke")
+        return self.net(x)
+
+
+@each(NEAREST)
+def test_failing_to_find_anything_returns_the_input_at_distance_inf(attack):
+    _, x, _ = case()
+    y = torch.ones(len(x), dtype=torch.int64)
+
+    def stubborn(z):
+        return torch.stack([z.flatten(1).sum(1) * 1e-3, z.flatten(1).sum(1) * 1e-3 + 50.0], 1)
+
+    result = attack(stubborn, x, y, generator=seeded())
+    assert not result.success.any()
+    assert torch.equal(result.adversarial, x)
+    assert result.distance.isinf().all()
+    assert torch.equal(attack.perturb(stubborn, x, y, generator=seeded()), x)
+
+
+@each(NEAREST)
+def test_what_is_already_wrong_needs_no_distance(attack):
+    net, x, y = case()
+    result = attack(net, x, (y + 1) % CLASSES, generator=seeded())
+    wrong = answers(net, x).argmax(1) != (y + 1) % CLASSES
+    assert (result.distance[wrong] == 0).all()
+    assert torch.equal(result.adversarial[wrong], x[wrong])
+
+
+def without_independent_draws(attack):
+    """The same attack where each example would draw a start of its own."""
+    changes = {"random_start": False, "start": 0.0}
+    return replace(attack, **{name: value for name, value in changes.items() if hasattr(attack, name)})
+
+
+@each_shape
+@each(ATTACKS)
+def test_a_batch_is_a_loop_over_its_examples(attack, shape):
+    net, x, y = case(shape, dtype=torch.float64)
+    attack = without_independent_draws(attack)
+    together = attack(net, x, y, generator=seeded())
+    for i in range(len(x)):
+        alone = attack(net, x[i : i + 1], y[i : i + 1], generator=seeded())
+        assert_close(alone.adversarial[0], together.adversarial[i], rtol=0, atol=1e-6)
+        assert alone.success[0] == together.success[i]
+        assert alone.queries[0] == together.queries[i]
+
+
+@each(BUDGET)
+def test_a_radius_per_example_is_a_loop_over_radii(attack):
+    net, x, y = case(dtype=torch.float64)
+    attack = without_independent_draws(attack)
+    eps = attack.eps * torch.tensor([0.0, 0.1, 0.5, 1.0, 2.0, 1.0])
+    together = replace(attack, eps=eps)(net, x, y, generator=seeded())
+    assert together.adversarial.dtype == x.dtype
+    for i, radius in enumerate(eps.tolist()):
+        alone = replace(attack, eps=radius)(net, x[i : i + 1], y[i : i + 1], generator=seeded())
+        assert_close(alone.adversarial[0], together.adversarial[i], rtol=0, atol=1e-6)
+    with pytest.raises(InvalidInput, match=r"eps must .* one per example"):
+        replace(attack, eps=eps[:2])(net, x, y)
+
+
+@pytest.mark.parametrize("fails", [None, 2], ids=["success", "the model raises"])
+@each(ATTACKS)
+def test_leaves_no_trace(attack, fails):
+    net, x, y = case()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    modes = [module.training for module in net.modules()]
+    needs = [parameter.requires_grad for parameter in net.parameters()]
+    stream = torch.get_rng_state()
+    model = Recorder(net, [], fails)
+    if fails is None:
+        attack(model, x, y, generator=seeded())
+    else:
+        with pytest.raises(FloatingPointError, match="the model broke"):
+            attack(model, x, y, generator=seeded())
+    assert torch.equal(torch.get_rng_state(), stream)
+    assert [module.training for module in net.modules()] == modes
+    assert [parameter.requires_grad for parameter in net.parameters()] == needs
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(bool((p.grad == 1).all()) for p in net.parameters() if p.requires_grad)
+    assert not x.requires_grad
+
+
+@each(ATTACKS)
+def test_is_deterministic_given_a_generator(attack):
+    net, x, y = case()
+    noisy = nn.Sequential(nn.Dropout(0.0), Noise(), net)
+    first = attack(noisy, x, y, generator=seeded(5))
+    torch.rand(3)
+    second = attack(noisy, x, y, generator=seeded(5))
+    assert torch.equal(first.adversarial, second.adversarial)
+    assert torch.equal(first.success, second.success)
+
+
+@each(ATTACKS)
+def test_draws_from_the_global_stream_without_a_generator(attack):
+    net, x, y = case()
+    torch.manual_seed(9)
+    first = attack(net, x, y)
+    torch.manual_seed(9)
+    assert torch.equal(first.adversarial, attack(net, x, y).adversarial)
+
+
+class Noise(nn.Module):
+    def forward(self, x):
+        return x + 0.02 * torch.randn_like(x)
+
+
+@each(ATTACKS)
+def test_averages_the_draws_of_a_stochastic_model(attack):
+    net, x, y = case()
+    calls = []
+    result = with_options(attack, eot=3)(Recorder(nn.Sequential(Noise(), net), calls), x, y, generator=seeded())
+    assert (result.queries % 3 == 0).all()
+    assert len(calls) % 3 == 0
+
+
+@each_shape
+@each(ATTACKS)
+def test_reaches_a_target(attack, shape):
+    net, x, _ = case(shape, dtype=torch.float64)
+    predicted = answers(net, x).argmax(1)
+    target = (predicted + 1) % CLASSES
+    pool = torch.rand(300, *shape, dtype=x.dtype)
+    strong = {"eps": 20.0 if attack.geometry.name == "l1" else 5.0 if attack.geometry.name == "l2" else 1.0}
+    if isinstance(attack, BudgetAttack):
+        attack = replace(attack, **strong)
+    elif isinstance(attack, BoundaryAttack):
+        attack = replace(attack, starts=pool)
+    elif isinstance(attack, CarliniWagner):
+        attack = replace(attack, steps=200)
+    result = attack(net, x, predicted, target=target, generator=seeded())
+    reached = answers(net, result.adversarial).argmax(1) == target
+    assert torch.equal(result.success, reached)
+    assert reached.any()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@each(ATTACKS)
+def test_works_where_gradients_are_off(attack, mode):
+    net, x, y = case()
+    expected = attack(net, x, y, generator=seeded()).adversarial
+    with mode():
+        result = attack(net, x.clone(), y.clone(), generator=seeded())
+    assert torch.equal(result.adversarial, expected)
+    assert not result.adversarial.is_inference()
+    assert not result.adversarial.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@each(ATTACKS)
+def test_keeps_the_dtype(attack, dtype):
+    net, x, y = case(dtype=dtype)
+    result = attack(net, x, y, generator=seeded())
+    assert result.adversarial.dtype == dtype
+    assert result.distance.dtype == dtype
+    assert result.success.dtype == torch.bool
+    assert result.queries.dtype == torch.int64
+
+
+@each(ATTACKS)
+def test_answers_numpy_with_numpy(attack):
+    net, x, y = case()
+    expected = attack(net, x, y, generator=seeded())
+    given = x.numpy().copy()
+    result = attack(net, given, y.numpy(), generator=seeded())
+    assert np.array_equal(given, x.numpy())
+    for name in ("adversarial", "success", "distance", "queries"):
+        assert np.array_equal(getattr(result, name), getattr(expected, name).numpy())
+
+
+@each(ATTACKS)
+def test_counts_every_query(attack):
+    net, x, y = case()
+    seen = []
+    result = attack(Recorder(net, seen), x, y, generator=seeded())
+    assert int(result.queries.sum()) == sum(len(batch) for batch in seen)
+
+
+@each(ATTACKS)
+def test_perturb_returns_the_same_points(attack):
+    net, x, y = case()
+    result = attack(net, x, y, generator=seeded())
+    points = attack.perturb(net, x, y, generator=seeded())
+    assert torch.equal(points[result.success], result.adversarial[result.success])
+    if isinstance(attack, BudgetAttack):
+        assert torch.equal(points, result.adversarial)
+
+
+BAD = {
+    "x holds NaN": (lambda x, y: (torch.full_like(x, torch.nan), y), "x must be finite"),
+    "x holds inf": (lambda x, y: (x / 0.0, y), "x must be finite"),
+    "x above the bounds": (lambda x, y: (x + 0.5, y), r"x must lie in bounds=\(0.0, 1.0\)"),
+    "x below the bounds": (lambda x, y: (x - 0.5, y), r"x must lie in bounds=\(0.0, 1.0\)"),
+    "x integer": (lambda x, y: ((255 * x).to(torch.uint8), y), "x must be floating"),
+    "x integer array": (lambda x, y: ((255 * x).to(torch.uint8).numpy(), y.numpy()), "x must be floating"),
+    "x empty": (lambda x, y: (x[:0], y[:0]), "x must be a non-empty batch"),
+    "x without features": (lambda x, y: (x[:, 0], y), "x must be a non-empty batch"),
+    "x a list": (lambda x, y: (x.tolist(), y), "x must be a tensor"),
+    "y too short": (lambda x, y: (x, y[:-1]), "y must have shape"),
+    "y floating": (lambda x, y: (x, y.float()), "y must be integer"),
+    "y boolean": (lambda x, y: (x, y > 0), "y must be integer"),
+    "y words": (lambda x, y: (x, np.array(["a"] * len(y))), "y must be integer"),
+    "y negative": (lambda x, y: (x, y - 1), "y must be >= 0"),
+    "y beyond the classes": (lambda x, y: (x, y + CLASSES), r"y must lie in 0\.\.2"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD)
+@each(ATTACKS)
+def test_refuses_bad_input(attack, spoil, message):
+    net, x, y = case()
+    y = torch.arange(len(y)) % CLASSES
+    with pytest.raises(InvalidInput, match=message):
+        attack(net, *spoil(x, y))
+
+
+@each(ATTACKS)
+def test_refuses_bad_targets_models_and_generators(attack):
+    net, x, y = case()
+    with pytest.raises(InvalidInput, match="target must have shape"):
+        attack(net, x, y, target=y[:1])
+    with pytest.raises(InvalidInput, match=r"target must lie in 0\.\.2"):
+        attack(net, x, y, target=y + CLASSES)
+    for wrong, message in {
+        lambda z: z.flatten(1).sum(1): "flatten extra axes",
+        lambda z: z.flatten(1)[:, :1]: "at least two logits",
+        lambda z: z.flatten(1) * torch.nan: "NaN",
+        lambda z: z.flatten(1).tolist(): "tensor of logits",
+        lambda z: z.flatten(1).numpy(force=True): "speaks NumPy is attacked with NumPy",
+    }.items():
+        with pytest.raises(ModelContractError, match=message):
+            attack(wrong, x, y)
