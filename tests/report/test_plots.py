@@ -102,6 +102,12 @@ def test_each_attack_keeps_its_dashes() -> None:
     assert plots.attack_dashes(0) != plots.attack_dashes(1)
 
 
+def test_a_single_attack_is_the_worst_case_and_has_no_line_of_its_own() -> None:
+    alone = curve(series=CURVE.model_copy(update={"attacks": {"PGD": [1.0, 0.5, 0.0]}}))
+    assert len(_strokes(alone, "series-1")) == 1
+    assert len(_strokes(FIGURES["curve"], "series-1")) == 3
+
+
 def test_bars_are_as_high_as_the_counts() -> None:
     bars = [p for p in paths(FIGURES["distortion"], "series-3") if len(p) == 4]
     heights = np.array([np.ptp(bar[:, 1]) for bar in bars])
@@ -117,7 +123,8 @@ def test_axes_of_two_models_can_be_shared() -> None:
 
 
 def test_reliability_leaves_empty_bins_out_and_counts_the_others() -> None:
-    assert "confidence 60%: accuracy 40% of 30; confidence 90%: accuracy 80% of 60." in FIGURES["reliability"]
+    expected = "Reliability diagram. confidence 60%: accuracy 40% of 30; confidence 90%: accuracy 80% of 60."
+    assert f'aria-label="{expected}"' in FIGURES["reliability"]
     bars = [p for p in paths(FIGURES["reliability"], "series-4") if len(p) == 4]
     counts = np.array([np.ptp(bar[:, 1]) for bar in bars[-3:]])
     np.testing.assert_allclose(counts / counts[1], [0.0, 1.0, 2.0], atol=1e-4)

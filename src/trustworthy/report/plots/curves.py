@@ -17,12 +17,12 @@ from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark
 
 
 def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCurve]], norm: str) -> Markup:
-    """Accuracy against eps: worst case with its bootstrap band in bold, each attack alone as a thin line."""
+    """Accuracy against eps: in bold the worst case with its bootstrap band; of several attacks, each alone thin."""
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure()
         attacks = attack_names([series for _, _, series in models])
         for _, look, series in models:
-            for attack, accuracy in series.attacks.items():
+            for attack, accuracy in series.attacks.items() if len(attacks) > 1 else ():
                 dashes = DASHES[attacks.index(attack) % len(DASHES)]
                 axes.plot(series.eps, accuracy, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.85)
             if series.low and series.high:

@@ -25,8 +25,6 @@ DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.6)), (0, (7, 2, 1.5, 2)), (0, 
 WIDTH = 4.8  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
 RC: Any = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "trustworthy",
-    "text.parse_math": False,
     "axes.unicode_minus": True,
     "font.family": "DejaVu Sans",
     "font.size": 11.0,
