@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,12 @@ def test_archives_read_as_the_folder(split: Path, tmp_path: Path, kind: str, top
     np.testing.assert_array_equal(packed.x_train, folder.x_train)
     np.testing.assert_array_equal(packed.y_test, folder.y_test)
     assert packed.class_names == folder.class_names
+
+
+def test_archive_whose_names_start_with_a_dot(split: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "dotted.tar", "w") as archive:
+        archive.add(split, arcname="./set")
+    np.testing.assert_array_equal(from_folder(tmp_path / "dotted.tar").x_train, from_folder(split).x_train)
 
 
 def test_validation_serves_as_test(split: Path) -> None:
