@@ -12,6 +12,7 @@ from typing import Any
 __version__ = version("trustworthy")
 
 _HOME = {
+    "audit": "report.audit",
     "ThreatModel": "core.threat",
 }
 _PACKAGES = ("attacks", "core", "datasets", "metrics", "nn", "report", "training")
