@@ -17,7 +17,7 @@ _HOME = {
 }
 _PACKAGES = ("attacks", "core", "datasets", "metrics", "nn", "report", "training")
 
-__all__ = ["__version__", *_HOME, *_PACKAGES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
