@@ -6,10 +6,7 @@ Public names load on first use, so that importing the package is quick and needs
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import Any
-
-__version__ = version("trustworthy")
 
 _HOME = {
     "audit": "report.audit",
@@ -21,6 +18,10 @@ __all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer to import than all the rest here
+
+        return version(__name__)
     if name in _HOME:
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     if name in _PACKAGES:
