@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 def versions() -> dict[str, str]:
     """Versions of what a measurement depends on."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     names = ("trustworthy", "torch", "numpy", "scipy", "scikit-learn")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
