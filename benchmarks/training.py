@@ -1,7 +1,8 @@
 """What does a step of `training.fit` cost beside the same step in a bare torch loop?
 
 Both train the same network on the same batches with the same optimizer, in turn, several times. The bare loop does the
-least that trains: pick the rows, forward, backward, update. The record is written to benchmarks/records/training.json.
+least that trains: pick the rows, forward, backward, update. Times are of the processor, on one thread, so that other
+work on the machine counts little. The record is written to benchmarks/records/training.json.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def compare(name: str, model: nn.Module, x: Tensor, y: Tensor) -> Record:
         value=statistics.median(ratios),
         interval=(ratios[0], ratios[-1]),
         level=1.0,
-        unit="seconds of fit per second of a bare torch loop, median; the interval is the lowest and highest",
+        unit="processor seconds of fit per second of a bare torch loop, median; the interval is the lowest and highest",
         conditions={
             "rows": len(x),
             "shape": list(x.shape[1:]),
@@ -86,8 +87,8 @@ def compare(name: str, model: nn.Module, x: Tensor, y: Tensor) -> Record:
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    digits = load_digits()
-    x, y = torch.tensor(digits.images / 16, dtype=torch.float32)[:, None], torch.tensor(digits.target)
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
     records = [
         compare("linear", MLP(features=64, classes=10, hidden=()), x, y),
         compare("mlp", MLP(features=64, classes=10), x, y),

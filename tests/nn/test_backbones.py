@@ -52,6 +52,7 @@ def test_defaults_map_a_batch_to_logits_that_train_every_parameter(network):
         (SmallConvNet, 8),
         (SmallConvNet, 11),
         (LeNet, 16),
+        (LeNet, 26),
         (LeNet, 33),
         (vgg16, 64),
         (ResNeXt, 4),

@@ -21,7 +21,7 @@ Data: TypeAlias = Sequence[Any] | Dataset[Any]
 
 
 class Arrays(Dataset[Batch]):
-    """Rows of (x, y) that are fetched a batch at a time."""
+    """Rows of (x, y)."""
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
@@ -32,7 +32,8 @@ class Arrays(Dataset[Batch]):
     def __getitem__(self, row: int) -> Batch:
         return self.x[row], self.y[row]
 
-    def __getitems__(self, rows: Int[Tensor, " batch"]) -> Batch:
+    def take(self, rows: Int[Tensor, " batch"]) -> Batch:
+        """Several rows at once."""
         return self.x.index_select(0, rows.to(self.x.device)), self.y.index_select(0, rows.to(self.y.device))
 
 
@@ -120,21 +121,18 @@ class Plan:
 
 def batches(dataset: Dataset[Any], rows: Sequence[Tensor], *, workers: int, seed: int, pin: bool) -> Iterator[Batch]:
     """Batches of `dataset`, one for each entry of `rows`; `seed` is that of the worker processes."""
-    whole = isinstance(dataset, Arrays)
+    if isinstance(dataset, Arrays):
+        return (dataset.take(chosen) for chosen in rows)
     return iter(
         DataLoader(
             dataset,
-            batch_sampler=rows if whole else [chosen.tolist() for chosen in rows],  # type: ignore[arg-type]
-            collate_fn=_unchanged if whole else _collate,
+            batch_sampler=[chosen.tolist() for chosen in rows],
+            collate_fn=_collate,
             num_workers=workers,
-            pin_memory=pin and not (whole and dataset.x.is_cuda),
+            pin_memory=pin,
             generator=torch.Generator().manual_seed(seed),
         )
     )
-
-
-def _unchanged(batch: Any) -> Batch:
-    return batch
 
 
 def _collate(items: list[Any]) -> Batch:

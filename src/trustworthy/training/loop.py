@@ -95,9 +95,10 @@ def fit(
 
     Notes
     -----
-    With several processes every process must make the same call. The gradient is that of the whole batch, so the
-    result differs from one process's by rounding, unless the model normalises by batch (statistics are of each
-    process's share) or draws at random (each process has its own streams). Every process evaluates all of `validation`.
+    Several processes come from launching the script with `accelerate launch` or `torchrun`; every process must make
+    the same call. The gradient is that of the whole batch, so the result differs from one process's by rounding, unless
+    the model normalises by batch (statistics are of each process's share) or draws at random (each process has its own
+    streams). Every process evaluates all of `validation`.
     """
     _check_numbers(epochs, batch_size, checkpoint_every, keep, workers)
     accelerator = accelerator or Accelerator()

@@ -89,12 +89,13 @@ class Updater:
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
-        self._accelerator.backward(loss)
-        # Accelerate's own wrapper of the optimizer would add about as much time as a small network's whole step.
+        # Accelerate's wrappers of these calls would take longer than a small network's whole step.
         scaler = self._accelerator.scaler
         if scaler is None:
+            loss.backward()
             self.optimizer.step()
         else:
+            scaler.scale(loss).backward()
             scaler.step(self.optimizer)
             scaler.update()
 
