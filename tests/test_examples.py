@@ -1,0 +1,32 @@
+"""Every example runs; what needs a download, training or minutes is cut down to the part that is the example's own."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_the_factory_of_the_fashion_example_builds_the_network_that_it_trains():
+    model = runpy.run_path(str(EXAMPLES / "fashion_mnist.py"))["conv_net"]()
+    assert model(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_the_photographs_are_crops_in_the_unit_range_with_one_label_for_each_photograph():
+    example = runpy.run_path(str(EXAMPLES / "imagenet_photos.py"))
+    images, labels = example["photographs"]()
+    assert images.shape == (35, 3, 224, 224)
+    assert images.dtype == np.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert labels.reshape(7, 5).std(axis=1).max() == 0
+    assert all(not np.array_equal(images[5 * k], images[5 * k + 1]) for k in range(7))
+
+
+@pytest.mark.slow
+def test_the_boundary_attack_fools_the_forest(capsys):
+    runpy.run_path(str(EXAMPLES / "boundary_attack.py"))
+    assert "examples fooled: 30 of 30, judged again: True" in capsys.readouterr().out
