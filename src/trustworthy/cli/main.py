@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from trustworthy.cli import data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.demo import demo
-from trustworthy.core.errors import TrustworthyError
+from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
 
 INTERRUPTED = 130
 
@@ -23,6 +23,7 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", TrustworthyWarning)
             warnings.showwarning = _one_line
             try:
                 return super().invoke(ctx)

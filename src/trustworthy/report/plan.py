@@ -5,6 +5,7 @@ The numbers are in `profiles`.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,7 +60,7 @@ def _attacks() -> dict[str, type[Attack]]:
 
     public = {name: getattr(attacks, name) for name in attacks.__all__}
     kinds = {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, attacks.Attack)}
-    return {name: kind for name, kind in kinds.items() if "search" in vars(kind) and name != "Bisection"}
+    return {name: kind for name, kind in kinds.items() if not inspect.isabstract(kind) and name != "Bisection"}
 
 
 class CurvePlan(Section):

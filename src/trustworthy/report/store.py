@@ -54,7 +54,8 @@ class Store:
         if self.folder is None or not self._file(key).exists():
             return None
         try:
-            with np.load(self._file(key), allow_pickle=False) as file:
+            # Opened here, because numpy leaves a truncated file open.
+            with self._file(key).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             part = Part.model_validate_json(str(arrays.pop("part")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):

@@ -1,0 +1,211 @@
+"""The command line: models from files and modules, exit codes, one line for every mistake."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from report.small_audit import linear_of, table
+from trustworthy import __version__
+from trustworthy.cli.main import app
+from trustworthy.report.finding import AuditRecord
+from trustworthy.training import save_weights
+
+MODELS = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from report.small_audit import Linear, linear_of, table
+
+def linear():
+    return linear_of(table()[0])
+
+def blank():
+    return Linear(torch.zeros(5), bias=linear().bias)
+
+def wrong():
+    return lambda x: x[:, :1]
+
+def words():
+    return "model"
+
+def raising():
+    raise ValueError("no weights\\nin sight")
+
+number = 3
+"""
+PLAN = """
+rows = 0
+resamples = 20
+skip = ["robustness.l2", "robustness.distortion", "robustness.corruptions", "evaluation.diagnosis"]
+[robustness]
+attacks = [{name = "PGD", steps = 5}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with models, data and a plan."""
+    from pathlib import Path
+
+    from report import small_audit
+
+    monkeypatch.chdir(tmp_path)
+    tests = str(Path(small_audit.__file__).parents[1])
+    (tmp_path / "models.py").write_text(MODELS.format(tests=tests))
+    (tmp_path / "plan.toml").write_text(PLAN)
+    x, y = table()
+    np.savez(tmp_path / "data.npz", x_test=x, y_test=y)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def audit(*arguments, model="models.py:linear", data="data.npz", out="out"):
+    return run("audit", model, "--data", data, "--out", out, "--plan", "plan.toml", *arguments)
+
+
+def test_an_audit_writes_the_report_and_says_where(folder):
+    result = audit("--seed", 4, "--title", "My model", "--limit", 20)
+    assert result.exit_code == 0, result.stderr
+    assert "report: out/report.html" in result.stdout
+    assert "My model" in result.stdout
+    record = AuditRecord.model_validate_json((folder / "out" / "findings.json").read_text())
+    assert record.seed == 4
+    assert record.data["rows"] == 20
+    assert record.models[0]["name"] == "linear"
+    assert record.models[0]["source"] == "models.py:linear"
+    assert (folder / "out" / "report.html").read_text().startswith("<!")
+
+
+def test_several_models_with_weights_from_files_and_modules(folder):
+    save_weights(linear_of(table()[0]), folder / "w.safetensors")
+    files = ("--weights", "w.safetensors", "--weights", "w.safetensors")
+    result = audit("models:linear", *files, model="models.py:blank")
+    assert result.exit_code == 0, result.stderr
+    record = AuditRecord.model_validate_json((folder / "out" / "findings.json").read_text())
+    assert [model["name"] for model in record.models] == ["blank", "linear"]
+    accuracies = [finding.value for finding in record.findings if finding.name == "accuracy"]
+    assert accuracies[0] == accuracies[1] > 0.8  # `blank` has no weights of its own
+
+
+def test_the_gate_is_read_in_both_spellings(folder):
+    assert audit("--fail-under", "accuracy=0.5", "uncertainty.ece=0.9").exit_code == 0
+    closed = audit("--fail-under", "accuracy=0.5", "robustness.linf.accuracy=0.99", "--fail-under", "accuracy=0.999")
+    assert closed.exit_code == 1
+    (line,) = (line for line in closed.stderr.splitlines() if line.startswith("falls short"))
+    assert "accuracy is" in line
+    assert "robustness.linf.accuracy is" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "models.py"}, "MODEL must be package.module:factory"),
+        ({"model": "nowhere.py:linear"}, "there is no file nowhere.py"),
+        ({"model": "nowhere.at.all:linear"}, "there is no module 'nowhere.at.all'"),
+        ({"model": "models.py:liner"}, "did you mean 'linear'"),
+        ({"model": "models.py:number"}, "must be a function that returns the model"),
+        ({"model": "models.py:raising"}, "raised ValueError: no weights in sight"),
+        ({"model": "models.py:wrong"}, "at least two logits"),
+        ({"model": "models.py:words"}, "callable or a scikit-learn"),
+        ({"data": "digist"}, "did you mean 'digits'"),
+        ({"data": "none.npz"}, "there is no file none.npz"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(folder, arguments, message):
+    result = audit(**arguments)
+    assert result.exit_code == 2
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert message in line
+    assert "Traceback" not in result.stderr
+
+
+def test_the_place_of_an_error_in_a_factory_is_told(folder):
+    result = audit(model="models.py:raising")
+    line = MODELS.splitlines().index('    raise ValueError("no weights\\nin sight")') + 1
+    assert f"models.py, line {line}" in result.stderr.replace("\n", "")
+
+
+def test_options_that_do_not_fit(folder):
+    assert "given once for each of the 1 models" in audit("--weights", "a", "--weights", "b").stderr
+    assert "unknown finding 'acuracy'; did you mean 'accuracy'" in audit("--fail-under", "acuracy=1").stderr
+    assert "unknown profile 'fast'" in audit("--profile", "fast").stderr
+    assert "every MODEL must be given once" in audit("models.py:linear").stderr
+    assert "a.safetensors is not a file" in audit("--weights", "a.safetensors").stderr
+    (folder / "cut.safetensors").write_bytes(b"12345")
+    assert "cannot be read as safetensors" in audit("--weights", "cut.safetensors").stderr
+    assert "needs a torch module" in audit("--weights", "x", model="models.py:wrong").stderr
+    only_limits = run("audit", "accuracy=1", "--data", "d", "--out", "o", "--fail-under", "accuracy=1")
+    assert only_limits.exit_code == 2
+    assert "at least one MODEL" in only_limits.stderr
+
+
+def test_weights_of_another_model_are_refused(folder):
+    import torch
+
+    from report.small_audit import Linear
+
+    save_weights(Linear(torch.zeros(7)), folder / "other.safetensors")
+    result = audit("--weights", "other.safetensors")
+    assert result.exit_code == 2
+    assert "of another shape: weight (file (7,), model (5,))" in result.stderr.replace("\n", " ")
+
+
+def test_a_model_that_cannot_be_imported_says_where(folder):
+    (folder / "broken.py").write_text("x = 1\nimport nothing_of_that_name\n")
+    result = audit(model="broken.py:linear")
+    assert "raised ModuleNotFoundError" in result.stderr
+    assert "broken.py, line 2" in result.stderr.replace("\n", "")
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").write_text("def make():\n    return undefined\n")
+    assert "raised NameError" in audit(model="package:make").stderr
+
+
+def test_debugging_shows_the_traceback(folder, monkeypatch):
+    monkeypatch.setenv("TRUSTWORTHY_DEBUG", "1")
+    assert type(audit(data="digist").exception).__name__ == "UnknownName"
+
+
+def test_an_interrupt_says_how_to_go_on(folder, monkeypatch):
+    from trustworthy.report.steps import STEPS
+
+    def interrupted(case):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(STEPS, "robustness.linf", interrupted)
+    result = audit()
+    assert result.exit_code == 130
+    assert "goes on where it stopped" in result.stderr
+
+
+def test_warnings_are_one_line(folder):
+    audit("--seed", "1")
+    result = audit("--seed", "2")
+    assert result.exit_code == 0
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("warning: "))
+    assert "parts of another audit" in line
+
+
+def test_version_and_help():
+    assert run("--version").stdout.strip() == __version__
+    shown = run("--help").stdout
+    assert all(command in shown for command in ("audit", "demo", "data", "Exit codes"))
+
+
+def test_help_needs_no_heavy_library():
+    heavy = ("torch", "numpy", "scipy", "sklearn", "pydantic", "rich.progress")
+    code = f"import sys, trustworthy.cli.main; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_python_m_trustworthy_is_the_command():
+    shown = subprocess.run(
+        [sys.executable, "-m", "trustworthy", "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == __version__

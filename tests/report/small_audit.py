@@ -1,0 +1,80 @@
+"""What the tests of the audit share: a plan that takes a second, and models whose numbers are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+SMALL: dict[str, Any] = {
+    "rows": 0,
+    "resamples": 50,
+    "robustness": {
+        "attacks": [{"name": "PGD", "steps": 10, "random_start": False}],
+        "linf": {"headline": 0.5, "multiples": [0.5, 1.0, 2.0]},
+        "l2": {"headline": 0.5, "multiples": [0.5, 1.0, 2.0]},
+        "distortion": {"rows": 0, "attack": {"name": "PGD", "steps": 10, "random_start": False}, "bisections": 12},
+        "decision_attack": {"name": "BoundaryAttack", "steps": 20},
+        "decision_rows": 6,
+        "pictures": 3,
+        "transfer_rows": 20,
+    },
+    "corruptions": {"rows": 6, "severities": [5]},
+    "uncertainty": {"target_risk": 0.1},
+    "interpretation": {"images": 2, "repeats": 2},
+    "evaluation": {"rows": 8, "queries": 5},
+}
+
+
+class Linear(nn.Module):
+    """Two logits, 0 and w.x + b, with a dropout and a batch normalisation that a careless audit would disturb."""
+
+    def __init__(self, weight: Tensor, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = bias
+        self.noise, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(1, affine=False, eps=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = self.noise(self.norm((x.flatten(1) @ self.weight + self.bias)[:, None]))
+        return torch.cat([torch.zeros_like(score), score], dim=1)
+
+
+def table(n: int = 60, features: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of features with different spreads, and labels that the first feature decides but for some noise."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(n, features)) * np.arange(1.0, features + 1.0) + 3.0
+    y = (x[:, 0] - 3.0 + 0.3 * random.normal(size=n) > 0).astype(np.int64)
+    return x.astype(np.float32), y
+
+
+def linear_of(x: np.ndarray) -> Linear:
+    """A linear model of `table` that uses every feature."""
+    weight = torch.tensor([1.0, 0.1, -0.05, 0.02, 0.03])[: x.shape[1]]
+    return Linear(weight, bias=-float(weight.sum()) * 3.0)
+
+
+def images(n: int = 24, size: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Grey images in [0, 1], some pixels exactly on the bounds; the label says whether the left half is brighter."""
+    random = np.random.default_rng(1)
+    x = random.uniform(size=(n, 1, size, size)).round(1)
+    y = (np.arange(n) % 2).astype(np.int64)
+    half = size // 2
+    x[y == 1, :, :, :half] = np.minimum(x[y == 1, :, :, :half] + 0.4, 1.0)
+    return x.astype(np.float32), y
+
+
+class Halves(nn.Module):
+    """Difference of the brightness of the halves of an image, as two logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.shape[-1] // 2
+        score = 10 * (x[..., :half].flatten(1).mean(1) - x[..., half:].flatten(1).mean(1)) - 1.5
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+def values(record: Any) -> dict[tuple[str, str], Any]:
+    """Everything that a record says, but for when and how long."""
+    return {(f.model, f.name): f.model_dump(exclude={"wall_time"}) for f in record.findings}

@@ -1,0 +1,130 @@
+"""What cannot be audited is refused in one sentence, before anything is measured."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from report.small_audit import SMALL, Halves, images, linear_of, table
+from trustworthy import datasets
+from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
+from trustworthy.report.audit import audit
+from trustworthy.report.rows import balanced_rows
+
+
+def broken_images(**changes):
+    x, y = images()
+    return {"x": x, "y": y} | changes
+
+
+def with_value(value):
+    x, _ = images()
+    x[3, 0, 2, 2] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": with_value(np.nan)}, "row 3 holds NaN or infinity"),
+        ({"x": with_value(np.inf)}, "row 3 holds NaN or infinity"),
+        ({"x": images()[0] * 255}, "divide by 255"),
+        ({"x": images()[0] * 2 - 1}, r"\[0, 1\].*layer of the model"),
+        ({"x": (images()[0] > 0.5).astype(np.uint8)}, "must be floating"),
+        ({"x": images()[0][:, 0]}, "channel axis"),
+        ({"x": images()[0][:0], "y": images()[1][:0]}, "at least one example"),
+        ({"x": np.array([["a"]])}, "dense array of numbers"),
+        ({"y": images()[1][:5]}, "one label for each row"),
+        ({"y": images()[1].astype(float)}, "integer class indices"),
+        ({"y": images()[1] - 1}, "number the classes"),
+        ({"y": images()[1] + 5}, r"0\.\.1 for 2 logits, got 6"),
+    ],
+)
+def test_bad_arrays(changes, message):
+    arrays = broken_images(**changes)
+    with pytest.raises(InvalidInput, match=message):
+        audit(Halves(), (arrays["x"], arrays["y"]), plan=SMALL)
+
+
+class Returns(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def raising(x):
+    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied\nand more")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x, r"logits of shape \(24, classes\)"),
+        (lambda x: x.flatten(1)[:, :1], "at least two logits"),
+        (lambda x: x.flatten(1)[:5], r"\(24, classes\)"),
+        (lambda x: x.flatten(1) * torch.nan, "returned NaN"),
+        (lambda x: x.flatten(1)[:, :2].log() - torch.inf, "infinite logits"),
+        (lambda x: x.flatten(1)[:, :2].long(), "floating"),
+        (lambda x: x.numpy(), "tensor of logits, got ndarray"),
+        (
+            raising,
+            r"raised RuntimeError on a batch of shape \(24, 1, 8, 8\): mat1 and mat2 shapes cannot be multiplied$",
+        ),
+    ],
+)
+def test_bad_models(function, message):
+    x, y = images()
+    with pytest.raises(ModelContractError, match=message):
+        audit(Returns(function), (x, y), plan=SMALL)
+
+
+def test_bad_arguments():
+    x, y = table()
+    with pytest.raises(InvalidInput, match="at least one model"):
+        audit({}, (x, y))
+    with pytest.raises(InvalidInput, match="data must be the name"):
+        audit(linear_of(x), x)
+    with pytest.raises(InvalidInput, match="seed must be >= 0"):
+        audit(linear_of(x), (x, y), seed=-1)
+    with pytest.raises(InvalidInput, match="limit must be >= 0"):
+        audit(linear_of(x), (x, y), limit=-3)
+    with pytest.raises(InvalidInput, match="device must be one"):
+        audit(linear_of(x), (x, y), device="nowhere")
+
+
+def test_bad_data_sets(tmp_path):
+    x, y = table()
+    regression = datasets.Dataset(
+        name="prices",
+        task="regression",
+        x_train=x,
+        y_train=x[:, 0].astype(float),
+        x_test=x,
+        y_test=x[:, 0].astype(float),
+    )
+    with pytest.raises(InvalidInput, match="'prices' is a regression"):
+        audit(linear_of(x), regression)
+    with pytest.raises(InvalidInput, match="did you mean 'digits'"):
+        audit(linear_of(x), "digist")
+    np.savez(tmp_path / "empty.npz", other=x)
+    with pytest.raises(DataError, match="no array 'x_test'"):
+        audit(linear_of(x), tmp_path / "empty.npz")
+    np.savez(tmp_path / "cut.npz", x_test=x, y_test=y)
+    content = (tmp_path / "cut.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        audit(linear_of(x), str(tmp_path / "cut.npz"))
+
+
+def test_rows_are_drawn_evenly_and_by_the_seed():
+    y = np.repeat([0, 1, 2], [50, 5, 20])
+    rows = balanced_rows(y, 24, seed=0)
+    assert np.bincount(y[rows]).tolist() == [10, 5, 9] or np.bincount(y[rows]).tolist() == [9, 5, 10]
+    assert (np.diff(rows) > 0).all()
+    assert np.array_equal(rows, balanced_rows(y, 24, seed=0))
+    assert not np.array_equal(rows, balanced_rows(y, 24, seed=1))
+    assert np.array_equal(balanced_rows(y, 0, seed=0), np.arange(75))
+    assert np.array_equal(balanced_rows(y, 100, seed=0), np.arange(75))

@@ -1,0 +1,104 @@
+"""A plan is a profile and what changes it; whatever it does not know is told with the nearest name."""
+
+import pytest
+
+from trustworthy.attacks import PGD, BoundaryAttack
+from trustworthy.core.errors import DataError, InvalidInput, UnknownName
+from trustworthy.report.plan import AttackPlan
+from trustworthy.report.profiles import CHANGES, make_plan
+from trustworthy.report.steps import STEPS, TRANSFER
+
+
+@pytest.mark.parametrize("profile", CHANGES)
+def test_every_profile_is_a_valid_plan(profile):
+    plan = make_plan(profile)
+    assert plan.profile == profile
+    assert make_plan(None, {"profile": profile}) == plan
+
+
+def test_profiles_try_harder_in_order():
+    quick, standard, thorough = (make_plan(profile) for profile in ("quick", "standard", "thorough"))
+    assert quick.rows < standard.rows
+    assert thorough.rows == 0
+    assert len(quick.robustness.linf.multiples) < len(standard.robustness.linf.multiples)
+    assert make_plan() == standard
+
+
+def test_a_file_changes_a_profile_and_arguments_change_both(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        """
+        profile = "quick"
+        rows = 40
+        skip = ["robustness.corruptions"]
+        [robustness]
+        attacks = [{name = "APGD", steps = 7}]
+        [robustness.linf]
+        headline = 0.2
+        [robustness.distortion.attack]
+        name = "CarliniWagner"
+        """
+    )
+    plan = make_plan(None, path)
+    assert plan.rows == 40
+    assert plan.skip == ["robustness.corruptions"]
+    assert plan.robustness.linf.headline == 0.2
+    assert plan.robustness.linf.multiples == make_plan("quick").robustness.linf.multiples
+    assert plan.robustness.distortion.attack.model_extra == {}  # the steps of the profile's PGD are gone with it
+    assert make_plan("thorough", path).profile == "thorough"
+    assert make_plan(None, path, rows=5).rows == 5
+
+
+def test_skip_knows_every_step():
+    assert make_plan(None, {"skip": [*STEPS, TRANSFER]}).skip == [*STEPS, TRANSFER]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"profile": "fast"}, "unknown profile 'fast'"),
+        ({"profil": "quick"}, "did you mean 'profile'"),
+        ({"robustness": {"linf": {"headlin": 1}}}, r"did you mean 'robustness\.linf\.headline'"),
+        ({"robustness": {"attacks": [{"name": "PDG"}]}}, "did you mean 'PGD'"),
+        ({"robustness": {"attacks": [{"name": "PGD", "step": 3}]}}, "did you mean 'steps'"),
+        ({"robustness": {"attacks": [{"name": "PGD", "eps": 3}]}}, "unknown parameter of PGD 'eps'"),
+        ({"robustness": {"attacks": [{"name": "Attack"}]}}, "unknown attack 'Attack'"),
+        ({"skip": ["robustness.l3"]}, r"did you mean 'robustness\.l2'"),
+    ],
+)
+def test_unknown_names(changes, message):
+    with pytest.raises(UnknownName, match=message):
+        make_plan(None, changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": -1}, "plan key rows: .*got -1"),
+        ({"level": 1.0}, "plan key level"),
+        ({"corruptions": {"severities": [6]}}, r"plan key corruptions\.severities\.0"),
+        ({"robustness": {"attacks": []}}, r"plan key robustness\.attacks"),
+        ({"robustness": {"attacks": [{"steps": 3}]}}, r"robustness\.attacks\.0\.name: field required"),
+        ({"robustness": {"attacks": [{"name": "PGD", "steps": 0}]}}, "steps must be >= 1"),
+        ({"uncertainty": 3}, "plan key uncertainty"),
+    ],
+)
+def test_values_out_of_range(changes, message):
+    with pytest.raises(InvalidInput, match=message):
+        make_plan(None, changes)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        make_plan(None, tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("rows = = 3")
+    with pytest.raises(DataError, match="not valid TOML"):
+        make_plan(None, tmp_path / "bad.toml")
+
+
+def test_an_attack_takes_only_what_it_has_parameters_for():
+    assert AttackPlan(name="PGD", steps=3).build(bounds=None, norm="l2", eps=0.5, starts=None) == PGD(
+        steps=3, norm="l2", eps=0.5, bounds=None
+    )
+    boundary = AttackPlan(name="BoundaryAttack").build(bounds=(0.0, 1.0), norm="l2", eps=0.5)
+    assert boundary == BoundaryAttack()
