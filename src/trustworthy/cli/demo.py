@@ -12,6 +12,7 @@ from trustworthy.cli.threads import Threads, set_threads
 
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("trust-report"),
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
     threads: Threads = None,
 ) -> None:
@@ -24,4 +25,4 @@ def demo(
     data = datasets.load("digits")
     typer.echo("training two networks on scikit-learn's digits, one of them against PGD ...", err=True)
     models = train_models(data, seed)
-    measure(models, data, out, seed=seed, title="Digits: a plain and an adversarially trained network")
+    measure(models, data, out, profile=profile, seed=seed, title="Digits: a plain and an adversarially trained network")

@@ -1,0 +1,47 @@
+"""`trustworthy demo` ends in one report about two models."""
+
+import os
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from trustworthy.cli.main import app
+from trustworthy.cli.threads import set_threads
+from trustworthy.report import demonstration, profiles
+from trustworthy.report.finding import AuditRecord
+
+
+def test_the_demo_compares_two_models_in_one_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
+    monkeypatch.setitem(profiles.CHANGES, "quick", profiles.CHANGES["quick"] | {"rows": 20, "resamples": 10})
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "report"), "--profile", "quick"])
+    assert result.exit_code == 0, result.stderr
+    record = AuditRecord.model_validate_json((tmp_path / "report" / "findings.json").read_text())
+    assert [model["name"] for model in record.models] == ["plain", "adversarial"]
+    kinds = {finding.kind for finding in record.findings}
+    assert kinds >= {"robustness_curve", "distortion", "corruptions", "transfer", "diagnosis", "saliency"}
+    assert (tmp_path / "report" / "report.html").stat().st_size > 10_000
+    assert "plain" in result.stdout
+    assert "adversarial" in result.stdout
+
+
+@pytest.fixture
+def _threads_as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_threads_as_before")
+def test_threads_are_half_of_the_cores_unless_something_else_is_asked_for(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    set_threads(None)
+    assert torch.get_num_threads() == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    set_threads(None)
+    assert torch.get_num_threads() == 3
+    set_threads(2)
+    assert torch.get_num_threads() == 2
