@@ -1,26 +1,70 @@
 """A linear model loses exactly eps times the dual norm of its weight difference."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
-from trustworthy.attacks import BIM, FGSM, PGD
+from trustworthy.attacks import APGD, BIM, FGSM, PGD, RandFGSM
 from trustworthy.attacks.losses import margin
 from trustworthy.core.norms import NORMS
+
+EXACT = [FGSM(eps=1), BIM(eps=1, steps=7), PGD(eps=1, random_start=False), RandFGSM(eps=1, start=0.0)]
+
+
+def name(attack):
+    return type(attack).__name__
+
+
+def lost(attack, dtype=torch.float64, bounds=None):
+    """What the attack gains of the margin, and the most that it can gain."""
+    weight = torch.randn(2, 12, dtype=dtype)
+    x = torch.rand(9, 12, dtype=dtype) * 0.2 + 0.4
+    y = torch.randint(2, (9,))
+    result = replace(attack, bounds=bounds)(lambda z: z @ weight.T, x, y)
+    gained = margin(result.adversarial @ weight.T, y) - margin(x @ weight.T, y)
+    return gained, attack.eps * attack.geometry.dual.size((weight[0] - weight[1])[None]).expand(9)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("eps", [0.01, 0.3])
-@pytest.mark.parametrize(
-    "attack", [FGSM(eps=1), BIM(eps=1, steps=7), PGD(eps=1, steps=40, random_start=False)], ids=lambda a: type(a).__name__
-)
+@pytest.mark.parametrize("attack", EXACT, ids=name)
 def test_linear_model_loses_eps_times_the_dual_norm(attack, norm, eps):
-    from dataclasses import replace
+    assert_close(*lost(replace(attack, norm=norm, eps=eps)))
 
-    weight = torch.randn(2, 12, dtype=torch.float64)
-    x = torch.randn(9, 12, dtype=torch.float64)
-    y = torch.randint(2, (9,))
-    result = replace(attack, norm=norm, eps=eps, bounds=None)(lambda z: z @ weight.T, x, y)
-    gained = margin(result.adversarial @ weight.T, y) - margin(x @ weight.T, y)
-    expected = eps * NORMS[norm].dual.size((weight[0] - weight[1])[None])
-    assert_close(gained, expected.expand(9))
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+@pytest.mark.parametrize("attack", [PGD(eps=1, random_start=False, steps=10), FGSM(eps=1)], ids=name)
+def test_every_loss_finds_it(attack, norm, loss):
+    assert_close(*lost(replace(attack, norm=norm, eps=0.05, loss=loss)))
+
+
+@pytest.mark.parametrize("norm", ["l1", "linf"])
+def test_apgd_finds_it_from_any_start_in_a_polytope(norm):
+    assert_close(*lost(APGD(norm=norm, eps=0.05, loss="margin")), rtol=1e-6, atol=0)
+
+
+def test_apgd_comes_near_it_in_l2():
+    gained, most = lost(APGD(norm="l2", eps=0.05, loss="margin"))
+    assert (gained >= (1 - 1e-4) * most).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_pgd_finds_it_in_float32_within_bounds_that_do_not_bind(norm):
+    gained, most = lost(PGD(norm=norm, eps=0.1, random_start=False), torch.float32, bounds=(0.0, 1.0))
+    assert_close(gained, most, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("attack", [FGSM(eps=0.3), PGD(eps=0.3, random_start=False)], ids=name)
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_budget_is_spent_against_a_bound(attack, norm):
+    """The heaviest coordinate is used up, so that a whole l1 or l2 step goes into the other."""
+    x = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
+
+    def model(z):
+        return torch.stack([0 * z[:, 0], 2 * z[:, 0] + z[:, 1]], 1)
+
+    result = replace(attack, norm=norm)(model, x, torch.tensor([0]))
+    assert_close(result.adversarial, torch.tensor([[1.0, 0.8]], dtype=torch.float64))

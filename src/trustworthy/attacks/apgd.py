@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -153,9 +152,9 @@ class SparseAscent(Ascent):
 
 def checkpoints(steps: int) -> set[int]:
     """Steps after which the step size is reconsidered: windows of 0.22, 0.19, 0.16 ... of the budget, 0.06 at least."""
-    share, window, found = 0.22, 0.22, set()
-    while share <= 1.0:
-        found.add(math.ceil(share * steps))
-        window = max(window - 0.03, 0.06)
-        share += window
+    percent, window, found = 22, 22, set()
+    while percent <= 100:
+        found.add(-(-percent * steps // 100))  # rounded up
+        window = max(window - 3, 6)
+        percent += window
     return found

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from trustworthy.core.errors import InvalidInput
+
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
@@ -42,16 +44,19 @@ def difference_of_logits_ratio(
 ) -> Float[Tensor, " batch"]:
     """Margin divided by a difference of sorted logits: unmoved by shift or scale of the logits (Croce and Hein 2020).
 
-    The divisor is z1 - z3 untargeted and z1 - (z3 + z4) / 2 targeted, with as many classes as there are.
+    The divisor is z1 - z3 untargeted and z1 - (z3 + z4) / 2 targeted, z4 being z3 where there are three classes. With
+    two it would be the margin itself and the loss a constant, which is refused.
     """
-    ordered = logits.sort(dim=1, descending=True).values
     classes = logits.shape[1]
+    if classes < 3:
+        raise InvalidInput(f'loss must be "margin" or "ce" for {classes} classes, got "dlr", which needs at least 3.')
+    ordered = logits.sort(dim=1, descending=True).values
     if target is None:
-        spread = ordered[:, 0] - ordered[:, min(2, classes - 1)]
+        spread = ordered[:, 0] - ordered[:, 2]
         return margin(logits, y) / spread.clamp_min(1e-12)
     true = logits.gather(1, y[:, None]).squeeze(1)
     wanted = logits.gather(1, target[:, None]).squeeze(1)
-    spread = ordered[:, 0] - (ordered[:, min(2, classes - 1)] + ordered[:, min(3, classes - 1)]) / 2
+    spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, min(3, classes - 1)]) / 2
     return (wanted - true) / spread.clamp_min(1e-12)
 
 
