@@ -113,6 +113,7 @@ def test_verdicts_are_told_by_word_and_shape(page: Page, images: Path) -> None:
     assert {verdict for verdict, _, _ in pills} >= {"good", "attention", "worry", "information"}
     assert all(word == verdict for verdict, _, word in pills if verdict != "none")
     assert len(set(shapes.values())) == len(shapes)
+    assert not any("M5 10h10" in shape for verdict, shape in shapes.items() if verdict != "none")  # a bare dash
 
 
 def test_loads_nothing(page: Page, images: Path) -> None:

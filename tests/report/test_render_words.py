@@ -86,7 +86,7 @@ def claim(model: str, name: str, verdict: Any, headline: bool = True) -> Finding
 
 def test_the_worst_news_of_any_model_comes_first_and_names_stay_aligned() -> None:
     findings = [
-        claim("a", "x", "good"), claim("a", "y", "attention"), claim("a", "z", "worry", headline=False),
+        claim("a", "y", "attention"), claim("a", "x", "good"), claim("a", "z", "worry", headline=False),
         claim("b", "y", "good"), claim("b", "x", "worry"), claim("b", "w", "information"),
     ]  # fmt: skip
     line = summary.summarize(record(findings))[0]
@@ -139,6 +139,15 @@ def test_conditions_that_all_findings_share_are_said_once(tmp_path: Path) -> Non
     assert [own for _, own in built["own_conditions"]] == [{"eps": 1}, {"eps": 2}]
 
 
+def test_figures_list_the_models_in_the_order_of_the_audit(tmp_path: Path) -> None:
+    audit = read(image_audit(tmp_path))
+    turned = type(audit)(audit.record, audit.entries[::-1])
+    groups = [group for section in page.build(turned)["sections"] for _, found in section.blocks for group in found]
+    names = [[item.model for item in group.shown] for group in groups if len(group.shown) > 1]
+    assert names == [["plain", "adversarially trained"]] * len(names)
+    assert len(names) >= 10
+
+
 def test_mean_and_columns_pass_over_what_was_not_measured() -> None:
     assert page.mean([0.5, math.nan, 1.0]) == 0.75
     assert math.isnan(page.mean([math.nan]))
@@ -164,7 +173,7 @@ def printed(record: AuditRecord, width: int) -> str:
 
 def test_summary_in_the_terminal(tmp_path: Path) -> None:
     text = printed(read(image_audit(tmp_path, models=("[red]a", "b"))).record, 160)
-    assert "[red]a" in text  # a name is not markup
+    assert text.count("[red]a") == 2  # in the title and over its column: a name is not markup
     assert "✗ worry Accuracy under linf attack at eps 0.1: 10.1% (7.1 to 13.1%)" in text
     assert "Confidence can be taken at its word." in text
     assert max(map(len, printed(read(tmp_path).record, 80).splitlines())) <= 80
