@@ -83,6 +83,18 @@ def test_a_black_box_that_wins_lowers_the_worst_case():
     assert (np.diff(series["worst"]) <= 0).all()
 
 
+def test_nothing_is_left_for_the_black_box_where_everything_is_broken():
+    x, y = table()
+    attacks = [*SMALL["robustness"]["attacks"], {"name": "SquareAttack", "steps": 2}]
+    radii = {"headline": 50.0, "multiples": [0.001, 1.0]}
+    plan = {**SMALL, "robustness": {**SMALL["robustness"], "attacks": attacks, "linf": radii, "l2": radii}}
+    series = next(
+        f for f in audit(linear_of(x), (x, y), plan=plan).findings if f.name == "robustness.linf.accuracy"
+    ).series
+    assert series["worst"][-1] == 0.0
+    assert series["worst"][1] > 0.0
+
+
 def test_labels_of_an_estimator_keep_their_numbers():
     x, y = table()
     scores = scores_of(LogisticRegression().fit(x, 2 * y + 1))(torch.from_numpy(x))

@@ -21,7 +21,7 @@ STANDARD: dict[str, Any] = {
     "skip": [],
     "robustness": {
         "attacks": [
-            {"name": "PGD", "steps": 20},
+            {"name": "PGD", "steps": 20, "restarts": 3},
             {"name": "APGD", "steps": 20, "loss": "dlr"},
             {"name": "SquareAttack", "steps": 200},
         ],
@@ -43,7 +43,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "quick": {
         "rows": 100,
         "robustness": {
-            "attacks": [{"name": "PGD", "steps": 10}, {"name": "SquareAttack", "steps": 50}],
+            "attacks": [{"name": "PGD", "steps": 10, "restarts": 2}, {"name": "SquareAttack", "steps": 50}],
             "linf": {"multiples": [0.5, 1.0, 2.0]},
             "l2": {"multiples": [1.0, 2.0, 4.0]},
             "distortion": {"rows": 40, "attack": {"name": "PGD", "steps": 10}, "bisections": 6},

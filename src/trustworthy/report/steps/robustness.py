@@ -112,12 +112,12 @@ def _also_broken(
 
     The headline radius is tried first, and the others only if it breaks something there.
     """
-    lowered = worst
+    lowered = worst.copy()
     for place, radius in enumerate([headline, *(radius for radius in eps if radius != headline)]):
         left = np.flatnonzero(lowered > radius)
-        found = ask.broken_at([radius], rows[left], place / len(eps), 1.0 / len(eps))
-        lowered = lowered.copy()
-        lowered[left] = np.minimum(lowered[left], found)
+        if len(left):
+            found = ask.broken_at([radius], rows[left], place / len(eps), 1.0 / len(eps))
+            lowered[left] = np.minimum(lowered[left], found)
         if np.array_equal(lowered, worst):
             break
     return lowered
