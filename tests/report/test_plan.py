@@ -1,5 +1,7 @@
 """A plan is a profile and what changes it; whatever it does not know is told with the nearest name."""
 
+from pathlib import Path
+
 import pytest
 
 from trustworthy.attacks import PGD, BoundaryAttack
@@ -7,6 +9,7 @@ from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.report.plan import AttackPlan
 from trustworthy.report.profiles import CHANGES, make_plan
 from trustworthy.report.steps import STEPS, TRANSFER
+from trustworthy.report.verdicts import RULES
 
 
 @pytest.mark.parametrize("profile", CHANGES)
@@ -102,3 +105,28 @@ def test_an_attack_takes_only_what_it_has_parameters_for():
     )
     boundary = AttackPlan(name="BoundaryAttack").build(bounds=(0.0, 1.0), norm="l2", eps=0.5)
     assert boundary == BoundaryAttack()
+
+
+def flat(section, prefix=""):
+    for key, value in section.items():
+        if isinstance(value, dict) and "name" not in value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def text(value):
+    if isinstance(value, dict):
+        return f"{value['name']}({', '.join(f'{key}={item}' for key, item in value.items() if key != 'name')})"
+    if isinstance(value, list):
+        return ("; " if value and isinstance(value[0], dict) else " ").join(map(text, value)) or "none"
+    return f"{value:g}"
+
+
+def test_the_documented_tables_are_those_of_the_code():
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    plans = [dict(flat(make_plan(profile).model_dump())) for profile in ("quick", "standard", "thorough")]
+    rows = [f"| `{key}` | {' | '.join(text(plan[key]) for plan in plans)} |" for key in plans[0] if key != "profile"]
+    rows += [f"| `{name}` | {rule.judged} | {rule.good:g} | {rule.worry:g} |" for name, rule in RULES.items()]
+    assert [row for row in rows if row not in page] == []
+    assert all(f"`{step}`" in page for step in [*STEPS, TRANSFER])

@@ -22,7 +22,7 @@ STANDARD: dict[str, Any] = {
     "robustness": {
         "attacks": [
             {"name": "PGD", "steps": 20, "restarts": 3},
-            {"name": "APGD", "steps": 20, "loss": "dlr"},
+            {"name": "APGD", "steps": 20, "loss": "margin"},
             {"name": "SquareAttack", "steps": 200},
         ],
         "linf": {"headline": 0.0, "multiples": [0.25, 0.5, 1.0, 2.0, 3.0]},
@@ -62,7 +62,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             "attacks": [
                 {"name": "PGD", "steps": 50, "restarts": 5},
                 {"name": "APGD", "steps": 100, "loss": "ce"},
-                {"name": "APGD", "steps": 100, "loss": "dlr", "restarts": 2},
+                {"name": "APGD", "steps": 100, "loss": "margin", "restarts": 2},
                 {"name": "SquareAttack", "steps": 2000},
             ],
             "linf": {"multiples": [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]},

@@ -31,7 +31,7 @@ RULES: dict[str, Rule] = {
     "robustness.l2.accuracy": Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4),
     "robustness.l2.distortion": Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0),
     "robustness.corruptions": Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7),
-    "robustness.transfer": Rule("largest share of one model's adversarial examples that fool another", 0.2, 0.6),
+    "robustness.transfer": Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6),
     "uncertainty.ece": Rule("expected calibration error", 0.03, 0.10),
     "uncertainty.aurc": Rule("share of predictions that can be answered at the target error rate", 0.9, 0.5),
     "evaluation.diagnosis": Rule("failed checks of the evaluation", 0.0, 2.0),

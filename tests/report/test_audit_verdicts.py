@@ -1,0 +1,120 @@
+"""Verdicts follow their table, and the units and radii follow the data."""
+
+import numpy as np
+import pytest
+import torch
+
+from report.small_audit import SMALL, images, linear_of, table
+from trustworthy.report.audit import audit
+from trustworthy.report.profiles import make_plan
+from trustworthy.report.rows import draw_examples, read_data
+from trustworthy.report.steps.case import Case, NotApplicable
+from trustworthy.report.steps.corruptions import corruptions
+from trustworthy.report.steps.interpretation import concentration
+from trustworthy.report.steps.radii import headline_radius, radii
+from trustworthy.report.steps.uncertainty import handover
+from trustworthy.report.subject import examine
+from trustworthy.report.verdicts import RULES, verdict
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_verdict_changes_at_its_thresholds(name):
+    rule = RULES[name]
+    better = 1e-9 if rule.good > rule.worry else -1e-9
+    assert verdict(name, rule.good) == "good"
+    assert verdict(name, rule.good - better) == "attention"
+    assert verdict(name, rule.worry + better) == "attention"
+    assert verdict(name, rule.worry) == "worry"
+    assert verdict(name, None) == verdict(name, float("nan")) == "information"
+
+
+def case_of(shape, **plan):
+    y = np.arange(8, dtype=np.int64) % 2
+    x = np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32)
+    examples = draw_examples(read_data((x, y)), 0, 0)
+    cpu = torch.device("cpu")
+    subject = examine("m", lambda z: z.flatten(1)[:, :2], examples, batch=8, seed=0, device=cpu)
+    return Case(subject=subject, examples=examples, plan=make_plan(None, plan), seed=0, device=cpu)
+
+
+@pytest.mark.parametrize(
+    ("shape", "linf", "l2"),
+    [
+        ((1, 8, 8), 0.1, 0.4),
+        ((1, 28, 28), 0.1, 1.4),
+        ((3, 32, 32), 8 / 255, 0.87),
+        ((1, 64, 64), 8 / 255, 1.0),
+        ((16,), 0.1, 0.2),
+    ],
+)
+def test_headline_radii_follow_the_data(shape, linf, l2):
+    case = case_of(shape)
+    assert headline_radius(case, "linf") == linf
+    assert headline_radius(case, "l2") == l2
+
+
+def test_the_plan_overrules_the_radii():
+    case = case_of((4,), robustness={"linf": {"headline": 0.3, "multiples": [2, 1, 0.1]}})
+    assert radii(case, "linf") == [0.03, 0.3, 0.6]
+
+
+def test_the_radius_of_a_table_is_in_standard_deviations_of_the_training_rows():
+    from trustworthy.datasets import Dataset
+
+    x, y = table()
+    wide = Dataset(name="wide", task="classification", x_train=10 * x, y_train=y, x_test=x, y_test=y)
+    examples = draw_examples(wide, 0, 0)
+    np.testing.assert_allclose(examples.spread, 10 * x.std(axis=0), rtol=1e-5)
+    constant = draw_examples(read_data((np.ones_like(x), y)), 0, 0)
+    assert torch.equal(constant.spread, torch.ones(5))
+
+
+def test_corruptions_say_why_they_do_not_apply():
+    with pytest.raises(NotApplicable, match="1 or 3 channels from 8 pixels"):
+        corruptions(case_of((2, 8, 8)))
+
+
+def test_concentration_of_even_and_single_pixel_maps():
+    assert concentration(np.ones((3, 10, 10))) == pytest.approx(0.1)
+    single = np.zeros((2, 10, 10))
+    single[0, 4, 4] = 5.0
+    assert concentration(single) == 1.0  # the map that is zero everywhere says nothing
+    assert concentration(np.zeros((2, 10, 10))) == 0.0
+
+
+def test_the_handover_keeps_its_promise_on_other_examples():
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1.0, 4000)
+    wrong = random.uniform(size=4000) > confidence
+    found = handover(confidence, wrong, target=0.1)
+    # Above t the error rate is (1 - t) / 2, so that 0.1 is reached from t = 0.8 on, by 40 % of the examples.
+    assert found["threshold"] == pytest.approx(0.8, abs=0.02)
+    assert found["coverage_at_threshold"] == pytest.approx(0.4, abs=0.04)
+    assert found["risk_at_threshold"] == pytest.approx(0.1, abs=0.025)
+
+
+def test_the_handover_admits_what_it_cannot_know():
+    sure, right = np.ones(20), np.zeros(20, dtype=bool)
+    assert "too few" in handover(sure, right, target=0.02)["rule"]
+    assert handover(sure, right, target=0.02)["coverage_at_threshold"] is None
+    hopeless = handover(np.ones(200), np.ones(200, dtype=bool), target=0.02)
+    assert hopeless["threshold"] is None
+    assert "every prediction should go to a human" in hopeless["rule"]
+
+
+def test_one_example_has_no_interval():
+    x, y = table()
+    record = audit(linear_of(x), (x[:1], y[:1]), plan=SMALL)
+    assert record.findings[0].interval is None
+
+
+def test_class_and_feature_names_are_used():
+    from trustworthy.datasets import Dataset
+
+    x, y = images()
+    named = Dataset(
+        name="n", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y, class_names=("a", "b")
+    )
+    examples = draw_examples(named, 0, 0)
+    assert [examples.class_name(label) for label in range(3)] == ["a", "b", "2"]
+    assert examples.described()["classes"] == ["a", "b"]
