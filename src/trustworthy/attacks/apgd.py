@@ -40,7 +40,7 @@ class APGD(BudgetAttack):
     random_start : begin at a uniform point of the ball instead of at the input.
     restarts : independent starts; examples that an earlier start broke are not tried again.
 
-    Cost: restarts * eot * (steps + 1) gradients. Random: the starts.
+    Cost: restarts * eot * (steps + 1) gradients, and eot forward passes with a random start. Random: the starts.
     """
 
     loss: str = "ce"
@@ -54,7 +54,8 @@ class APGD(BudgetAttack):
         checks.integer("restarts", self.restarts, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        return best_of_restarts(problem, self.threat(problem.x), self._ascend, self.restarts, generator).x
+        threat, at_input = self.threat(problem.x), not self.random_start
+        return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
         start = threat.sample(problem.x, generator) if self.random_start else problem.x

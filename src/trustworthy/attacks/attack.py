@@ -81,7 +81,7 @@ class Attack(ABC):
         """
         with self._posed(model, x, y, target, generator) as problem:
             adversarial = self.search(problem, generator).detach()
-            success = problem.is_adversarial(adversarial)
+            success = problem.judged(adversarial)
             if self.minimises_distance:
                 adversarial = where(success, adversarial, problem.x)
             distance = self.geometry.size(adversarial - problem.x)

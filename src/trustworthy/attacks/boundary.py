@@ -155,7 +155,8 @@ class BoundaryAttack(Attack):
         radius = (current - x).flatten(1)
         across = noise.flatten(1)
         across = across - radius * ((across * radius).sum(1) / radius.square().sum(1))[:, None]
-        across = across * (sphere * radius.norm(dim=1) / across.norm(dim=1))[:, None]
+        length = across.norm(dim=1)  # zero where there is no way around: inputs of one coordinate
+        across = across * torch.where(length > 0, sphere * radius.norm(dim=1) / length, 0.0)[:, None]
         turned = (radius + across) / (1 + sphere**2).sqrt()[:, None]
         moved = x + turned.reshape(x.shape)
         return moved if self.bounds is None else moved.clamp(*self.bounds)

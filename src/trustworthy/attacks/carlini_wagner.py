@@ -14,7 +14,7 @@ from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.norms import L2, Norm
+from trustworthy.core.norms import L2, Norm, Radius, per_example
 from trustworthy.core.threat import Bounds
 
 
@@ -35,7 +35,8 @@ class CarliniWagner(Attack):
     c : weight of g, > 0; None to search for the smallest weight that succeeds, example by example.
     kappa : margin by which the wrong class must win, >= 0.
     steps : Adam steps for each c.
-    learning_rate : of Adam at its first step, on w (on x where bounds is None); it falls to zero along a cosine, so
+    learning_rate : of Adam at its first step, on w (where bounds is None, on x in units of the distance that a linear
+        model would need); it falls to zero along a cosine, so
         that the iterates settle on the decision boundary instead of oscillating about it.
     searches : weights tried where c is None. The first is twice what a linear model with the gradient at x would need;
         then ten times more or less until one fails and one succeeds, then the geometric mean of the two.
@@ -73,10 +74,10 @@ class CarliniWagner(Attack):
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
         nearest, distance = problem.x.clone(), problem.x.new_full((len(problem.x),), torch.inf)
-        c, kappa = self._begin(problem)
+        c, kappa, reach = self._begin(problem)
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(self.searches if self.c is None else 1):
-            found, length = self._descend(problem, c, kappa)
+            found, length = self._descend(problem, c, kappa, reach)
             closer = length < distance
             nearest, distance = where(closer, found, nearest), torch.where(closer, length, distance)
             reached = length.isfinite()
@@ -84,22 +85,22 @@ class CarliniWagner(Attack):
             c = torch.where(high.isinf(), 10 * c, torch.where(low > 0, (low * high).sqrt(), high / 10))
         return nearest
 
-    def _begin(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """First weight and margin to win by, for each example."""
+    def _begin(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
+        """First weight, margin to win by, and distance that a linear model would need, for each example."""
         gradient, margin, _ = problem.ascent(problem.x)
         # A point that wins by rounding error may lose when judged again in another batch: ask for a trace more.
         kappa = self.kappa + 1e-4 * margin.abs()
-        if self.c is not None:
-            return torch.full_like(margin, self.c), kappa
         # A linear model has its nearest adversarial example at distance m / |w|, where c |w| = 2 m / |w|.
-        c = 4 * (kappa - margin).clamp_min(0.0) / gradient.flatten(1).square().sum(1)
-        return torch.where(c.isfinite() & (c > 0), c, 1.0), kappa
+        missing, slope = (kappa - margin).clamp_min(0.0), gradient.flatten(1).norm(dim=1)
+        reach, c = missing / slope, 4 * missing / slope.square()
+        c = torch.where(c.isfinite() & (c > 0), c, 1.0) if self.c is None else torch.full_like(margin, self.c)
+        return c, kappa, torch.where(reach.isfinite() & (reach > 0), reach, 1.0)
 
-    def _descend(self, problem: Problem, c: Tensor, kappa: Tensor) -> tuple[Tensor, Tensor]:
+    def _descend(self, problem: Problem, c: Tensor, kappa: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
         """Nearest adversarial iterate for weights `c`, and its squared distance, inf where there is none."""
         nearest, distance = problem.x.clone(), torch.full_like(c, torch.inf)
         live = torch.arange(len(c), device=c.device)
-        descent = Descent(problem, c, kappa, self)
+        descent = Descent(problem, c, kappa, reach, self)
         before, window = descent.lowest, max(1, self.steps // 10)
         for step in range(self.steps):
             descent.step(step)
@@ -109,7 +110,8 @@ class CarliniWagner(Attack):
                 if len(live) < len(going):
                     descent.keep(going)
                 if len(live) == 0:
-                    break
+                    return nearest, distance
+        descent.judge(*descent.last_answer())
         nearest[live], distance[live] = descent.nearest, descent.distance
         return nearest, distance
 
@@ -117,10 +119,10 @@ class CarliniWagner(Attack):
 class Descent:
     """Adam on the objective of eq. (2.2), from the inputs, with the nearest adversarial iterate on the way."""
 
-    def __init__(self, problem: Problem, c: Tensor, kappa: Tensor, attack: CarliniWagner) -> None:
+    def __init__(self, problem: Problem, c: Tensor, kappa: Tensor, reach: Tensor, attack: CarliniWagner) -> None:
         self.problem, self.c, self.kappa = problem, c, kappa
         self.learning_rate, self.steps = attack.learning_rate, attack.steps
-        self.chart = FreeSpace() if attack.bounds is None else TanhBox(attack.bounds)
+        self.chart = FreeSpace(reach) if attack.bounds is None else TanhBox(attack.bounds)
         self.x, self.w = problem.x, self.chart.coordinates(problem.x)
         self.mean, self.square = torch.zeros_like(self.x), torch.zeros_like(self.x)
         self.nearest, self.distance = self.x, torch.full_like(c, torch.inf)
@@ -129,20 +131,31 @@ class Descent:
     def step(self, step: int) -> None:
         """Judge the present point and move on."""
         gradient, margin, success = self.problem.ascent(self.x)
-        delta = self.x - self.problem.x
-        distance = delta.flatten(1).square().sum(1)
-        better = success & (margin >= self.kappa) & (distance < self.distance)
-        self.nearest = where(better, self.x, self.nearest)
-        self.distance = torch.where(better, distance, self.distance)
+        delta, distance = self.judge(margin, success)
         self.lowest = torch.minimum(self.lowest, distance - self.c * torch.minimum(margin, self.kappa))
         pull = (self.c * (margin < self.kappa)).reshape(-1, *[1] * (delta.ndim - 1))
         downhill = delta.mul_(2).addcmul_(pull, gradient, value=-1)
         self._adam(step, downhill.mul_(self.chart.slope(self.x)))
         self.x = self.chart.point(self.w)
 
+    def judge(self, margin: Tensor, success: Tensor) -> tuple[Tensor, Tensor]:
+        """Take over the present point where it is the nearest adversarial one; its move and squared distance."""
+        delta = self.x - self.problem.x
+        distance = delta.flatten(1).square().sum(1)
+        better = success & (margin >= self.kappa) & (distance < self.distance)
+        self.nearest = where(better, self.x, self.nearest)
+        self.distance = torch.where(better, distance, self.distance)
+        return delta, distance
+
+    def last_answer(self) -> tuple[Tensor, Tensor]:
+        """Margin and success at the present point, without a gradient."""
+        scores = self.problem.scores(self.x)
+        return self.problem.losses(scores), self.problem.reached(scores)
+
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the examples."""
         self.problem = self.problem.subset(rows)
+        self.chart = self.chart.subset(rows)
         for name in ("c", "kappa", "x", "w", "mean", "square", "nearest", "distance", "lowest"):
             setattr(self, name, getattr(self, name)[rows])
 
@@ -156,6 +169,10 @@ class Descent:
 
 class TanhBox:
     """Coordinates w of the box: x = middle + half * tanh(w), the box widened by 1 % to keep w finite at its faces."""
+
+    def subset(self, rows: Tensor) -> TanhBox:
+        """The same box for some of the examples."""
+        return self
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -176,16 +193,23 @@ class TanhBox:
 
 
 class FreeSpace:
-    """Coordinates of a space without bounds: the points themselves."""
+    """Coordinates of a space without bounds: w = x / reach, so that Adam's steps suit the way of each example."""
+
+    def __init__(self, reach: Tensor) -> None:
+        self.reach = reach
+
+    def subset(self, rows: Tensor) -> FreeSpace:
+        """The coordinates of some of the examples."""
+        return FreeSpace(self.reach[rows])
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """A copy that may be changed in place."""
-        return x.clone()
+        """w of a point."""
+        return x / per_example(self.reach, x)
 
     def point(self, w: Tensor) -> Tensor:
-        """A copy that later steps leave alone."""
-        return w.clone()
+        """x of coordinates."""
+        return w * per_example(self.reach, w)
 
-    def slope(self, x: Tensor) -> float:
+    def slope(self, x: Tensor) -> Radius:
         """dx / dw."""
-        return 1.0
+        return per_example(self.reach, x)

@@ -72,10 +72,11 @@ class Bisection(Attack):
         for _ in range(self.bisections if len(nearest) else 0):
             radius = (low + high) / 2
             found = replace(self.attack, eps=radius).search(problem, generator)
-            broken = problem.is_adversarial(found)
-            nearest = where(broken, found, nearest)
-            high = torch.where(broken, self.geometry.size(found - problem.x), high)
-            low = torch.where(broken, low, radius)
+            broken, length = problem.is_adversarial(found), self.geometry.size(found - problem.x)
+            closer = broken & (length < high)
+            nearest, high = where(closer, found, nearest), torch.where(closer, length, high)
+            # A point found well inside its ball may bring `high` below a radius that failed.
+            low = torch.minimum(torch.where(broken, low, radius), high)
         return nearest
 
 

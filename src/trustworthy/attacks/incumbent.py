@@ -51,9 +51,17 @@ def best_of_restarts(
     ascend: Callable[[Problem, ThreatModel, torch.Generator | None], Incumbent],
     restarts: int,
     generator: torch.Generator | None,
+    *,
+    from_input: bool,
 ) -> Incumbent:
-    """The worst point of up to `restarts` searches; examples that one of them broke are not tried again."""
+    """The worst point of up to `restarts` searches; examples that one of them broke are not tried again.
+
+    The input is in the ball too: where no search begins at it (`from_input` False), it is judged beside them.
+    """
     best = ascend(problem, threat, generator)
+    if not from_input:
+        logits = problem.scores(problem.x)
+        best.update(problem.x, problem.losses(logits), problem.reached(logits))
     for _ in range(restarts - 1):
         unbroken = (~best.success).nonzero().squeeze(1)
         if len(unbroken) == 0:

@@ -28,7 +28,8 @@ class PGD(BudgetAttack):
     random_start : begin at a uniform point of the ball instead of at the input.
     restarts : independent starts; examples that an earlier start broke are not tried again.
 
-    Cost: restarts * eot * (steps gradients + 1 forward pass). Random: the starts. Reference: Madry et al. 2018.
+    Cost: restarts * eot * (steps gradients + 1 forward pass), and eot more with a random start. Random: the starts.
+    Reference: Madry et al. 2018.
     """
 
     loss: str = "ce"
@@ -45,7 +46,8 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        return best_of_restarts(problem, self.threat(problem.x), self._ascend, self.restarts, generator).x
+        threat, at_input = self.threat(problem.x), not self.random_start
+        return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
         start = threat.sample(problem.x, generator) if self.random_start else problem.x

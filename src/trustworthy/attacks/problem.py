@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from trustworthy.attacks.inputs import as_batch, as_classifier, as_labels, check
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
-from trustworthy.core.errors import ModelContractError
+from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.protocols import AnyClassifier, Classifier
 from trustworthy.core.threat import Bounds
 
@@ -39,6 +40,7 @@ class Problem:
         self.eot = eot
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)
         self._checked = False
 
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Problem:
@@ -53,7 +55,9 @@ class Problem:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
-            return self.model(x)
+            out = self.model(x)
+            self.nan_seen.logical_or_(out.detach().isnan().any())  # read once, at the end: a GPU is not kept waiting
+            return out
         out = check_logits(self._first_answer(x), len(x), self.y, self.target)
         self._checked = True
         return out
@@ -75,6 +79,26 @@ class Problem:
     def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
         return self.reached(self.scores(x))
+
+    def judged(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+        """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
+
+        Warns where it did so on the way.
+        """
+        scores = self.scores(x)
+        if bool(scores.isnan().any()):
+            raise ModelContractError(
+                "the model returned NaN for an input that the attack may choose; no class is predicted there. "
+                "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
+            )
+        if bool(self.nan_seen):
+            warnings.warn(
+                "the model returned NaN for some inputs that the attack tried; the search avoided them, and may have "
+                "missed adversarial examples behind them.",
+                TrustworthyWarning,
+                stacklevel=4,
+            )
+        return self.reached(scores)
 
     def ascent(
         self, x: Float[Tensor, "batch *shape"]
@@ -106,11 +130,15 @@ class Problem:
         return gradient, loss.detach(), logits.detach()
 
     def _first_answer(self, x: Tensor) -> object:
+        version = x._version
         try:
-            return self.model(x)
+            out = self.model(x)
         except Exception as error:
             error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
             raise
+        if x._version != version:
+            raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
+        return out
 
 
 @contextmanager
@@ -141,4 +169,6 @@ def pooled(draws: list[Tensor]) -> Tensor:
     """One score matrix for several draws of the logits: the log of the mean probabilities; a single draw as it is."""
     if len(draws) == 1:
         return draws[0]
+    widest = max(logits.shape[1] for logits in draws)  # one-hot labels are as wide as the largest label drawn
+    draws = [torch.nn.functional.pad(logits, (0, widest - logits.shape[1]), value=-math.inf) for logits in draws]
     return torch.stack([logits.log_softmax(1) for logits in draws]).logsumexp(0) - math.log(len(draws))

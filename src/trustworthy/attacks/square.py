@@ -38,7 +38,7 @@ class SquareAttack(BudgetAttack):
     steps : windows tried.
     share : share of the positions that the first windows cover, in (0, 1]; it halves along the budget.
 
-    Cost: at most eot * (steps + 2) forward passes, no gradient. Random: the windows and signs, shared by all examples
+    Cost: at most eot * (steps + 3) forward passes, no gradient. Random: the windows and signs, shared by all examples
     of a batch, so that an example's result does not depend on its companions. Reference: Andriushchenko et al. 2020.
     """
 
@@ -59,7 +59,7 @@ class SquareAttack(BudgetAttack):
         found, live = problem.x.clone(), torch.arange(len(problem.x), device=problem.x.device)
         best = Incumbent(problem.x)
         candidate = problem.x
-        for step in range(-1, self.steps):
+        for step in range(-1, self.steps + 1):
             logits = problem.scores(candidate)
             best.update(candidate, problem.losses(logits), problem.reached(logits))
             if bool(best.success.any()):
@@ -72,7 +72,7 @@ class SquareAttack(BudgetAttack):
                 direction = begin(generator).expand(layout.groups, layout.positions).reshape(problem.x.shape[1:])
                 radius = per_example(threat.eps, problem.x)
                 candidate = threat.clip(problem.x + radius * threat.geometry.steepest(direction[None]))
-            else:
+            elif step < self.steps:
                 share = self.share / 2 ** bisect_right(HALVINGS, step / self.steps)
                 candidate = propose(problem.x, best.x, threat, layout, share, generator)
         found[live] = best.x

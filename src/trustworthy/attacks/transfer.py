@@ -68,5 +68,5 @@ def transfer_affinity(
                 right[i, j] += correct(judge, adversarial, y[rows], **shared).sum()
     attacked = right / count
     loss, own = clean[None, :] - attacked, clean - attacked.diagonal()
-    affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] != 0)
+    affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] > 0)
     return TransferAffinity(tuple(named), affinity, clean, attacked)
