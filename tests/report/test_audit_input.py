@@ -9,7 +9,7 @@ from report.small_audit import SMALL, Halves, images, linear_of, table
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
 from trustworthy.report.audit import audit
-from trustworthy.report.rows import balanced_rows
+from trustworthy.report.rows import stratified_rows
 
 
 def broken_images(**changes):
@@ -119,12 +119,12 @@ def test_bad_data_sets(tmp_path):
         audit(linear_of(x), str(tmp_path / "cut.npz"))
 
 
-def test_rows_are_drawn_evenly_and_by_the_seed():
+def test_rows_are_drawn_in_proportion_and_by_the_seed():
     y = np.repeat([0, 1, 2], [50, 5, 20])
-    rows = balanced_rows(y, 24, seed=0)
-    assert np.bincount(y[rows]).tolist() == [10, 5, 9] or np.bincount(y[rows]).tolist() == [9, 5, 10]
+    rows = stratified_rows(y, 30, seed=0)
+    assert np.bincount(y[rows]).tolist() == [20, 2, 8]
     assert (np.diff(rows) > 0).all()
-    assert np.array_equal(rows, balanced_rows(y, 24, seed=0))
-    assert not np.array_equal(rows, balanced_rows(y, 24, seed=1))
-    assert np.array_equal(balanced_rows(y, 0, seed=0), np.arange(75))
-    assert np.array_equal(balanced_rows(y, 100, seed=0), np.arange(75))
+    assert np.array_equal(rows, stratified_rows(y, 30, seed=0))
+    assert not np.array_equal(rows, stratified_rows(y, 30, seed=1))
+    assert np.array_equal(stratified_rows(y, 0, seed=0), np.arange(75))
+    assert np.array_equal(stratified_rows(y, 100, seed=0), np.arange(75))

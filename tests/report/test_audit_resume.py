@@ -134,6 +134,18 @@ def test_a_full_disk_is_told_and_finished_steps_stay(tmp_path, monkeypatch, coun
     assert counted == list(STEPS)[3:]
 
 
+def test_a_disk_that_is_full_for_the_page_alone_is_told(tmp_path, monkeypatch):
+    x, y = table()
+
+    def render(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("trustworthy.report.audit.render", render)
+    with pytest.raises(DataError, match=r"report\.html: the disk is full"):
+        audit(linear_of(x), (x, y), tmp_path, plan=SMALL)
+    assert (tmp_path / "findings.json").exists()
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     x, y = table()
     (tmp_path / "file").write_text("")

@@ -19,10 +19,10 @@ from trustworthy.report.examples import Examples
 from trustworthy.report.finding import AuditRecord, Omission
 from trustworthy.report.plan import Plan
 from trustworthy.report.profiles import make_plan
-from trustworthy.report.render import render
+from trustworthy.report.render import REPORT, render
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.steps import ALL_MODELS, STEPS, TRANSFER, Case, Measured, NotApplicable, transfer
-from trustworthy.report.store import Part, Store, fingerprint
+from trustworthy.report.store import Part, Store, explained, fingerprint
 from trustworthy.report.subject import Subject, examine
 
 OnProgress = Callable[[str, str, float], None]
@@ -55,7 +55,7 @@ def audit(
     profile, plan : "quick", "standard" or "thorough", and what to change of it (docs/plan.md).
     limit : test rows, in place of the plan's; 0 for all.
     seed : source of all randomness.
-    device : where the models run; None for the GPU where there is one.
+    device : where the models run, modules are moved there; None for the GPU where there is one.
     title, command, sources : shown in the report; `sources` says where each model came from.
     on_progress : told what is running.
 
@@ -97,7 +97,8 @@ def audit(
     )
     run.store.finish(record, run.arrays)
     if out is not None:
-        render(out)
+        with explained(Path(out) / REPORT):
+            render(out)
     return record
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Examples:
             **self.origin,
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of inputs and labels."""
         digest = hashlib.blake2b(digest_size=16)

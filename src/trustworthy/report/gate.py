@@ -23,6 +23,18 @@ GATED = (
     "evaluation.diagnosis",
 )
 """Findings that have a better and a worse."""
+STEP_OF = {
+    "robustness.linf.accuracy": "robustness.linf",
+    "robustness.l2.accuracy": "robustness.l2",
+    "robustness.l2.distortion": "robustness.distortion",
+    "uncertainty.ece": "uncertainty.calibration",
+    "uncertainty.nll": "uncertainty.scores",
+    "uncertainty.brier": "uncertainty.scores",
+    "uncertainty.aurc": "uncertainty.selective",
+}
+"""The step that measures a finding, where it has another name."""
+ALL_MODELS = "all models"
+"""What a finding or an omission that compares models says it is about."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +91,18 @@ def _shortfalls(record: AuditRecord, limit: Limit) -> list[str]:
 
 
 def _why(record: AuditRecord, model: str, name: str) -> str:
-    group = name.split(".")[0]
-    reasons = [o.reason.rstrip(".") for o in record.omissions if o.model == model and o.part.startswith(group)]
+    step = STEP_OF.get(name, name)
+    reasons = [o.reason.rstrip(".") for o in record.omissions if o.part == step and o.model in (model, ALL_MODELS)]
     return reasons[0] if reasons else "it does not apply here"
 
 
 def holds(finding: Finding, limit: float) -> bool:
-    """Whether a finding is at least as good as `limit`, in its own direction."""
+    """Whether a finding is at least as good as `limit`, in its own direction.
+
+    A value known only to exceed a bound (`at_least` among its conditions) is held to that bound.
+    """
+    if finding.value is None and finding.higher_is_better and "at_least" in finding.conditions:
+        return finding.conditions["at_least"] >= limit
     if finding.value is None or math.isnan(finding.value):
         return False
     return finding.value >= limit if finding.higher_is_better else finding.value <= limit

@@ -138,7 +138,7 @@ class Plan(Section):
     """Everything that an audit measures and how hard it tries. Wherever rows are counted, 0 means all.
 
     profile : preset that the other keys change.
-    rows : test examples, drawn evenly over the classes.
+    rows : test examples, drawn with the classes in proportion.
     batch : examples shown to the model at once.
     resamples, level : bootstrap of every interval.
     skip : steps left out.

@@ -36,7 +36,8 @@ def read_data(data: Any) -> Dataset:
 
 
 def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
-    """Check the test rows of `dataset` and draw `rows` of them, evenly over the classes; all where `rows` is 0.
+    """Check the test rows of `dataset` and draw `rows` of them, in the proportions of the classes; all where
+    `rows` is 0.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     if dataset.task != "classification":
         raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
     x, y = _checked_inputs(dataset.x_test), _checked_labels(dataset.y_test, len(dataset.x_test))
-    chosen = balanced_rows(y, rows, seed)
+    chosen = stratified_rows(y, rows, seed)
     center = spread = None
     if x.ndim == 2:
         # The training rows say what a typical change of a feature is; without them the test rows must.
@@ -68,15 +69,19 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     )
 
 
-def balanced_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
-    """Row numbers in ascending order, drawn at random as evenly over the classes as they allow; all if `rows` is 0."""
+def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
+    """Row numbers in ascending order, drawn at random with the classes in proportion; all if `rows` is 0.
+
+    In proportion, because what is measured on them (accuracy, calibration, the threshold for a human) is said of the
+    data as it is, rare classes and all.
+    """
     if rows == 0 or rows >= len(y):
         return np.arange(len(y))
     shuffled = seeds.numpy_generator(seed, "examples").permutation(len(y))
-    turn = np.empty(len(y), dtype=np.int64)
+    turn = np.empty(len(y))
     for label in np.unique(y):
         mine = y[shuffled] == label
-        turn[mine] = np.arange(mine.sum())
+        turn[mine] = (np.arange(mine.sum()) + 0.5) / mine.sum()
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
 
 

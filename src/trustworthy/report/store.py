@@ -76,7 +76,7 @@ class Store:
         """Write `arrays.npz` and then `findings.json`, which names them."""
         if self.folder is not None:
             _save_arrays(self.folder / ARRAYS, arrays)
-            with _explained(self.folder / FINDINGS), atomic_write(self.folder / FINDINGS) as stream:
+            with explained(self.folder / FINDINGS), atomic_write(self.folder / FINDINGS) as stream:
                 stream.write(record.model_dump_json(indent=1))
 
     def _file(self, key: str) -> Path:
@@ -90,15 +90,17 @@ class Store:
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with _explained(path), atomic_write(path, "wb") as stream:
+    with explained(path), atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Say why a file could not be written, and that nothing that was finished is lost."""
     try:
         yield
+    except DataError:
+        raise
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         raise DataError(

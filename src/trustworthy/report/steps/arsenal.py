@@ -43,7 +43,12 @@ def attacked_rows(case: Case) -> Int[np.ndarray, " kept"]:
 
 
 def built(case: Case, plan: AttackPlan, norm: str, eps: float) -> Attack:
-    """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples."""
+    """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples.
+
+    The dlr loss needs a third class; with two its place is taken by the margin, the numerator of dlr.
+    """
+    if case.subject.logits.shape[1] < 3 and (plan.model_extra or {}).get("loss") == "dlr":
+        plan = AttackPlan(name=plan.name, **{**(plan.model_extra or {}), "loss": "margin"})
     return plan.build(bounds=case.bounds, norm=norm, eps=eps, starts=case.attacked[1])
 
 

@@ -20,7 +20,7 @@ from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.examples import Examples
 from trustworthy.report.finding import Finding
 from trustworthy.report.plan import Plan
-from trustworthy.report.rows import balanced_rows
+from trustworthy.report.rows import stratified_rows
 from trustworthy.report.subject import Subject, predict
 
 
@@ -73,6 +73,17 @@ class Case:
         return float(self.correct.mean())
 
     @property
+    def commonest_share(self) -> float:
+        """Accuracy of always guessing the commonest class."""
+        return float(np.bincount(self.labels).max() / len(self.labels))
+
+    @property
+    def accuracy_above_guessing(self) -> float | None:
+        """Share of the error of that guess which the model removes; None where the guess is always right."""
+        guess = self.commonest_share
+        return (self.accuracy - guess) / (1.0 - guess) if guess < 1.0 else None
+
+    @property
     def bounds(self) -> Bounds | None:
         """Box of valid inputs."""
         return self.examples.bounds
@@ -92,8 +103,8 @@ class Case:
         return seeds.torch_generator(self.seed, self.subject.name, *names, device=self.device)
 
     def sample(self, name: str, count: int) -> Int[np.ndarray, " kept"]:
-        """Row numbers of `count` examples, evenly over the classes, the same for every model."""
-        return balanced_rows(self.labels, count, seeds.derived_seed(self.seed, name))
+        """Row numbers of `count` examples, the classes in proportion, the same for every model."""
+        return stratified_rows(self.labels, count, seeds.derived_seed(self.seed, name))
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""

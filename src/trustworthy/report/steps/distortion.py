@@ -26,14 +26,17 @@ def distortion(case: Case) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
     attack = _minimising(case, largest)
-    distance = _distances(case, attack, rows)
+    distance, bounded = _distances(case, attack, rows), isinstance(attack, Bisection)
     broken = distance[np.isfinite(distance)]
     edges = np.linspace(0.0, broken.max() if len(broken) else largest, BINS + 1)
     quartiles = [_finite(np.quantile(distance, q, method="inverted_cdf")) for q in (0.25, 0.5, 0.75)]
     median = quartiles[1]
+    survived = largest if median is None and bounded else None
+    judged = plan.largest if survived else None if median is None else median / headline
     interval = case.interval("distortion", lambda d: float(np.quantile(d, 0.5, method="inverted_cdf")), distance)
     if median is None:
-        told = f"Fewer than half of the predictions were broken by perturbations of up to {largest:.3g} (l2)"
+        tried = f"by perturbations of up to {largest:.3g} (l2)" if bounded else "by any perturbation tried (l2)"
+        told = f"Fewer than half of the predictions were broken {tried}"
     else:
         told = f"Half of the correct predictions break under a perturbation of {median:.3g} or less (l2)"
     return Measured(
@@ -46,7 +49,7 @@ def distortion(case: Case) -> Measured:
                 property="robustness",
                 kind="distortion",
                 title="Smallest perturbation that breaks a prediction, l2",
-                verdict=verdict("robustness.l2.distortion", largest if median is None else median / headline),
+                verdict=verdict("robustness.l2.distortion", judged),
                 statement=f"{told}, as far as the attack could find.",
                 higher_is_better=True,
                 series={
@@ -55,7 +58,13 @@ def distortion(case: Case) -> Measured:
                     "unbroken": int(np.isinf(distance).sum()),
                     "quartiles": quartiles,
                 },
-                conditions={"n": len(rows), "attacks": [repr(attack)], "norm": "l2", "units": case.examples.units},
+                conditions={
+                    "n": len(rows),
+                    "attacks": [repr(attack)],
+                    "norm": "l2",
+                    "units": case.examples.units,
+                    **({"at_least": survived} if survived else {}),
+                },
             )
         ]
     )

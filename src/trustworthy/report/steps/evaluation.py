@@ -7,6 +7,7 @@ import math
 import torch
 
 from trustworthy.attacks import PGD, diagnose
+from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report.plan import AttackPlan
 from trustworthy.report.steps.arsenal import built
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
@@ -25,15 +26,18 @@ def diagnosis(case: Case) -> Measured:
     attack = _questioned(case)
     model, x, y = case.attacked
     chosen = torch.from_numpy(rows).to(case.device)
-    found = diagnose(
-        model,
-        x[chosen],
-        y[chosen],
-        attack=attack,
-        queries=case.plan.evaluation.queries,
-        generator=case.generator("diagnosis"),
-        batch_size=case.plan.batch,
-    )
+    try:
+        found = diagnose(
+            model,
+            x[chosen],
+            y[chosen],
+            attack=attack,
+            queries=case.plan.evaluation.queries,
+            generator=case.generator("diagnosis"),
+            batch_size=case.plan.batch,
+        )
+    except NothingToAttackError as error:  # a stochastic model that was right before and is not now
+        raise NotApplicable(str(error)) from error
     names = [check.name.replace("_", " ") for check in found.failed]
     told = (
         f"{len(names)} of {len(found.checks)} checks failed: {', '.join(names)}" if names else "No check found a sign"

@@ -17,8 +17,6 @@ def accuracy(case: Case) -> Measured:
         for label in np.unique(labels)
     ]  # fmt: skip
     value = case.accuracy
-    commonest = np.bincount(labels).max() / len(labels)
-    removed = (value - commonest) / (1.0 - commonest) if commonest < 1.0 else None
     weakest = min(per_class, key=lambda row: row["accuracy"])
     sentence = f"{value:.1%} of {len(labels)} examples are classified correctly"
     if len(per_class) > 1:
@@ -32,10 +30,10 @@ def accuracy(case: Case) -> Measured:
             kind="accuracy",
             title="Accuracy on clean examples",
             headline=True,
-            verdict=verdict("accuracy", removed),
+            verdict=verdict("accuracy", case.accuracy_above_guessing),
             statement=f"{sentence}.",
             higher_is_better=True,
             series={"n": len(labels), "per_class": per_class},
-            conditions={"commonest_class_share": float(commonest)},
+            conditions={"commonest_class_share": case.commonest_share},
         )
     ])  # fmt: skip

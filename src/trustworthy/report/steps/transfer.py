@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from trustworthy.attacks import transfer_affinity
+from trustworthy.report.gate import ALL_MODELS
 from trustworthy.report.steps.arsenal import arsenal, built
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
 from trustworthy.report.steps.radii import headline_radius
 from trustworthy.report.verdicts import verdict
 
-ALL_MODELS = "all models"
-"""What the finding says it is about."""
+LEAST_LOSS = 0.05
+"""Accuracy that a model must lose to its own examples for its affinity to say anything."""
 
 
 def transfer(cases: Sequence[Case]) -> Measured:
@@ -31,15 +32,18 @@ def transfer(cases: Sequence[Case]) -> Measured:
     found = transfer_affinity(
         models, attack, x[rows], y[rows], generator=case.generator("transfer"), batch_size=case.plan.batch
     )
-    crossing = np.where(np.eye(len(cases), dtype=bool), np.nan, found.affinity)
+    harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
+    crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)
     value = float(np.nanmax(crossing)) if not np.isnan(crossing).all() else None
-    told = "No model loses accuracy to its own adversarial examples, so that there is nothing to compare."
+    told = f"No model loses {LEAST_LOSS:.0%} of accuracy to its own adversarial examples: nothing to compare."
     if value is not None:
         source, target = np.unravel_index(int(np.nanargmax(crossing)), crossing.shape)
         told = (
             f"Examples made on {found.names[source]} cost {found.names[target]} {value:.0%} of the accuracy that it "
             "loses to its own."
         )
+        if value > 1.0:
+            told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
     finding = case.finding(
         "robustness.transfer",
         value,
