@@ -166,6 +166,13 @@ def test_a_model_that_cannot_be_imported_says_where(folder):
     assert "raised NameError" in audit(model="package:make").stderr
 
 
+def test_the_path_of_imports_is_as_before(folder):
+    before = list(sys.path)
+    audit(model="models.py:wrong")
+    audit(model="nowhere.at.all:linear")
+    assert [entry for entry in sys.path if entry == str(folder)] == [entry for entry in before if entry == str(folder)]
+
+
 def test_debugging_shows_the_traceback(folder, monkeypatch):
     monkeypatch.setenv("TRUSTWORTHY_DEBUG", "1")
     assert type(audit(data="digist").exception).__name__ == "UnknownName"

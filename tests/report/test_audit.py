@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from report.small_audit import SMALL, Halves, images, linear_of, table, values
+from report.small_audit import SMALL, Halves, Linear, images, linear_of, table, values
 from trustworthy import metrics
 from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.report.audit import audit
@@ -107,6 +107,16 @@ def test_pictures_are_the_examples_within_the_radius(of_images):
     assert finding.series["adversarial_prediction"] == [str(int(label)) for label in seen]
 
 
+def test_broken_examples_are_shown_first(of_table):
+    finding = by_name(of_table[-1])["robustness.linf.pictures"]
+    attacked = finding.conditions["n"]
+    assert attacked == 4 * SMALL["robustness"]["pictures"]
+    broken = round(finding.value * attacked)
+    assert 0 < broken < attacked
+    shown = [a != b for a, b in zip(finding.series["label"], finding.series["adversarial_prediction"], strict=True)]
+    assert sum(shown) == min(broken, len(shown))
+
+
 def test_pictures_of_a_table_are_in_its_own_units(of_table):
     x, _, folder, record = of_table
     finding = by_name(record)["robustness.linf.pictures"]
@@ -188,13 +198,25 @@ def test_several_models_are_compared_and_transfer_is_measured():
     assert by_name(record, "weak").keys() == by_name(record, "strong").keys()
 
 
-def test_a_skipped_step_is_an_omission_and_a_limit_draws_evenly():
+def test_models_that_look_at_different_features_do_not_share_adversarial_examples():
+    x, _ = table()
+    x = x - 3.0
+    first, second = Linear(torch.eye(5)[0]), Linear(torch.eye(5)[1])
+    y = (x[:, 0] > 0).astype(np.int64)
+    both = y == (x[:, 1] > 0)
+    record = audit({"first": first, "second": second}, (x[both], y[both]), plan=SMALL)
+    (transfer,) = (finding for finding in record.findings if finding.kind == "transfer")
+    assert transfer.value == 0.0
+    assert np.diag(transfer.series["affinity"]).tolist() == [1.0, 1.0]
+
+
+def test_a_skipped_step_is_an_omission_and_a_limit_draws_in_proportion():
     x, y = table(60)
     record = audit(linear_of(x), (x, y), plan={**SMALL, "skip": ["robustness.l2"]}, limit=20)
     assert "robustness.l2.accuracy" not in by_name(record)
     assert {omission.part for omission in record.omissions} >= {"robustness.l2"}
     rows = by_name(record)["accuracy"].series["per_class"]
-    assert [row["n"] for row in rows] == [10, 10]
+    assert [row["n"] for row in rows] == [round(20 * share) for share in (1 - y.mean(), y.mean())]
 
 
 def test_a_model_that_is_always_wrong_is_not_attacked():

@@ -93,6 +93,13 @@ def test_the_handover_keeps_its_promise_on_other_examples():
     assert found["risk_at_threshold"] == pytest.approx(0.1, abs=0.025)
 
 
+def test_the_handover_counts_one_error_more_than_it_saw():
+    confidence, wrong = np.full(100, 0.9), np.zeros(100, dtype=bool)
+    assert handover(confidence, wrong, target=0.02)["threshold"] == 0.9
+    wrong[7] = True  # one of the fifty that choose: 2 %, and 4 % with one more
+    assert handover(confidence, wrong, target=0.02)["threshold"] is None
+
+
 def test_the_handover_admits_what_it_cannot_know():
     sure, right = np.ones(20), np.zeros(20, dtype=bool)
     assert "too few" in handover(sure, right, target=0.02)["rule"]
