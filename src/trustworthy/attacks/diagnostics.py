@@ -16,7 +16,7 @@ from trustworthy.attacks.problem import Problem, posed
 from trustworthy.attacks.result import Array
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, NothingToAttackError
 from trustworthy.core.norms import L1
 from trustworthy.core.protocols import AnyClassifier
 
@@ -99,7 +99,9 @@ def diagnose(
     check_examples(x, y, attack.bounds)
     right = correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
     if not right.any():
-        raise InvalidInput(f"x must hold examples that the model classifies rightly, got none among {len(right)}.")
+        raise NothingToAttackError(
+            f"x must hold examples that the model classifies rightly, got none among {len(right)}."
+        )
     rows = np.flatnonzero(right)
     examination = _Examination(model, x[rows], y[rows], attack, tolerance, generator, batch_size)
     return Diagnosis(tuple(examination.run(queries)))

@@ -3,6 +3,7 @@
 TrustworthyError
 ├── InvalidInput (ValueError)          an argument breaks its contract
 │   ├── UnknownName (also KeyError)    a name that no registry knows, with the nearest one suggested
+│   ├── NothingToAttackError           every example is misclassified to begin with
 │   └── ModelContractError             the model returned something that is not logits, or raised
 ├── DataError (also OSError)           data that cannot be had, read or trusted
 │   ├── DataUnavailable                no source could provide it
@@ -39,6 +40,10 @@ class UnknownName(InvalidInput, KeyError):
         near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         return cls(f"unknown {argument} {given!r}{hint} Known: {', '.join(names)}.")
+
+
+class NothingToAttackError(InvalidInput):
+    """The model is wrong on every example, so there is nothing that an attack could break."""
 
 
 class ModelContractError(InvalidInput):

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -83,6 +84,7 @@ def examine(
             stacklevel=3,
         )
         logits = np.log(np.maximum(logits, np.finfo(np.float32).tiny))
+    slope = None if is_estimator else _slope(asked, examples.x[:8].to(device))
     origin: dict[str, Any] = {"source": source} if source else {}
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
@@ -91,9 +93,9 @@ def examine(
         model=asked,
         kind=type(model).__name__,
         gives_scores=not is_estimator or hasattr(model, "predict_proba"),
-        gives_gradients=not is_estimator and _differentiable(asked, examples.x[:2].to(device)),
+        gives_gradients=slope is not None,
         logits=logits,
-        fingerprint=_fingerprint(model, logits),
+        fingerprint=_fingerprint(model, logits, examples.y.numpy(), slope),
         origin=origin,
     )
 
@@ -141,18 +143,33 @@ def _asked(model: Classifier, x: Tensor) -> Any:
         ) from error
 
 
-def _differentiable(model: Classifier, x: Tensor) -> bool:
+def _slope(model: Classifier, x: Tensor) -> float | None:
+    """Length of the gradient of the scores, weighted differently by class; None for a model without gradients."""
     with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
         x = x.clone().requires_grad_()
-        scores = model(x)
-        return bool(scores.requires_grad) and torch.autograd.grad(scores.sum(), x, allow_unused=True)[0] is not None
+        scores = _asked(model, x + 0)  # a copy: a model that writes into its input must not do so to a leaf
+        if not scores.requires_grad:
+            return None
+        weights = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
+        gradient = torch.autograd.grad((scores * weights).sum(), x, allow_unused=True)[0]
+        return None if gradient is None else float(gradient.double().norm())
 
 
-def _fingerprint(model: Any, logits: Float[np.ndarray, "n classes"]) -> str:
-    """Hash of the weights and of the predicted classes; classes, because their scores may round differently."""
+def _fingerprint(
+    model: Any, logits: Float[np.ndarray, "n classes"], y: Int[np.ndarray, " n"], slope: float | None
+) -> str:
+    """Hash of the weights, where there are any to see, and of what the model answers.
+
+    Scores may round differently from run to run, so they enter by the predicted classes and by three numbers of three
+    digits: what is hidden from the weights (a temperature, a scale, a masked gradient) changes one of these.
+    """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(type(model).__qualname__.encode())
     digest.update(logits.argmax(1).astype("<i8").tobytes())
+    surprise = np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y])
+    digest.update(f"{surprise:.3g} {np.abs(logits).mean():.3g} {slope if slope is None else f'{slope:.3g}'}".encode())
+    if not isinstance(model, nn.Module) and hasattr(model, "predict"):
+        digest.update(joblib.hash(model).encode())
     if isinstance(model, nn.Module):
         digest.update(repr(model).encode())
         for key, value in model.state_dict().items():

@@ -1,0 +1,137 @@
+"""What an audit must not say: another model's numbers, praise for the useless, blame for the robust."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from report.small_audit import SMALL, images, linear_of, table, values
+from trustworthy import audit
+from trustworthy.report.finding import Omission
+from trustworthy.report.gate import Limit, shortfalls
+from trustworthy.report.profiles import make_plan
+
+
+def small(**changes):
+    return make_plan("quick", None, **{**SMALL, **changes})
+
+
+def found(record, name):
+    return next(finding for finding in record.findings if finding.name == name)
+
+
+class Tempered(nn.Module):
+    """A linear model whose temperature is no weight, and whose gradient can be hidden behind a steep tanh."""
+
+    def __init__(self, temperature=1.0, steep=None):
+        super().__init__()
+        self.inner, self.temperature, self.steep = linear_of(table()[0]), temperature, steep
+
+    def forward(self, x):
+        logits = self.inner(x)
+        if self.steep:
+            logits = logits.detach() + 1e-6 * torch.tanh(self.steep * logits)
+        return logits / self.temperature
+
+
+OTHERS = {
+    "temperature": (Tempered(1.0), Tempered(0.02), "uncertainty.nll"),
+    "masked gradient": (Tempered(), Tempered(steep=1e4), "robustness.linf.accuracy"),
+    "scale of a function": (lambda z: linear_of(table()[0]).eval()(z), lambda z: 50 * linear_of(table()[0]).eval()(z),
+                            "uncertainty.nll"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*holds parts of another audit")
+@pytest.mark.parametrize("case", OTHERS)
+def test_another_model_in_the_same_folder_gets_its_own_numbers(case, tmp_path):
+    first, second, name = OTHERS[case]
+    plan = small(robustness={**SMALL["robustness"], "pictures": 1})
+    before = audit({"model": first}, table(), tmp_path / "out", plan=plan)
+    resumed = audit({"model": second}, table(), tmp_path / "out", plan=plan)
+    alone = audit({"model": second}, table(), tmp_path / "alone", plan=plan)
+    assert found(alone, name).value != found(before, name).value  # else the test could not fail
+    assert values(resumed) == values(alone)
+
+
+@pytest.mark.filterwarnings("ignore:.*holds parts of another audit")
+def test_another_estimator_with_the_same_predictions_gets_its_own_numbers(tmp_path):
+    x, y = table()
+    models = [LogisticRegression(C=c).fit(x, y) for c in (1.0, 1.0 + 1e-4)]
+    assert (models[0].predict(x) == models[1].predict(x)).all()
+    prints = [audit({"model": m}, (x, y), tmp_path / "out", plan=small()).models[0]["fingerprint"] for m in models]
+    assert prints[0] != prints[1]
+
+
+@pytest.mark.parametrize("profile", ["quick", "standard", "thorough"])
+def test_every_profile_attacks_a_model_of_two_classes(profile):
+    x, y = table(30)
+    skip = ["robustness.corruptions", "robustness.pictures", "interpretation", "evaluation.diagnosis"]
+    quick = {"rows": 12, "resamples": 20, "skip": skip}
+    record = audit(linear_of(x), (x, y), plan=make_plan(profile, None, **quick))
+    assert 0.0 <= found(record, "robustness.linf.accuracy").value <= 1.0
+
+
+def test_a_constant_model_is_not_called_robust():
+    x, y = table()
+    y[:40], y[40:] = 0, 1
+    record = audit(lambda z: torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1), (x, y), plan=small())
+    assert found(record, "accuracy").verdict == "worry"
+    assert found(record, "robustness.linf.accuracy").verdict == "information"
+
+
+def test_a_model_that_nothing_breaks_is_good_and_passes_the_gate():
+    x, y = images()
+
+    def unbreakable(z):
+        score = 1e3 * (z[..., :4].flatten(1).mean(1) - z[..., 4:].flatten(1).mean(1) - 0.15)
+        return torch.stack([0 * score, score], 1)
+
+    distortion = {**SMALL["robustness"]["distortion"], "largest": 5.0}
+    plan = small(
+        robustness={**SMALL["robustness"], "l2": {"headline": 1e-4, "multiples": [1.0]}, "distortion": distortion}
+    )
+    record = audit(unbreakable, (x, y), plan=plan)
+    claim = found(record, "robustness.l2.distortion")
+    assert claim.value is None
+    assert claim.verdict == "good"
+    assert claim.conditions["at_least"] == pytest.approx(5e-4)
+    assert shortfalls(record, [Limit("robustness.l2.distortion", 4e-4)]) == []
+    assert shortfalls(record, [Limit("robustness.l2.distortion", 1e-3)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_model_of_pure_noise_is_audited_to_the_end(seed):
+    x, y = images(12)
+    record = audit(lambda z: torch.randn(len(z), 2) + 0 * z.flatten(1)[:, :2], (x, y), plan=small(), seed=seed)
+    accuracy = found(record, "accuracy").value
+    curves = [finding for finding in record.findings if finding.kind == "robustness_curve"]
+    assert all(curve.series["worst"][0] == accuracy for curve in curves)
+
+
+def test_accuracy_is_that_of_the_classes_as_they_are():
+    x, y = np.zeros((1000, 3), np.float32), np.zeros(1000, np.int64)
+    x[:, 0], y[:24] = np.linspace(-1, 1, 1000), 1
+    record = audit(
+        lambda z: torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1), (x, y),
+        plan=make_plan("quick", None, rows=250, resamples=20, skip=[
+            "robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures", "evaluation.diagnosis",
+        ]),
+    )  # fmt: skip
+    assert found(record, "accuracy").value == pytest.approx(0.976, abs=0.003)
+
+
+def test_the_gate_gives_the_reason_of_the_step_that_measures_the_finding():
+    from report.test_gate import record as made
+
+    omissions = [
+        Omission(model="m", part="robustness.corruptions", reason="corruptions are for images."),
+        Omission(model="m", part="robustness.l2", reason="the plan skips it."),
+        Omission(model="all models", part="robustness.transfer", reason="the plan skips this."),
+    ]
+    audited = made(("m", "accuracy", 0.9), omissions=omissions)
+    assert shortfalls(audited, [Limit("robustness.l2.accuracy", 0.5), Limit("robustness.transfer", 0.5)]) == [
+        "robustness.l2.accuracy was not measured: the plan skips it",
+        "robustness.transfer was not measured: the plan skips this",
+    ]
