@@ -169,7 +169,7 @@ def _fingerprint(
     surprise = np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y])
     digest.update(f"{surprise:.3g} {np.abs(logits).mean():.3g} {slope if slope is None else f'{slope:.3g}'}".encode())
     if not isinstance(model, nn.Module) and hasattr(model, "predict"):
-        digest.update(joblib.hash(model).encode())
+        digest.update(str(joblib.hash(model)).encode())
     if isinstance(model, nn.Module):
         digest.update(repr(model).encode())
         for key, value in model.state_dict().items():
