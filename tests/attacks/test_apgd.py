@@ -26,7 +26,8 @@ def wavy(features=6, frequency=4.0):
 @pytest.mark.parametrize("steps", [1, 7, 40, 100])
 def test_follows_the_published_algorithm(norm, steps):
     model, eps = wavy(), 0.3
-    x = torch.rand(8, 6, dtype=torch.float64)
+    # One of these, in l2 with 40 steps, halves its step because nothing changed between two checkpoints.
+    x = torch.rand(16, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     # Against the label of least logit the prediction is wrong everywhere at first, so the best point is that of
     # highest loss, which is what the reference returns.
     y = model(x).argmin(1)

@@ -83,6 +83,23 @@ def test_a_small_fixed_weight_fails_and_a_larger_one_moves_further():
     assert CarliniWagner(c=100 * needed)(model, x, y).success.all()
 
 
+def test_keeps_the_nearest_adversarial_point_that_it_asked_about():
+    model, x, y, _ = linear(10, torch.float64, 1.0)
+    asked = []
+
+    def recorded(z):
+        asked.append(z.detach().clone())
+        return model(z)
+
+    # A heavy weight overshoots, so that later adversarial points lie beyond earlier ones.
+    found = CarliniWagner(c=1000.0, steps=30, learning_rate=0.3)(recorded, x[:1], y[:1])
+    points = torch.cat(asked)
+    broken = model(points).argmax(1) != y[0]
+    distance = (points - x[0]).norm(dim=1)
+    assert_close(found.distance[0], distance[broken].min())
+    assert distance[broken].diff().max() > 0
+
+
 def test_giving_up_early_changes_queries_and_no_distance():
     model, x, y, _ = linear(10, torch.float64, 1.0)
     patient, quick = (CarliniWagner(abort_early=early)(model, x, y) for early in (False, True))

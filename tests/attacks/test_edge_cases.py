@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from trustworthy.attacks import APGD, PGD, Bisection, BoundaryAttack, BudgetAttack, CarliniWagner, SquareAttack
+from trustworthy.attacks import (
+    APGD,
+    PGD,
+    Bisection,
+    BoundaryAttack,
+    BudgetAttack,
+    CarliniWagner,
+    SquareAttack,
+    diagnose,
+)
 from trustworthy.attacks import transfer_affinity as affinity_of
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.norms import per_example
@@ -139,3 +148,13 @@ def test_affinity_is_undefined_where_a_model_gains_from_its_own_examples():
     result = affinity_of([contrary], always_pushes_right, x, y)
     own = result.clean[0] - result.attacked[0, 0]
     assert np.isnan(result.affinity[0, 0]) if own <= 0 else result.affinity[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_an_unbounded_attack_is_not_blamed_where_all_inputs_are_alike(rows):
+    x = torch.zeros(rows, 2, dtype=DOUBLE) + 0.01 * torch.rand(rows, 2, dtype=DOUBLE)
+    found = diagnose(
+        threshold(5.0), x, torch.zeros(rows, dtype=torch.int64), attack=PGD(eps=0.1, bounds=None, loss="margin"),
+        queries=5, generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert next(check for check in found.checks if check.name == "unbounded_survives").passed

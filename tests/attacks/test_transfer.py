@@ -40,6 +40,15 @@ def test_affinity_is_not_symmetric_and_may_exceed_one():
     assert_allclose(result.affinity, expected)
 
 
+def test_models_of_different_accuracy_by_hand():
+    """Clean accuracies 1 and 2/3: each loss is counted from the accuracy of the model that is fooled."""
+    weak = looks_at(1, cut=0.75)
+    result = transfer_affinity([looks_at(0), weak], FGSM(eps=0.2), X[1:], Y[1:])
+    assert_allclose(result.clean, [1.0, 2 / 3])
+    assert_allclose(result.attacked, [[2 / 3, 2 / 3], [1.0, 0.0]])
+    assert_allclose(result.affinity, [[1.0, 0.0], [0.0, 1.0]])
+
+
 def test_batches_make_no_difference_and_models_are_left_as_they_were():
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 2)).double().train()
     statistics = net[1].running_mean.clone()

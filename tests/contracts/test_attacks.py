@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from trustworthy.attacks import APGD, BIM, FGSM, PGD, Bisection, BoundaryAttack, CarliniWagner, RandFGSM, SquareAttack
-from trustworthy.attacks.attack import BudgetAttack
+from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.core.errors import InvalidInput, ModelContractError
 
@@ -187,6 +187,24 @@ def test_failing_to_find_anything_returns_the_input_at_distance_inf(attack):
     assert torch.equal(result.adversarial, x)
     assert result.distance.isinf().all()
     assert torch.equal(attack.perturb(stubborn, x, y, generator=seeded()), x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boaster(Attack):
+    """Claims that the far corner is the nearest adversarial example."""
+
+    minimises_distance = True
+
+    def search(self, problem, generator):
+        return torch.ones_like(problem.x)
+
+
+def test_the_frame_judges_again_what_a_search_claims():
+    x, y = torch.zeros(2, 3), torch.tensor([0, 1])
+    result = Boaster(norm="l2")(lambda z: torch.stack([z.sum(1) + 1, 0 * z.sum(1)], 1), x, y)
+    assert result.success.tolist() == [False, True]
+    assert_close(result.adversarial, torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    assert_close(result.distance, torch.tensor([torch.inf, 3.0**0.5]))
 
 
 @each(NEAREST)

@@ -36,8 +36,8 @@ class CarliniWagner(Attack):
     kappa : margin by which the wrong class must win, >= 0.
     steps : Adam steps for each c.
     learning_rate : of Adam at its first step, on w (where bounds is None, on x in units of the distance that a linear
-        model would need); it falls to zero along a cosine, so
-        that the iterates settle on the decision boundary instead of oscillating about it.
+        model would need); it falls to zero along a cosine, so that the iterates settle on the decision boundary
+        instead of oscillating about it.
     searches : weights tried where c is None. The first is twice what a linear model with the gradient at x would need;
         then ten times more or less until one fails and one succeeds, then the geometric mean of the two.
     initial_c : first weight of the search.
@@ -170,14 +170,14 @@ class Descent:
 class TanhBox:
     """Coordinates w of the box: x = middle + half * tanh(w), the box widened by 1 % to keep w finite at its faces."""
 
-    def subset(self, rows: Tensor) -> TanhBox:
-        """The same box for some of the examples."""
-        return self
-
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.middle, self.half = sum(bounds) / 2, 1.01 * (bounds[1] - bounds[0]) / 2
         self.edge = math.atanh(1 / 1.01)
+
+    def subset(self, rows: Tensor) -> TanhBox:
+        """The same box for some of the examples."""
+        return self
 
     def coordinates(self, x: Tensor) -> Tensor:
         """w of a point of the box."""
