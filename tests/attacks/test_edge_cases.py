@@ -151,10 +151,10 @@ def test_affinity_is_undefined_where_a_model_gains_from_its_own_examples():
 
 
 @pytest.mark.parametrize("rows", [1, 30])
-def test_an_unbounded_attack_is_not_blamed_where_all_inputs_are_alike(rows):
+def test_an_unbounded_attack_is_not_asked_for_where_nothing_says_how_far_that_is(rows):
     x = torch.zeros(rows, 2, dtype=DOUBLE) + 0.01 * torch.rand(rows, 2, dtype=DOUBLE)
     found = diagnose(
         threshold(5.0), x, torch.zeros(rows, dtype=torch.int64), attack=PGD(eps=0.1, bounds=None, loss="margin"),
         queries=5, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    assert next(check for check in found.checks if check.name == "unbounded_survives").passed
+    assert "unbounded_survives" not in {check.name for check in found.checks}

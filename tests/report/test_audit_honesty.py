@@ -8,9 +8,11 @@ from torch import nn
 
 from report.small_audit import SMALL, images, linear_of, table, values
 from trustworthy import audit
+from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.report.finding import Omission
 from trustworthy.report.gate import Limit, shortfalls
 from trustworthy.report.profiles import make_plan
+from trustworthy.report.rows import draw_examples, read_data
 
 
 def small(**changes):
@@ -135,3 +137,11 @@ def test_the_gate_gives_the_reason_of_the_step_that_measures_the_finding():
         "robustness.l2.accuracy was not measured: the plan skips it",
         "robustness.transfer was not measured: the plan skips this",
     ]
+
+
+def test_features_that_float32_does_not_resolve_are_named():
+    x, y = table()
+    x = x.astype(np.float64)
+    x[:, 2] = 1.7e9 + np.linspace(0, 400, len(x))
+    with pytest.warns(TrustworthyWarning, match=r"features \[2\] vary by less"):
+        draw_examples(read_data((x, y)), 10, seed=0)

@@ -78,7 +78,8 @@ def diagnose(
     - zero_gradients: the gradient of the margin vanishes.
     - saturated_gradients: softmax rounds to certainty, so that cross entropy loses its gradient.
     - loss_not_increasing: the loss does not grow with the radius.
-    - unbounded_survives: an attack that may change the input into any other does not break everything.
+    - unbounded_survives: an attack that may change the input into any other does not break everything (left out where
+      there are neither bounds nor inputs of two classes to say how far that is).
     - more_steps_gain, more_restarts_gain: five times the steps, or four random starts, break more.
     - black_box_wins: SquareAttack, which sees scores alone, breaks what the gradient could not (l2 and linf).
 
@@ -103,8 +104,25 @@ def diagnose(
             f"x must hold examples that the model classifies rightly, got none among {len(right)}."
         )
     rows = np.flatnonzero(right)
-    examination = _Examination(model, x[rows], y[rows], attack, tolerance, generator, batch_size)
+    examination = _Examination(
+        model, x[rows], y[rows], attack, diameter(x, y, attack), tolerance, generator, batch_size
+    )
     return Diagnosis(tuple(examination.run(queries)))
+
+
+def diameter(x: Array, y: Array, attack: PGD) -> float | None:
+    """A radius within which any input can become any other.
+
+    Without bounds the inputs themselves must say how far apart inputs are; None where they are all of one class, and
+    say nothing of the way to another.
+    """
+    inputs = torch.as_tensor(x)
+    if attack.bounds is not None:
+        low, high = attack.bounds
+        return float(attack.geometry.size(torch.full_like(inputs[:1], high - low)))
+    if len(np.unique(np.asarray(torch.as_tensor(y).cpu()))) < 2:
+        return None
+    return 2 * float(attack.geometry.size(inputs - inputs.mean(0)).max()) or None
 
 
 class _Examination:
@@ -116,11 +134,12 @@ class _Examination:
         x: Array,
         y: Array,
         attack: PGD,
+        diameter: float | None,
         tolerance: float,
         generator: torch.Generator | None,
         batch_size: int,
     ) -> None:
-        self.model, self.x, self.y, self.attack = model, x, y, attack
+        self.model, self.x, self.y, self.attack, self.diameter = model, x, y, attack, diameter
         self.tolerance = checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
         self.generator, self.batch_size = generator, batch_size
         self.everything = np.arange(len(x))
@@ -129,7 +148,8 @@ class _Examination:
         yield from self.output()
         yield from self.gradients()
         yield self.loss_along_radius()
-        yield self.unbounded()
+        if self.diameter is not None:
+            yield self.unbounded(self.diameter)
         survivors = self.survivors(self.attack, self.everything)
         yield from self.stronger(survivors, queries)
 
@@ -216,8 +236,8 @@ class _Examination:
             explanation += " A larger ball holds the smaller one, so the attack is lost: change step size or loss."
         return Check("loss_not_increasing", passed, float(gains.min()), explanation)
 
-    def unbounded(self) -> Check:
-        widest = replace(self.attack, eps=self.diameter(), steps=max(50, self.attack.steps), step_size=None)
+    def unbounded(self, radius: float) -> Check:
+        widest = replace(self.attack, eps=radius, steps=max(50, self.attack.steps), step_size=None)
         return self.check(
             "unbounded_survives",
             len(self.survivors(widest, self.everything)) / len(self.x),
@@ -225,14 +245,6 @@ class _Examination:
             "No model can withstand that, so the attack does not work on this model: gradients are masked or the loss "
             "is wrong.",
         )
-
-    def diameter(self) -> float:
-        """A radius within which any input can become any other."""
-        x = torch.as_tensor(self.x)
-        if self.attack.bounds is not None:
-            low, high = self.attack.bounds
-            return float(self.attack.geometry.size(torch.full_like(x[:1], high - low)))
-        return 2 * float(self.attack.geometry.size(x - x.mean(0)).max()) or 1.0
 
     def stronger(self, survivors: np.ndarray, queries: int) -> Iterator[Check]:
         fields = ("eps", "norm", "bounds", "eot")

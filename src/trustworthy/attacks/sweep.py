@@ -90,8 +90,9 @@ def robustness_curve(
             stronger = replace(attack, eps=float(radius))
             for rows in batches(np.flatnonzero(np.isinf(broken_at)), batch_size):
                 success = stronger(model, x[rows], y[rows], generator=generator).success
-                broken_at[rows[np.asarray(success)]] = radius
+                broken_at[rows[torch.as_tensor(success).cpu().numpy()]] = radius
     else:
         for rows in batches(np.flatnonzero(right), batch_size):
-            broken_at[rows] = np.asarray(attack(model, x[rows], y[rows], generator=generator).distance)
+            distance = attack(model, x[rows], y[rows], generator=generator).distance
+            broken_at[rows] = torch.as_tensor(distance).cpu().numpy()
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)

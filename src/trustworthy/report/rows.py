@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from trustworthy.core import seeds
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.report.examples import Examples
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
             torch.from_numpy(f(np.asarray(reference, np.float64), axis=0)).float() for f in (np.mean, np.std)
         )
         spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+        _warn_of_rounding(center, spread)
     return Examples(
         name=dataset.name,
         x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
@@ -83,6 +85,18 @@ def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.nd
         mine = y[shuffled] == label
         turn[mine] = (np.arange(mine.sum()) + 0.5) / mine.sum()
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
+
+
+def _warn_of_rounding(center: Tensor, spread: Tensor) -> None:
+    """Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows."""
+    coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
+    if coarse:
+        warnings.warn(
+            f"features {coarse[:5]} vary by less than 1/100,000 of their size, which float32 hardly resolves; subtract "
+            "an offset (of a time stamp, say) from the data and from what the model was trained on.",
+            TrustworthyWarning,
+            stacklevel=4,
+        )
 
 
 def _checked_inputs(x: Any) -> np.ndarray:
