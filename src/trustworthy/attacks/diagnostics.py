@@ -251,11 +251,11 @@ class _Examination:
         rivals: dict[str, tuple[BudgetAttack, str]] = {
             "more_steps_gain": (
                 replace(self.attack, steps=5 * self.attack.steps),
-                "five times the steps break {:.1%} of the examples that `attack` did not",
+                "five times the steps break {:.1%} of the examples that the attack did not",
             ),
             "more_restarts_gain": (
                 replace(self.attack, restarts=4, random_start=True),
-                "four random starts break {:.1%} of the examples that `attack` did not",
+                "four random starts break {:.1%} of the examples that the attack did not",
             ),
         }
         if not isinstance(self.attack.geometry, L1):
