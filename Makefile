@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow check docs bench clean
+.PHONY: demo test test-slow test-peers check docs bench clean
 
 demo: .venv/.base ## train two models on real digits, audit both, write trust-report/report.html
 	$(BIN)/trustworthy demo --out trust-report
@@ -16,6 +16,9 @@ test: .venv/.dev ## the fast tests, with branch coverage
 
 test-slow: .venv/.dev ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+test-peers: .venv/.dev .venv/.peers ## agreement with other libraries
+	$(BIN)/python -m pytest tests/peers
 
 check: .venv/.dev ## format, lint, types, layers, spelling
 	$(BIN)/ruff format --check .
@@ -51,5 +54,5 @@ clean: ## remove what the other targets make
 
 .venv/.peers: .venv/.base
 	$(PIP) --editable '.[peers]'
-	$(PIP) --no-deps torchattacks
+	$(PIP) --no-deps torchattacks imagecorruptions opencv-python-headless
 	touch $@
