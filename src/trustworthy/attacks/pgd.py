@@ -11,7 +11,7 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.incumbent import Incumbent, best_of_restarts
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
-from trustworthy.core.norms import Radius, per_example
+from trustworthy.core.norms import Linf, Radius, per_example
 from trustworthy.core.threat import ThreatModel
 
 
@@ -58,10 +58,15 @@ class PGD(BudgetAttack):
 def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_size: Radius) -> Incumbent:
     """Projected steepest ascent from `x`, eq. (2.5); returns the worst iterate, the last one included."""
     best = Incumbent(x)
+    bends = not isinstance(
+        threat.geometry, Linf
+    )  # a sign step has no length to save: the clip undoes what leaves the box
     for _ in range(steps):
         gradient, loss, success = problem.ascent(x)
         best.update(x, loss, success)
-        step = threat.geometry.steepest(threat.movable(x, gradient))
+        if bends:
+            gradient = threat.movable(x, gradient)
+        step = threat.geometry.steepest(gradient)
         x = threat.project(problem.x, x + per_example(step_size, x) * step)
     logits = problem.scores(x)
     best.update(x, problem.losses(logits), problem.reached(logits))
