@@ -58,13 +58,12 @@ class PGD(BudgetAttack):
 def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_size: Radius) -> Incumbent:
     """Projected steepest ascent from `x`, eq. (2.5); returns the worst iterate, the last one included."""
     best = Incumbent(x)
-    bends = not isinstance(
-        threat.geometry, Linf
-    )  # a sign step has no length to save: the clip undoes what leaves the box
+    # A sign step has no length to save: the clip undoes what would leave the box.
+    saves_length = not isinstance(threat.geometry, Linf)
     for _ in range(steps):
         gradient, loss, success = problem.ascent(x)
         best.update(x, loss, success)
-        if bends:
+        if saves_length:
             gradient = threat.movable(x, gradient)
         step = threat.geometry.steepest(gradient)
         x = threat.project(problem.x, x + per_example(step_size, x) * step)
