@@ -204,9 +204,9 @@ def judged(model: nn.Module, x: Tensor, y: Tensor, adversarial: Tensor, task: st
 
 
 def trained_model(seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
-    """A small conv net after one epoch on 10,000 Fashion-MNIST images, and the test set."""
+    """A small conv net (width 16) after one epoch on 10,000 Fashion-MNIST images, and the test set."""
     data = datasets.load("fashion-mnist")
-    model = SmallConvNet(channels=1, image_size=28, classes=10)
+    model = SmallConvNet(channels=1, image_size=28, classes=10, width=16)
     fit(model, (data.x_train[:10_000], data.y_train[:10_000]), epochs=1, seed=seed)
     return model.eval(), torch.from_numpy(data.x_test), torch.from_numpy(data.y_test)
 
