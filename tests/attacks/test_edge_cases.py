@@ -158,3 +158,11 @@ def test_an_unbounded_attack_is_not_asked_for_where_nothing_says_how_far_that_is
         queries=5, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     assert "unbounded_survives" not in {check.name for check in found.checks}
+
+
+def test_a_distortion_far_below_the_largest_radius_is_resolved():
+    x, y = torch.zeros(4, 3, dtype=DOUBLE), torch.zeros(4, dtype=torch.int64)
+    attack = PGD(eps=100.0, norm="l2", bounds=None, steps=20, random_start=False)
+    distance = minimal_distortion(threshold(0.3), attack, x, y, bisections=8).distance
+    assert (distance >= 0.3).all()
+    assert (distance <= 0.33).all()

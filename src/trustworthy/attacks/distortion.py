@@ -28,7 +28,8 @@ class Bisection(Attack):
     Parameters
     ----------
     attack : its `eps`, one number, is the largest radius tried; its norm, bounds, eot and loss hold.
-    bisections : halvings of the interval; the radius is resolved to attack.eps / 2**bisections.
+    bisections : cuts of the interval, by half, and to a quarter as long as no radius has failed: what is far smaller
+        than `attack.eps` is then resolved as well. At worst the radius is resolved to 1.5 attack.eps / 2**bisections.
 
     The distance is that of the point found, which may lie well inside its ball. Cost: at most 1 + bisections runs of
     `attack` and as many forward passes. Random: what `attack` draws.
@@ -70,7 +71,7 @@ class Bisection(Attack):
         high = self.geometry.size(nearest - problem.x)
         low = torch.zeros_like(high)
         for _ in range(self.bisections if len(nearest) else 0):
-            radius = (low + high) / 2
+            radius = torch.where(low > 0, (low + high) / 2, high / 4)
             found = replace(self.attack, eps=radius).search(problem, generator)
             broken, length = problem.is_adversarial(found), self.geometry.size(found - problem.x)
             closer = broken & (length < high)
@@ -100,7 +101,7 @@ def minimal_distortion(
     ----------
     model, x, y, target, generator : see `Attack.__call__`.
     attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
-    bisections : halvings of the interval from 0 to `attack.eps`.
+    bisections : cuts of the interval from 0 to `attack.eps`.
     batch_size : examples attacked at once.
     """
     if isinstance(attack, BudgetAttack):

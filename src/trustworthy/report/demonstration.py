@@ -24,7 +24,7 @@ def adversarial_cross_entropy(attack: PGD) -> Loss:
 
     def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
         x, y = batch
-        worst = attack(model, x, y, generator=generator).adversarial
+        worst = attack.perturb(model, x, y, generator=generator)
         return cross_entropy(model, (worst, y), generator)
 
     return loss
