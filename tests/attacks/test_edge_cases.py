@@ -15,6 +15,7 @@ from trustworthy.attacks import (
     CarliniWagner,
     SquareAttack,
     diagnose,
+    minimal_distortion,
 )
 from trustworthy.attacks import transfer_affinity as affinity_of
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
