@@ -108,7 +108,12 @@ class L2(AbstractNorm):
         return d * per_example(shrink, d)
 
     def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        # The largest coordinate is divided out first: the squares of a tiny gradient would underflow to zero.
+        length = self.size(grad)
+        safe = _tiny(grad) ** 0.5 * 1e4  # below, squares of coordinates underflow; beyond its inverse they overflow
+        # Asking would keep a GPU waiting, where the two passes saved cost next to nothing.
+        if grad.device.type == "cpu" and bool(((length > safe) & (length < 1 / safe)).all()):
+            return grad / per_example(length, grad)
+        # The largest coordinate is divided out first.
         scaled = grad / per_example(Linf().size(grad).clamp_min(_tiny(grad)), grad)
         return scaled / per_example(self.size(scaled).clamp_min(_tiny(grad)), grad)
 

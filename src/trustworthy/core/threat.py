@@ -80,7 +80,7 @@ class ThreatModel:
         if self.bounds is None:
             return grad
         low, high = self.bounds
-        stuck = ((x <= low) & (grad < 0)) | ((x >= high) & (grad > 0))
+        stuck = torch.where(grad < 0, x <= low, x >= high)
         return grad.masked_fill(stuck, 0.0)
 
     def sample(
