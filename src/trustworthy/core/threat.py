@@ -80,8 +80,8 @@ class ThreatModel:
         if self.bounds is None:
             return grad
         low, high = self.bounds
-        stuck = torch.where(grad < 0, x <= low, x >= high)
-        return grad.masked_fill(stuck, 0.0)
+        upward = grad.clamp_min(0).mul_(x < high)
+        return upward.add_(grad.clamp_max(0).mul_(x > low))
 
     def sample(
         self, center: Float[Tensor, "batch *shape"], generator: torch.Generator | None = None

@@ -1,0 +1,1 @@
+"""Metrics under which nearest neighbours are accurate and robust."""

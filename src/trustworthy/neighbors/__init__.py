@@ -1,0 +1,1 @@
+"""Exact, certified and attacked nearest neighbours."""
