@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
-from trustworthy.cli.threads import set_threads
+from trustworthy.cli.threads import idle_cores, set_threads
 from trustworthy.report import demonstration, profiles
 from trustworthy.report.finding import AuditRecord
 
@@ -34,14 +34,22 @@ def _threads_as_before():
 
 
 @pytest.mark.usefixtures("_threads_as_before")
-def test_threads_are_half_of_the_cores_unless_something_else_is_asked_for(monkeypatch):
+@pytest.mark.parametrize(("load", "threads"), [(0.1, 6), (1.7, 4), (6.3, 1), (40.0, 1)])
+def test_threads_are_the_idle_cores_unless_something_else_is_asked_for(monkeypatch, load, threads):
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
     set_threads(None)
     assert torch.get_num_threads() == 1
     monkeypatch.delenv("OMP_NUM_THREADS")
     set_threads(None)
-    assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == threads
     set_threads(2)
     assert torch.get_num_threads() == 2
+
+
+def test_half_of_the_cores_are_taken_to_be_idle_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.delattr(os, "getloadavg")
+    assert idle_cores() == 3
