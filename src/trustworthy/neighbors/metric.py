@@ -1,0 +1,47 @@
+"""The matrix of a Mahalanobis distance and its root."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from trustworthy.core.errors import InvalidInput
+
+
+def root_of(metric: ArrayLike, n_features: int) -> Float[np.ndarray, "rank features"]:
+    """G with M = GᵀG of a symmetric positive semi-definite M (features, features), without its null directions.
+
+    Cost: one eigen-decomposition, O(features³). Raises InvalidInput where M is none of that, or zero.
+    """
+    matrix = _as_matrix(metric, n_features)
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    rounding = len(values) * np.finfo(np.float64).eps * max(abs(values[0]), values[-1])
+    if values[0] < -max(rounding, 1e-6 * abs(values[-1])):
+        raise InvalidInput(
+            f"metric must be positive semi-definite, got a smallest eigenvalue of {values[0]:.3g}. "
+            "Pass G.T @ G of a linear map G, or clip the negative eigenvalues."
+        )
+    kept = values > rounding
+    if not kept.any():
+        raise InvalidInput("metric must not be zero: every distance would be 0.")
+    return np.ascontiguousarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)
+
+
+def _as_matrix(metric: ArrayLike, n_features: int) -> np.ndarray:
+    try:
+        matrix = np.asarray(metric, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"metric must be None or a matrix of numbers, got {metric!r}.") from error
+    if matrix.shape != (n_features, n_features):
+        raise InvalidInput(
+            f"metric must be None or have shape ({n_features}, {n_features}), as X has {n_features} features, got {matrix.shape}."
+        )
+    if not np.isfinite(matrix).all():
+        raise InvalidInput("metric must be finite, got NaN or inf.")
+    if not np.allclose(matrix, matrix.T, rtol=1e-5, atol=1e-6 * np.abs(matrix).max()):
+        raise InvalidInput(
+            "metric must be symmetric, got a matrix that differs from its transpose by up to "
+            f"{np.abs(matrix - matrix.T).max():.3g}."
+        )
+    return matrix
