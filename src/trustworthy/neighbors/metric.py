@@ -35,7 +35,8 @@ def _as_matrix(metric: ArrayLike, n_features: int) -> np.ndarray:
         raise InvalidInput(f"metric must be None or a matrix of numbers, got {metric!r}.") from error
     if matrix.shape != (n_features, n_features):
         raise InvalidInput(
-            f"metric must be None or have shape ({n_features}, {n_features}), as X has {n_features} features, got {matrix.shape}."
+            f"metric must be None or have shape ({n_features}, {n_features}), features by features of X, "
+            f"got {matrix.shape}."
         )
     if not np.isfinite(matrix).all():
         raise InvalidInput("metric must be finite, got NaN or inf.")
