@@ -1,0 +1,1 @@
+"""Chapter 3: verifiable defence, nearest neighbours and robust metrics."""

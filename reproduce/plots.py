@@ -1,0 +1,162 @@
+"""Pictures of measured records beside what is printed; SVG whose bytes depend on the records alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reproduce.claim import Claim
+from trustworthy.core.files import atomic_write
+from trustworthy.core.record import Record
+
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "trustworthy",
+    "svg.fonttype": "none",
+    "font.size": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
+Records = dict[str, Record]
+
+
+def draw(claim: Claim, records: Records, folder: Path) -> list[Path]:
+    """Draw what the claim asks for; returns the files, none where nothing was measured."""
+    measured = {name: record for name, record in records.items() if record.value is not None}
+    if not measured or claim.plot == "none":
+        return []
+    if claim.plot == "picture":
+        return [_png(claim, name, record, folder) for name, record in sorted(measured.items()) if _has_png(record)]
+    with mpl.rc_context(STYLE):
+        return [_svg(KINDS[claim.plot](claim, measured), folder / f"{claim.name}.svg")]
+
+
+def _has_png(record: Record) -> bool:
+    return "png" in record.conditions
+
+
+def _png(claim: Claim, name: str, record: Record, folder: Path) -> Path:
+    path = folder / f"{claim.name}-{name.partition('.')[0].partition('@')[0]}.png"
+    with atomic_write(path, "wb") as stream:
+        stream.write(base64.b64decode(record.conditions["png"]))
+    return path
+
+
+def _svg(figure: Figure, path: Path) -> Path:
+    with atomic_write(path, "wb") as stream:
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return path
+
+
+def _curves(claim: Claim, records: Records) -> Figure:
+    """A panel a data set: measured curves as lines with intervals, printed numbers as crosses of the same colour."""
+    heads = sorted({name.partition(".")[0] for name in records if "@" in name}, key=_order(claim))
+    figure, axes = _panels(len(heads))
+    printed = claim.printed()
+    for axis, head in zip(axes, heads, strict=True):
+        curves = list(
+            dict.fromkeys(name.partition("@")[0] for name in records if name.startswith(f"{head}.") and "@" in name)
+        )
+        for colour, curve in zip(COLOURS * len(curves), curves, strict=False):
+            points = sorted(
+                (float(name.partition("@")[2]), record)
+                for name, record in records.items()
+                if name.startswith(f"{curve}@")
+            )
+            x, y = [at for at, _ in points], [record.value or 0.0 for _, record in points]
+            axis.plot(x, y, color=colour, lw=1.2, label=curve.removeprefix(f"{head}."))
+            known = [(at, printed[f"{curve}@{at:g}"]) for at in x if f"{curve}@{at:g}" in printed]
+            if known:
+                axis.plot(*zip(*known, strict=True), "x", color=colour, ms=4)
+        axis.set(title=head, xlabel=claim.axis_label, ylabel=claim.unit)
+        axis.legend(fontsize=6)
+    return figure
+
+
+def _ratios(claim: Claim, records: Records) -> Figure:
+    """Measured over printed, a column a data set; 1 is the dissertation's number."""
+    printed = {name: value for name, value in claim.printed().items() if name in records and value}
+    heads = list(dict.fromkeys(name.partition(".")[0] for name in printed))
+    methods = list(dict.fromkeys(name.partition(".")[2] for name in printed))
+    figure, (axis,) = _panels(1, width=6.0)
+    for i, (colour, method) in enumerate(zip(COLOURS * len(methods), methods, strict=False)):
+        rows = [(heads.index(name.partition(".")[0]), name) for name in printed if name.partition(".")[2] == method]
+        ratio = np.array([records[name].value / printed[name] for _, name in rows])  # pyright: ignore[reportOptionalOperand]
+        spread = np.array([_half(records[name]) / printed[name] for _, name in rows])
+        x = np.array([at for at, _ in rows]) + (i - len(methods) / 2) * 0.8 / len(methods)
+        axis.errorbar(x, ratio, spread, fmt="o", ms=3, lw=1, color=colour, label=method)
+    axis.axhline(1, color="0.6", lw=0.8)
+    axis.set_xticks(range(len(heads)), heads)
+    axis.set_ylabel("measured / printed")
+    axis.legend(fontsize=6, ncol=2)
+    return figure
+
+
+def _half(record: Record) -> float:
+    return 0.0 if record.interval is None else (record.interval[1] - record.interval[0]) / 2
+
+
+def _bars(claim: Claim, records: Records) -> Figure:
+    """Measured as bars on a logarithmic axis, printed numbers as crosses."""
+    names = [name for name in records if "@" not in name and (records[name].value or 0) > 0]
+    printed = claim.printed()
+    figure, (axis,) = _panels(1, width=6.0, height=0.6 + 0.22 * len(names))
+    axis.barh(range(len(names)), [records[name].value or 0 for name in names], color=COLOURS[0], height=0.6)
+    known = [(printed[name], i) for i, name in enumerate(names) if name in printed]
+    if known:
+        axis.plot(*zip(*known, strict=True), "x", color=COLOURS[1])
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set(xscale="log", xlabel=claim.unit)
+    return figure
+
+
+def _regions(claim: Claim, records: Records) -> Figure:
+    """Decision regions of two-dimensional examples; `conditions` has grid, extent, points, labels and arrows."""
+    shown = [(name, record) for name, record in records.items() if "grid" in record.conditions]
+    figure, axes = _panels(len(shown))
+    for axis, (name, record) in zip(axes, shown, strict=True):
+        found = record.conditions
+        grid = np.array([[int(code) for code in line] for line in found["grid"]])
+        axis.imshow(grid, extent=found["extent"], origin="lower", cmap="Pastel1", vmin=0, vmax=8, aspect="auto")
+        points, labels = np.array(found["points"]), np.array(found["labels"])
+        for code, marker in enumerate("s^o"):
+            axis.plot(*points[labels == code].T, marker, color=COLOURS[code], ms=4)
+        for colour, (label, (start, stop)) in zip(COLOURS[2:], found.get("arrows", {}).items(), strict=False):
+            axis.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": colour})
+            axis.plot([], [], color=colour, label=label)
+        axis.set(title=f"{name}: {record.value:.3f}", xticks=[], yticks=[])
+        if found.get("arrows"):
+            axis.legend(fontsize=6)
+    return figure
+
+
+def _panels(count: int, width: float = 2.7, height: float = 2.2) -> tuple[Figure, list[Axes]]:
+    columns = min(max(count, 1), 3)
+    lines = -(-max(count, 1) // columns)
+    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
+    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, axes[:count]
+
+
+def _order(claim: Claim) -> Callable[[str], int]:
+    heads = list(claim.axis)
+    return lambda head: heads.index(head) if head in heads else len(heads)
+
+
+KINDS: dict[str, Callable[[Claim, Records], Figure]] = {
+    "curves": _curves,
+    "ratios": _ratios,
+    "bars": _bars,
+    "regions": _regions,
+}

@@ -1,0 +1,83 @@
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reproduce.render import render
+from reproduce.runner import run
+from reproduce.store import Store, store
+from reproduce.verdict import judge
+
+from reproduce import claim as claims
+
+EVERY = claims.every()
+NAMES = [claim.name for claim, _ in EVERY]
+ROOT = claims.HERE.parent
+RECORDS = sorted(claims.HERE.glob("ch*/records/*.json"))
+
+
+@pytest.mark.parametrize(("claim", "folder"), EVERY, ids=NAMES)
+def test_claims_are_complete(claim, folder):
+    assert set(claim.scales) == set(claims.SCALES)
+    assert importlib.util.find_spec(claim.script) is not None
+    assert claim.printed() or claim.comparisons
+    assert not claim.printed() or claim.rules
+    script = Path(importlib.util.find_spec(claim.script).origin)
+    assert len(script.read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_records_belong_to_a_claim_and_say_how_they_were_measured(path):
+    name, _, scale = path.stem.rpartition(".")
+    claim, folder = claims.find(name)
+    assert path == store(folder / "records", name, scale).path
+    for cell in Store(path).read().values():
+        assert cell.common["conditions"]["scale"] == scale
+        for record in cell.records():
+            assert record.seed is not None
+            assert record.versions["numpy"]
+            assert record.wall_time > 0
+    heads = {record.name for cell in Store(path).read().values() for record in cell.records()}
+    printed = set(claim.printed())
+    assert not heads or not printed or heads & printed
+
+
+@pytest.mark.parametrize(("claim", "folder"), EVERY, ids=NAMES)
+def test_the_smoke_scale_runs_without_downloads(claim, folder, tmp_path):
+    try:
+        importlib.import_module(claim.script)
+    except ImportError as missing:
+        pytest.skip(f"the library lacks it yet: {missing}")
+    found = run(claim, "smoke", store(tmp_path, claim.name, "smoke"))
+    assert all(cell.finished for cell in found.values()), [cell.common for cell in found.values()]
+    measured = {record.name: record for cell in found.values() for record in cell.records()}
+    assert measured
+    judge(claim, measured)
+
+
+def test_the_committed_page_is_what_the_records_say(tmp_path):
+    page = render(tmp_path)
+    assert page.read_text() == (ROOT / "docs" / "reproduction.md").read_text()
+    for picture in page.parent.rglob("*.*"):
+        if picture.suffix in (".svg", ".png"):
+            assert (ROOT / "docs" / picture.relative_to(tmp_path)).exists(), picture.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["list"], 0, "table-3.4"),
+        (["run", "table-3.44"], 2, "did you mean 'table-3.4'"),
+        (["render", "--help"], 0, "records"),
+    ],
+)
+def test_the_command(arguments, code, said):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120"}
+    found = subprocess.run(
+        [sys.executable, "-m", "reproduce", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert found.returncode == code, found.stderr
+    assert said in found.stdout + found.stderr
