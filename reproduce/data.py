@@ -39,7 +39,7 @@ def prepared(name: str, seed: int = 42) -> Split:
         low, high = x_train.min(0), x_train.max(0)
         span = np.where(high > low, high - low, 1)
         x_train, x_test = (x_train - low) / span, (x_test - low) / span
-    order = np.random.RandomState(seed).permutation(len(x_test))  # noqa: NPY002 (as the released code shuffles)
+    order = np.random.RandomState(seed).permutation(len(x_test))
     return Split(
         name=name,
         source=found.source,

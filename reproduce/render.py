@@ -123,7 +123,8 @@ def _curves(claim: Claim, judged: list[Judged]) -> str:
         groups.setdefault(curve.partition(".")[0], {}).setdefault(curve.partition(".")[2], []).append(row)
     for head, curves in groups.items():
         places = [f"{place:g}" for place in claim.axis[head]]
-        body = [[name, *(_pair(row) for row in rows)] for name, rows in curves.items()]
+        named = {name: {row.name.partition("@")[2]: row for row in rows} for name, rows in curves.items()}
+        body = [[name, *(_pair(rows[at]) if at in rows else "" for at in places)] for name, rows in named.items()]
         parts.append(f"**{head}**, printed / measured; {claim.axis_label}:\n\n" + _table(["", *places], body))
     marks = "*t*: trend, **x**: off, no mark: match, –: not run."
     return "\n".join([*parts, marks + "\n"])

@@ -9,17 +9,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from reproduce.data import prepared, rows
-from reproduce.runner import Setting
+from reproduce.runner import NotRun, Setting
 from trustworthy import metric_learning
 
-LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "nca": ("NCA", {"max_iter": 100}),
-    "lmnn": ("LMNN", {}),
-    "itml": ("ITML", {}),
-    "lfda": ("LFDA", {}),
-    "arml": ("ARML", {}),
-}
-"""Name of a row -> class of `trustworthy.metric_learning` and its options."""
+LEARNERS = {"nca": "NCA", "lmnn": "LMNN", "itml": "ITML", "lfda": "LFDA", "arml": "ARML"}
+"""Name of a row -> class of `trustworthy.metric_learning`, used with its defaults."""
 
 
 def learned(metric: str, data: str, setting: Setting) -> np.ndarray | None:
@@ -27,17 +21,26 @@ def learned(metric: str, data: str, setting: Setting) -> np.ndarray | None:
     if metric.partition("-")[0] == "euclidean":
         return None
     limit = setting.options.get("rows")
-    if metric != "arml":  # ours takes mini-batches of anchors; the baselines of the scale may take fewer rows
+    if metric != "arml":  # ours takes mini-batches of anchors; at the scale small the baselines take fewer rows
         limit = setting.options.get("metric_rows", limit)
     return _learned(metric, data, limit, setting.seed)
 
 
 @functools.lru_cache(maxsize=2)
 def _learned(metric: str, data: str, limit: int | None, seed: int) -> np.ndarray:
-    name, options = LEARNERS[metric]
-    learner = getattr(metric_learning, name)
-    if "random_state" in learner().get_params():
-        options = options | {"random_state": seed}
-    x, y = rows(prepared(data, seed), limit)
+    return matrix(metric, *rows(prepared(data, seed), limit), seed)
+
+
+def matrix(metric: str, x: np.ndarray, y: np.ndarray, seed: int, **options: Any) -> np.ndarray:
+    """Fit one learner on one thread and return its matrix."""
+    learner = getattr(metric_learning, LEARNERS[metric], None)
+    if learner is None:
+        raise NotRun(f"the library has no {LEARNERS[metric]} yet.")
+    known = learner().get_params()
+    settings = {"random_state": seed, **options}
     with threadpool_limits(1):
-        return learner(**options).fit(x, y).get_mahalanobis_matrix()
+        return (
+            learner(**{key: value for key, value in settings.items() if key in known})
+            .fit(x, y)
+            .get_mahalanobis_matrix()
+        )
