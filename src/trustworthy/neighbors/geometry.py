@@ -1,0 +1,149 @@
+"""Training points under a metric: distances, votes, and the half-spaces that part one point from another."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+_CELLS = 1 << 24  # entries of a block of distances: 64 MiB in single precision
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Labelled points and the metric M = rootᵀ root between them.
+
+    points : (n, d) float32 or float64, C-contiguous.
+    labels : (n,) int64 codes of the classes, 0 to classes - 1.
+    root : (rank, d) float64, or None for the Euclidean distance.
+
+    Distance ties go to the lower row, ties of the vote to the smaller class.
+    """
+
+    points: Float[np.ndarray, "n d"]
+    labels: Int[np.ndarray, " n"]
+    root: Float[np.ndarray, "rank d"] | None = None
+
+    @functools.cached_property
+    def embedded(self) -> Float[np.ndarray, "n rank"]:
+        """The points mapped by the root, where the metric is Euclidean."""
+        return self.points if self.root is None else self.embed(self.points).astype(self.points.dtype)
+
+    @functools.cached_property
+    def images(self) -> Float[np.ndarray, "n d"]:
+        """M times each point: the differences of these are the normals of the bisectors."""
+        if self.root is None:
+            return self.points
+        return self.image(self.points).astype(self.points.dtype)
+
+    @functools.cached_property
+    def stretch(self) -> float:
+        """How much the metric lengthens a step at most: the largest singular value of the root."""
+        return 1.0 if self.root is None else float(np.linalg.norm(self.root, ord=2))
+
+    @functools.cached_property
+    def coarse(self) -> Float[np.ndarray, "n rank"]:
+        """The embedded points in single precision about their mean, for products that only sort and screen."""
+        return (self.embedded - self.centre).astype(np.float32)
+
+    @functools.cached_property
+    def centre(self) -> Float[np.ndarray, " rank"]:
+        """Mean of the embedded points: taking it off keeps distances from drowning in rounding."""
+        return self.embedded.mean(axis=0, dtype=np.float64)
+
+    @functools.cached_property
+    def coarse_norms(self) -> Float[np.ndarray, " n"]:
+        """Squared lengths of `coarse`."""
+        return np.einsum("ij,ij->i", self.coarse, self.coarse)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a process needs: the caches are made again there."""
+        return {"points": self.points, "labels": self.labels, "root": self.root}
+
+    def embed(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m rank"]:
+        """Map rows by the root, in double precision."""
+        return np.asarray(x, np.float64) if self.root is None else np.asarray(x, np.float64) @ self.root.T
+
+    def image(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
+        """M times each row, in double precision."""
+        return np.asarray(x, np.float64) if self.root is None else self.embed(x) @ self.root
+
+    def coarse_distances(self, queries: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, Float[np.ndarray, " m"]]:
+        """Squared distances (m, n) in single precision by one product, and by how much each row may be wrong (m,)."""
+        far = self.embed(queries) - self.centre
+        near = far.astype(np.float32)
+        own = np.einsum("ij,ij->i", near, near)
+        product = near @ self.coarse.T
+        product *= -2.0
+        product += own[:, None]
+        product += self.coarse_norms
+        # Rounding of a product of length `rank` and of the three terms, each at most the sum of the squared lengths.
+        scale = (np.sqrt(own) + np.sqrt(self.coarse_norms.max())) ** 2
+        error = scale * np.finfo(np.float32).eps * (4.0 + 2.0 * np.sqrt(near.shape[1]))
+        return product, error.astype(np.float64)
+
+    def fine_distances(self, query: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+        """Squared distances (k,) of one query to some rows, in double precision and by differences."""
+        gap = np.asarray(self.points[rows], np.float64) - query
+        if self.root is not None:
+            gap = gap @ self.root.T
+        return np.einsum("ij,ij->i", gap, gap)
+
+    def squared_distances(self, queries: Float[np.ndarray, "m d"], dtype: type | None = None) -> np.ndarray:
+        """All squared distances (m, n) by one product in double precision, never negative; memory m n numbers."""
+        a = self.embed(queries) - self.centre
+        b = self.embedded - self.centre
+        squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
+        return np.maximum(squared, 0.0).astype(dtype or np.float64)
+
+    def blocks(self, count: int) -> Iterator[slice]:
+        """Slices of `count` queries whose distances fit in memory."""
+        step = max(1, _CELLS // len(self.points))
+        return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+    def nearest(self, query: Float[np.ndarray, " d"], coarse: np.ndarray, error: float, count: int) -> np.ndarray:
+        """The `count` nearest rows of one query in order, decided in double precision from its coarse distances."""
+        count = min(count, len(coarse))
+        reach = np.partition(coarse, count - 1)[count - 1] + 2 * error
+        rows = np.flatnonzero(coarse <= reach)
+        fine = self.fine_distances(query, rows)
+        return rows[np.lexsort((rows, fine))[:count]]
+
+    def predict(self, queries: Float[np.ndarray, "m d"], n_neighbors: int) -> Int[np.ndarray, " m"]:
+        """Codes (m,) that the `n_neighbors` nearest rows vote for."""
+        queries = np.asarray(queries, np.float64)
+        voted = np.empty(len(queries), np.int64)
+        for rows in self.blocks(len(queries)):
+            coarse, error = self.coarse_distances(queries[rows])
+            for k, query in enumerate(queries[rows]):
+                nearest = self.nearest(query, coarse[k], error[k], n_neighbors)
+                voted[rows.start + k] = np.bincount(self.labels[nearest]).argmax()
+        return voted
+
+    def halfspaces(
+        self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
+    ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:
+        """Normals (k, d) and offsets (k,) with normals @ delta + offsets >= 0 where row j is no farther than `others`.
+
+        Eq. (3.4): (p_j - p_i)ᵀ delta + (D_i - D_j) / 2 >= 0, with the images p and squared distances D.
+        """
+        gap = np.asarray(self.points[j], np.float64) - np.asarray(self.points[others], np.float64)
+        normals = gap if self.root is None else (gap @ self.root.T) @ self.root
+        middle = (np.asarray(self.points[j], np.float64) + np.asarray(self.points[others], np.float64)) / 2
+        # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): the difference first, so that nothing cancels.
+        return normals, np.einsum("ij,ij->i", normals, query - middle)
+
+    def without_duplicates(self) -> Geometry:
+        """The same points without rows that repeat an earlier one under the metric, whatever their class."""
+        _, first = np.unique(self.embedded, axis=0, return_index=True)
+        kept = np.sort(first)
+        if len(kept) == len(self.points):
+            return self
+        return replace(self, points=np.ascontiguousarray(self.points[kept]), labels=self.labels[kept])
+
+    def owned(self, code: int) -> Bool[np.ndarray, " n"]:
+        """Which rows have the class `code`."""
+        return self.labels == code
