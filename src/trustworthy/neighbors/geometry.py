@@ -30,14 +30,12 @@ class Geometry:
     @functools.cached_property
     def embedded(self) -> Float[np.ndarray, "n rank"]:
         """The points mapped by the root, where the metric is Euclidean."""
-        return self.points if self.root is None else self.embed(self.points).astype(self.points.dtype)
+        return self.points if self.root is None else self.embed(self.points)
 
     @functools.cached_property
     def images(self) -> Float[np.ndarray, "n d"]:
         """M times each point: the differences of these are the normals of the bisectors."""
-        if self.root is None:
-            return self.points
-        return self.image(self.points).astype(self.points.dtype)
+        return self.points if self.root is None else self.image(self.points)
 
     @functools.cached_property
     def stretch(self) -> float:
@@ -59,9 +57,10 @@ class Geometry:
         """Squared lengths of `coarse`."""
         return np.einsum("ij,ij->i", self.coarse, self.coarse)
 
-    def __getstate__(self) -> dict[str, object]:
-        """What a process needs: the caches are made again there."""
-        return {"points": self.points, "labels": self.labels, "root": self.root}
+    def prepared(self) -> Geometry:
+        """Compute all that queries share, so that processes are sent it once instead of each computing it again."""
+        _ = self.embedded, self.images, self.stretch, self.centre, self.coarse, self.coarse_norms
+        return self
 
     def embed(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m rank"]:
         """Map rows by the root, in double precision."""

@@ -1,0 +1,242 @@
+"""The compiled search for the smallest perturbation that changes a nearest neighbour."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from trustworthy.neighbors.qp_kernels import active_set, boxed
+
+_BOUNDING = 8  # own rows whose bisectors bound a subproblem before it is solved, n_scr of Figure 3.4
+_POOL = 64  # nearest own rows that constraints are taken from before all are looked at
+_FIRST = 6  # constraints that a subproblem begins with
+_GROW = 6  # violated constraints that are added at once
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def gap(row, point):
+    """Squared distance of a row to a point, in double precision."""
+    total = 0.0
+    for c in range(len(point)):
+        difference = np.float64(row[c]) - point[c]
+        total += difference * difference
+    return total
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def between(row, other):
+    """Squared distance of two rows, in double precision."""
+    total = 0.0
+    for c in range(len(row)):
+        difference = np.float64(row[c]) - np.float64(other[c])
+        total += difference * difference
+    return total
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def dot(a, b):
+    total = 0.0
+    for c in range(len(a)):
+        total += a[c] * b[c]
+    return total
+
+
+@njit(cache=True)
+def closest(coarse, error, embedded, point):
+    """The row nearest to a point, the lowest of those at the same distance."""
+    limit = np.float32(np.inf)
+    for i in range(len(coarse)):
+        limit = min(limit, coarse[i])
+    best, least = -1, np.inf
+    for i in range(len(coarse)):
+        if coarse[i] <= limit + 2.0 * error:
+            squared = gap(embedded[i], point)
+            if squared < least:
+                best, least = i, squared
+    return best
+
+
+@njit(cache=True)
+def _nearest_of(coarse, rows, count):
+    """The `count` of the rows with the least coarse distances, in their order."""
+    values = coarse[rows]
+    if len(rows) > count:
+        limit = np.partition(values, count - 1)[count - 1]
+        rows = rows[values <= limit]
+        values = coarse[rows]
+    return rows[np.argsort(values)[:count]]
+
+
+@njit(cache=True)
+def _candidates(coarse, error, labels, code, reach):
+    """Rows of other classes that may lie within `reach`, the nearest first."""
+    limit = reach * reach + error
+    count = 0
+    for j in range(len(coarse)):
+        if coarse[j] <= limit and labels[j] != code:
+            count += 1
+    rows = np.empty(count, np.int64)
+    count = 0
+    for j in range(len(coarse)):
+        if coarse[j] <= limit and labels[j] != code:
+            rows[count] = j
+            count += 1
+    return rows[np.argsort(coarse[rows])]
+
+
+@njit(cache=True)
+def _grown(array):
+    larger = np.empty((2 * array.shape[0],) + array.shape[1:], array.dtype)
+    larger[: array.shape[0]] = array
+    return larger
+
+
+@njit(cache=True)
+def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low, high, is_boxed):
+    """The shortest step after which row j is no farther than any row of `own`, unless it is longer than `best`.
+
+    Returns the step, its proved length, whether it is feasible, and the own rows at (nearly) the same distance.
+    """
+    d = images.shape[1]
+    plain = root.shape[0] == 0
+    squared_j = gap(embedded[j], point)
+    tolerance = 1e-11 * squared_j
+    capacity = 64
+    normals = np.empty((capacity, d))
+    offsets = np.empty(capacity)
+    gram = np.empty((capacity, capacity))
+    held = np.empty(capacity, np.int64)
+    dual = np.zeros(capacity)
+    count = 0
+    waiting = pool[: min(_FIRST, len(pool))].copy()
+    step = np.zeros(d)
+    proved = 0.0
+    touching = np.empty(0, np.int64)
+    for _ in range(10_000):
+        for i in waiting:
+            if count == capacity:
+                normals, offsets, held, dual = _grown(normals), _grown(offsets), _grown(held), _grown(dual)
+                dual[capacity:] = 0.0
+                wider = np.empty((2 * capacity, 2 * capacity))
+                wider[:count, :count] = gram[:count, :count]
+                gram = wider
+                capacity *= 2
+            for c in range(d):
+                normals[count, c] = np.float64(images[j, c]) - np.float64(images[i, c])
+            offsets[count] = (gap(embedded[i], point) - squared_j) / 2
+            held[count] = i
+            for a in range(count + 1):
+                gram[count, a] = dot(normals[count], normals[a])
+                gram[a, count] = gram[count, a]
+            count += 1
+        if is_boxed:
+            step, value, _ = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+        else:
+            active_set(
+                np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
+            )
+            step[:] = 0.0
+            for a in range(count):
+                if dual[a] > 0.0:
+                    for c in range(d):
+                        step[c] += dual[a] * normals[a, c]
+            value = -0.5 * dot(step, step)
+            for a in range(count):
+                value -= dual[a] * offsets[a]
+        proved = np.sqrt(max(2.0 * value, 0.0))
+        if proved >= best:
+            return step, proved, False, touching
+        moved = point + step if plain else point + root @ step
+        target = gap(embedded[j], moved)
+        length = np.sqrt(gap(moved, point))
+        reach = (np.sqrt(target) + length) * (1 + 1e-9)
+        # The pool first; all own rows that can be as near as row j after the step, once the pool is content.
+        for whole in range(2):
+            rows = own if whole else pool
+            shortfalls = np.empty(_GROW)
+            worst = np.empty(_GROW, np.int64)
+            found = 0
+            near = np.empty(len(rows), np.int64)
+            close = 0
+            for i in rows:
+                if whole and coarse[i] > reach * reach + error:
+                    continue
+                slack = (gap(embedded[i], moved) - target) / 2
+                if slack < 1e-7 * squared_j:
+                    near[close] = i
+                    close += 1
+                if slack < -tolerance:
+                    known = False
+                    for a in range(count):
+                        known = known or held[a] == i
+                    if known:
+                        continue
+                    if found < _GROW:
+                        place = found
+                        found += 1
+                    elif slack < shortfalls[found - 1]:
+                        place = found - 1
+                    else:
+                        continue
+                    while place > 0 and shortfalls[place - 1] > slack:
+                        shortfalls[place], worst[place] = shortfalls[place - 1], worst[place - 1]
+                        place -= 1
+                    shortfalls[place], worst[place] = slack, i
+            touching = near[:close].copy()
+            if found:
+                break
+        waiting = worst[:found].copy()
+        if found == 0:
+            return step, proved, True, touching
+    return step, proved, False, touching
+
+
+@njit(cache=True)
+def certify(coarse, error, labels, own, code, embedded, images, point, root, stretch, low, high, is_boxed):
+    """Smallest step that changes the class of the nearest row: (step, proved length, row, touching rows).
+
+    Subproblems go by distance and are left out where a bisector (3.16), or the distance alone, proves them longer than
+    the best so far. What decides is in double precision.
+    """
+    pool = _nearest_of(coarse, own, _POOL)
+    first = np.inf
+    squared_pool = np.empty(len(pool))
+    for k in range(len(pool)):
+        squared_pool[k] = gap(embedded[pool[k]], point)
+        first = min(first, squared_pool[k])
+    nearest_own = np.sqrt(first)
+    seed, least = -1, np.float32(np.inf)
+    for j in range(len(coarse)):
+        if coarse[j] < least and labels[j] != code:
+            seed, least = j, coarse[j]
+    best, lower, winner = np.inf, np.inf, -1
+    best_step = np.zeros(images.shape[1])
+    touching = np.empty(0, np.int64)
+    rows = np.array([seed])
+    for phase in range(2):
+        if phase == 1:
+            rows = _candidates(coarse, error, labels, code, nearest_own + 2.0 * stretch * best)
+        for j in rows:
+            if phase == 1 and j == seed:
+                continue
+            squared_j = gap(embedded[j], point)
+            if np.sqrt(squared_j) - nearest_own >= 2.0 * stretch * best:
+                continue
+            bounded = False
+            for k in range(min(_BOUNDING, len(pool))):
+                ahead = squared_j - squared_pool[k]
+                if ahead > 0.0 and ahead * ahead >= 4.0 * best * best * between(images[j], images[pool[k]]):
+                    bounded = True
+                    break
+            if bounded:
+                continue
+            step, proved, feasible, near = solve(
+                j, best, pool, own, coarse, error, embedded, images, point, root, low, high, is_boxed
+            )
+            if feasible:
+                lower = min(lower, proved)
+                size = np.sqrt(dot(step, step))
+                if size < best:
+                    best, winner, touching = size, j, near
+                    best_step[:] = step
+    return best_step, min(lower, best), winner, touching
