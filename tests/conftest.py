@@ -6,7 +6,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
-CHECKED = ("attacks", "core", "datasets", "metrics", "nn", "report", "training")
+CHECKED = (
+    "attacks",
+    "core",
+    "datasets",
+    "metrics",
+    "neighbors.exact",
+    "neighbors.geometry",
+    "neighbors.metric",
+    "neighbors.qp",
+    "nn",
+    "report",
+    "training",
+)
 install_import_hook([f"trustworthy.{name}" for name in CHECKED], "typecheck.checked")
 
 import pytest

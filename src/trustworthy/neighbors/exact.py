@@ -66,8 +66,10 @@ def _past_the_boundary(
     The slack of every own row is linear on the way and positive at its end, so only those that touch can fall short.
     """
     onward = np.asarray(geometry.points[target], np.float64) - query - step
-    for share in 10.0 ** np.arange(-9, 0):
-        moved = inside(query, step + share * onward, bounds)
+    # As little as double precision can tell apart, relative to the step: a tiny radius deserves a tiny excess.
+    least = 1e-9 * min(1.0, np.linalg.norm(step) / np.linalg.norm(onward))
+    for share in max(least, 1e-16) * 10.0 ** np.arange(16):
+        moved = inside(query, step + min(share, 0.1) * onward, bounds)
         if geometry.fine_distances(query + moved, np.array([target]))[0] < geometry.fine_distances(
             query + moved, touching
         ).min(initial=np.inf):

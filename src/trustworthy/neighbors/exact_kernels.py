@@ -86,7 +86,7 @@ def _candidates(coarse, error, labels, code, reach):
 
 @njit(cache=True)
 def _grown(array):
-    larger = np.empty((2 * array.shape[0],) + array.shape[1:], array.dtype)
+    larger = np.empty((2 * array.shape[0], *array.shape[1:]), array.dtype)
     larger[: array.shape[0]] = array
     return larger
 
