@@ -63,3 +63,12 @@ def linear_programme(normals, offsets, query, norm, bounds):
     limits = [(low - z, high - z) for z in query] + [(0, None)] * width
     cost = np.r_[np.zeros(d), np.ones(width)]
     return linprog(cost, above, np.r_[offsets, np.zeros(2 * d)], bounds=limits, method="highs").fun
+
+
+def bisectors(points, query, metric=None):
+    """Eq. (3.44): entry (i, j) is how far the query is from the plane after which j is nearer than i."""
+    metric = np.eye(points.shape[1]) if metric is None else metric
+    squared = np.array([(query - x) @ metric @ (query - x) for x in points])
+    lengths = np.linalg.norm((points[:, None] - points[None, :]) @ metric.T, axis=-1)
+    ahead = np.maximum(squared[None, :] - squared[:, None], 0.0)
+    return np.divide(ahead, 2 * lengths, out=np.zeros_like(lengths), where=lengths > 0)

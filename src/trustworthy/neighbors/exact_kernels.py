@@ -150,12 +150,12 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
         target = gap(embedded[j], moved)
         length = np.sqrt(gap(moved, point))
         reach = (np.sqrt(target) + length) * (1 + 1e-9)
+        shortfalls = np.empty(_GROW)
+        worst = np.empty(_GROW, np.int64)
+        found = 0
         # The pool first; all own rows that can be as near as row j after the step, once the pool is content.
         for whole in range(2):
             rows = own if whole else pool
-            shortfalls = np.empty(_GROW)
-            worst = np.empty(_GROW, np.int64)
-            found = 0
             near = np.empty(len(rows), np.int64)
             close = 0
             for i in rows:

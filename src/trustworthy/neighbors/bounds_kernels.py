@@ -1,0 +1,162 @@
+"""The compiled lower bound of K nearest neighbours: an s-th smallest of s-th largest bisector distances."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from trustworthy.neighbors.exact_kernels import between, gap
+
+_POOL = 64  # nearest own rows that are tried on every candidate before all of them are
+_CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
+_ROUNDING = 1e-13  # relative to a squared distance: what double precision may have added to a difference of two
+
+
+@njit(cache=True)
+def few(coarse, rows, count):
+    """The `count` of the rows with the least coarse distances, nearest first: one pass and a short sorted list."""
+    count = min(count, len(rows))
+    values = np.full(count, np.float32(np.inf), np.float32)
+    chosen = np.empty(count, np.int64)
+    held = 0
+    for i in rows:
+        value = coarse[i]
+        if held == count and value >= values[count - 1]:
+            continue
+        place = held if held < count else count - 1
+        held = min(held + 1, count)
+        while place > 0 and values[place - 1] > value:
+            values[place], chosen[place] = values[place - 1], chosen[place - 1]
+            place -= 1
+        values[place], chosen[place] = value, i
+    return chosen
+
+
+@njit(cache=True)
+def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
+    """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
+    limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
+    count = 0
+    for i in range(len(coarse)):
+        count += coarse[i] <= limit
+    rows = np.empty(count, np.int64)
+    squared = np.empty(count)
+    count = 0
+    for i in range(len(coarse)):
+        if coarse[i] <= limit:
+            rows[count], squared[count] = i, gap(embedded[i], point)
+            count += 1
+    votes = np.zeros(classes, np.int64)
+    # A stable sort keeps the order of the rows among equal distances.
+    for k in np.argsort(squared, kind="mergesort")[: min(n_neighbors, count)]:
+        votes[labels[rows[k]]] += 1
+    return np.argmax(votes)
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _within(row, other, limit):
+    """Squared distance of two rows, or inf as soon as it is seen to be beyond the limit."""
+    total = 0.0
+    for start in range(0, len(row), _CHUNK):
+        for c in range(start, min(start + _CHUNK, len(row))):
+            difference = np.float64(row[c]) - np.float64(other[c])
+            total += difference * difference
+        if total > limit:
+            return np.inf
+    return total
+
+
+@njit(cache=True)
+def _keep(largest, value):
+    """Put a value into a list of the largest ones, sorted from the largest."""
+    place = len(largest) - 1
+    if value <= largest[place]:
+        return
+    while place > 0 and largest[place - 1] < value:
+        largest[place] = largest[place - 1]
+        place -= 1
+    largest[place] = value
+
+
+@njit(cache=True)
+def _bisector(squared_j, squared_i, between_images):
+    """Eq. (3.19) as a distance: how far the plane between two rows is from the query, never too much."""
+    ahead = squared_j * (1.0 - _ROUNDING) - squared_i * (1.0 + _ROUNDING)
+    if ahead <= 0.0 or between_images <= 0.0:
+        return 0.0
+    return ahead / (2.0 * np.sqrt(between_images))
+
+
+@njit(cache=True)
+def _of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole):
+    """The s-th largest bisector distance between row j and own rows; any number >= best where it is not below."""
+    s = len(largest)
+    largest[:] = 0.0
+    squared_j = gap(embedded[j], point)
+    for k in range(len(pool)):
+        if squared_pool[k] < squared_j:
+            _keep(largest, _bisector(squared_j, squared_pool[k], between(images[j], images[pool[k]])))
+            if largest[s - 1] >= best:
+                return largest[s - 1]
+    if not whole:
+        return largest[s - 1]
+    # A row beats the s-th largest so far only where its image is near that of j.
+    for i in own:
+        ahead = squared_j - max(coarse[i] - error, 0.0)
+        if ahead <= 0.0:
+            continue
+        least = 2.0 * largest[s - 1]
+        limit = np.inf if least <= 0.0 else ahead * ahead / (least * least) * (1.0 + 1e-9)
+        squared = _within(images[j], images[i], limit)
+        if squared == np.inf:
+            continue
+        known = False
+        for k in range(len(pool)):
+            known = known or pool[k] == i
+        if not known:
+            _keep(largest, _bisector(squared_j, gap(embedded[i], point), squared))
+            if largest[s - 1] >= best:
+                return largest[s - 1]
+    return largest[s - 1]
+
+
+@njit(cache=True)
+def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_same):
+    """The s-th smallest over other rows of the s-th largest over own rows of the bisector distance: (3.18), (3.46).
+
+    A row whose distance is at least d_s + 2 stretch b, where d_s is the s-th own distance, has a value of at least b.
+    """
+    whole = n_same == 0
+    pool = few(coarse, own, max(_POOL, s) if whole else n_same)
+    squared_pool = np.array([gap(embedded[i], point) for i in pool])
+    reach = np.sqrt(np.partition(squared_pool, s - 1)[s - 1])
+    largest = np.empty(s)
+    smallest = np.full(s, -np.inf)  # negated, so that the same list serves
+    best = np.inf
+    first = few(coarse, others, s)
+    for j in first:
+        _keep(smallest, -_of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole))
+    best = -smallest[s - 1]
+    limit = (reach + 2.0 * stretch * best) ** 2 + error
+    count = 0
+    for j in others:
+        count += coarse[j] <= limit
+    rows = np.empty(count, np.int64)
+    count = 0
+    for j in others:
+        if coarse[j] <= limit:
+            rows[count] = j
+            count += 1
+    for j in rows[np.argsort(coarse[rows])]:
+        if coarse[j] > (reach + 2.0 * stretch * best) ** 2 + error:
+            break
+        done = False
+        for k in first:
+            done = done or k == j
+        if done:
+            continue
+        value = _of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole)
+        if value < best:
+            _keep(smallest, -value)
+            best = -smallest[s - 1]
+    return best
