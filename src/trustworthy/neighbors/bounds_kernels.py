@@ -8,6 +8,7 @@ from numba import njit
 from trustworthy.neighbors.exact_kernels import between, gap
 
 _POOL = 64  # nearest own rows that are tried on every candidate before all of them are
+_FIRST = 24  # nearest other rows, beside s of them, whose values make the first bound on the rest
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 _ROUNDING = 1e-13  # relative to a squared distance: what double precision may have added to a difference of two
 
@@ -54,13 +55,21 @@ def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
+def _roughly(row, other):
+    """Squared distance of two rows in the rows' own precision."""
+    total = row[0] - row[0]  # a zero of that precision
+    for c in range(len(row)):
+        difference = row[c] - other[c]
+        total += difference * difference
+    return np.float64(total)
+
+
+@njit(cache=True)
 def _within(row, other, limit):
-    """Squared distance of two rows, or inf as soon as it is seen to be beyond the limit."""
+    """As `_roughly`, or inf as soon as the distance is seen to be beyond the limit."""
     total = 0.0
     for start in range(0, len(row), _CHUNK):
-        for c in range(start, min(start + _CHUNK, len(row))):
-            difference = np.float64(row[c]) - np.float64(other[c])
-            total += difference * difference
+        total += _roughly(row[start : start + _CHUNK], other[start : start + _CHUNK])
         if total > limit:
             return np.inf
     return total
@@ -88,7 +97,27 @@ def _bisector(squared_j, squared_i, between_images):
 
 
 @njit(cache=True)
-def _of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole):
+def _at_least(j, best, pool, squared_pool, embedded, images, point, largest):
+    """The s-th largest bisector distance between row j and the pool, from distances in the rows' own precision.
+
+    Never too much; stops at `best`.
+    """
+    s = len(largest)
+    largest[:] = 0.0
+    squared_j = gap(embedded[j], point)
+    # The rounding of a sum of n squares is below (n + 4) units of the precision.
+    widened = 1.0 + (images.shape[1] + 4) * np.finfo(images.dtype).eps
+    for k in range(len(pool)):
+        if squared_pool[k] < squared_j:
+            apart = _roughly(images[j], images[pool[k]]) * widened
+            _keep(largest, _bisector(squared_j, squared_pool[k], apart))
+            if largest[s - 1] >= best:
+                break
+    return largest[s - 1]
+
+
+@njit(cache=True)
+def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole):
     """The s-th largest bisector distance between row j and own rows; any number >= best where it is not below."""
     s = len(largest)
     largest[:] = 0.0
@@ -101,20 +130,20 @@ def _of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point
     if not whole:
         return largest[s - 1]
     # A row beats the s-th largest so far only where its image is near that of j.
+    widened = 1.0 + (images.shape[1] + 4) * np.finfo(images.dtype).eps
     for i in own:
         ahead = squared_j - max(coarse[i] - error, 0.0)
         if ahead <= 0.0:
             continue
         least = 2.0 * largest[s - 1]
-        limit = np.inf if least <= 0.0 else ahead * ahead / (least * least) * (1.0 + 1e-9)
-        squared = _within(images[j], images[i], limit)
-        if squared == np.inf:
+        limit = np.inf if least <= 0.0 else ahead * ahead / (least * least) * widened
+        if _within(images[j], images[i], limit) == np.inf:
             continue
         known = False
         for k in range(len(pool)):
             known = known or pool[k] == i
         if not known:
-            _keep(largest, _bisector(squared_j, gap(embedded[i], point), squared))
+            _keep(largest, _bisector(squared_j, gap(embedded[i], point), between(images[j], images[i])))
             if largest[s - 1] >= best:
                 return largest[s - 1]
     return largest[s - 1]
@@ -125,6 +154,8 @@ def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_sam
     """The s-th smallest over other rows of the s-th largest over own rows of the bisector distance: (3.18), (3.46).
 
     A row whose distance is at least d_s + 2 stretch b, where d_s is the s-th own distance, has a value of at least b.
+    The values over a pool of near own rows, which are never larger than those over all, say which rows to look at first
+    and when to stop.
     """
     whole = n_same == 0
     pool = few(coarse, own, max(_POOL, s) if whole else n_same)
@@ -133,30 +164,32 @@ def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_sam
     largest = np.empty(s)
     smallest = np.full(s, -np.inf)  # negated, so that the same list serves
     best = np.inf
-    first = few(coarse, others, s)
-    for j in first:
-        _keep(smallest, -_of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole))
-    best = -smallest[s - 1]
-    limit = (reach + 2.0 * stretch * best) ** 2 + error
-    count = 0
-    for j in others:
-        count += coarse[j] <= limit
-    rows = np.empty(count, np.int64)
-    count = 0
-    for j in others:
-        if coarse[j] <= limit:
-            rows[count] = j
-            count += 1
-    for j in rows[np.argsort(coarse[rows])]:
-        if coarse[j] > (reach + 2.0 * stretch * best) ** 2 + error:
-            break
-        done = False
-        for k in first:
-            done = done or k == j
-        if done:
-            continue
-        value = _of(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole)
-        if value < best:
-            _keep(smallest, -value)
-            best = -smallest[s - 1]
+    rows = few(coarse, others, _FIRST + s)
+    last = coarse[rows[-1]] if len(rows) else np.float32(0.0)
+    for phase in range(2):
+        if phase == 1:
+            limit = (reach + 2.0 * stretch * best) ** 2 + error
+            seen = rows
+            count = 0
+            for j in others:
+                count += last <= coarse[j] <= limit
+            rows = np.empty(count, np.int64)
+            count = 0
+            for j in others:
+                if last <= coarse[j] <= limit and not (coarse[j] == last and np.any(seen == j)):
+                    rows[count] = j
+                    count += 1
+            rows = rows[:count]
+        values = np.empty(len(rows))
+        for k in range(len(rows)):
+            values[k] = _at_least(rows[k], best, pool, squared_pool, embedded, images, point, largest)
+        for k in np.argsort(values):
+            if values[k] >= best:
+                break
+            value = _exactly(
+                rows[k], best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole
+            )
+            if value < best:
+                _keep(smallest, -value)
+                best = -smallest[s - 1]
     return best
