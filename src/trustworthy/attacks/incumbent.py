@@ -28,7 +28,7 @@ class Incumbent:
     def update(self, x: Tensor, loss: Tensor, success: Tensor) -> None:
         """Take over the examples of `x` that are worse for the model."""
         better = (success & ~self.success) | ((success == self.success) & (loss > self.loss))
-        self.x = where(better, x, self.x)
+        torch.where(better.reshape(-1, *[1] * (x.ndim - 1)), x, self.x, out=self.x)
         self.loss = torch.where(better, loss, self.loss)
         self.success = self.success | success
 

@@ -66,7 +66,7 @@ def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_siz
         if saves_length:
             gradient = threat.movable(x, gradient)
         step = threat.geometry.steepest(gradient)
-        x = threat.project(problem.x, x + per_example(step_size, x) * step)
+        x = threat.project(problem.x, step.mul_(per_example(step_size, x)).add_(x))
     logits = problem.scores(x)
     best.update(x, problem.losses(logits), problem.reached(logits))
     return best
