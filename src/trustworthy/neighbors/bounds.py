@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.neighbors import bounds_kernels
+from trustworthy.neighbors import bounds_kernels, vote_kernels
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -39,7 +39,7 @@ def lower_bounds(
         points = geometry.embed(queries[block])
         for k, row in enumerate(range(block.start, block.stop)):
             shared = coarse[k], error[k]
-            voted = bounds_kernels.vote(
+            voted = vote_kernels.vote(
                 *shared, everyone, geometry.labels, classes, geometry.embedded, points[k], n_neighbors
             )
             if voted == codes[row]:

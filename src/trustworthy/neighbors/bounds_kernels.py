@@ -6,52 +6,12 @@ import numpy as np
 from numba import njit
 
 from trustworthy.neighbors.exact_kernels import between, gap
+from trustworthy.neighbors.vote_kernels import few
 
 _POOL = 64  # nearest own rows that are tried on every candidate before all of them are
 _FIRST = 24  # nearest other rows, beside s of them, whose values make the first bound on the rest
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 _ROUNDING = 1e-13  # relative to a squared distance: what double precision may have added to a difference of two
-
-
-@njit(cache=True)
-def few(coarse, rows, count):
-    """The `count` of the rows with the least coarse distances, nearest first: one pass and a short sorted list."""
-    count = min(count, len(rows))
-    values = np.full(count, np.float32(np.inf), np.float32)
-    chosen = np.empty(count, np.int64)
-    held = 0
-    for i in rows:
-        value = coarse[i]
-        if held == count and value >= values[count - 1]:
-            continue
-        place = held if held < count else count - 1
-        held = min(held + 1, count)
-        while place > 0 and values[place - 1] > value:
-            values[place], chosen[place] = values[place - 1], chosen[place - 1]
-            place -= 1
-        values[place], chosen[place] = value, i
-    return chosen
-
-
-@njit(cache=True)
-def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
-    """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
-    limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
-    count = 0
-    for i in range(len(coarse)):
-        count += coarse[i] <= limit
-    rows = np.empty(count, np.int64)
-    squared = np.empty(count)
-    count = 0
-    for i in range(len(coarse)):
-        if coarse[i] <= limit:
-            rows[count], squared[count] = i, gap(embedded[i], point)
-            count += 1
-    votes = np.zeros(classes, np.int64)
-    # A stable sort keeps the order of the rows among equal distances.
-    for k in np.argsort(squared, kind="mergesort")[: min(n_neighbors, count)]:
-        votes[labels[rows[k]]] += 1
-    return np.argmax(votes)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})

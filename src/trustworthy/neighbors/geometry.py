@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from trustworthy.neighbors import vote_kernels
+
 _CELLS = 1 << 24  # entries of a block of distances: 64 MiB in single precision
 
 
@@ -117,9 +119,8 @@ class Geometry:
         voted = np.empty(len(queries), np.int64)
         for rows in self.blocks(len(queries)):
             coarse, error = self.coarse_distances(queries[rows])
-            for k, query in enumerate(queries[rows]):
-                nearest = self.nearest(query, coarse[k], error[k], n_neighbors)
-                voted[rows.start + k] = np.bincount(self.labels[nearest]).argmax()
+            points = self.embed(queries[rows])
+            voted[rows] = vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
         return voted
 
     def halfspaces(
