@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Memory
 from threadpoolctl import threadpool_limits
 
 from reproduce.data import prepared, rows
 from reproduce.runner import NotRun, Setting
 from trustworthy import metric_learning
+from trustworthy.datasets import cache
 
 LEARNERS = {"nca": "NCA", "lmnn": "LMNN", "itml": "ITML", "lfda": "LFDA", "arml": "ARML"}
 """Name of a row -> class of `trustworthy.metric_learning`, used with its defaults."""
@@ -28,7 +32,19 @@ def learned(metric: str, data: str, setting: Setting) -> np.ndarray | None:
 
 @functools.lru_cache(maxsize=2)
 def _learned(metric: str, data: str, limit: int | None, seed: int) -> np.ndarray:
+    """Three entries use the same matrices, which take minutes each: they are kept while the code is the same."""
+    fitted = Memory(cache.directory() / "reproduce", verbose=0).cache(_fitted)
+    return fitted(metric, data, limit, seed, _code())
+
+
+def _fitted(metric: str, data: str, limit: int | None, seed: int, code: str) -> np.ndarray:
     return matrix(metric, *rows(prepared(data, seed), limit), seed)
+
+
+def _code() -> str:
+    """Digest of the learners' source."""
+    sources = sorted(Path(metric_learning.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def matrix(metric: str, x: np.ndarray, y: np.ndarray, seed: int, **options: Any) -> np.ndarray:
