@@ -11,11 +11,11 @@ from torch import Tensor
 
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.incumbent import where
-from trustworthy.attacks.inputs import as_batch
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
 
 TRIALS = 100

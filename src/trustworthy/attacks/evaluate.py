@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from trustworthy.attacks.inputs import as_batch, as_labels
 from trustworthy.attacks.problem import posed
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
+from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.threat import Bounds
 

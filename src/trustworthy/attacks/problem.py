@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trustworthy.attacks.guard import undisturbed
-from trustworthy.attacks.inputs import as_batch, as_classifier, as_labels, check_logits
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.inputs import as_batch, as_classifier, as_labels, check_logits
 from trustworthy.core.protocols import AnyClassifier, Classifier
 from trustworthy.core.threat import Bounds
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from trustworthy.attacks.guard import undisturbed
-from trustworthy.attacks.inputs import check_logits
 from trustworthy.core import seeds
 from trustworthy.core.errors import ModelContractError, TrustworthyError, TrustworthyWarning
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.inputs import check_logits
 from trustworthy.core.protocols import Classifier
 from trustworthy.report.estimator import scores_of
 from trustworthy.report.examples import Examples

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from trustworthy.attacks.guard import undisturbed
 from trustworthy.core import seeds
+from trustworthy.core.guard import undisturbed
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
 from trustworthy.report.steps.pictures import spread_over_classes
 

@@ -8,9 +8,9 @@ import torch
 from torch.testing import assert_close
 
 from trustworthy.attacks import FGSM, RandFGSM
-from trustworthy.attacks.guard import undisturbed
-from trustworthy.attacks.inputs import as_classifier
 from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.inputs import as_classifier
 
 
 def test_a_rounding_error_beyond_a_bound_is_cut_and_no_more():

@@ -10,6 +10,9 @@ from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.protocols import AnyClassifier, Classifier
 from trustworthy.core.threat import Bounds
 
+Array = Tensor | np.ndarray
+"""A batch as users bring it."""
+
 
 def as_batch(x: object, bounds: Bounds | None, name: str = "x") -> Tensor:
     """Check a batch of inputs and detach it; NumPy arrays become tensors, a rounding error beyond a bound is cut."""
@@ -92,7 +95,7 @@ def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
     return torch.nn.functional.one_hot(indices, max(2, classes, int(indices.max()) + 1))
 
 
-def check_logits(out: object, batch: int, y: Tensor, target: Tensor | None) -> Tensor:
+def check_logits(out: object, batch: int, y: Tensor | None = None, target: Tensor | None = None) -> Tensor:
     """Return the model's answer; refuse what is not a floating tensor (batch, classes) that has every label's class."""
     if not isinstance(out, Tensor):
         remedy = "; a model that speaks NumPy is attacked with NumPy arrays" if isinstance(out, np.ndarray) else ""
