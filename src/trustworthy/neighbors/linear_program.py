@@ -1,0 +1,207 @@
+"""The smallest linf or l1 perturbation that changes the nearest neighbour's class: eqs. (3.20) and (3.21)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from trustworthy.core.certificate import Certificate
+from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.neighbors import exact_kernels, linear_program_kernels
+from trustworthy.neighbors.bounds_kernels import few
+from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
+from trustworthy.neighbors.exact import _EXACT, _past_the_boundary
+from trustworthy.neighbors.geometry import Geometry
+
+_BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
+_POOL = 64  # nearest own rows that constraints are taken from before all are looked at
+_FIRST = 16  # constraints that a programme begins with
+_GROW = 16  # violated constraints that are added at once
+_ROUNDS = 1000  # programmes of a subproblem, each with constraints that the last one violated
+_GAP = 1e-7  # relative gap of the dual and the primal value beyond which a programme counts as not solved
+_TIE = 1e-10  # relative to a squared distance: what is as good as a tie
+
+
+@dataclass(frozen=True, eq=False)
+class _Query:
+    """What the subproblems of one query share."""
+
+    geometry: Geometry
+    query: Float[np.ndarray, " d"]
+    point: Float[np.ndarray, " rank"]
+    coarse: Float[np.ndarray, " n"]
+    error: float
+    own: Int[np.ndarray, " own"]
+    pool: Int[np.ndarray, " pool"]
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
+    linf: bool
+
+    def size(self, step: Float[np.ndarray, " d"]) -> float:
+        return float(np.abs(step).max() if self.linf else np.abs(step).sum())
+
+    def least(self, normal: Float[np.ndarray, " d"], need: float) -> float:
+        """Size of the smallest step in the box with normal . step >= need."""
+        return linear_program_kernels.least(normal, need, self.low, self.high, self.linf)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Where a subproblem ended: a step, or None where it was given up, and the size that is proved for it."""
+
+    proved: float
+    step: Float[np.ndarray, " d"] | None = None
+    touching: Int[np.ndarray, " k"] = field(default_factory=lambda: np.empty(0, np.int64))
+    failed: bool = False
+
+
+def exact_lp(
+    geometry: Geometry,
+    queries: Float[np.ndarray, "m d"],
+    codes: Int[np.ndarray, " m"],
+    *,
+    norm: str,
+    bounds: tuple[float, float] | None = None,
+) -> Certificate:
+    """Minimal adversarial perturbations of the 1-nearest-neighbour rule in linf or l1.
+
+    geometry : training points without duplicates.
+    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
+    norm : "linf" or "l1", of the perturbation of the input, whatever the metric.
+    bounds : the box that queries and perturbed queries keep, or None.
+
+    Rows that are wrong to begin with get radius 0. `lower` is the dual's value, `upper` the size of a perturbation
+    that has been checked to change the class. A row with a programme that could not be solved is named in a
+    TrustworthyWarning and is not exact: its `lower` holds, its `upper` is what other programmes gave, or inf.
+
+    Cost: one product of the queries with the points in single precision, one bisector for every row of another class
+    that this does not rule out, then a handful of quadratic and of linear programmes a query.
+    """
+    queries = np.ascontiguousarray(queries, np.float64)
+    lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
+    perturbation = np.zeros(queries.shape)
+    failed = np.zeros(len(queries), bool)
+    parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
+    low, high = (-np.inf, np.inf) if bounds is None else bounds
+    for block in geometry.blocks(len(queries)):
+        coarse, error = geometry.coarse_distances(queries[block])
+        for k, row in enumerate(range(block.start, block.stop)):
+            query, point = queries[row], geometry.embed(queries[row][None])[0]
+            nearest = exact_kernels.closest(coarse[k], error[k], geometry.embedded, point)
+            if geometry.labels[nearest] != codes[row]:
+                continue
+            own, others = parted[codes[row]]
+            asked = _Query(
+                geometry, query, point, coarse[k], error[k], own, few(coarse[k], own, _POOL),
+                low - query, high - query, norm == "linf",
+            )  # fmt: skip
+            target, best, failed[row] = _certify(asked, others)
+            lower[row] = best.proved
+            perturbation[row] = np.nan
+            if best.step is not None:
+                perturbation[row] = _past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
+            upper[row] = asked.size(perturbation[row])
+    upper[np.isnan(upper)] = np.inf
+    _warn(np.flatnonzero(failed | np.isinf(upper)))
+    exact = (upper <= lower * (1 + _EXACT)) & np.isfinite(upper) | (upper == 0)
+    return Certificate(lower, upper, exact, perturbation)
+
+
+def _warn(rows: Int[np.ndarray, " k"]) -> None:
+    if len(rows):
+        warnings.warn(
+            f"linear programmes of the rows {', '.join(map(str, rows))} of the queries could not be solved: these rows "
+            "keep a valid lower bound and are not exact. Points outside of `bounds` can be the reason.",
+            TrustworthyWarning,
+            stacklevel=3,
+        )
+
+
+def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found, bool]:
+    """The row that wins, its step with what is proved for all rows, and whether some programme failed.
+
+    Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
+    """
+    geometry = asked.geometry
+    best, size, proved, winner, failed = _Found(np.inf), np.inf, np.inf, -1, False
+    seed = few(asked.coarse, others, 1)
+    for rows in (seed, None):
+        if rows is None:
+            reach = geometry.stretch * size * (np.sqrt(len(asked.query)) if asked.linf else 1.0)
+            first = exact_kernels.gap(geometry.embedded[asked.pool[0]], asked.point)
+            rows, bisectors = linear_program_kernels.candidates(
+                asked.coarse, asked.error, others[others != seed[0]], geometry.embedded, geometry.images, asked.point,
+                asked.pool[:_BOUNDING], np.sqrt(first), reach, size, asked.linf,
+            )  # fmt: skip
+        else:
+            bisectors = np.zeros(1)
+        for j, bound in zip(rows, bisectors, strict=True):
+            if bound >= size:
+                break
+            found = _subproblem(asked, int(j), size)
+            failed |= found.failed
+            if found.step is not None or found.failed:
+                proved = min(proved, found.proved)
+            if found.step is not None and (now := asked.size(found.step)) < size:
+                best, size, winner = found, now, int(j)
+    return winner, _Found(min(proved, size), best.step, best.touching), failed
+
+
+def _subproblem(asked: _Query, j: int, best: float) -> _Found:
+    """The smallest step after which row j is no farther than any own row, given up once it is proved >= best.
+
+    The shortest such step in l2 comes first: its multipliers bound the size in any norm, and the rows that it touches
+    are the constraints to begin with. Others are added as they are violated.
+    """
+    geometry, query = asked.geometry, asked.query
+    unbounded = np.full_like(query, np.inf)
+    root = np.empty((0, 0)) if geometry.root is None else geometry.root
+    shortest, length, feasible, touching = exact_kernels.solve(
+        j, np.inf, asked.pool, asked.own, asked.coarse, asked.error, geometry.embedded, geometry.images, asked.point,
+        root, -unbounded, unbounded, False,
+    )  # fmt: skip
+    # The multipliers times the constraints: every solution d has shortest . d >= need.
+    need = float(length**2 + shortest @ shortest) / 2 * (1 - 1e-12)
+    proved = asked.least(shortest, need)
+    if proved >= best or not np.isfinite(proved):
+        return _Found(proved)
+    if proved == 0.0:
+        return _Found(0.0, shortest, touching) if feasible else _Found(0.0, failed=True)
+    program = ShortestVector(asked.linf, shortest, proved, asked.low, asked.high)
+    program.add(shortest[None], np.array([-need]))
+    held = np.union1d(touching, asked.pool[:_FIRST])
+    program.add(*geometry.halfspaces(query, j, held))
+    for _ in range(_ROUNDS):
+        try:
+            step, normal, need = program.solve()
+        except NotSolved:
+            return _Found(proved, failed=True)
+        proved = max(proved, asked.least(normal, need))
+        if proved >= best:
+            return _Found(proved)
+        violated, touching = _nearer(asked, j, step)
+        violated = np.setdiff1d(violated, held)
+        if len(violated) == 0:
+            return _Found(proved, step, touching, failed=proved < asked.size(step) * (1 - _GAP))
+        held = np.union1d(held, violated)
+        program.add(*geometry.halfspaces(query, j, violated))
+    return _Found(proved, failed=True)
+
+
+def _nearer(asked: _Query, j: int, step: Float[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
+    """Own rows that are nearer than row j after the step, and those at nearly the same distance."""
+    geometry = asked.geometry
+    moved = geometry.embed((asked.query + step)[None])[0]
+    target = exact_kernels.gap(geometry.embedded[j], moved)
+    length = np.sqrt(exact_kernels.gap(asked.point, moved))
+    tolerance = _TIE * exact_kernels.gap(geometry.embedded[j], asked.point)
+    for rows in (asked.pool, asked.own):
+        violated, touching = linear_program_kernels.nearer(
+            asked.coarse, asked.error, rows, geometry.embedded, moved, target, length, tolerance, _GROW
+        )
+        if len(violated):
+            break
+    return violated, touching

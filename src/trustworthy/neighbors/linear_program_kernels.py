@@ -1,0 +1,194 @@
+"""The compiled parts of the linear programmes: bounds by one plane, rows that are violated, and a dual simplex."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from trustworthy.neighbors.exact_kernels import gap
+
+SOLVED, EMPTY, STOPPED = 0, 1, 2
+_NEGATIVE = -1e-11  # a variable of the scaled programme below this is not yet feasible
+_PIVOT = 1e-9  # relative to the largest entry of its row: what is too small to divide by
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def dual_norm(row, other, linf):
+    """Length of the difference of two rows in the dual norm: l1 for perturbations in linf, linf for those in l1."""
+    total = 0.0
+    if linf:
+        for c in range(len(row)):
+            total += abs(np.float64(row[c]) - np.float64(other[c]))
+    else:
+        for c in range(len(row)):
+            total = max(total, abs(np.float64(row[c]) - np.float64(other[c])))
+    return total
+
+
+@njit(cache=True)
+def candidates(coarse, error, others, embedded, images, point, pool, nearest_own, reach, best, linf):
+    """Rows of other classes that no bisector with a row of the pool proves beyond `best`, with these bounds.
+
+    reach : how far in l2 a perturbation of size `best` can carry the query under the metric.
+    """
+    limit = (nearest_own + 2.0 * reach) ** 2 + error
+    squared_pool = np.array([gap(embedded[i], point) for i in pool])
+    rows = np.empty(len(others), np.int64)
+    bounds = np.empty(len(others))
+    count = 0
+    for j in others:
+        if coarse[j] > limit:
+            continue
+        squared_j = gap(embedded[j], point)
+        bound = 0.0
+        for k in range(len(pool)):
+            ahead = squared_j * (1.0 - 1e-13) - squared_pool[k] * (1.0 + 1e-13)
+            if ahead <= 0.0:
+                continue
+            length = dual_norm(images[j], images[pool[k]], linf)
+            bound = max(bound, ahead / (2.0 * length) if length > 0.0 else np.inf)
+            if bound >= best:
+                break
+        if bound < best:
+            rows[count], bounds[count] = j, bound
+            count += 1
+    order = np.argsort(bounds[:count], kind="mergesort")
+    return rows[:count][order], bounds[:count][order]
+
+
+@njit(cache=True)
+def least(normal, need, low, high, linf):
+    """Size of the smallest d with normal . d >= need and low <= d <= high (0 inside); inf where there is none."""
+    if need <= 0.0:
+        return 0.0
+    d = len(normal)
+    weight = np.abs(normal)
+    room = np.empty(d)
+    for c in range(d):
+        room[c] = high[c] if normal[c] > 0.0 else -low[c]
+    left = need
+    if linf:
+        # The size s gives sum of weight * min(s, room): linear between two rooms.
+        slope = weight.sum()
+        for c in np.argsort(room):
+            if weight[c] == 0.0:
+                continue
+            if slope * room[c] >= left:
+                break
+            left -= weight[c] * room[c]
+            slope -= weight[c]
+        return left / slope if slope > 1e-15 * weight.max() else np.inf
+    size = 0.0
+    for c in np.argsort(-weight):
+        if weight[c] == 0.0:
+            return np.inf
+        if weight[c] * room[c] >= left:
+            return size + left / weight[c]
+        left -= weight[c] * room[c]
+        size += room[c]
+    return np.inf
+
+
+@njit(cache=True)
+def nearer(coarse, error, rows, embedded, moved, target, length, tolerance, grow):
+    """Of the rows, the `grow` that are nearest to `moved` by more than `tolerance` than `target`, and all that touch.
+
+    target : squared distance that the others must not undercut. length : how far the query was moved.
+    """
+    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + error
+    worst = np.empty(grow, np.int64)
+    shortfall = np.empty(grow)
+    found = 0
+    near = np.empty(len(rows), np.int64)
+    close = 0
+    for i in rows:
+        if coarse[i] > reach:
+            continue
+        slack = gap(embedded[i], moved) - target
+        if slack < 1e3 * tolerance:
+            near[close] = i
+            close += 1
+        if slack >= -tolerance or (found == grow and slack >= shortfall[found - 1]):
+            continue
+        place = found if found < grow else grow - 1
+        found = min(found + 1, grow)
+        while place > 0 and shortfall[place - 1] > slack:
+            shortfall[place], worst[place] = shortfall[place - 1], worst[place - 1]
+            place -= 1
+        shortfall[place], worst[place] = slack, i
+    return worst[:found].copy(), near[:close].copy()
+
+
+@njit(cache=True)
+def append(table, basic, place, count, row, right):
+    """Add row . x >= right to the dictionary: its slack becomes basic variable number `count`."""
+    width = table.shape[1] - 1
+    table[count, :] = 0.0
+    table[count, width] = -right
+    for i in range(width):
+        if row[i] != 0.0:
+            if place[i] >= 0:
+                table[count, place[i]] += row[i]
+            else:
+                table[count] += row[i] * table[-place[i] - 1]
+    basic[count] = width + count
+    place[width + count] = -count - 1
+
+
+@njit(cache=True)
+def _pivot(table, cost, r, j, count):
+    """Exchange basic variable r and non-basic variable j."""
+    entry = table[r, j]
+    table[r] /= -entry
+    table[r, j] = 1.0 / entry
+    for a in range(count):
+        factor = table[a, j]
+        if a != r and factor != 0.0:
+            table[a, j] = 0.0
+            table[a] += factor * table[r]
+    factor = cost[j]
+    if factor != 0.0:
+        cost[j] = 0.0
+        cost += factor * table[r]
+
+
+@njit(cache=True)
+def dual_simplex(table, cost, basic, others, place, count, max_pivots):
+    """Pivot until every basic variable is >= 0, from costs >= 0 on. Returns the status.
+
+    Row r says basic[r] = table[r, :-1] . others + table[r, -1], and `cost` the same of the objective.
+    """
+    width = table.shape[1] - 1
+    for _ in range(max_pivots):
+        leaving, worst = -1, 0.0
+        for r in range(count):
+            value = table[r, width]
+            if value < _NEGATIVE:
+                length = 1e-300
+                for c in range(width):
+                    length += table[r, c] * table[r, c]
+                if value * value > worst * length:
+                    leaving, worst = r, value * value / length
+        if leaving < 0:
+            return SOLVED
+        largest = 0.0
+        for c in range(width):
+            largest = max(largest, table[leaving, c])
+        if largest <= 1e-13:
+            return EMPTY
+        ratio = np.inf
+        for c in range(width):
+            if table[leaving, c] > _PIVOT * largest:
+                ratio = min(ratio, max(cost[c], 0.0) / table[leaving, c])
+        entering, entry = -1, 0.0
+        for c in range(width):
+            # Of ratios that are as good as equal, the largest entry: ties are the rule where data are whole numbers.
+            if table[leaving, c] > max(entry, _PIVOT * largest) and cost[c] <= (ratio + 1e-13) * table[leaving, c]:
+                entering, entry = c, table[leaving, c]
+        _pivot(table, cost, leaving, entering, count)
+        for c in range(width):
+            cost[c] = max(cost[c], 0.0)
+        out, new = basic[leaving], others[entering]
+        basic[leaving], others[entering] = new, out
+        place[new], place[out] = -leaving - 1, entering
+    return STOPPED
