@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from trustworthy.core.certificate import Certificate
-from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
@@ -74,8 +72,8 @@ def exact_lp(
     bounds : the box that queries and perturbed queries keep, or None.
 
     Rows that are wrong to begin with get radius 0. `lower` is the dual's value, `upper` the size of a perturbation
-    that has been checked to change the class. A row with a programme that could not be solved is named in a
-    TrustworthyWarning and is not exact: its `lower` holds, its `upper` is what other programmes gave, or inf.
+    that has been checked to change the class. A row with a programme that could not be solved is not exact: its `lower`
+    holds, its `upper` is what other programmes gave, or inf.
 
     Cost: one product of the queries with the points in single precision, one bisector for every row of another class
     that this does not rule out, then a handful of quadratic and of linear programmes a query.
@@ -83,7 +81,6 @@ def exact_lp(
     queries = np.ascontiguousarray(queries, np.float64)
     lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
     perturbation = np.zeros(queries.shape)
-    failed = np.zeros(len(queries), bool)
     parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     for block in geometry.blocks(len(queries)):
@@ -98,35 +95,24 @@ def exact_lp(
                 geometry, query, point, coarse[k], error[k], own, few(coarse[k], own, _POOL),
                 low - query, high - query, norm == "linf",
             )  # fmt: skip
-            target, best, failed[row] = _certify(asked, others)
+            target, best = _certify(asked, others)
             lower[row] = best.proved
             perturbation[row] = np.nan
             if best.step is not None:
                 perturbation[row] = _past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
             upper[row] = asked.size(perturbation[row])
     upper[np.isnan(upper)] = np.inf
-    _warn(np.flatnonzero(failed | np.isinf(upper)))
     exact = (upper <= lower * (1 + _EXACT)) & np.isfinite(upper) | (upper == 0)
     return Certificate(lower, upper, exact, perturbation)
 
 
-def _warn(rows: Int[np.ndarray, " k"]) -> None:
-    if len(rows):
-        warnings.warn(
-            f"linear programmes of the rows {', '.join(map(str, rows))} of the queries could not be solved: these rows "
-            "keep a valid lower bound and are not exact. Points outside of `bounds` can be the reason.",
-            TrustworthyWarning,
-            stacklevel=3,
-        )
-
-
-def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found, bool]:
-    """The row that wins, its step with what is proved for all rows, and whether some programme failed.
+def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
+    """The row that wins, and its step with what is proved for all rows.
 
     Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
     """
     geometry = asked.geometry
-    best, size, proved, winner, failed = _Found(np.inf), np.inf, np.inf, -1, False
+    best, size, proved, winner = _Found(np.inf), np.inf, np.inf, -1
     seed = few(asked.coarse, others, 1)
     for rows in (seed, None):
         if rows is None:
@@ -142,12 +128,11 @@ def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found,
             if bound >= size:
                 break
             found = _subproblem(asked, int(j), size)
-            failed |= found.failed
             if found.step is not None or found.failed:
                 proved = min(proved, found.proved)
             if found.step is not None and (now := asked.size(found.step)) < size:
                 best, size, winner = found, now, int(j)
-    return winner, _Found(min(proved, size), best.step, best.touching), failed
+    return winner, _Found(min(proved, size), best.step, best.touching)
 
 
 def _subproblem(asked: _Query, j: int, best: float) -> _Found:

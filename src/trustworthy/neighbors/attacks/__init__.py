@@ -1,0 +1,17 @@
+"""Attacks on K nearest neighbours: upper bounds on the perturbation that changes the vote, each one verified."""
+
+from trustworthy.neighbors.attacks.greedy import QPGreedy
+from trustworthy.neighbors.attacks.mean import Mean
+from trustworthy.neighbors.attacks.naive import NaiveM
+from trustworthy.neighbors.attacks.substitute import Substitute
+from trustworthy.neighbors.attacks.top import QPTopM
+
+ATTACKS: dict[str, type] = {
+    "qp-top-m": QPTopM,
+    "qp-greedy": QPGreedy,
+    "naive-m": NaiveM,
+    "mean": Mean,
+    "substitute": Substitute,
+}
+
+__all__ = ["ATTACKS", "Mean", "NaiveM", "QPGreedy", "QPTopM", "Substitute"]

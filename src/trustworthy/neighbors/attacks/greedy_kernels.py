@@ -1,0 +1,180 @@
+"""The compiled parts of QP-greedy: programme (3.17) of one cluster, and the vote after a step."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from trustworthy.neighbors.exact_kernels import between, dot, gap
+from trustworthy.neighbors.qp_kernels import SOLVED, active_set, boxed
+
+_CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
+_GROW = 8  # violated constraints that are added at once
+_MARGIN = 1e-9  # relative to a squared distance: by how much a cluster has to be nearer, so that no tie is left
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _within(row, point, limit):
+    """Squared distance of a row to a point, or inf as soon as it is seen to be beyond the limit."""
+    total = 0.0
+    for start in range(0, len(point), _CHUNK):
+        for c in range(start, min(start + _CHUNK, len(point))):
+            difference = np.float64(row[c]) - point[c]
+            total += difference * difference
+        if total > limit:
+            return np.inf
+    return total
+
+
+@njit(cache=True)
+def insert(values, rows, held, value, row):
+    """Put a row into a list sorted by value, then by row, that is full at len(values); returns how many are held."""
+    if held == len(values):
+        if value > values[held - 1] or (value == values[held - 1] and row > rows[held - 1]):
+            return held
+        place = held - 1
+    else:
+        place = held
+        held += 1
+    while place > 0 and (values[place - 1] > value or (values[place - 1] == value and rows[place - 1] > row)):
+        values[place], rows[place] = values[place - 1], rows[place - 1]
+        place -= 1
+    values[place], rows[place] = value, row
+    return held
+
+
+@njit(cache=True)
+def cluster(embedded, rows, pivot, count):
+    """The `count` of the rows nearest to row `pivot`, which comes first: ties go to the lower row."""
+    values = np.full(count, np.inf)
+    chosen = np.full(count, -1, np.int64)
+    values[0], chosen[0] = -1.0, pivot
+    held = 1
+    for i in rows:
+        if i != pivot:
+            held = insert(values, chosen, held, between(embedded[i], embedded[pivot]), i)
+    return chosen[:held]
+
+
+@njit(cache=True)
+def voted(first, coarse, error, labels, classes, embedded, moved, length):
+    """The class that the nearest rows vote for after a step of `length`; `first` are as many rows as vote, to begin."""
+    count = len(first)
+    values = np.full(count, np.inf)
+    chosen = np.full(count, -1, np.int64)
+    held = 0
+    for i in first:
+        held = insert(values, chosen, held, gap(embedded[i], moved), i)
+    for i in range(len(coarse)):
+        reach = (np.sqrt(values[count - 1]) + length) ** 2 * (1.0 + 1e-9) + error
+        if coarse[i] > reach:
+            continue
+        value = _within(embedded[i], moved, values[count - 1] * (1.0 + 1e-12))
+        if value == np.inf:
+            continue
+        known = False
+        for k in range(count):
+            known = known or chosen[k] == i
+        if not known:
+            held = insert(values, chosen, held, value, i)
+    votes = np.zeros(classes, np.int64)
+    for k in range(count):
+        votes[labels[chosen[k]]] += 1
+    return np.argmax(votes)
+
+
+@njit(cache=True)
+def _grown(array):
+    larger = np.zeros((2 * array.shape[0], *array.shape[1:]), array.dtype)
+    larger[: array.shape[0]] = array
+    return larger
+
+
+@njit(cache=True)
+def solve(inner, outer, pool, whole, coarse, error, embedded, images, point, root, low, high, is_boxed, best):
+    """The shortest step after which every row of `inner` is nearer than every row of `outer`: (step, feasible).
+
+    inner : J. outer : (n,) which rows must be farther; pool : the nearest of them, looked at first.
+    whole : whether rows beyond the pool count. Given up, as not feasible, once the dual proves it no shorter than
+    `best`. Constraints are those that were violated.
+    """
+    d = images.shape[1]
+    plain = root.shape[0] == 0
+    capacity = 64
+    normals, offsets = np.zeros((capacity, d)), np.zeros(capacity)
+    gram, dual = np.zeros((capacity, capacity)), np.zeros(capacity)
+    nearer, farther = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+    count = 0
+    step = np.zeros(d)
+    scale = 0.0
+    for j in inner:
+        scale = max(scale, gap(embedded[j], point))
+    moved = point.copy()
+    for _ in range(10_000):
+        last, target = -1, -1.0
+        for j in inner:
+            squared = gap(embedded[j], moved)
+            if squared > target:
+                last, target = j, squared
+        # The rows that are the most nearer than the farthest of J: of the pool, and of all once the pool is content.
+        worst = np.full(_GROW, -1, np.int64)
+        values = np.full(_GROW, np.inf)
+        found = 0
+        limit = target + 0.5 * _MARGIN * scale
+        length = np.sqrt(gap(moved, point))
+        for i in pool:
+            squared = _within(embedded[i], moved, limit)
+            if squared < limit:
+                found = insert(values, worst, found, squared, i)
+        if found == 0 and whole:
+            reach = (np.sqrt(target) + length) ** 2 * (1.0 + 1e-9) + error
+            for i in range(len(coarse)):
+                if outer[i] and coarse[i] <= reach:
+                    squared = _within(embedded[i], moved, limit)
+                    if squared < limit:
+                        found = insert(values, worst, found, squared, i)
+                        if found == _GROW:
+                            limit = min(limit, values[found - 1])
+        added = 0
+        for i in worst[:found]:
+            known = False
+            for a in range(count):
+                known = known or (nearer[a] == last and farther[a] == i)
+            if known:
+                continue
+            if count == capacity:
+                normals, offsets, dual = _grown(normals), _grown(offsets), _grown(dual)
+                nearer, farther = _grown(nearer), _grown(farther)
+                wider = np.zeros((2 * capacity, 2 * capacity))
+                wider[:count, :count] = gram[:count, :count]
+                gram = wider
+                capacity *= 2
+            for c in range(d):
+                normals[count, c] = np.float64(images[last, c]) - np.float64(images[i, c])
+            offsets[count] = (gap(embedded[i], point) - gap(embedded[last], point) - _MARGIN * scale) / 2
+            nearer[count], farther[count] = last, i
+            for a in range(count + 1):
+                gram[count, a] = dot(normals[count], normals[a])
+                gram[a, count] = gram[count, a]
+            count += 1
+            added += 1
+        if added == 0:
+            return step, True
+        if is_boxed:
+            step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+        else:
+            _, status = active_set(
+                np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
+            )
+            step[:] = 0.0
+            value = 0.0
+            for a in range(count):
+                if dual[a] > 0.0:
+                    value -= dual[a] * offsets[a]
+                    for c in range(d):
+                        step[c] += dual[a] * normals[a, c]
+            value -= 0.5 * dot(step, step)
+        if np.sqrt(max(2.0 * value, 0.0)) >= best or (status != SOLVED and not is_boxed):
+            return step, False
+        moved = point + step if plain else point + root @ step
+    return step, False
