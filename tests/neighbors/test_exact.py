@@ -32,7 +32,7 @@ def check(geometry, queries, *, bounds=None, rtol=1e-6):
         true = minimal(points, geometry.labels, query, codes[k], metric=metric, bounds=bounds)
         np.testing.assert_allclose(found.upper[k], true, rtol=rtol, atol=1e-9)
         assert found.lower[k] <= true * (1 + rtol) + 1e-9
-    assert found.exact[found.upper > 1e-6].all()
+    assert found.exact.all()
     moved = queries + found.perturbation
     assert (geometry.predict(moved, 1) != codes).all()
     np.testing.assert_allclose(np.linalg.norm(found.perturbation, axis=1), found.upper)
@@ -61,6 +61,21 @@ def test_radii_in_a_box_are_the_reference_s(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_single_precision_points_are_exact_too(seed):
     check(*problem(seed, dtype=np.float32))
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+def test_black_and_white_images_are_full_of_dependent_constraints(seed, bounds):
+    rng = np.random.default_rng(seed)
+    n, d = rng.integers(60, 160), rng.integers(8, 24)
+    # Copies of a few patterns with a few pixels turned: distances are small whole numbers.
+    points = (rng.random((4, d)) < 0.5)[rng.integers(0, 4, n)] ^ (rng.random((n, d)) < 0.2)
+    labels = (points[:, :3].sum(1) + (rng.random(n) < 0.1)) % 3
+    check(
+        Geometry(points.astype(float), labels.astype(np.int64)).without_duplicates(),
+        points[:3] * 0.9 + 0.03,
+        bounds=bounds,
+    )
 
 
 def test_more_constraints_than_the_pool_holds():
@@ -111,5 +126,7 @@ def test_a_query_on_the_boundary_needs_next_to_nothing():
     geometry = Geometry(np.array([[0.0], [1.0]]), np.array([0, 1]))
     found = exact_l2(geometry, np.array([[0.5]]), np.array([0]))
     assert found.lower == [0]
+    assert not np.signbit(found.lower[0])
+    assert found.exact[0]
     assert 0 < found.upper < 1e-9
     assert geometry.predict(np.array([[0.5]]) + found.perturbation, 1) == [1]

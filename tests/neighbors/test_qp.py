@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from reference.exhaustive_neighbors import shortest, shortest_in_box
 from trustworthy.core.errors import InvalidInput
+from trustworthy.neighbors import qp_kernels
 from trustworthy.neighbors.qp import active_set, greedy_coordinate_ascent, project_halfspaces, screened
 
 
@@ -116,3 +117,22 @@ def test_half_spaces_or_a_box_that_make_no_sense_are_refused():
         project_halfspaces(np.eye(2), [1.0])
     with pytest.raises(InvalidInput, match="origin"):
         project_halfspaces(np.eye(2), [1.0, 1.0], low=0.5)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_active_set_starts_anywhere(seed):
+    """Constraints arrive in portions, as they are violated, and each solve begins where the last one ended."""
+    rng = np.random.default_rng(seed)
+    normals = rng.integers(-1, 2, (20, 12)).astype(float)
+    offsets = rng.integers(-3, 3, 20) / 2
+    matrix, dual = normals @ normals.T, np.zeros(20)
+    for count in (4, 9, 14, 20):
+        part = np.ascontiguousarray(matrix[:count, :count])
+        _, status = qp_kernels.active_set(part, offsets[:count], dual[:count], 1e-13, 2000)
+        if shortest(normals[:count], offsets[:count]) is None:
+            assert status != qp_kernels.SOLVED
+            return
+        gradient = part @ dual[:count] + offsets[:count]
+        assert status == qp_kernels.SOLVED
+        np.testing.assert_array_less(-gradient, 1e-7)
+        assert np.abs(gradient[dual[:count] > 0]).max(initial=0.0) < 1e-7

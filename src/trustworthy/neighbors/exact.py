@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.neighbors import exact_kernels
@@ -47,13 +47,21 @@ def exact_l2(
                 coarse[k], error[k], geometry.labels, owned[code], code, geometry.embedded, geometry.images,
                 point, root, geometry.stretch, low - query, high - query, bounds is not None,
             )  # fmt: skip
-            perturbation[row] = _past_the_boundary(geometry, query, step, target, touching, bounds)
+            perturbation[row] = past_the_boundary(geometry, query, step, target, touching, bounds)
             upper[row] = np.linalg.norm(perturbation[row])
     upper[np.isnan(upper)] = np.inf
-    return Certificate(lower, upper, upper <= lower * (1 + _EXACT), perturbation)
+    return Certificate(lower, upper, agree(lower, upper, queries), perturbation)
 
 
-def _past_the_boundary(
+def agree(
+    lower: Float[np.ndarray, " m"], upper: Float[np.ndarray, " m"], queries: Float[np.ndarray, "m d"]
+) -> Bool[np.ndarray, " m"]:
+    """Whether bounds are one number: to a relative 1e-6, or to the rounding of the queries, as on the boundary."""
+    rounding = 1e-12 * np.abs(queries).max(axis=1, initial=1.0)
+    return np.isfinite(upper) & (upper <= lower * (1 + _EXACT) + rounding)
+
+
+def past_the_boundary(
     geometry: Geometry,
     query: Float[np.ndarray, " d"],
     step: Float[np.ndarray, " d"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.qp_kernels import active_set, boxed
+from trustworthy.neighbors.qp_kernels import STOPPED, active_set, boxed
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before it is solved, n_scr of Figure 3.4
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -130,7 +130,10 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
                 gram[a, count] = gram[count, a]
             count += 1
         if is_boxed:
-            step, value, _ = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+            step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+            if status == STOPPED:  # the last solution can be a bad place to begin
+                dual[:count] = 0.0
+                step, value, _ = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
         else:
             active_set(
                 np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
@@ -143,7 +146,7 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
             value = -0.5 * dot(step, step)
             for a in range(count):
                 value -= dual[a] * offsets[a]
-        proved = np.sqrt(max(2.0 * value, 0.0))
+        proved = np.sqrt(max(0.0, 2.0 * value))
         if proved >= best:
             return step, proved, False, touching
         moved = point + step if plain else point + root @ step
@@ -233,8 +236,9 @@ def certify(coarse, error, labels, own, code, embedded, images, point, root, str
             step, proved, feasible, near = solve(
                 j, best, pool, own, coarse, error, embedded, images, point, root, low, high, is_boxed
             )
-            if feasible:
+            if proved < best:
                 lower = min(lower, proved)
+            if feasible:
                 size = np.sqrt(dot(step, step))
                 if size < best:
                     best, winner, touching = size, j, near

@@ -11,7 +11,7 @@ from trustworthy.core.certificate import Certificate
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import _EXACT, _past_the_boundary
+from trustworthy.neighbors.exact import agree, past_the_boundary
 from trustworthy.neighbors.geometry import Geometry
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
@@ -99,11 +99,10 @@ def exact_lp(
             lower[row] = best.proved
             perturbation[row] = np.nan
             if best.step is not None:
-                perturbation[row] = _past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
+                perturbation[row] = past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
             upper[row] = asked.size(perturbation[row])
     upper[np.isnan(upper)] = np.inf
-    exact = (upper <= lower * (1 + _EXACT)) & np.isfinite(upper) | (upper == 0)
-    return Certificate(lower, upper, exact, perturbation)
+    return Certificate(lower, upper, agree(lower, upper, queries), perturbation)
 
 
 def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:

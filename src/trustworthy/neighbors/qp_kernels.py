@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 SOLVED, UNBOUNDED, STOPPED = 0, 1, 2
+_ENDLESS = 1e11  # variable, in units of the largest |q| over the least curvature, that no bounded problem reaches
 
 
 @njit(cache=True)
@@ -80,28 +81,28 @@ def active_set(p, q, x, tolerance, max_iter):
     lower = np.empty((n, n))
     target = np.empty(n)
     right = np.empty(n)
-    largest = 0.0
+    largest, least = 0.0, np.inf
     for i in range(n):
         largest = max(largest, abs(q[i]))
+        if p[i, i] > 0.0:
+            least = min(least, p[i, i])
     fresh = count == 0
-    last = -1
+    refused = np.zeros(n, np.bool_)  # let go at 0 since x last moved: taken again, they would be let go for ever
     for iteration in range(max_iter):
         if fresh:
             best, most = -1, tolerance * largest
             for i in range(n):
-                if not inside[i]:
+                if not inside[i] and not refused[i]:
                     gradient = q[i]
                     for a in range(count):
                         gradient += p[i, chosen[a]] * x[chosen[a]]
                     if -gradient > most:
                         best, most = i, -gradient
-            # The index just let go at 0 would be taken and let go for ever: rounding is all that is left.
-            if best < 0 or best == last:
+            if best < 0:
                 return iteration, SOLVED
             chosen[count] = best
             inside[best] = True
             count += 1
-            last = best
         dependent = _factor(p, chosen, count, lower)
         if dependent >= 0:
             # x moves along the null direction in which it depends on the ones before it.
@@ -134,8 +135,11 @@ def active_set(p, q, x, tolerance, max_iter):
             for b in range(dependent):
                 x[chosen[b]] = max(x[chosen[b]] + reach * sign * target[b], 0.0)
             x[i] = max(x[i] + reach * sign, 0.0)
+            if reach > 0.0:
+                refused[:] = False
             x[chosen[stop]] = 0.0
             inside[chosen[stop]] = False
+            refused[chosen[stop]] = reach <= 0.0
             for a in range(stop, count - 1):
                 chosen[a] = chosen[a + 1]
             count -= 1
@@ -151,20 +155,26 @@ def active_set(p, q, x, tolerance, max_iter):
                 t = here / (here - target[a]) if here > target[a] else 0.0
                 if t < reach:
                     reach, stop = t, a
+        moved, size = 0.0, 0.0
         for a in range(count):
-            x[chosen[a]] += reach * (target[a] - x[chosen[a]])
+            step = reach * (target[a] - x[chosen[a]])
+            x[chosen[a]] += step
+            moved, size = max(moved, abs(step)), max(size, abs(x[chosen[a]]))
+        if moved > 1e-11 * size:
+            refused[:] = False
         if stop < 0:
+            if size * least > _ENDLESS * largest:
+                return iteration, UNBOUNDED  # rounding has bent a direction without curvature
             fresh = True
-            if reach > 0.0:
-                last = -1 if count == 0 else last
             continue
         x[chosen[stop]] = 0.0
         kept = 0
         for a in range(count):
             i = chosen[a]
-            if a == stop or x[i] <= 0.0:
+            if a == stop or (x[i] <= 0.0 and target[a] <= 0.0):  # one that was just taken is at 0 and on its way up
                 x[i] = 0.0
                 inside[i] = False
+                refused[i] = reach <= 0.0
             else:
                 chosen[kept] = i
                 kept += 1

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.attacks.frame import Found, Query, attacked, only_one_neighbor
-from trustworthy.neighbors.exact import _past_the_boundary
+from trustworthy.neighbors.exact import past_the_boundary
 from trustworthy.neighbors.geometry import Geometry
 
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -62,7 +62,7 @@ class QPTopM:
             )  # fmt: skip
             if not feasible:
                 continue
-            moved = _past_the_boundary(geometry, query.x, step, int(j), touching, query.bounds)
+            moved = past_the_boundary(geometry, query.x, step, int(j), touching, query.bounds)
             if np.linalg.norm(moved) < size:
                 best, size = moved, float(np.linalg.norm(moved))
         return best
