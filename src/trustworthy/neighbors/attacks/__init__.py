@@ -1,5 +1,6 @@
 """Attacks on K nearest neighbours: upper bounds on the perturbation that changes the vote, each one verified."""
 
+from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.attacks.greedy import QPGreedy
 from trustworthy.neighbors.attacks.mean import Mean
 from trustworthy.neighbors.attacks.naive import NaiveM
@@ -12,6 +13,7 @@ ATTACKS: dict[str, type] = {
     "naive-m": NaiveM,
     "mean": Mean,
     "substitute": Substitute,
+    "cell-descent": CellDescent,
 }
 
-__all__ = ["ATTACKS", "Mean", "NaiveM", "QPGreedy", "QPTopM", "Substitute"]
+__all__ = ["ATTACKS", "CellDescent", "Mean", "NaiveM", "QPGreedy", "QPTopM", "Substitute"]
