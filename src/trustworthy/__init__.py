@@ -10,9 +10,21 @@ from typing import Any
 
 _HOME = {
     "audit": "report.audit",
+    "NearestNeighborVerifier": "neighbors",
     "ThreatModel": "core.threat",
 }
-_PACKAGES = ("attacks", "core", "datasets", "metrics", "nn", "report", "training")
+_PACKAGES = (
+    "attacks",
+    "certify",
+    "core",
+    "datasets",
+    "metric_learning",
+    "metrics",
+    "neighbors",
+    "nn",
+    "report",
+    "training",
+)
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 

@@ -1,5 +1,7 @@
 """Exact, certified and attacked nearest neighbours (chapter 3). NumPy, SciPy and numba; no torch."""
 
+from trustworthy.core.certificate import Certificate
+from trustworthy.neighbors.attacks import ATTACKS
 from trustworthy.neighbors.qp import (
     Projection,
     Solution,
@@ -8,5 +10,16 @@ from trustworthy.neighbors.qp import (
     project_halfspaces,
     screened,
 )
+from trustworthy.neighbors.verifier import NearestNeighborVerifier
 
-__all__ = ["Projection", "Solution", "active_set", "greedy_coordinate_ascent", "project_halfspaces", "screened"]
+__all__ = [
+    "ATTACKS",
+    "Certificate",
+    "NearestNeighborVerifier",
+    "Projection",
+    "Solution",
+    "active_set",
+    "greedy_coordinate_ascent",
+    "project_halfspaces",
+    "screened",
+]

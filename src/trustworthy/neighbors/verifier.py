@@ -1,0 +1,302 @@
+"""The nearest-neighbour classifier that says how far each prediction can be trusted."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, Self, cast
+
+import numpy as np
+from jaxtyping import Float
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from rich.progress import track
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from trustworthy.core import checks
+from trustworthy.core.certificate import Certificate
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.neighbors.attacks import ATTACKS
+from trustworthy.neighbors.bounds import lower_bounds
+from trustworthy.neighbors.branch import exact_knn
+from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.linear_program import exact_lp
+from trustworthy.neighbors.metric import root_of
+
+_BLOCK = 64  # queries of a task: enough to share a matrix product; the same for any n_jobs, and so are the results
+_ORDERS = {"l2": 2, "linf": np.inf, "l1": 1}
+
+
+class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
+    """K nearest neighbours, with the smallest change of an input that changes its prediction: exact, bounded, attacked.
+
+    Distance ties go to the row that came first, ties of the vote to the class that sorts first. With one neighbour, a
+    training row that repeats an earlier one (under the metric) can never win and is dropped, whatever its class.
+
+    Parameters
+    ----------
+    n_neighbors : odd number K of neighbours that vote, at most the number of rows of the smallest class.
+    metric : None for the Euclidean distance, else the matrix M (features, features) of the squared distance
+        (a - b)ᵀ M (a - b): symmetric and positive semi-definite.
+    norm : "l2", "linf" or "l1", in which the size of a perturbation of the input is measured, whatever the metric.
+    bounds : (lowest, highest) value of a valid input, which perturbed inputs must keep; None for no limits.
+    n_jobs : processes, as in scikit-learn. Inside `joblib.parallel_config(backend=...)` the work goes where it says.
+
+    Attributes
+    ----------
+    classes_ : (classes,) the labels, sorted.
+    n_features_in_ : features seen by `fit`.
+
+    References
+    ----------
+    Chapter 3 of the dissertation: Algorithms 5, 6, 8 and 9, Lemma 3 and Theorem 3.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 1,
+        metric: ArrayLike | None = None,
+        norm: str = "l2",
+        bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.norm = norm
+        self.bounds = bounds
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Keep the training rows X (n, features) with labels y (n,); float32 is kept, all else becomes float64."""
+        checks.choice("norm", self.norm, _ORDERS)
+        given: Any = X, y
+        rows, labels = cast("tuple[Any, Any]", validate_data(self, *given, dtype=[np.float64, np.float32], order="C"))
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self._check_classes(codes)
+        self._bounds = _as_bounds(self.bounds)
+        self._check_inside("X", rows)
+        root = None if self.metric is None else root_of(self.metric, rows.shape[1])
+        geometry = Geometry(points=rows, labels=codes.astype(np.int64), root=root)
+        self._geometry = geometry.without_duplicates() if self.n_neighbors == 1 else geometry
+        left = np.unique(self._geometry.labels)
+        if len(left) < 2:
+            raise InvalidInput(
+                "X must have distinct rows of two classes under the metric, got only those of "
+                f"{self.classes_.tolist()[left[0]]!r} once rows that repeat an earlier one are left out: nothing could "
+                "change."
+            )
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Labels (m,) of the rows X (m, features)."""
+        queries = self._queries(X)
+        return self.classes_[self._geometry.predict(queries, self.n_neighbors)]
+
+    def exact(self, X: ArrayLike, y: ArrayLike, *, time_limit: float = 1.0, progress: bool = False) -> Certificate:
+        """Smallest perturbation of each row of X (m, features) with label y (m,) that changes its prediction.
+
+        With one neighbour the answer is exact (`lower` equals `upper` to a relative 1e-6). With more, in l2 alone, a
+        branch and bound runs for at most `time_limit` seconds a row, and `exact` says where it came to an end.
+        Rows that are wrong to begin with have radius 0.
+        """
+        queries, codes = self._examples(X, y)
+        options: dict[str, Any] = {"bounds": self._bounds}
+        if self.n_neighbors > 1:
+            self._only_l2("exact with more than one neighbour")
+            solve: Callable[..., Certificate] = exact_knn
+            limit = checks.real("time_limit", time_limit, above=0.0)
+            options |= {"n_neighbors": self.n_neighbors, "time_limit": limit}
+        elif self.norm == "l2":
+            solve = exact_l2
+        else:
+            solve = exact_lp
+            options["norm"] = self.norm
+        found = _joined(self._blocks(solve, queries, codes, options, progress))
+        if self.n_neighbors == 1:
+            _say_what_failed(found)
+        return found
+
+    def lower_bound(
+        self, X: ArrayLike, y: ArrayLike, *, n_same: int | None = None, progress: bool = False
+    ) -> Float[np.ndarray, " m"]:
+        """Sizes (m,) in l2 below which no perturbation changes the prediction, without solving a programme.
+
+        Equations (3.12) for one neighbour and (3.18) for more; Theorem 3 under a metric.
+
+        n_same : rows of the own class that are used, the nearest ones; None for all, which gives the best bound.
+        """
+        self._only_l2("lower_bound")
+        if n_same is not None:
+            n_same = checks.integer("n_same", n_same, at_least=(self.n_neighbors + 1) // 2)
+        queries, codes = self._examples(X, y)
+        options = {"n_neighbors": self.n_neighbors, "n_same": n_same}
+        return np.concatenate(list(self._blocks(lower_bounds, queries, codes, options, progress)))
+
+    def attack(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        method: str = "qp-greedy",
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Certificate:
+        """Perturbations found by the attack `method` ("qp-greedy", "qp-top-m", "naive-m", ...), each one verified.
+
+        Returns a certificate with `lower` 0, since an attack proves nothing; `upper` is the size of the perturbation in
+        `norm`, inf (and a row of NaN) where the attack failed, and 0 for rows that are wrong to begin with.
+
+        options : the attack's own settings, for example m=10; see `trustworthy.neighbors.ATTACKS`.
+        """
+        kind = checks.choice("method", method, ATTACKS)
+        try:
+            attack = kind(**options)
+        except TypeError as error:
+            raise InvalidInput(f"options of the attack {method!r}: {error}. See ATTACKS[{method!r}].") from error
+        queries, codes = self._examples(X, y)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        settings = {"n_neighbors": self.n_neighbors, "bounds": self._bounds, "random_state": seed}
+        blocks = self._blocks(attack, queries, codes, settings, progress)
+        perturbation = np.concatenate(list(blocks))
+        size = np.linalg.norm(perturbation, ord=_ORDERS[self.norm], axis=1)
+        upper = np.where(np.isnan(size), np.inf, size)
+        return Certificate(np.zeros_like(upper), upper, upper == 0.0, perturbation)
+
+    def certified_error(
+        self, X: ArrayLike, y: ArrayLike, radii: ArrayLike, *, progress: bool = False
+    ) -> Float[np.ndarray, " radii"]:
+        """Share of rows whose proved radius is at most each of `radii`, eq. (3.39); at 0, the error rate.
+
+        The radius is the exact one for one neighbour and the lower bound of (3.18) for more.
+        """
+        limits = _as_radii(radii)
+        if self.n_neighbors == 1:
+            found = self.exact(X, y, progress=progress)
+            lower = np.where(found.exact, found.upper, found.lower)  # where it is exact, a row at its radius is broken
+        else:
+            lower = self.lower_bound(X, y, progress=progress)
+        return _share_within(lower, limits)
+
+    def empirical_error(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        radii: ArrayLike,
+        method: str = "qp-greedy",
+        *,
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Float[np.ndarray, " radii"]:
+        """Share of rows that the attack `method` breaks within each of `radii`, eq. (3.40); at 0, the error rate."""
+        limits = _as_radii(radii)
+        found = self.attack(X, y, method=method, random_state=random_state, progress=progress, **options)
+        return _share_within(found.upper, limits)
+
+    def _check_classes(self, codes: np.ndarray) -> None:
+        if len(self.classes_) < 2:
+            raise InvalidInput(
+                f"y must hold at least two classes, got one class, {self.classes_.tolist()[0]!r}: nothing could change."
+            )
+        neighbors = checks.integer("n_neighbors", self.n_neighbors, at_least=1)
+        if neighbors % 2 == 0:
+            raise InvalidInput(f"n_neighbors must be odd, got {neighbors}: an even vote can tie. Try {neighbors + 1}.")
+        smallest = int(np.bincount(codes).min())
+        if neighbors > max(smallest, 1):
+            rare = self.classes_.tolist()[np.bincount(codes).argmin()]
+            raise InvalidInput(
+                f"n_neighbors must be at most the rows of the smallest class, {smallest} of {rare!r}, got {neighbors}. "
+                "Lower n_neighbors or leave the class out."
+            )
+
+    def _check_inside(self, name: str, values: np.ndarray) -> None:
+        if self._bounds is None:
+            return
+        low, high = self._bounds
+        if values.min() < low or values.max() > high:
+            raise InvalidInput(
+                f"{name} must lie within bounds=({low:g}, {high:g}), got values from {values.min():g} to "
+                f"{values.max():g}. Scale the data, or widen the bounds."
+            )
+
+    def _examples(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        queries = self._queries(X)
+        self._check_inside("X", queries)
+        labels = np.asarray(y)
+        if labels.shape != (len(queries),):
+            raise InvalidInput(f"y must have shape ({len(queries)},), one label per row of X, got {labels.shape}.")
+        if (labels.dtype.kind in "OUS") != (self.classes_.dtype.kind in "OUS"):
+            raise InvalidInput(
+                f"y must hold labels of the kind seen by fit ({self.classes_.dtype}), got {labels.dtype}. Convert them."
+            )
+        place = np.clip(np.searchsorted(self.classes_, labels), 0, len(self.classes_) - 1)
+        return queries, np.where(self.classes_[place] == labels, place, -1).astype(np.int64)
+
+    def _queries(self, X: Any) -> Float[np.ndarray, "m features"]:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float64, reset=False, order="C")  # pyright: ignore[reportReturnType]
+
+    def _only_l2(self, what: str) -> None:
+        if self.norm != "l2":
+            raise InvalidInput(f"{what} needs norm='l2', got {self.norm!r}. Use attack, or exact with n_neighbors=1.")
+
+    def _blocks(
+        self,
+        solve: Callable[..., Any],
+        queries: np.ndarray,
+        codes: np.ndarray,
+        options: dict[str, Any],
+        progress: bool,
+    ) -> Iterable[Any]:
+        """Answers of `solve` to blocks of queries, in order."""
+        starts = range(0, len(queries), _BLOCK)
+        blocks = (slice(start, start + _BLOCK) for start in starts)
+        tasks = (delayed(solve)(self._geometry, queries[rows], codes[rows], **options) for rows in blocks)
+        answers = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
+        return track(answers, description="rows", total=len(starts), disable=not progress)
+
+
+def _joined(parts: Iterable[Certificate]) -> Certificate:
+    found = list(parts)
+    columns = ("lower", "upper", "exact", "perturbation")
+    return Certificate(*(np.concatenate([getattr(part, column) for part in found]) for column in columns))
+
+
+def _say_what_failed(found: Certificate) -> None:
+    failed = np.flatnonzero(~found.exact)
+    if len(failed):
+        warnings.warn(
+            f"the programmes of rows {', '.join(map(str, failed))} of X could not be solved: these rows keep valid "
+            "bounds and are not exact.",
+            TrustworthyWarning,
+            stacklevel=3,
+        )
+
+
+def _as_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    if bounds is None:
+        return None
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None, got {bounds!r}.")
+    low, high = (checks.real("bounds", edge) for edge in bounds)
+    if not low < high:
+        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}.")
+    return low, high
+
+
+def _as_radii(radii: ArrayLike) -> Float[np.ndarray, " radii"]:
+    limits = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+    if limits.ndim != 1 or not np.isfinite(limits).all() or (limits < 0).any():
+        raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.")
+    return limits
+
+
+def _share_within(sizes: np.ndarray, limits: np.ndarray) -> Float[np.ndarray, " radii"]:
+    return (sizes[:, None] <= limits[None, :]).mean(axis=0)
