@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-peers check docs bench clean
+.PHONY: demo test test-slow test-peers check docs bench recompile clean
 
 demo: .venv/.base ## train two models on real digits, audit both, write trust-report/report.html
 	$(BIN)/trustworthy demo --out trust-report
@@ -33,6 +33,11 @@ docs: .venv/.docs ## build the documentation into site/
 bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/neighbors.py
+	$(BIN)/python benchmarks/metric_learning.py digits
+
+recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
+	find src -name '*.nb[ic]' -delete
 
 clean: ## remove what the other targets make
 	rm -rf .venv site build dist trust-report .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -12,8 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from trustworthy.metric_learning import ARML, NCA
-from trustworthy.neighbors.exact import exact_l2
-from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors import NearestNeighborVerifier
 
 RADII = [0.0, 0.25, 0.5, 0.75]
 
@@ -22,7 +21,7 @@ if __name__ == "__main__":
     X, X_test, y, y_test = train_test_split(X / 16, y, test_size=500, stratify=y, random_state=0)
     print("1-NN under       mean radius   error at l2 radius", *RADII)
     for name, learner in {"Euclidean": None, "NCA": NCA(), "ARML": ARML(random_state=0)}.items():
-        root = None if learner is None else learner.fit(X, y).components_
-        radius = exact_l2(Geometry(X, y, root), X_test, y_test).upper
+        metric = None if learner is None else learner.fit(X, y).get_mahalanobis_matrix()
+        radius = NearestNeighborVerifier(metric=metric).fit(X, y).exact(X_test, y_test).upper
         errors = [f"{np.mean(radius <= r):.3f}" for r in RADII]
         print(f"{name:16} {radius.mean():11.4f}   {'':18}", *errors)

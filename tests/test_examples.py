@@ -30,3 +30,22 @@ def test_the_photographs_are_crops_in_the_unit_range_with_one_label_for_each_pho
 def test_the_boundary_attack_fools_the_forest(capsys):
     runpy.run_path(str(EXAMPLES / "boundary_attack.py"))
     assert "examples fooled: 30 of 30, judged again: True" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_neighbours_are_sandwiched_between_bound_and_attacks(capsys):
+    runpy.run_path(str(EXAMPLES / "certified_neighbors.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    assert said.count("proved optimal for 50 of 50") == 3
+    sizes = [float(line.split("lower bound ")[1].split(",")[0]) for line in said.splitlines() if "lower bound" in line]
+    sizes += [float(line.split("exact ")[1].split(" ")[0]) for line in said.splitlines() if "exact" in line]
+    sizes += [float(line.split()[1]) for line in said.splitlines() if line.split()[0] in ("cell-descent", "qp-greedy")]
+    assert len(sizes) == 4
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.slow
+def test_the_learned_metric_is_the_more_robust_one(capsys):
+    runpy.run_path(str(EXAMPLES / "robust_metric.py"), run_name="__main__")
+    rows = {line.split()[0]: float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[1:]}
+    assert rows["NCA"] < rows["Euclidean"] < rows["ARML"]

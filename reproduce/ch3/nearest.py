@@ -14,12 +14,15 @@ ATTACKS: dict[str, tuple[str, dict[str, Any]]] = {
     "qp-top-1": ("qp-top-m", {"m": 1}),
     "qp-top-10": ("qp-top-m", {"m": 10}),
     "qp-greedy": ("qp-greedy", {}),
+    "qp-greedy-released": ("qp-greedy", {"near": "pivot", "n_constraints": 200}),
+    "cell-descent": ("cell-descent", {}),
     "naive-1": ("naive-m", {"m": 1}),
     "naive-10": ("naive-m", {"m": 10}),
     "mean": ("mean", {}),
     "substitute": ("substitute", {}),
+    "substitute-released": ("substitute", {"shrink": False}),
 }
-"""Method of the dissertation -> name and options of `NearestNeighborVerifier.attack`."""
+"""Method of the dissertation, or ours beside it -> name and options of `NearestNeighborVerifier.attack`."""
 
 
 def fitted(data: str, setting: Setting, limit: int | None = None) -> tuple[NearestNeighborVerifier, Split]:

@@ -41,17 +41,18 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         return intervals.errors(cell, radii, bounds, source=split.source)
     n = setting.options["attacked"]
     x, y = split.x_test[:n], split.y_test[:n]
-    walked = in_chunks(setting, lambda x, y: boundary(verifier, split, x, y, setting), x, y, size=100)
-    greedy = verifier.attack(x, y, method="qp-greedy").upper
     steps = setting.options["steps"]
+    steps = steps[data] if isinstance(steps, dict) else steps
+    walked = in_chunks(setting, lambda x, y: boundary(verifier, split, x, y, steps, setting.seed), x, y, size=100)
+    direct = verifier.attack(x, y, method="cell-descent").upper
     return [
         *intervals.errors(cell, radii, walked, source=split.source, attack=f"boundary, {steps} steps"),
-        *intervals.errors(f"{data}.best.{metric}", radii, np.minimum(walked, greedy), attack="boundary, qp-greedy"),
+        *intervals.errors(f"{data}.best.{metric}", radii, np.minimum(walked, direct), attack="boundary, cell-descent"),
     ]
 
 
 def boundary(
-    verifier: NearestNeighborVerifier, split: Split, x: np.ndarray, y: np.ndarray, setting: Setting
+    verifier: NearestNeighborVerifier, split: Split, x: np.ndarray, y: np.ndarray, steps: int, seed: int
 ) -> np.ndarray:
     """Size of the boundary attack's perturbation in [0, 1], run on predictions; 0 where misclassified, inf if none."""
     classes = verifier.classes_
@@ -64,14 +65,12 @@ def boundary(
         codes = np.searchsorted(classes, verifier.predict(batch.numpy()))
         return torch.nn.functional.one_hot(torch.from_numpy(codes), len(classes)).to(batch.dtype)
 
-    attack = BoundaryAttack(
-        steps=setting.options["steps"], starts=torch.from_numpy(np.clip(starts, 0, 1)), bounds=(0.0, 1.0)
-    )
+    attack = BoundaryAttack(steps=steps, starts=torch.from_numpy(np.clip(starts, 0, 1)), bounds=(0.0, 1.0))
     result = attack(
         model,
         torch.from_numpy(inside),
         torch.from_numpy(np.searchsorted(classes, y[todo])),
-        generator=torch.Generator().manual_seed(setting.seed),
+        generator=torch.Generator().manual_seed(seed),
     )
     broken = result.success.numpy()
     found[todo[broken]] = np.linalg.norm(result.adversarial.numpy()[broken] - x[todo][broken], axis=1)
