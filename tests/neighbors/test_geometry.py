@@ -1,5 +1,7 @@
 """Distances, ties and half-spaces."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
@@ -67,3 +69,14 @@ def test_a_row_that_repeats_under_the_metric_is_dropped():
     flat = Geometry(points, np.array([0, 1, 1, 1]), np.array([[1.0, 0.0]])).without_duplicates()
     np.testing.assert_array_equal(flat.points, points[[0, 2]])
     np.testing.assert_array_equal(flat.labels, [0, 1])
+
+
+def test_zero_has_no_sign():
+    kept = Geometry(np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, -1.0]]), np.array([0, 1, 1])).without_duplicates()
+    np.testing.assert_array_equal(kept.labels, [0, 1])
+
+
+def test_what_queries_share_is_computed_once_and_travels_with_the_points():
+    geometry, _ = random_geometry(0)
+    sent = pickle.loads(pickle.dumps(geometry.prepared()))
+    assert {"coarse", "coarse_norms", "centre", "embedded", "images", "stretch"} <= set(vars(sent))

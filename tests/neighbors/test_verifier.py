@@ -98,6 +98,7 @@ def test_rows_that_the_solver_gives_up_are_named_by_their_place_in_X(digits, mon
     asked = []
 
     def gives_up(geometry, queries, codes, **options):
+        assert "coarse" in vars(geometry)  # computed once, not by every task
         found = exact_lp(geometry, queries, codes, **options)
         asked.append(len(queries))
         if len(asked) == 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -47,7 +48,11 @@ class Geometry:
     @functools.cached_property
     def coarse(self) -> Float[np.ndarray, "n rank"]:
         """The embedded points in single precision about their mean, for products that only sort and screen."""
-        return (self.embedded - self.centre).astype(np.float32)
+        coarse = np.empty(self.embedded.shape, np.float32)
+        for start in range(0, len(coarse), 4096):  # a difference of all rows at once would take twice their memory
+            part = slice(start, start + 4096)
+            coarse[part] = self.embedded[part] - self.centre
+        return coarse
 
     @functools.cached_property
     def centre(self) -> Float[np.ndarray, " rank"]:
@@ -138,8 +143,11 @@ class Geometry:
 
     def without_duplicates(self) -> Geometry:
         """The same points without rows that repeat an earlier one under the metric, whatever their class."""
-        _, first = np.unique(self.embedded, axis=0, return_index=True)
-        kept = np.sort(first)
+        first: dict[bytes, int] = {}
+        for row, values in enumerate(self.embedded):
+            # A sort of all rows would copy them several times; adding 0 makes -0 and 0 the same bytes.
+            first.setdefault(hashlib.blake2b((values + 0.0).tobytes(), digest_size=16).digest(), row)
+        kept = np.fromiter(first.values(), np.int64)
         if len(kept) == len(self.points):
             return self
         return replace(self, points=np.ascontiguousarray(self.points[kept]), labels=self.labels[kept])

@@ -258,7 +258,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         """Answers of `solve` to blocks of queries, in order."""
         starts = range(0, len(queries), _BLOCK)
         blocks = (slice(start, start + _BLOCK) for start in starts)
-        tasks = (delayed(solve)(self._geometry, queries[rows], codes[rows], **options) for rows in blocks)
+        geometry = self._geometry.prepared()
+        tasks = (delayed(solve)(geometry, queries[rows], codes[rows], **options) for rows in blocks)
         answers = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
         return track(answers, description="rows", total=len(starts), disable=not progress)
 
