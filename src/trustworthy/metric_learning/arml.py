@@ -48,7 +48,9 @@ class ARML(MahalanobisTransformer):
 
     Attributes
     ----------
-    components_ : (rank, features) G. classes_ : the labels, sorted. n_iter_ : steps taken.
+    components_ : (rank, features) G.
+    classes_ : the labels, sorted.
+    n_iter_ : steps taken.
     loss_curve_ : (epochs,) mean loss of the triplets of each step, before its update.
 
     Cost: a step takes 4 batch d² operations, a search 2 n² d, in single precision; memory 64 MiB and a few batches.

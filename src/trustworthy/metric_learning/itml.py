@@ -35,8 +35,12 @@ class ITML(MahalanobisTransformer):
 
     Attributes
     ----------
-    components_ : (features, features). classes_ : the labels, sorted. n_iter_ : sweeps taken.
-    pairs_ : (pairs, 2) rows; similar_ : (pairs,) 1 or -1; bounds_ : (lower, upper).
+    components_ : (features, features).
+    classes_ : the labels, sorted.
+    n_iter_ : sweeps taken.
+    pairs_ : (pairs, 2) rows.
+    similar_ : (pairs,) 1 or -1.
+    bounds_ : (lower, upper).
     converged_ : whether `tol` was reached. Pairs of equal rows are left out.
 
     Cost: a sweep takes about 6 d² operations a pair, in matrix products of 64 pairs.

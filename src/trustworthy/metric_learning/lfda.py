@@ -33,7 +33,8 @@ class LFDA(MahalanobisTransformer):
 
     Attributes
     ----------
-    components_ : (rank, features), of the largest eigenvalue first. classes_ : the labels, sorted.
+    components_ : (rank, features), of the largest eigenvalue first.
+    classes_ : the labels, sorted.
 
     Cost: O(n² d) operations for the largest class and O(d³); memory the square of the largest class.
     """

@@ -31,8 +31,11 @@ class LMNN(MahalanobisTransformer):
 
     Attributes
     ----------
-    components_ : (rank, features). classes_ : the labels, sorted. n_iter_ : iterations taken.
-    objective_ : the objective at `components_`. converged_ : whether `tol` was reached.
+    components_ : (rank, features).
+    classes_ : the labels, sorted.
+    n_iter_ : iterations taken.
+    objective_ : the objective at `components_`.
+    converged_ : whether `tol` was reached.
 
     Cost: an evaluation takes O(n² rank + n d²) operations in double precision, and n² d where impostors abound.
     """

@@ -29,7 +29,9 @@ class NCA(MahalanobisTransformer):
 
     Attributes
     ----------
-    components_ : (rank, features). classes_ : the labels, sorted. n_iter_ : iterations taken.
+    components_ : (rank, features).
+    classes_ : the labels, sorted.
+    n_iter_ : iterations taken.
 
     Cost: an iteration takes O(n² d) operations and n² numbers of memory in double precision: for some thousand rows.
     """

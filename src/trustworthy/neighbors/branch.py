@@ -16,10 +16,11 @@ from trustworthy.neighbors import branch_kernels
 from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.cells import Arena, arena_of, crossed, entries
-from trustworthy.neighbors.exact import agree
+from trustworthy.neighbors.exact import agree, rounding_of
 from trustworthy.neighbors.geometry import Geometry
 
 _CLOSE = 5e-7  # relative gap at which the search ends
+_ABOVE = 1e-9  # by how much what is proved may be more than what was found, relative, before they contradict
 _MOST = 6000  # rows whose inner products are held; with more within reach, only the bound and the attack are given
 
 
@@ -42,20 +43,31 @@ def exact_knn(
     `lower` is the least bound of a subproblem that is not closed, at least that of Lemma 3; `upper` the size of a
     perturbation that has been checked to change the vote, inf (and NaN) where none was found; `exact` where they
     agree to a relative 1e-6. Rows that are wrong to begin with get radius 0. The time taken decides how far the
-    search gets, so that results of a query that is not exact vary from run to run.
+    search gets, so that results of a query that is not exact vary from run to run. Where rounding made the two
+    contradict each other, `lower` is the bound of Lemma 3 and the row is not exact.
     Cost: exponential in K at worst; a subproblem is a quadratic programme over the rows within reach.
     """
     queries = np.ascontiguousarray(queries, np.float64)
-    lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
+    lower, upper, rounding = np.zeros(len(queries)), np.zeros(len(queries)), np.zeros(len(queries))
     perturbation = np.zeros(queries.shape)
+    holds = np.ones(len(queries), np.bool_)
     for row in np.flatnonzero(geometry.predict(queries, n_neighbors) == codes):
-        lower[row], perturbation[row] = _one(
-            geometry, queries[row], int(codes[row]), n_neighbors, time.perf_counter() + time_limit, bounds
-        )
-        upper[row] = np.linalg.norm(perturbation[row])
-    upper[np.isnan(upper)] = np.inf
-    lower = np.minimum(lower, upper)
-    return Certificate(lower, upper, agree(lower, upper, queries), perturbation)
+        found = _one(geometry, queries[row], int(codes[row]), n_neighbors, time.perf_counter() + time_limit, bounds)
+        perturbation[row], rounding[row] = found.perturbation, found.rounding
+        upper[row] = np.nan_to_num(np.linalg.norm(found.perturbation), nan=np.inf)
+        holds[row] = found.lower <= upper[row] * (1.0 + _ABOVE) + found.rounding
+        lower[row] = min(found.lower if holds[row] else found.known, upper[row])
+    return Certificate(lower, upper, agree(lower, upper, rounding) & holds, perturbation)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What came out of one query: the proved size, that of Lemma 3, the perturbation (d,), the rounding of sizes."""
+
+    lower: float
+    known: float
+    perturbation: Float[np.ndarray, " d"]
+    rounding: float
 
 
 def _one(
@@ -65,19 +77,22 @@ def _one(
     n_neighbors: int,
     deadline: float,
     bounds: tuple[float, float] | None,
-) -> tuple[float, Float[np.ndarray, " d"]]:
-    """The proved size and the perturbation (d,) found, of one query that is right to begin with."""
+) -> _Found:
+    """Attack, bound and search of one query that is right to begin with."""
     coarse, error = geometry.coarse_distances(query[None])
+    others = np.flatnonzero(geometry.labels != code)
+    target = others[coarse[0][others].argmin()] if len(others) else 0
     entry = entries(geometry, query, code, coarse[0], float(error[0]), n_neighbors)
     best = CellDescent().descend(geometry, query, code, entry, n_neighbors=n_neighbors, bounds=bounds)
     upper = float(np.nan_to_num(np.linalg.norm(best), nan=np.inf))
     known = float(lower_bounds(geometry, query[None], np.array([code]), n_neighbors=n_neighbors)[0])
+    rounding = rounding_of(query, geometry.points[target])
     rows = np.flatnonzero(entry < upper)
     if known >= upper * (1.0 - _CLOSE) or len(rows) > _MOST:
-        return known, best
+        return _Found(known, known, best, rounding)
     arena = _reduced(arena_of(geometry, query, code, rows, bounds), n_neighbors, upper)
     search = _Search(geometry, query, arena, n_neighbors, bounds, best, upper)
-    return max(known, search.run(deadline)), search.best
+    return _Found(max(known, search.run(deadline)), known, search.best, rounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +154,10 @@ class _Search:
         return self.upper * (1.0 - _CLOSE)
 
     def run(self, deadline: float) -> float:
-        """Open the subproblem with the least bound until none is of interest or time is up; return what is proved."""
+        """Open the subproblem with the least bound until none is of interest or time is up; return what is proved.
+
+        It is not cut to what was found: were it more, rounding would have closed the subproblem of that perturbation.
+        """
         order = itertools.count()  # of arrival, which decides between equal bounds
         root = _Node(np.empty(0, np.int64), np.zeros(len(self.arena.rows), np.bool_))
         queue: list[tuple[float, int, _Node | _Fan]] = [(0.0, next(order), root)]
@@ -152,7 +170,7 @@ class _Search:
                 item = item.child()
             for child_bound, child in self._opened(item, bound):
                 heapq.heappush(queue, (child_bound, next(order), child))
-        return min(queue[0][0] if queue else np.inf, self.closed, self.upper)
+        return min(queue[0][0] if queue else np.inf, self.closed)
 
     def _opened(self, node: _Node, bound: float) -> list[tuple[float, _Node | _Fan]]:
         """Solve a subproblem: close it, or return the ones that it falls into, with their bounds."""

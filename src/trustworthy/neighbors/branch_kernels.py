@@ -5,182 +5,171 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.qp_kernels import SOLVED, UNBOUNDED, active_set, boxed
+from trustworthy.neighbors.exact_kernels import dot
+from trustworthy.neighbors.qp_kernels import UNBOUNDED, active_set, boxed
 
 REACHED, BEYOND, EMPTY = 0, 1, 2
 _GROW = 6  # violated pairs that are added at once
-_TOLERANCE = 1e-11  # of the largest height: by how much a row may miss its place
+_TOLERANCE = 1e-11  # of the largest distance: by how far a step may miss the plane between two rows
+_HEAVY = 1e4  # weights, in units of the distance over the spread of the rows, that spoil sums of inner products
+_LENGTH, _OFFSET, _TILT, _DOUBT = 0, 1, 2, 3  # of a half-space: columns of `sides`
 NO_PAIRS, NO_DUAL = np.empty((0, 2), np.int64), np.empty(0)
 
 
 @njit(cache=True)
-def _product(gram, pairs, count):
-    """Inner products of the normals p_a - p_b of the pairs."""
-    p = np.empty((count, count))
-    for k in range(count):
-        a, b = pairs[k, 0], pairs[k, 1]
-        for n in range(k + 1):
-            c, e = pairs[n, 0], pairs[n, 1]
-            p[k, n] = (gram[a, c] - gram[a, e]) - (gram[b, c] - gram[b, e])
-            p[n, k] = p[k, n]
-    return p
+def precision(dimension):
+    """By how much rounding may change an inner product, relative to the lengths of its vectors."""
+    return np.finfo(np.float64).eps * (16.0 + 2.0 * np.sqrt(dimension))
 
 
 @njit(cache=True)
-def _value(p, offsets, dual):
-    """The dual's objective, a lower bound of half the squared size whatever the dual >= 0 is."""
-    total = 0.0
-    for k in range(len(dual)):
-        if dual[k] > 0.0:
-            inner = 0.0
-            for n in range(len(dual)):
-                inner += p[k, n] * dual[n]
-            total -= dual[k] * (0.5 * inner + offsets[k])
-    return total
+def _plane(images, far, home, blurs, a, b, normal, side):
+    """Half-space after which row a is no farther than row b: normal of length 1 and offset, and what these may miss.
+
+    The offset is the difference of the rows times their midpoint, so that no two large numbers cancel. Nothing is
+    written where the rows are equal; returns whether they differ.
+    """
+    for c in range(len(normal)):
+        normal[c] = images[a, c] - images[b, c]
+    total = dot(normal, normal)
+    if total <= 0.0:
+        return False
+    length = np.sqrt(total)
+    for c in range(len(normal)):
+        normal[c] /= length
+    difference, centre = np.empty(len(home)), np.empty(len(home))
+    for c in range(len(home)):
+        difference[c] = far[b, c] - far[a, c]
+        centre[c] = 0.5 * ((far[a, c] - home[c]) + (far[b, c] - home[c]))
+    offset, apart, middle = dot(difference, centre), np.sqrt(dot(difference, difference)), np.sqrt(dot(centre, centre))
+    unit = precision(images.shape[1])
+    side[_LENGTH], side[_OFFSET] = length, offset / length
+    side[_TILT] = unit + blurs[2] * blurs[0] / length
+    side[_DOUBT] = (unit * apart * middle + blurs[0] * middle + blurs[1] * apart) / length
+    return True
+
+
+@njit(cache=True)
+def _proved(normals, sides, x, low, high):
+    """The step that belongs to multipliers x >= 0, and the dual's value there less all that rounding may have added.
+
+    Whatever x is, the value is a lower bound of half the squared size.
+    """
+    pull = x @ normals
+    move = np.minimum(np.maximum(pull, low), high)
+    size = np.sqrt(move @ move)
+    value = 0.5 * size * size - pull @ move
+    tilt, doubt = 0.0, 0.0
+    for k in range(len(x)):
+        value -= x[k] * sides[k, _OFFSET]
+        tilt += x[k] * sides[k, _TILT]
+        doubt += x[k] * sides[k, _DOUBT]
+    return move, value - doubt - tilt * (size + tilt) - precision(len(move)) * size * size
 
 
 @njit(cache=True)
 def _dual(p, offsets, dual):
-    """Maximise the dual from `dual` on. Where it has no end, a ridge gives a finite one whose value proves as much."""
+    """Maximise the dual from `dual` on; returns whether it has no end.
+
+    Where it has none, a ridge gives a finite one whose value proves as much.
+    """
     count = len(offsets)
     _, status = active_set(p, offsets, dual, 1e-13, 50 * count + 100)
-    if status != UNBOUNDED:
-        return _value(p, offsets, dual), status
-    ridged = p.copy()
-    top = 0.0
-    for k in range(count):
-        top = max(top, p[k, k])
-    for k in range(count):
-        ridged[k, k] += 1e-10 * top
-    dual[:] = 0.0
-    active_set(ridged, offsets, dual, 1e-13, 50 * count + 100)
-    return _value(p, offsets, dual), status
+    if status == UNBOUNDED:
+        ridged = p.copy()
+        for k in range(count):
+            ridged[k, k] += 1e-10
+        dual[:] = 0.0
+        active_set(ridged, offsets, dual, 1e-13, 50 * count + 100)
+    return status == UNBOUNDED
 
 
 @njit(cache=True)
-def _misses(scores, held, count, margin, top):
-    """Whether some half-space is clearly left unsatisfied."""
-    missing = False
-    for k in range(count):
-        missing = missing or scores[held[k, 0]] + margin - scores[held[k, 1]] > 1e-8 * top
-    return missing
-
-
-@njit(cache=True)
-def solve(heights, gram, images, twins, inside, outside, pairs, dual, low, high, is_boxed, limit, margin):
-    """The shortest step after which each row of `inside` is no farther than each of `outside`, by the dual of (3.17).
-
-    inside : (k,) rows; outside : (m,) mask. pairs, dual : where to begin, of a programme with fewer rows.
-    limit : a size at which the search ends; margin : by how much the rows inside must be nearer, in heights.
-
-    Returns weights (m,), scores (m,) = half squared distances after the step up to a constant, the proved size, the
-    status, and pairs and dual of the half-spaces that bind. BEYOND: the size is at least `limit`; EMPTY: no step is
-    known that does it, and the size is a bound nevertheless, inf where it is certain.
-    """
-    m = len(heights)
-    top = 0.0
-    for a in inside:
-        top = max(top, heights[a])
-    weights = np.zeros(m)
-    scores = heights.copy()
-    for a in inside:
-        for b in range(m):
-            if outside[b] and b < a and twins[a] == twins[b]:
-                return weights, scores, np.inf, EMPTY, pairs, dual
-    if len(inside) == 0:
-        return weights, scores, 0.0, REACHED, pairs, dual
-    tolerance = _TOLERANCE * top
-    capacity = 64 + len(pairs)
-    held = np.empty((capacity, 2), np.int64)
-    x = np.zeros(capacity)
-    offsets = np.empty(capacity)
-    normals = np.empty((capacity if is_boxed else 0, images.shape[1]))
-    count = len(pairs)
-    for k in range(count):
-        held[k] = pairs[k]
-        x[k] = dual[k]
-    fresh = 0
-    proved, value, ended = 0.0, 0.0, SOLVED
-    missing = False
-    status = REACHED
-    for _ in range(1000):
-        if count > 0:
-            for k in range(fresh, count):
-                offsets[k] = heights[held[k, 1]] - heights[held[k, 0]] - margin
-                if is_boxed:
-                    for c in range(images.shape[1]):
-                        normals[k, c] = images[held[k, 0], c] - images[held[k, 1], c]
-            fresh = count
-            if is_boxed:
-                for attempt in range(2):
-                    step, value, ended = boxed(normals[:count], offsets[:count], low, high, x[:count], 1e-12, 300)
-                    scores[:] = heights - images @ step
-                    missing = _misses(scores, held, count, margin, top)
-                    if not missing or attempt == 1 or np.sqrt(max(2.0 * value, 0.0)) >= limit:
-                        break
-                    x[:count] = 0.0  # stuck where it began; elsewhere it may get on
-            else:
-                value, ended = _dual(_product(gram, held, count), offsets[:count], x[:count])
-            weights[:] = 0.0
-            for k in range(count):
-                weights[held[k, 0]] += x[k]
-                weights[held[k, 1]] -= x[k]
-            if not is_boxed:
-                scores[:] = heights
-                for r in range(m):
-                    if weights[r] != 0.0:
-                        for b in range(m):
-                            scores[b] -= weights[r] * gram[r, b]
-            proved = np.sqrt(max(2.0 * value, 0.0))
-            if proved >= limit:
-                break
-            # In a box, the dual of an empty programme has no end either, but the solver just stops making progress.
-            if (is_boxed and missing) or (not is_boxed and ended == UNBOUNDED):
-                status = EMPTY
-                break
-        # Every violated row against the farthest row inside, the worst first.
-        far = inside[0]
-        for a in inside:
-            if scores[a] > scores[far]:
-                far = a
-        worst = np.empty(_GROW, np.int64)
-        found = 0
-        for b in range(m):
-            if not outside[b] or scores[b] - scores[far] - margin >= -tolerance or twins[b] == twins[far]:
-                continue
-            known = False
-            for k in range(count):
-                known = known or (held[k, 0] == far and held[k, 1] == b)
-            if known:
-                continue
-            place = found if found < _GROW else _GROW - 1
-            if found == _GROW and scores[worst[place]] <= scores[b]:
-                continue
-            found = min(found + 1, _GROW)
-            while place > 0 and scores[worst[place - 1]] > scores[b]:
-                worst[place] = worst[place - 1]
-                place -= 1
-            worst[place] = b
-        if found == 0:
+def _boxed_dual(normals, offsets, low, high, dual, reach, limit):
+    """Maximise the dual in a box from `dual` on; returns whether some half-space is clearly left unsatisfied."""
+    for attempt in range(2):
+        move, value, _ = boxed(normals, offsets, low, high, dual, 1e-12, 300)
+        if (normals @ move + offsets).min() >= -1e-8 * reach:
+            return False
+        if attempt == 1 or np.sqrt(max(2.0 * value, 0.0)) >= limit:
             break
-        if count + found > capacity:
-            capacity *= 2
-            held, x, offsets = _wider(held, capacity), _longer(x, capacity), _longer(offsets, capacity)
-            if is_boxed:
-                normals = _wider(normals, capacity)
-        for k in range(found):
-            held[count, 0], held[count, 1] = far, worst[k]
-            count += 1
-    if proved >= limit:
-        status = BEYOND
-    binding = np.flatnonzero(x[:count] > 0.0)
-    return weights, scores, proved, status, held[binding], x[binding]
+        dual[:] = 0.0  # stuck where it began; elsewhere it may get on
+    return True
 
 
 @njit(cache=True)
-def _wider(array, capacity):
-    larger = np.empty((capacity, array.shape[1]), array.dtype)
-    larger[: len(array)] = array
+def _scores(heights, gram, shifted, held, sides, x, move, direct):
+    """Half the squared distances after the step, up to a constant: by few inner products, or by the step itself."""
+    if direct:
+        return heights - shifted @ move
+    scores = heights.copy()
+    weights = np.zeros(len(heights))
+    for k in range(len(x)):
+        weights[held[k, 0]] += x[k] / sides[k, _LENGTH]
+        weights[held[k, 1]] -= x[k] / sides[k, _LENGTH]
+    for r in range(len(heights)):
+        if weights[r] != 0.0:
+            for b in range(len(heights)):
+                scores[b] -= weights[r] * gram[r, b]
+    return scores
+
+
+@njit(cache=True)
+def _holds(held, count, a, b):
+    """Whether a pair is among the ones held."""
+    known = False
+    for k in range(count):
+        known = known or (held[k, 0] == a and held[k, 1] == b)
+    return known
+
+
+@njit(cache=True)
+def _violated(scores, images, far, home, blurs, twins, inside, outside, held, count, move, margin, reach, zone):
+    """The pairs (k, 2) of a row inside and one outside that the step misses the most, at most `_GROW` of them.
+
+    Each row is looked at against the farthest row inside. Where their scores differ by no more than the zone, so
+    that rounding might decide, the planes of all rows inside are looked at themselves.
+    """
+    last = inside[0]
+    for a in inside:
+        if scores[a] > scores[last]:
+            last = a
+    worst, against = np.empty(_GROW, np.int64), np.empty(_GROW, np.int64)
+    normal, side = np.empty(images.shape[1]), np.empty(4)
+    found = 0
+    for b in range(len(scores)):
+        ahead = scores[b] - scores[last] - margin
+        if not outside[b] or ahead > zone:
+            continue
+        row = last
+        if ahead >= -zone:
+            row, least = -1, -_TOLERANCE * reach
+            for a in inside:
+                if twins[a] == twins[b] or scores[b] - scores[a] - margin > zone:
+                    continue
+                if _plane(images, far, home, blurs, a, b, normal, side):
+                    slack = normal @ move + side[_OFFSET] - margin / side[_LENGTH]
+                    if slack < least and not _holds(held, count, a, b):
+                        row, least = a, slack
+        if row < 0 or _holds(held, count, row, b):
+            continue
+        place = found if found < _GROW else _GROW - 1
+        if found == _GROW and scores[worst[place]] <= scores[b]:
+            continue
+        found = min(found + 1, _GROW)
+        while place > 0 and scores[worst[place - 1]] > scores[b]:
+            worst[place], against[place] = worst[place - 1], against[place - 1]
+            place -= 1
+        worst[place], against[place] = b, row
+    pairs = np.empty((found, 2), np.int64)
+    pairs[:, 0], pairs[:, 1] = against[:found], worst[:found]
+    return pairs
+
+
+@njit(cache=True)
+def _wider(array, rows, columns):
+    larger = np.empty((rows, columns), array.dtype)
+    larger[: array.shape[0], : array.shape[1]] = array
     return larger
 
 
@@ -189,6 +178,85 @@ def _longer(array, capacity):
     larger = np.zeros(capacity)
     larger[: len(array)] = array
     return larger
+
+
+@njit(cache=True)
+def solve(
+    heights, base, gram, shifted, images, far, home, blurs, twins, inside, outside, pairs, dual, low, high,
+    is_boxed, limit, margin,
+):  # fmt: skip
+    """The shortest step after which each row of `inside` is no farther than each of `outside`, by the dual of (3.17).
+
+    The first arrays are those of an `Arena`. inside : (k,) rows; outside : (m,) mask. pairs, dual : where to begin, of
+    a programme with fewer rows. limit : a size at which the search ends; margin : by how much the rows inside must be
+    nearer, in heights.
+
+    Returns the step (d,), scores (m,) = half squared distances after the step up to a constant, the proved size, the
+    status, and pairs and dual of the half-spaces that bind. BEYOND: the size is at least `limit`; EMPTY: no step is
+    known that does it, and the size is a bound nevertheless, inf where it is certain.
+    """
+    m, d = images.shape
+    move, scores = np.zeros(d), heights.copy()
+    for a in inside:
+        for b in range(m):
+            if outside[b] and b < a and twins[a] == twins[b]:
+                return move, scores, np.inf, EMPTY, pairs, dual
+    if len(inside) == 0:
+        return move, scores, 0.0, REACHED, pairs, dual
+    spread = 0.0
+    for r in range(m):
+        spread = max(spread, gram[r, r])
+    spread = np.sqrt(spread)
+    reach = np.sqrt(2.0 * max(base + heights[inside].max(), 0.0))
+    zone = 2.0 * _TOLERANCE * reach * spread
+    capacity = 24 + len(pairs)
+    held, x = np.empty((capacity, 2), np.int64), np.zeros(capacity)
+    normals, sides, p = np.empty((capacity, d)), np.empty((capacity, 4)), np.empty((capacity, capacity))
+    count, proved, status = 0, 0.0, REACHED
+    fresh, given = pairs, dual
+    for _ in range(1000):
+        if count > 0 or len(fresh) == 0:
+            fresh = _violated(
+                scores, images, far, home, blurs, twins, inside, outside, held, count, move, margin, reach, zone
+            )
+            given = np.zeros(len(fresh))
+            if len(fresh) == 0:
+                break
+        if count + len(fresh) > capacity:
+            capacity = 2 * capacity + len(fresh)
+            held, normals, sides = _wider(held, capacity, 2), _wider(normals, capacity, d), _wider(sides, capacity, 4)
+            p = _wider(p, capacity, capacity)
+            x = _longer(x, capacity)
+        before = count
+        for k in range(len(fresh)):
+            if _plane(images, far, home, blurs, fresh[k, 0], fresh[k, 1], normals[count], sides[count]):
+                held[count] = fresh[k]
+                sides[count, _OFFSET] -= margin / sides[count, _LENGTH]
+                x[count] = given[k] * sides[count, _LENGTH]
+                count += 1
+        if count == before:
+            break
+        offsets = sides[:count, _OFFSET].copy()
+        if is_boxed:
+            missing = _boxed_dual(normals[:count], offsets, low, high, x[:count], reach, limit)
+        else:
+            p[before:count, :count] = normals[before:count] @ normals[:count].T
+            p[:before, before:count] = p[before:count, :before].T
+            missing = _dual(p[:count, :count].copy(), offsets, x[:count])
+        move, value = _proved(normals[:count], sides[:count], x[:count], low, high)
+        heavy = (x[:count] / sides[:count, _LENGTH]).sum() * spread > _HEAVY * reach
+        scores = _scores(heights, gram, shifted, held, sides, x[:count], move, is_boxed or heavy)
+        proved = max(proved, np.sqrt(max(2.0 * value, 0.0)))
+        if proved >= limit:
+            break
+        # In a box, the dual of an empty programme has no end either, but the solver just stops making progress.
+        if missing:
+            status = EMPTY
+            break
+    if proved >= limit:
+        status = BEYOND
+    binding = np.flatnonzero(x[:count] > 0.0)
+    return move, scores, proved, status, held[binding], x[binding] / sides[binding, _LENGTH]
 
 
 @njit(cache=True)

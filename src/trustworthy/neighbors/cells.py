@@ -2,13 +2,14 @@
 
 A cell is given by rows that are in, and rows that are out: the perturbations after which each row that is in is at
 least as near as each row that is out. In the heights h_r - p_rᵀ delta, with h_r half the squared distance of row r to
-the query and p_r its image relative to that of the query, a cell is an intersection of half-spaces, eq. (3.4).
+the query and p_r its image, a cell is an intersection of half-spaces, eq. (3.4). Heights and images are those relative
+to the row that is nearest to the query, so that they stay small where the query is far from all rows.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,21 +20,23 @@ from trustworthy.neighbors.geometry import Geometry
 
 _POOL = 64  # nearest own rows, and as many of any class, whose bisectors bound where the other rows come in
 _ROUNDING = 1e-9  # relative: what is proved in double precision is taken as this much less
-_MARGINS = 10.0 ** np.arange(-13.0, -6.0)  # of the largest height: by how much rows must be in, more than rounding
+_MARGINS = 10.0 ** np.arange(-16.0, -6.0)  # of the largest height: by how much rows must be in, more than rounding
+_USUAL = 3  # the margin to begin with
+_EXCESS = 1e-7  # relative to the step: where nearly equal rows make it grow by more, smaller margins come first
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """The shortest step into a cell, by its dual.
 
-    weights : (m,) multipliers of the rows' images, whose sum is the step.
+    move : (d,) the step.
     scores : (m,) half the squared distances of the rows after the step, up to a constant.
     size : what is proved of its length.
     status : REACHED, BEYOND (the size is at least the limit) or EMPTY (no step is known; the size is a bound still).
     pairs, dual : (p, 2) rows inside and outside whose half-spaces bind, and (p,) their multipliers.
     """
 
-    weights: Float[np.ndarray, " m"]
+    move: Float[np.ndarray, " d"]
     scores: Float[np.ndarray, " m"]
     size: float
     status: int
@@ -43,7 +46,7 @@ class Step:
     @property
     def push(self) -> Float[np.ndarray, " m"]:
         """How much each row (m,) hinders the step: the sum of the multipliers of its half-spaces."""
-        push = np.zeros(len(self.weights))
+        push = np.zeros(len(self.scores))
         for side in (0, 1):
             np.add.at(push, self.pairs[:, side], self.dual)
         return push
@@ -55,8 +58,13 @@ class Arena:
 
     rows : (m,) their places in the training points, ascending.
     own : (m,) whether a row has the query's class; labels : (m,) classes; code : the query's class.
-    heights : (m,) half the squared distances to the query.
-    images : (m, d) M times the difference to the query: distances fall along these.
+    heights : (m,) half the squared distances to the query, less `base`, that of the nearest row; doubts : (m,) their
+        rounding.
+    images : (m, d) M times the rows, up to a constant: distances fall along their differences; origin : (d,) the image
+        of the nearest row.
+    far, home : (m, rank) the rows and (rank,) the query where the metric is Euclidean, up to a constant.
+    blurs : (3,) rounding of a difference of two rows of `far`, of the midpoint of two relative to the query, and how
+        much the metric lengthens.
     twins : (m,) equal for rows that no perturbation can tell apart.
     low, high : (d,) the box that a perturbation keeps, infinite without bounds.
     """
@@ -66,16 +74,27 @@ class Arena:
     labels: Int[np.ndarray, " m"]
     code: int
     heights: Float[np.ndarray, " m"]
+    base: float
+    doubts: Float[np.ndarray, " m"]
     images: Float[np.ndarray, "m d"]
+    origin: Float[np.ndarray, " d"]
+    far: Float[np.ndarray, "m rank"]
+    home: Float[np.ndarray, " rank"]
+    blurs: Float[np.ndarray, " 3"]
     twins: Int[np.ndarray, " m"]
     low: Float[np.ndarray, " d"]
     high: Float[np.ndarray, " d"]
     is_boxed: bool
 
     @functools.cached_property
+    def shifted(self) -> Float[np.ndarray, "m d"]:
+        """The images relative to that of the nearest row."""
+        return self.images - self.origin
+
+    @functools.cached_property
     def gram(self) -> Float[np.ndarray, "m m"]:
-        """Inner products of the images: a programme without a box needs nothing else."""
-        return self.images @ self.images.T
+        """Inner products of the shifted images."""
+        return self.shifted @ self.shifted.T
 
     @functools.cached_property
     def bisectors(self) -> Float[np.ndarray, "own others"]:
@@ -89,18 +108,20 @@ class Arena:
         squared = norms[before, None] + norms[None, after] - 2.0 * self.gram[np.ix_(before, after)]
         # Rounding of the inner products; where rows nearly coincide it makes the bound smaller, and 0 at worst.
         squared = np.maximum(squared, 0.0) + 1e-14 * (norms[before, None] + norms[None, after])
-        ahead = ahead - 1e-14 * (self.heights[None, after] + self.heights[before, None])
-        return np.where(ahead > 0.0, ahead / np.sqrt(np.maximum(squared, 1e-300)), 0.0) * (1.0 - _ROUNDING)
+        ahead = ahead - self.doubts[None, after] - self.doubts[before, None]
+        apart = np.sqrt(np.maximum(squared, 1e-300)) + self.blurs[0] * self.blurs[2]
+        return np.where(ahead > 0.0, ahead / apart, 0.0) * (1.0 - _ROUNDING)
+
+    def lengths(self, pairs: Int[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+        """How far the images of the two rows of each pair are apart (p,)."""
+        return np.linalg.norm(self.images[pairs[:, 0]] - self.images[pairs[:, 1]], axis=1)
 
     def kept(self, chosen: Bool[np.ndarray, " m"]) -> Arena:
         """The same arena with the chosen rows alone."""
-        columns = (self.rows, self.own, self.labels)
-        rows, own, labels = (column[chosen] for column in columns)
-        images = np.ascontiguousarray(self.images[chosen])
-        return Arena(
-            rows, own, labels, self.code, self.heights[chosen], images, self.twins[chosen], self.low, self.high,
-            self.is_boxed,
-        )  # fmt: skip
+        images = self.images[chosen]
+        far = images if self.far is self.images else self.far[chosen]
+        columns = ("rows", "own", "labels", "heights", "doubts", "twins")
+        return replace(self, images=images, far=far, **{name: getattr(self, name)[chosen] for name in columns})
 
     def solve(
         self,
@@ -118,8 +139,8 @@ class Arena:
         """
         return Step(
             *branch_kernels.solve(
-                self.heights, self.gram, self.images, self.twins, inside, outside, pairs, dual, self.low, self.high,
-                self.is_boxed, limit, margin,
+                self.heights, self.base, self.gram, self.shifted, self.images, self.far, self.home, self.blurs,
+                self.twins, inside, outside, pairs, dual, self.low, self.high, self.is_boxed, limit, margin,
             )
         )  # fmt: skip
 
@@ -138,8 +159,8 @@ class Arena:
         return int(np.bincount(self.labels[nearest]).argmax()) != self.code
 
     def perturbation(self, step: Step) -> Float[np.ndarray, " d"]:
-        """The step in the space of the query (d,)."""
-        return np.clip(step.weights @ self.images, self.low, self.high)
+        """The step in the space of the query (d,), to the last bit within the box."""
+        return np.clip(step.move, self.low, self.high)
 
 
 def arena_of(
@@ -150,14 +171,31 @@ def arena_of(
     bounds: tuple[float, float] | None,
 ) -> Arena:
     """Gather some rows (m,), ascending, of the training points about a query (d,)."""
-    gap = np.asarray(geometry.points[rows], np.float64) - query
-    far = gap if geometry.root is None else gap @ geometry.root.T
-    images = far if geometry.root is None else far @ geometry.root
+    points = np.array(geometry.points[rows], np.float64, order="C")
+    gap = points - query
+    lengths = np.linalg.norm(gap if geometry.root is None else gap @ geometry.root.T, axis=1)
+    nearest = int(lengths.argmin()) if len(rows) else 0
+    unit = branch_kernels.precision(len(query))
+    if geometry.root is None:
+        images = far = points
+        home, blurs = query, np.array([0.0, 0.0, 1.0])
+    else:
+        # Under a metric each row is rounded as it is mapped, by more the farther it is from the nearest one.
+        local = points - points[nearest]
+        far, home = local @ geometry.root.T, (query - points[nearest]) @ geometry.root.T
+        images = np.ascontiguousarray(far @ geometry.root)
+        blur = 2.0 * unit * geometry.stretch * np.linalg.norm(local, axis=1).max()
+        blurs = np.array([blur, blur + unit * geometry.stretch * np.linalg.norm(gap[nearest]), geometry.stretch])
+    apart, start = far - far[nearest], far[nearest] - home
+    heights = np.einsum("ij,ij->i", apart, apart / 2.0 + start)
+    size = np.linalg.norm(apart, axis=1)
+    middle = size + np.linalg.norm(start)
+    doubts = unit * size * middle + blurs[0] * middle + blurs[1] * size
     twins = np.unique(geometry.embedded[rows], axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     return Arena(
         rows.astype(np.int64), geometry.labels[rows] == code, geometry.labels[rows], int(code),
-        np.einsum("ij,ij->i", far, far) / 2.0, np.ascontiguousarray(images), twins,
+        heights, float(start @ start) / 2.0, doubts, images, images[nearest].copy(), far, home, blurs, twins,
         np.minimum(low - query, 0.0), np.maximum(high - query, 0.0), bounds is not None,
     )  # fmt: skip
 
@@ -215,12 +253,21 @@ def crossed(
     """
     outside = np.ones(len(arena.rows), np.bool_)
     outside[nearest] = False
-    scale = float(arena.heights[nearest].max())
-    for margin in _MARGINS:
-        found = arena.solve(nearest, outside, margin=margin * scale)
-        if found.status != branch_kernels.REACHED:
-            return None
+    margins = _MARGINS * (arena.base + float(arena.heights[nearest].max()))
+    place = _USUAL
+    found = arena.solve(nearest, outside, margin=margins[place])
+    if found.status != branch_kernels.REACHED:
+        return None
+    least = arena.lengths(found.pairs).min(initial=np.inf)
+    if margins[place] / least > _EXCESS * found.size:
+        place = max(int(np.searchsorted(margins, _EXCESS * found.size * least, side="right")) - 1, 0)
+        found = arena.solve(nearest, outside, margin=margins[place])
+    while found.status == branch_kernels.REACHED:
         step = inside(query, arena.perturbation(found), bounds)
         if geometry.predict((query + step)[None], n_neighbors)[0] != arena.code:
             return step
+        place += 1
+        if place == len(margins):
+            break
+        found = arena.solve(nearest, outside, margin=margins[place])
     return None

@@ -47,6 +47,8 @@ class ShortestVector:
     def add(self, normals: Float[np.ndarray, "k d"], offsets: Float[np.ndarray, " k"]) -> None:
         """Add half-spaces."""
         length = np.abs(normals).sum(1) if self._linf else np.abs(normals).max(1)
+        apart = length > 0  # rows that the metric cannot tell apart leave no half-space
+        normals, offsets, length = normals[apart], offsets[apart], length[apart]
         normals, offsets = normals / length[:, None], offsets / (length * self._scale)
         self._normals, self._offsets = np.vstack([self._normals, normals]), np.r_[self._offsets, offsets]
         self._places = np.r_[self._places, self._count + np.arange(len(normals))]

@@ -31,34 +31,41 @@ def exact_l2(
     """
     queries = np.ascontiguousarray(queries, np.float64)
     lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
-    perturbation = np.zeros(queries.shape)
+    perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
     owned = {code: np.flatnonzero(geometry.labels == code) for code in np.unique(codes) if code >= 0}
     root = np.empty((0, 0)) if geometry.root is None else geometry.root
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
+        points = geometry.embed(queries[block])
+        voted = geometry.votes(coarse, error, points, 1)
         for k, row in enumerate(range(block.start, block.stop)):
-            query, code = queries[row], codes[row]
-            point = geometry.embed(query[None])[0]
-            nearest = exact_kernels.closest(coarse[k], error[k], geometry.embedded, point)
-            if geometry.labels[nearest] != code:
+            query, code, point = queries[row], codes[row], points[k]
+            if voted[k] != code:
                 continue
             step, lower[row], target, touching = exact_kernels.certify(
                 coarse[k], error[k], geometry.labels, owned[code], code, geometry.embedded, geometry.images,
                 point, root, geometry.stretch, low - query, high - query, bounds is not None,
             )  # fmt: skip
             perturbation[row] = past_the_boundary(geometry, query, step, target, touching, bounds)
+            rounding[row] = rounding_of(query, geometry.points[target])
             upper[row] = np.linalg.norm(perturbation[row])
     upper[np.isnan(upper)] = np.inf
-    return Certificate(lower, upper, agree(lower, upper, queries), perturbation)
+    return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
 
 
 def agree(
-    lower: Float[np.ndarray, " m"], upper: Float[np.ndarray, " m"], queries: Float[np.ndarray, "m d"]
+    lower: Float[np.ndarray, " m"], upper: Float[np.ndarray, " m"], rounding: Float[np.ndarray, " m"]
 ) -> Bool[np.ndarray, " m"]:
-    """Whether bounds are one number: to a relative 1e-6, or to the rounding of the queries, as on the boundary."""
-    rounding = 1e-12 * np.abs(queries).max(axis=1, initial=1.0)
-    return np.isfinite(upper) & (upper <= lower * (1 + _EXACT) + rounding)
+    """Whether bounds are one number: to a relative 1e-6, or to what adding a perturbation to its query rounds."""
+    one = (upper <= lower * (1 + _EXACT) + rounding) & (lower <= upper * (1 + _EXACT) + rounding)
+    return one & np.isfinite(upper)
+
+
+def rounding_of(query: Float[np.ndarray, " d"], target: Float[np.ndarray, " d"]) -> float:
+    """What the search cannot tell apart for a query that moves towards a row: a share of the way, and units of both."""
+    away = np.linalg.norm(np.asarray(target, np.float64) - query)
+    return float(5e-12 * away + 64 * np.finfo(np.float64).eps * np.abs(query).max())
 
 
 def past_the_boundary(
@@ -75,12 +82,12 @@ def past_the_boundary(
     """
     onward = np.asarray(geometry.points[target], np.float64) - query - step
     # As little as double precision can tell apart, relative to the step: a tiny radius deserves a tiny excess.
-    least = 1e-9 * min(1.0, np.linalg.norm(step) / np.linalg.norm(onward))
-    for share in max(least, 1e-16) * 10.0 ** np.arange(16):
-        moved = inside(query, step + min(share, 0.1) * onward, bounds)
-        if geometry.fine_distances(query + moved, np.array([target]))[0] < geometry.fine_distances(
-            query + moved, touching
-        ).min(initial=np.inf):
+    least = max(1e-9 * min(1.0, np.linalg.norm(step) / max(np.linalg.norm(onward), 1e-300)), 1e-16)
+    rows = np.r_[target, touching]
+    for share in np.minimum(least * 4.0 ** np.arange(28), 1.0):
+        moved = inside(query, step + share * onward, bounds)
+        squared = exact_kernels.gaps(geometry.embedded, rows, geometry.embed((query + moved)[None])[0])
+        if squared[0] + 8 * np.finfo(np.float64).eps * squared.max() < squared[1:].min(initial=np.inf):
             return moved
     return np.full_like(step, np.nan)
 

@@ -10,6 +10,7 @@ from trustworthy.neighbors.qp_kernels import STOPPED, active_set, boxed
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before it is solved, n_scr of Figure 3.4
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 _FIRST = 6  # constraints that a subproblem begins with
+_SAFE = 1e-12  # relative: more than the rounding of a sum of products in double precision
 _GROW = 6  # violated constraints that are added at once
 
 
@@ -34,26 +35,42 @@ def between(row, other):
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
+def ahead(row, other, point):
+    """Half of what the squared distance of a point to `other` exceeds that to `row`; no difference of squares."""
+    total = 0.0
+    for c in range(len(point)):
+        a, b = np.float64(row[c]), np.float64(other[c])
+        total += (a - b) * (point[c] - (a + b) / 2.0)
+    return total
+
+
+@njit(cache=True)
+def gaps(embedded, rows, point):
+    """Squared distances of some rows to a point."""
+    squared = np.empty(len(rows))
+    for k in range(len(rows)):
+        squared[k] = gap(embedded[rows[k]], point)
+    return squared
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def mapped(rows, root):
+    """Each row times the root: a product whose rounding does not depend on which rows come along."""
+    out = np.empty((len(rows), len(root)))
+    for first in range(0, len(rows), 64):  # tiles that stay in the cache
+        for start in range(0, len(root), 16):
+            for r in range(first, min(first + 64, len(rows))):
+                for k in range(start, min(start + 16, len(root))):
+                    out[r, k] = dot(rows[r], root[k])
+    return out
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
 def dot(a, b):
     total = 0.0
     for c in range(len(a)):
         total += a[c] * b[c]
     return total
-
-
-@njit(cache=True)
-def closest(coarse, error, embedded, point):
-    """The row nearest to a point, the lowest of those at the same distance."""
-    limit = np.float32(np.inf)
-    for i in range(len(coarse)):
-        limit = min(limit, coarse[i])
-    best, least = -1, np.inf
-    for i in range(len(coarse)):
-        if coarse[i] <= limit + 2.0 * error:
-            squared = gap(embedded[i], point)
-            if squared < least:
-                best, least = i, squared
-    return best
 
 
 @njit(cache=True)
@@ -100,7 +117,8 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
     d = images.shape[1]
     plain = root.shape[0] == 0
     squared_j = gap(embedded[j], point)
-    tolerance = 1e-11 * squared_j
+    away = np.sqrt(squared_j)
+    floor = 0.0
     capacity = 64
     normals = np.empty((capacity, d))
     offsets = np.empty(capacity)
@@ -123,11 +141,13 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
                 capacity *= 2
             for c in range(d):
                 normals[count, c] = np.float64(images[j, c]) - np.float64(images[i, c])
-            offsets[count] = (gap(embedded[i], point) - squared_j) / 2
+            offsets[count] = ahead(embedded[j], embedded[i], point)
             held[count] = i
             for a in range(count + 1):
                 gram[count, a] = dot(normals[count], normals[a])
                 gram[a, count] = gram[count, a]
+            if gram[count, count] > 0.0:
+                floor = max(floor, -offsets[count] / np.sqrt(gram[count, count]) * (1.0 - _SAFE))
             count += 1
         if is_boxed:
             step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
@@ -146,7 +166,12 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
             value = -0.5 * dot(step, step)
             for a in range(count):
                 value -= dual[a] * offsets[a]
-        proved = np.sqrt(max(0.0, 2.0 * value))
+        # Less by more than its rounding; and no less than the nearest plane proves by itself.
+        length = np.sqrt(dot(step, step))
+        rounding = 0.5 * length * length
+        for a in range(count):
+            rounding += dual[a] * (abs(offsets[a]) + (length * np.sqrt(gram[a, a]) if is_boxed else 0.0))
+        proved = max(np.sqrt(max(0.0, 2.0 * (value - 1e-14 * rounding))), floor)
         if proved >= best:
             return step, proved, False, touching
         moved = point + step if plain else point + root @ step
@@ -164,11 +189,11 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
             for i in rows:
                 if whole and coarse[i] > reach * reach + error:
                     continue
-                slack = (gap(embedded[i], moved) - target) / 2
+                slack = ahead(embedded[j], embedded[i], moved)
                 if slack < 1e-7 * squared_j:
                     near[close] = i
                     close += 1
-                if slack < -tolerance:
+                if slack < 0.0 and slack < -_SAFE * away * np.sqrt(between(embedded[j], embedded[i])):
                     known = False
                     for a in range(count):
                         known = known or held[a] == i
@@ -227,10 +252,11 @@ def certify(coarse, error, labels, own, code, embedded, images, point, root, str
                 continue
             bounded = False
             for k in range(min(_BOUNDING, len(pool))):
-                ahead = squared_j - squared_pool[k]
-                if ahead > 0.0 and ahead * ahead >= 4.0 * best * best * between(images[j], images[pool[k]]):
-                    bounded = True
-                    break
+                if squared_j > squared_pool[k]:
+                    need = -ahead(embedded[j], embedded[pool[k]], point) * (1.0 - _SAFE)
+                    if need > 0.0 and need * need >= best * best * between(images[j], images[pool[k]]):
+                        bounded = True
+                        break
             if bounded:
                 continue
             step, proved, feasible, near = solve(
@@ -239,7 +265,7 @@ def certify(coarse, error, labels, own, code, embedded, images, point, root, str
             if proved < best:
                 lower = min(lower, proved)
             if feasible:
-                size = np.sqrt(dot(step, step))
+                size = max(np.sqrt(dot(step, step)), proved)
                 if size < best:
                     best, winner, touching = size, j, near
                     best_step[:] = step

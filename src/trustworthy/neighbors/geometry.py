@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from trustworthy.neighbors import vote_kernels
+from trustworthy.neighbors import exact_kernels, vote_kernels
 
 _CELLS = 1 << 24  # entries of a block of distances: 64 MiB in single precision
 
@@ -32,7 +32,7 @@ class Geometry:
 
     @functools.cached_property
     def embedded(self) -> Float[np.ndarray, "n rank"]:
-        """The points mapped by the root, where the metric is Euclidean."""
+        """The points mapped by the root about their mean, where the metric is Euclidean."""
         return self.points if self.root is None else self.embed(self.points)
 
     @functools.cached_property
@@ -69,12 +69,23 @@ class Geometry:
         _ = self.embedded, self.images, self.stretch, self.centre, self.coarse, self.coarse_norms
         return self
 
+    @functools.cached_property
+    def origin(self) -> Float[np.ndarray, " d"]:
+        """Mean of the points: under a metric, places are measured from it, so that an offset costs no digits."""
+        return self.points.mean(axis=0, dtype=np.float64)
+
     def embed(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m rank"]:
-        """Map rows by the root, in double precision."""
-        return np.asarray(x, np.float64) if self.root is None else np.asarray(x, np.float64) @ self.root.T
+        """Map places by the root, in double precision; a row is rounded alike whatever rows come along."""
+        places = np.asarray(x, np.float64)
+        return places if self.root is None else exact_kernels.mapped(places - self.origin, self.root)
+
+    def carry(self, steps: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m rank"]:
+        """Map steps by the root, in double precision."""
+        steps = np.asarray(steps, np.float64)
+        return steps if self.root is None else steps @ self.root.T
 
     def image(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
-        """M times each row, in double precision."""
+        """M times each row, in double precision and up to one constant row: only differences of these are used."""
         return np.asarray(x, np.float64) if self.root is None else self.embed(x) @ self.root
 
     def coarse_distances(self, queries: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, Float[np.ndarray, " m"]]:
@@ -93,10 +104,7 @@ class Geometry:
 
     def fine_distances(self, query: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
         """Squared distances (k,) of one query to some rows, in double precision and by differences."""
-        gap = np.asarray(self.points[rows], np.float64) - query
-        if self.root is not None:
-            gap = gap @ self.root.T
-        return np.einsum("ij,ij->i", gap, gap)
+        return exact_kernels.gaps(self.embedded, np.asarray(rows), self.embed(query[None])[0])
 
     def squared_distances(self, queries: Float[np.ndarray, "m d"], dtype: type | None = None) -> np.ndarray:
         """All squared distances (m, n) by one product in double precision, never negative; memory m n numbers."""
@@ -125,8 +133,14 @@ class Geometry:
         for rows in self.blocks(len(queries)):
             coarse, error = self.coarse_distances(queries[rows])
             points = self.embed(queries[rows])
-            voted[rows] = vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
+            voted[rows] = self.votes(coarse, error, points, n_neighbors)
         return voted
+
+    def votes(
+        self, coarse: np.ndarray, error: np.ndarray, points: Float[np.ndarray, "m rank"], n_neighbors: int
+    ) -> Int[np.ndarray, " m"]:
+        """As `predict`, for embedded queries whose coarse distances are known."""
+        return vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
 
     def halfspaces(
         self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
@@ -144,13 +158,16 @@ class Geometry:
     def without_duplicates(self) -> Geometry:
         """The same points without rows that repeat an earlier one under the metric, whatever their class."""
         first: dict[bytes, int] = {}
+        # Under a metric, rows that differ by rounding alone are the same: they fall on one point of a fine grid.
+        grid = 0.0 if self.root is None else 1e-10 * float(np.abs(self.embedded).max(initial=0.0))
         for row, values in enumerate(self.embedded):
             # A sort of all rows would copy them several times; adding 0 makes -0 and 0 the same bytes.
-            first.setdefault(hashlib.blake2b((values + 0.0).tobytes(), digest_size=16).digest(), row)
-        kept = np.fromiter(first.values(), np.int64)
-        if len(kept) == len(self.points):
+            kept = (np.round(values / grid) if grid else values) + 0.0
+            first.setdefault(hashlib.blake2b(kept.tobytes(), digest_size=16).digest(), row)
+        rows = np.fromiter(first.values(), np.int64)
+        if len(rows) == len(self.points):
             return self
-        return replace(self, points=np.ascontiguousarray(self.points[kept]), labels=self.labels[kept])
+        return replace(self, points=np.ascontiguousarray(self.points[rows]), labels=self.labels[rows])
 
     def owned(self, code: int) -> Bool[np.ndarray, " n"]:
         """Which rows have the class `code`."""

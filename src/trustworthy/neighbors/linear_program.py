@@ -11,7 +11,7 @@ from trustworthy.core.certificate import Certificate
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import agree, past_the_boundary
+from trustworthy.neighbors.exact import agree, past_the_boundary, rounding_of
 from trustworthy.neighbors.geometry import Geometry
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
@@ -80,15 +80,16 @@ def exact_lp(
     """
     queries = np.ascontiguousarray(queries, np.float64)
     lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
-    perturbation = np.zeros(queries.shape)
+    perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
     parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
     low, high = (-np.inf, np.inf) if bounds is None else bounds
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
+        points = geometry.embed(queries[block])
+        voted = geometry.votes(coarse, error, points, 1)
         for k, row in enumerate(range(block.start, block.stop)):
-            query, point = queries[row], geometry.embed(queries[row][None])[0]
-            nearest = exact_kernels.closest(coarse[k], error[k], geometry.embedded, point)
-            if geometry.labels[nearest] != codes[row]:
+            query, point = queries[row], points[k]
+            if voted[k] != codes[row]:
                 continue
             own, others = parted[codes[row]]
             asked = _Query(
@@ -100,9 +101,10 @@ def exact_lp(
             perturbation[row] = np.nan
             if best.step is not None:
                 perturbation[row] = past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
+                rounding[row] = asked.size(np.full(len(query), rounding_of(query, geometry.points[target])))
             upper[row] = asked.size(perturbation[row])
     upper[np.isnan(upper)] = np.inf
-    return Certificate(lower, upper, agree(lower, upper, queries), perturbation)
+    return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
 
 
 def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:

@@ -24,11 +24,13 @@ def root_of(metric: ArrayLike, n_features: int) -> Float[np.ndarray, "rank featu
         )
     kept = values > rounding
     if not kept.any():
-        raise InvalidInput("metric must not be zero: every distance would be 0.")
+        raise InvalidInput("metric must not be zero: every distance would be 0. Pass None for the Euclidean one.")
     return np.ascontiguousarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)
 
 
 def _as_matrix(metric: ArrayLike, n_features: int) -> np.ndarray:
+    if np.iscomplexobj(metric):
+        raise InvalidInput("metric must be real, got complex numbers. Pass metric.real if that is what is meant.")
     try:
         matrix = np.asarray(metric, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -43,6 +45,6 @@ def _as_matrix(metric: ArrayLike, n_features: int) -> np.ndarray:
     if not np.allclose(matrix, matrix.T, rtol=1e-5, atol=1e-6 * np.abs(matrix).max()):
         raise InvalidInput(
             "metric must be symmetric, got a matrix that differs from its transpose by up to "
-            f"{np.abs(matrix - matrix.T).max():.3g}."
+            f"{np.abs(matrix - matrix.T).max():.3g}. Pass (metric + metric.T) / 2 if that is what is meant."
         )
     return matrix

@@ -14,11 +14,15 @@ def coordinate_ascent(p, q, x, tolerance, max_iter):
     """Algorithm 9 from x on: always the coordinate whose projected step is the largest. Returns iterations, status."""
     n = len(q)
     gradient = p @ x + q
+    top = 0.0
+    for i in range(n):
+        top = max(top, p[i, i])
+    least = max(1e-12 * top, 1e-300)
     for iteration in range(max_iter):
         best, step = -1, tolerance
         move = 0.0
         for i in range(n):
-            y = max(x[i] - gradient[i] / max(p[i, i], 1e-12), 0.0) - x[i]
+            y = max(x[i] - gradient[i] / max(p[i, i], least), 0.0) - x[i]
             if abs(y) > step:
                 best, step, move = i, abs(y), y
         if best < 0:
@@ -186,12 +190,8 @@ def active_set(p, q, x, tolerance, max_iter):
 
 
 @njit(cache=True)
-def boxed(a, b, low, high, x, tolerance, max_iter):
-    """Maximise the dual of min 1/2 |d|^2 s.t. a d + b >= 0, low <= d <= high (0 inside), from x >= 0 on.
-
-    A semismooth Newton method: d = clip(a'x), and between two clippings the dual is quadratic. Returns d, the dual's
-    value (a lower bound of the minimum whatever the status) and the status.
-    """
+def _boxed(a, b, low, high, x, tolerance, max_iter):
+    """As `boxed`, for rows of length 1 and offsets of at most 1."""
     k = len(b)
     scale = 0.0
     for i in range(k):
@@ -216,7 +216,7 @@ def boxed(a, b, low, high, x, tolerance, max_iter):
         top = 0.0
         for i in range(k):
             top = max(top, p[i, i])
-        ridge = 1e-10 * top + 1e-14
+        ridge = 1e-10 * top
         for i in range(k):
             p[i, i] += ridge
         target = x.copy()
@@ -237,3 +237,28 @@ def boxed(a, b, low, high, x, tolerance, max_iter):
         if not moved:
             break
     return d, value, status
+
+
+@njit(cache=True)
+def boxed(a, b, low, high, x, tolerance, max_iter):
+    """Maximise the dual of min 1/2 |d|^2 s.t. a d + b >= 0, low <= d <= high (0 inside), from x >= 0 on.
+
+    A semismooth Newton method: d = clip(a'x), and between two clippings the dual is quadratic. It works in units in
+    which rows have length 1 and offsets are at most 1. Returns d, the dual's value (a lower bound of the minimum
+    whatever the status) and the status.
+    """
+    lengths = np.ones(len(b))
+    unit = 0.0
+    for i in range(len(b)):
+        length = np.sqrt((a[i] * a[i]).sum())
+        if length > 0.0:
+            lengths[i] = length
+        unit = max(unit, abs(b[i]) / lengths[i])
+    if unit == 0.0:
+        unit = 1.0
+    scaled = x * lengths / unit
+    d, value, status = _boxed(
+        a / lengths.reshape(-1, 1), b / lengths / unit, low / unit, high / unit, scaled, tolerance, max_iter
+    )
+    x[:] = scaled * unit / lengths
+    return np.minimum(np.maximum(d * unit, low), high), value * unit * unit, status

@@ -28,6 +28,7 @@ from trustworthy.neighbors.linear_program import exact_lp
 from trustworthy.neighbors.metric import root_of
 
 _BLOCK = 64  # queries of a task: enough to share a matrix product; the same for any n_jobs, and so are the results
+_FAR = 1e12  # coordinate of a query, in units of the spread of the training rows, up to which squares are finite
 _ORDERS = {"l2": 2, "linf": np.inf, "l1": 1}
 
 
@@ -81,9 +82,15 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         self._check_classes(codes)
         self._bounds = _as_bounds(self.bounds)
         self._check_inside("X", rows)
+        self._norm, self._count = self.norm, int(self.n_neighbors)
+        self._unit = _unit_of(rows)
         root = None if self.metric is None else root_of(self.metric, rows.shape[1])
-        geometry = Geometry(points=rows, labels=codes.astype(np.int64), root=root)
-        self._geometry = geometry.without_duplicates() if self.n_neighbors == 1 else geometry
+        geometry = Geometry(
+            points=rows if self._unit == 1.0 else rows / rows.dtype.type(self._unit),
+            labels=codes.astype(np.int64),
+            root=None if root is None else root / _power_of_two(np.abs(root).max()),
+        )
+        self._geometry = geometry.without_duplicates() if self._count == 1 else geometry
         left = np.unique(self._geometry.labels)
         if len(left) < 2:
             raise InvalidInput(
@@ -95,8 +102,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Labels (m,) of the rows X (m, features)."""
-        queries = self._queries(X)
-        return self.classes_[self._geometry.predict(queries, self.n_neighbors)]
+        queries = self._scaled(self._queries(X))
+        return self.classes_[self._geometry.predict(queries, self._count)]
 
     def exact(self, X: ArrayLike, y: ArrayLike, *, time_limit: float = 1.0, progress: bool = False) -> Certificate:
         """Smallest perturbation of each row of X (m, features) with label y (m,) that changes its prediction.
@@ -105,20 +112,20 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         branch and bound runs for at most `time_limit` seconds a row, and `exact` says where it came to an end.
         Rows that are wrong to begin with have radius 0.
         """
+        limit = checks.real("time_limit", time_limit, above=0.0)
         queries, codes = self._examples(X, y)
-        options: dict[str, Any] = {"bounds": self._bounds}
-        if self.n_neighbors > 1:
+        options: dict[str, Any] = {"bounds": self._limits}
+        if self._count > 1:
             self._only_l2("exact with more than one neighbour")
             solve: Callable[..., Certificate] = exact_knn
-            limit = checks.real("time_limit", time_limit, above=0.0)
-            options |= {"n_neighbors": self.n_neighbors, "time_limit": limit}
-        elif self.norm == "l2":
+            options |= {"n_neighbors": self._count, "time_limit": limit}
+        elif self._norm == "l2":
             solve = exact_l2
         else:
             solve = exact_lp
-            options["norm"] = self.norm
-        found = _joined(self._blocks(solve, queries, codes, options, progress))
-        if self.n_neighbors == 1:
+            options["norm"] = self._norm
+        found = _joined(self._blocks(solve, queries, codes, options, progress), self._unit)
+        if self._count == 1:
             _say_what_failed(found)
         return found
 
@@ -133,10 +140,10 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         """
         self._only_l2("lower_bound")
         if n_same is not None:
-            n_same = checks.integer("n_same", n_same, at_least=(self.n_neighbors + 1) // 2)
+            n_same = checks.integer("n_same", n_same, at_least=(self._count + 1) // 2)
         queries, codes = self._examples(X, y)
-        options = {"n_neighbors": self.n_neighbors, "n_same": n_same}
-        return np.concatenate(list(self._blocks(lower_bounds, queries, codes, options, progress)))
+        options = {"n_neighbors": self._count, "n_same": n_same}
+        return np.concatenate(list(self._blocks(lower_bounds, queries, codes, options, progress))) * self._unit
 
     def attack(
         self,
@@ -162,10 +169,10 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
             raise InvalidInput(f"options of the attack {method!r}: {error}. See ATTACKS[{method!r}].") from error
         queries, codes = self._examples(X, y)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        settings = {"n_neighbors": self.n_neighbors, "bounds": self._bounds, "random_state": seed}
+        settings = {"n_neighbors": self._count, "bounds": self._limits, "random_state": seed}
         blocks = self._blocks(attack, queries, codes, settings, progress)
-        perturbation = np.concatenate(list(blocks))
-        size = np.linalg.norm(perturbation, ord=_ORDERS[self.norm], axis=1)
+        perturbation = np.concatenate(list(blocks)) * self._unit
+        size = np.linalg.norm(perturbation, ord=_ORDERS[self._norm], axis=1)
         upper = np.where(np.isnan(size), np.inf, size)
         return Certificate(np.zeros_like(upper), upper, upper == 0.0, perturbation)
 
@@ -177,7 +184,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         The radius is the exact one for one neighbour and the lower bound of (3.18) for more.
         """
         limits = _as_radii(radii)
-        if self.n_neighbors == 1:
+        check_is_fitted(self)
+        if self._count == 1:
             found = self.exact(X, y, progress=progress)
             lower = np.where(found.exact, found.upper, found.lower)  # where it is exact, a row at its radius is broken
         else:
@@ -219,24 +227,46 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
     def _check_inside(self, name: str, values: np.ndarray) -> None:
         if self._bounds is None:
             return
-        low, high = self._bounds
-        if values.min() < low or values.max() > high:
+        (low, high), least, most = self._bounds, float(values.min()), float(values.max())
+        if least < low or most > high:
             raise InvalidInput(
-                f"{name} must lie within bounds=({low:g}, {high:g}), got values from {values.min():g} to "
-                f"{values.max():g}. Scale the data, or widen the bounds."
+                f"{name} must lie within bounds=({low:.9g}, {high:.9g}), got values from {least:.9g} to {most:.9g}. "
+                "Scale the data, or widen the bounds."
             )
+
+    @property
+    def _limits(self) -> tuple[float, float] | None:
+        """The bounds in the unit of the geometry."""
+        return None if self._bounds is None else (self._bounds[0] / self._unit, self._bounds[1] / self._unit)
+
+    def _scaled(self, queries: Float[np.ndarray, "m features"]) -> Float[np.ndarray, "m features"]:
+        """Queries in the unit of the geometry, in which single precision must be able to tell training rows apart."""
+        queries = queries / self._unit
+        if np.abs(queries).max(initial=0.0) > _FAR:
+            raise InvalidInput(
+                f"X must lie within {_FAR * self._unit:.3g} in every feature, given the spread of the training rows, "
+                f"got {np.abs(queries).max() * self._unit:.3g}. Scale the data alike for fit and here."
+            )
+        return queries
 
     def _examples(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         queries = self._queries(X)
         self._check_inside("X", queries)
-        labels = np.asarray(y)
+        queries, labels = self._scaled(queries), np.asarray(y)
         if labels.shape != (len(queries),):
             raise InvalidInput(f"y must have shape ({len(queries)},), one label per row of X, got {labels.shape}.")
         if (labels.dtype.kind in "OUS") != (self.classes_.dtype.kind in "OUS"):
             raise InvalidInput(
                 f"y must hold labels of the kind seen by fit ({self.classes_.dtype}), got {labels.dtype}. Convert them."
             )
-        place = np.clip(np.searchsorted(self.classes_, labels), 0, len(self.classes_) - 1)
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            raise InvalidInput("y must hold labels, got NaN. Leave those rows out.")
+        try:
+            place = np.clip(np.searchsorted(self.classes_, labels), 0, len(self.classes_) - 1)
+        except TypeError as error:
+            raise InvalidInput(
+                f"y must hold labels of the kind seen by fit, as {self.classes_.tolist()[0]!r}."
+            ) from error
         return queries, np.where(self.classes_[place] == labels, place, -1).astype(np.int64)
 
     def _queries(self, X: Any) -> Float[np.ndarray, "m features"]:
@@ -244,8 +274,9 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, dtype=np.float64, reset=False, order="C")  # pyright: ignore[reportReturnType]
 
     def _only_l2(self, what: str) -> None:
-        if self.norm != "l2":
-            raise InvalidInput(f"{what} needs norm='l2', got {self.norm!r}. Use attack, or exact with n_neighbors=1.")
+        check_is_fitted(self)
+        if self._norm != "l2":
+            raise InvalidInput(f"{what} needs norm='l2', got {self._norm!r}. Use attack, or exact with n_neighbors=1.")
 
     def _blocks(
         self,
@@ -264,10 +295,23 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         return track(answers, description="rows", total=len(starts), disable=not progress)
 
 
-def _joined(parts: Iterable[Certificate]) -> Certificate:
+def _joined(parts: Iterable[Certificate], unit: float) -> Certificate:
     found = list(parts)
     columns = ("lower", "upper", "exact", "perturbation")
-    return Certificate(*(np.concatenate([getattr(part, column) for part in found]) for column in columns))
+    lower, upper, exact, steps = (np.concatenate([getattr(part, column) for part in found]) for column in columns)
+    return Certificate(lower * unit, upper * unit, exact, steps * unit)
+
+
+def _power_of_two(size: float) -> float:
+    """The power of two nearest below a size: to divide by it rounds nothing."""
+    return float(2.0 ** np.floor(np.log2(size))) if size > 0 else 1.0
+
+
+def _unit_of(rows: np.ndarray) -> float:
+    """A power of two in which the spread of the rows is neither so large nor so small that its square overflows."""
+    spread = float(np.max(rows.max(axis=0).astype(np.float64) - rows.min(axis=0)))
+    unit = _power_of_two(spread)
+    return 1.0 if 2.0**-16 <= unit <= 2.0**16 else unit
 
 
 def _say_what_failed(found: Certificate) -> None:
@@ -284,16 +328,19 @@ def _say_what_failed(found: Certificate) -> None:
 def _as_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     if bounds is None:
         return None
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None, got {bounds!r}.")
-    low, high = (checks.real("bounds", edge) for edge in bounds)
+    if not isinstance(bounds, tuple | list | np.ndarray) or len(bounds) != 2:
+        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None for no limits, got {bounds!r}.")
+    low, high = (checks.real("bounds (None for no limits)", edge) for edge in bounds)
     if not low < high:
-        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}.")
+        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}. Swap them, or pass None for no limits.")
     return low, high
 
 
 def _as_radii(radii: ArrayLike) -> Float[np.ndarray, " radii"]:
-    limits = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+    try:
+        limits = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.") from error
     if limits.ndim != 1 or not np.isfinite(limits).all() or (limits < 0).any():
         raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.")
     return limits

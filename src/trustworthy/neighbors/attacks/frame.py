@@ -56,10 +56,10 @@ def attacked(
     perturbation = np.zeros(queries.shape)
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
+        voted = geometry.votes(coarse, error, geometry.embed(queries[block]), n_neighbors)
         asked, rows = [], []
         for k, row in enumerate(range(block.start, block.stop)):
-            nearest = geometry.nearest(queries[row], coarse[k], error[k], n_neighbors)
-            if np.bincount(geometry.labels[nearest]).argmax() == codes[row]:
+            if voted[k] == codes[row]:
                 rows.append(row)
                 asked.append(
                     Query(geometry, queries[row], int(codes[row]), coarse[k], float(error[k]), n_neighbors, bounds)

@@ -21,7 +21,7 @@ def shortest_change(query: Query, ends: Float[np.ndarray, "k d"]) -> Float[np.nd
     Cost: one product of `ends` with the points in single precision, and some 50 distances of a few rows each.
     """
     geometry = query.geometry
-    directions = geometry.embed(ends).astype(np.float32)
+    directions = geometry.carry(ends).astype(np.float32)
     products = geometry.coarse @ directions.T  # (n, k)
     rounding = np.sqrt(geometry.coarse_norms.max()) * np.finfo(np.float32).eps * (4.0 + 2.0 * np.sqrt(len(query.x)))
     best, size = None, np.inf

@@ -33,7 +33,7 @@ class Mean:
         def find(asked: list[Query]) -> Found:
             for query in asked:
                 ends = means[classes != query.code] - query.x
-                lengths = np.linalg.norm(geometry.embed(ends), axis=1)
+                lengths = np.linalg.norm(geometry.carry(ends), axis=1)
                 yield shortest_change(query, ends[lengths.argmin()][None])
 
         return attacked(geometry, queries, codes, n_neighbors, bounds, find)

@@ -89,7 +89,8 @@ class Substitute:
         (mean, first), (aim, second) = (self._soft_mean(geometry, moved, coarse, error, side) for side in (own, ~own))
         if second[0] < first[0] or (second[0] == first[0] and second[1] < first[1]):
             return None
-        direction = geometry.image((aim - mean)[None])[0]
+        here, there = geometry.image(np.stack([mean, aim]))
+        direction = there - here
         length = np.linalg.norm(direction)
         return direction * (self.step_size / length) if length > 0 else np.zeros_like(direction)
 

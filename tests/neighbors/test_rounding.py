@@ -1,0 +1,168 @@
+"""Units, offsets, near twins and near ties: what rounding may not do to proofs and perturbations."""
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+from sklearn.datasets import load_digits
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.neighbors import NearestNeighborVerifier
+
+
+def twins(seed, apart):
+    """Four rows of one class, four of another almost on top of them, and five queries."""
+    rng = np.random.default_rng(seed)
+    rows = rng.random((4, 3))
+    x = np.vstack([rows, rows + apart * rng.normal(size=rows.shape)])
+    return x, np.repeat([0, 1], 4), rng.random((5, 3))
+
+
+def shortest_into(x, inside, query, margin):
+    """The shortest step after which rows `inside` are nearer than all others by a margin: nnls, no cancellation."""
+    pairs = [(j, i) for j in inside for i in range(len(x)) if i not in inside]
+    normals = np.array([x[j] - x[i] for j, i in pairs])
+    offsets = np.einsum("ij,ij->i", normals, query - np.array([(x[j] + x[i]) / 2 for j, i in pairs]))
+    length = np.linalg.norm(normals, axis=1)
+    normals, offsets = normals / length[:, None], offsets / length - margin
+    scale = np.abs(offsets).max()
+    stacked = np.vstack([normals.T, -offsets / scale])
+    residual = stacked @ nnls(stacked, np.r_[np.zeros(x.shape[1]), 1.0], maxiter=1000)[0] - np.r_[0.0, 0, 0, 1]
+    return -residual[:-1] / residual[-1] * scale
+
+
+@pytest.mark.parametrize(("seed", "row", "inside"), [(2, 4, (0, 4, 5)), (59, 0, (0, 1, 5))])
+def test_three_neighbours_almost_equal_rows_no_shorter_change_than_lower(seed, row, inside):
+    x, y, queries = twins(seed, 1e-8)
+    verifier = NearestNeighborVerifier(n_neighbors=3).fit(x, y)
+    query = queries[row : row + 1]
+    label = verifier.predict(query)
+    step = shortest_into(x, inside, query[0], 1e-3)
+    assert verifier.predict(query + step)[0] != label[0]  # a real change, far from any rounding
+    assert verifier.exact(query, label, time_limit=5.0).lower[0] <= np.linalg.norm(step)
+
+
+def test_three_neighbours_far_query_no_bound_above_the_minimum():
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(8, 3)), np.arange(8) % 2
+    for _ in range(3):
+        rng.normal(size=(4, 3))
+    queries = 1e7 * rng.normal(size=(4, 3))
+    verifier = NearestNeighborVerifier(n_neighbors=3).fit(x, y)
+    found = verifier.exact(queries, verifier.predict(queries), time_limit=5.0)
+    assert found.lower[2] <= 21269789.54 * (1 + 1e-6)  # minimum over all sets of three rows in 60 digits
+
+
+@pytest.mark.parametrize("scale", [1e25, 1e-22])
+def test_any_unit_of_the_input_gives_the_same_answers(scale):
+    x, y, queries = np.random.default_rng(0).random((8, 3)), np.arange(8) % 2, np.random.default_rng(1).random((5, 3))
+    plain, scaled = NearestNeighborVerifier().fit(x, y), NearestNeighborVerifier().fit(x * scale, y)
+    labels = plain.predict(queries)
+    np.testing.assert_array_equal(scaled.predict(queries * scale), labels)
+    np.testing.assert_allclose(
+        scaled.exact(queries * scale, labels).lower / scale, plain.exact(queries, labels).lower, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-12, 0.0), (1e-5, 1e6)])
+def test_exact_means_a_relative_gap_whatever_the_unit(scale, offset):
+    x, y = load_digits(return_X_y=True)
+    x = x / 16 * scale + offset
+    found = NearestNeighborVerifier(n_neighbors=5).fit(x[200:], y[200:]).exact(x[:6], y[:6], time_limit=0.02)
+    gap = found.upper - found.lower
+    assert (gap[found.exact] <= 1e-6 * found.lower[found.exact] + 4 * np.spacing(x.max())).all()
+
+
+def test_a_query_near_a_boundary_its_perturbation_changes_predict():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x, y, share = rng.random((6, 3)), np.arange(6) % 2, 10.0 ** rng.uniform(-13, -5)
+        pairs = [(a, b) for a in range(6) for b in range(6) if y[a] != y[b]]
+        queries = np.array([(x[a] + x[b]) / 2 + share * (x[a] - x[b]) for a, b in pairs])
+        verifier = NearestNeighborVerifier().fit(x, y)
+        labels = verifier.predict(queries)
+        found = verifier.exact(queries, labels)
+        assert (verifier.predict(queries + found.perturbation) != labels).all(), (seed, share)
+
+
+def test_under_a_metric_perturbations_change_predict_in_any_company():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        g = rng.normal(size=(4, 4))
+        x, y, queries = rng.random((30, 4)) + 1e3, np.arange(30) % 2, rng.random((20, 4)) + 1e3
+        verifier = NearestNeighborVerifier(n_neighbors=3, metric=g.T @ g).fit(x, y)
+        labels = verifier.predict(queries)
+        found = verifier.attack(queries, labels, method="cell-descent")
+        hit = np.isfinite(found.upper)
+        assert (verifier.predict((queries + found.perturbation)[hit]) != labels[hit]).all(), seed
+
+
+def test_rows_equal_under_a_metric_but_for_rounding_are_duplicates():
+    g = np.array([[0.1, 0.2, 0.3]])  # whole rows: images are multiples of 0.1
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x, y = rng.integers(0, 4, (10, 3)).astype(float), np.arange(10) % 2
+        verifier = NearestNeighborVerifier(metric=g.T @ g).fit(x, y)
+        assert len(verifier._geometry.points) == len(np.unique(x @ np.array([1, 2, 3])))
+
+
+def test_labels_of_a_kind_that_cannot_be_compared_are_named():
+    x, y = np.random.default_rng(0).random((20, 3)), np.array(["a", "b"] * 10, dtype=object)
+    verifier = NearestNeighborVerifier().fit(x, y)
+    for labels in ([1] * 20, [None] * 20, ["a", 1] * 10):
+        with pytest.raises(InvalidInput, match="y must"):
+            verifier.exact(x, np.array(labels, dtype=object))
+
+
+def test_radii_of_words_are_named():
+    x, y = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    with pytest.raises(InvalidInput, match="radii"):
+        NearestNeighborVerifier().fit(x, y).certified_error(x, y, "a")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-8])
+def test_a_box_is_solved_in_any_unit(scale):
+    rng = np.random.default_rng(0)
+    x, y, queries = rng.random((40, 6)), np.arange(40) % 2, 1.0 * (rng.random((20, 6)) > 0.5)
+    plain = NearestNeighborVerifier(bounds=(0, 1)).fit(x, y)
+    small = NearestNeighborVerifier(bounds=(0, scale)).fit(x * scale, y)
+    labels = plain.predict(queries)
+    found = small.exact(queries * scale, labels)
+    assert found.exact.all()
+    np.testing.assert_allclose(found.upper / scale, plain.exact(queries, labels).upper, rtol=1e-5)
+
+
+def test_a_far_query_is_refused():
+    x, y = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    with pytest.raises(InvalidInput, match="X must lie within"):
+        NearestNeighborVerifier().fit(x, y).predict([[1e20, 0.0, 0.0]])
+
+
+def test_what_was_fitted_stays_when_parameters_are_set():
+    x, y = np.random.default_rng(0).random((30, 3)), np.arange(30) % 2
+    verifier = NearestNeighborVerifier().fit(x, y)
+    before = verifier.exact(x, y).upper
+    verifier.set_params(norm="l1", n_neighbors=3)
+    np.testing.assert_array_equal(verifier.exact(x, y).upper, before)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda v, x, y: v.exact(x, np.where(y > 0, 1.0, np.nan)), "y must hold labels, got NaN"),
+        (lambda v, x, y: v.exact(x, y, time_limit=-1), "time_limit"),
+        (lambda v, x, y: v.set_params(bounds=(0, np.inf)).fit(x, y), "None for no limits"),
+        (lambda v, x, y: v.set_params(metric=1j * np.eye(3)).fit(x, y), "metric must be real"),
+    ],
+)
+def test_arguments_are_named_with_a_remedy(call, message):
+    x, y = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    with pytest.raises(InvalidInput, match=message):
+        call(NearestNeighborVerifier().fit(x, y), x, y)
+
+
+def test_bounds_may_be_an_array_and_are_compared_in_double_precision():
+    x, y = np.float32([[0.7], [0.8]]), [0, 1]
+    verifier = NearestNeighborVerifier(bounds=np.array([float(np.float32(0.7)), 1.0])).fit(x, y)
+    assert verifier.exact(x, y).exact.all()
+    with pytest.raises(InvalidInput, match="X must lie within bounds"):
+        NearestNeighborVerifier(bounds=(0.7, 1.0)).fit(x, y)
