@@ -25,7 +25,8 @@ if __name__ == "__main__":
     verifier = NearestNeighborVerifier(n_neighbors=3).fit(X, y)
     lower = verifier.lower_bound(X_test, y_test)
     exact = verifier.exact(X_test, y_test, time_limit=1.0)
-    print(f"3-NN, l2  : lower bound {lower.mean():.4f}, exact {exact.upper.mean():.4f} ({exact.exact.sum()} of 50 proved)")
+    proved = f"({exact.exact.sum()} of 50 proved)"
+    print(f"3-NN, l2  : lower bound {lower.mean():.4f}, exact {exact.upper.mean():.4f} {proved}")
     for method in ("cell-descent", "qp-greedy", "naive-m", "mean"):
         attack = verifier.attack(X_test, y_test, method=method)
         hit = np.isfinite(attack.upper)
