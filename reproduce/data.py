@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -42,12 +43,18 @@ def prepared(name: str, seed: int = 42) -> Split:
     order = np.random.RandomState(seed).permutation(len(x_test))
     return Split(
         name=name,
-        source=found.source,
+        source=_without_folder(found.source),
         x_train=np.ascontiguousarray(x_train),
         y_train=y_train,
         x_test=np.ascontiguousarray(x_test[order]),
         y_test=y_test[order],
     )
+
+
+def _without_folder(source: str) -> str:
+    """Where the data came from, without the folders of this machine: records are for all."""
+    kind, told, place = source.partition(": ")
+    return f"{kind}: {Path(place).name}" if told and kind == "local" else source
 
 
 def _two_classes(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
