@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from trustworthy.neighbors import exact_kernels, vote_kernels
 
@@ -106,13 +106,6 @@ class Geometry:
         """Squared distances (k,) of one query to some rows, in double precision and by differences."""
         return exact_kernels.gaps(self.embedded, np.asarray(rows), self.embed(query[None])[0])
 
-    def squared_distances(self, queries: Float[np.ndarray, "m d"], dtype: type | None = None) -> np.ndarray:
-        """All squared distances (m, n) by one product in double precision, never negative; memory m n numbers."""
-        a = self.embed(queries) - self.centre
-        b = self.embedded - self.centre
-        squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
-        return np.maximum(squared, 0.0).astype(dtype or np.float64)
-
     def blocks(self, count: int) -> Iterator[slice]:
         """Slices of `count` queries whose distances fit in memory."""
         step = max(1, _CELLS // len(self.points))
@@ -168,7 +161,3 @@ class Geometry:
         if len(rows) == len(self.points):
             return self
         return replace(self, points=np.ascontiguousarray(self.points[rows]), labels=self.labels[rows])
-
-    def owned(self, code: int) -> Bool[np.ndarray, " n"]:
-        """Which rows have the class `code`."""
-        return self.labels == code

@@ -108,8 +108,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
     def exact(self, X: ArrayLike, y: ArrayLike, *, time_limit: float = 1.0, progress: bool = False) -> Certificate:
         """Smallest perturbation of each row of X (m, features) with label y (m,) that changes its prediction.
 
-        With one neighbour the answer is exact (`lower` equals `upper` to a relative 1e-6). With more, in l2 alone, a
-        branch and bound runs for at most `time_limit` seconds a row, and `exact` says where it came to an end.
+        With one neighbour the answer is exact (`lower` equals `upper` to a relative 1e-6, or to rounding). With more,
+        in l2 alone, a branch and bound runs for at most `time_limit` seconds a row, and `exact` says where it ended.
         Rows that are wrong to begin with have radius 0.
         """
         limit = checks.real("time_limit", time_limit, above=0.0)

@@ -76,5 +76,6 @@ def only_one_neighbor(name: str, n_neighbors: int) -> None:
     """Raise InvalidInput where more than one neighbour votes."""
     if n_neighbors != 1:
         raise InvalidInput(
-            f"the attack {name!r} needs n_neighbors=1, got {n_neighbors}. Use 'qp-greedy', 'naive-m' or 'mean'."
+            f"the attack {name!r} needs n_neighbors=1, got {n_neighbors}. "
+            "Use 'cell-descent', 'qp-greedy', 'naive-m' or 'mean'."
         )
