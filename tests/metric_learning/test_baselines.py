@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.preprocessing import StandardScaler
 
@@ -65,6 +66,7 @@ def test_lmnn_s_blocks_add_up(monkeypatch):
         np.testing.assert_allclose(gradient, whole[1])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lmnn_descends_to_where_the_gradient_is_small(wine):
     X, y = wine
     near = near_lists(X, y, np.arange(len(X)), np.eye(13), 3)
@@ -76,10 +78,12 @@ def test_lmnn_descends_to_where_the_gradient_is_small(wine):
     assert last < 0.7 * first
     assert np.linalg.norm(end) < 0.02 * np.linalg.norm(slope)
     assert LMNN().fit(X, y).objective_ < 1.05 * last
-    assert not LMNN(max_iter=2).fit(X, y).converged_
+    with pytest.warns(ConvergenceWarning, match="LMNN stopped after 2 iterations"):
+        assert not LMNN(max_iter=2).fit(X, y).converged_
     assert LMNN(tol=0.01).fit(X, y).converged_
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_without_push_lmnn_pulls_everything_together(wine):
     assert LMNN(regularization=0.0, tol=0.0).fit(*wine).objective_ < 1e-6
 
@@ -87,7 +91,8 @@ def test_without_push_lmnn_pulls_everything_together(wine):
 @pytest.mark.parametrize("seed", range(4))
 def test_itml_projects_on_one_pair_after_the_other(seed):
     X, y = problem(seed, n=30, d=5)
-    fitted = ITML(random_state=seed, max_iter=7, tol=0.0, gamma=0.5, n_constraints=75).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="ITML stopped after 7 iterations"):
+        fitted = ITML(random_state=seed, max_iter=7, tol=0.0, gamma=0.5, n_constraints=75).fit(X, y)
     gaps = X[fitted.pairs_[:, 0]] - X[fitted.pairs_[:, 1]]
     assert len(gaps) > 128  # three blocks
     matrix = reference.itml(gaps, fitted.similar_, *fitted.bounds_, 0.5, 7)
@@ -128,6 +133,7 @@ def test_pairs_are_different_and_of_the_right_kind(n, count, same):
     assert len(np.unique(pairs, axis=0)) == len(pairs)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_itml_bears_repeated_rows():
     X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
     fitted = ITML(random_state=0).fit(X, np.repeat([0, 0, 1, 1], 5))

@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.metric_learning import ARML, ITML, LFDA, LMNN, NCA
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # quick fits stop early
 LEARNERS = [NCA, LMNN, ITML, LFDA, ARML]
 QUICK = {ITML: {"max_iter": 50}, ARML: {"epochs": 150, "learning_rate": 0.01}, LMNN: {"max_iter": 40}}
 

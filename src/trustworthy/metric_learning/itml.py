@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.metric_learning import kernels
-from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer
+from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, warn_unconverged
 from trustworthy.metric_learning.pairs import distance_bounds, random_pairs
 
 _BLOCK = 64  # pairs projected on between two updates of the whole matrix
@@ -41,7 +41,7 @@ class ITML(MahalanobisTransformer):
     pairs_ : (pairs, 2) rows.
     similar_ : (pairs,) 1 or -1.
     bounds_ : (lower, upper).
-    converged_ : whether `tol` was reached. Pairs of equal rows are left out.
+    converged_ : whether `tol` was reached; where not, `fit` warns. Pairs of equal rows are left out.
 
     Cost: a sweep takes about 6 d² operations a pair, in matrix products of 64 pairs.
     """
@@ -109,6 +109,8 @@ class ITML(MahalanobisTransformer):
             if np.abs(duals - before).sum() <= tolerance * scale:
                 self.converged_ = True
                 break
+        else:
+            warn_unconverged("ITML", limit)
         return matrix
 
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from trustworthy.core import checks
 from trustworthy.metric_learning.lmnn_objective import LMNNObjective
-from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map
+from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map, warn_unconverged
 from trustworthy.metric_learning.near import near_lists
 
 
@@ -35,7 +35,7 @@ class LMNN(MahalanobisTransformer):
     classes_ : the labels, sorted.
     n_iter_ : iterations taken.
     objective_ : the objective at `components_`.
-    converged_ : whether `tol` was reached.
+    converged_ : whether `tol` was reached; where not, `fit` warns.
 
     Cost: an evaluation takes O(n² rank + n d²) operations in double precision, and n² d where impostors abound.
     """
@@ -77,4 +77,6 @@ class LMNN(MahalanobisTransformer):
         self.objective_ = float(found.fun)
         self.n_iter_ = int(found.nit)
         self.converged_ = bool(found.status == 0)
+        if not self.converged_:
+            warn_unconverged("LMNN", self.n_iter_)
         return self

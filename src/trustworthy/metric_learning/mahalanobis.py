@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -55,6 +57,16 @@ class MahalanobisTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 "there is nothing to tell apart."
             )
         return rows - rows.mean(axis=0), codes.astype(np.int64)
+
+
+def warn_unconverged(learner: str, iterations: int) -> None:
+    """Say that a fit ended before its tolerance was reached."""
+    warnings.warn(
+        f"{learner} stopped after {iterations} iterations before it reached `tol`: the metric is valid but not the "
+        "best one; raise `max_iter` or `tol`.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def checked_components(n_components: int | None, n_features: int) -> int:
