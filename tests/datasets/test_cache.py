@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from trustworthy.core.errors import ChecksumMismatch, DataError
 from trustworthy.datasets import cache
@@ -125,3 +128,56 @@ def test_folder_of_the_platform(
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.setattr(cache.sys, "platform", platform)
     assert cache.directory() == Path(expected)
+
+
+class TestSparse:
+    ROWS = np.array([[0, 3, 0, 5], [0, 0, 0, 0], [7, 0, 1, 0]], dtype=np.int32)
+
+    def content(self, x: object) -> Content:
+        rows = sparse.csr_array(x) if isinstance(x, np.ndarray) else x
+        assert isinstance(rows, sparse.csr_array)
+        return Content(x_train=rows, y_train=np.array([0, 1, 1]), x_test=rows[:1], y_test=np.array([0]))
+
+    def test_what_is_stored_comes_back(self) -> None:
+        stored = self.content(self.ROWS)
+        cache.store("toy", stored, record(stored))
+        back, _ = cache.read("toy")
+        for found, rows in ((back.x_train, self.ROWS), (back.x_test, self.ROWS[:1])):
+            assert isinstance(found, sparse.csr_array)
+            assert found.dtype == np.int32
+            np.testing.assert_array_equal(found.toarray(), rows)
+
+    def test_fingerprint_is_of_the_values_alone(self) -> None:
+        indices, indptr = np.array([3, 1, 2, 0]), np.array([0, 2, 2, 4])  # columns out of order, 64-bit positions
+        turned = sparse.csr_array((np.array([5, 3, 1, 7], dtype=np.int32), indices, indptr), shape=(3, 4))
+        before = turned.indices.copy()
+        assert cache.fingerprint(self.content(turned)) == cache.fingerprint(self.content(self.ROWS))
+        np.testing.assert_array_equal(turned.indices, before)
+
+    def test_fingerprint_sees_every_value_place_shape_and_type(self) -> None:
+        value, place = self.ROWS.copy(), self.ROWS.copy()
+        value[2, 0] = 8
+        place[2] = [7, 1, 0, 0]
+        wide = np.pad(self.ROWS, ((0, 0), (0, 1)))
+        variants = (self.ROWS, value, place, wide, self.ROWS.astype(np.int64))
+        found = {cache.fingerprint(self.content(rows)) for rows in variants}
+        assert len(found | {cache.fingerprint(replace(self.content(self.ROWS), x_test=self.ROWS[:1]))}) == 6
+
+    @pytest.mark.parametrize(
+        ("part", "value"), [("indices", [1, 9, 0, 2]), ("indptr", [0, 4, 2, 4]), ("shape", [3]), ("data", [1, 2])]
+    )
+    def test_parts_that_do_not_fit_are_damage(self, part: str, value: list[int]) -> None:
+        stored = self.content(self.ROWS)
+        file = cache.store("toy", stored, record(stored))
+        with np.load(file) as parts:
+            changed = dict(parts) | {f"x_train.{part}": np.array(value)}
+        np.savez(file, allow_pickle=False, **changed)
+        with pytest.raises(DataError, match=r"damaged or truncated .*data get --refresh toy"):
+            cache.read("toy")
+
+
+def test_fingerprint_of_dense_arrays_is_pinned(content: Content) -> None:
+    digest = hashlib.sha256(b"x_train |u1 (2, 1, 3, 4)\n" + bytes(range(24)))
+    digest.update(b"y_train <i8 (2,)\n" + bytes(8) + b"\x01" + bytes(7))
+    digest.update(b"x_test |u1 (1, 1, 3, 4)\n" + bytes(range(12)) + b"y_test <i8 (1,)\n\x01" + bytes(7))
+    assert cache.fingerprint(content) == digest.hexdigest()

@@ -9,13 +9,17 @@ import os
 import sys
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from trustworthy.core.errors import ChecksumMismatch, DataError
 from trustworthy.core.files import atomic_write
+from trustworthy.datasets.dataset import Inputs
 from trustworthy.datasets.entry import Content
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -51,20 +55,48 @@ def path(name: str) -> Path:
 
 
 def fingerprint(content: Content) -> str:
-    """SHA-256 over name, type, shape and little-endian content of the four arrays, whatever file holds them."""
+    """SHA-256 over name, type, shape and little-endian content of the four arrays, whatever file holds them.
+
+    A sparse array counts as its four parts, with the columns of a row in order.
+    """
     digest = hashlib.sha256()
-    for name in ARRAYS:
-        array = np.asarray(getattr(content, name))
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    for name, part in _parts(content).items():
+        array = np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<"))
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.data)
     return digest.hexdigest()
 
 
+def _parts(content: Content) -> dict[str, np.ndarray]:
+    """What is written: an array under its name, a sparse one as NAME.data, .indices, .indptr and .shape."""
+    parts: dict[str, np.ndarray] = {}
+    for name in ARRAYS:
+        array = getattr(content, name)
+        if sparse.issparse(array):
+            rows = sparse.csr_array(array, copy=True)
+            rows.sum_duplicates()
+            positions = {part: getattr(rows, part).astype(np.int64) for part in ("indices", "indptr")}
+            named = {"data": rows.data, **positions, "shape": np.array(rows.shape, dtype=np.int64)}
+            parts |= {f"{name}.{part}": value for part, value in named.items()}
+        else:
+            parts[name] = np.asarray(array)
+    return parts
+
+
+def _array(file: Mapping[str, np.ndarray], name: str) -> Inputs:
+    """Join the parts that `_parts` made."""
+    if f"{name}.indptr" not in file:
+        return file[name]
+    data, indices, indptr, shape = (file[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape"))
+    rows = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+    rows.check_format(full_check=True)  # a ValueError where the parts do not fit each other
+    return rows
+
+
 def store(name: str, content: Content, record: Record) -> Path:
     """Write the arrays and their record; on any failure the cache stays as it was."""
     target = path(name)
-    arrays = {key: np.asarray(getattr(content, key)) for key in ARRAYS}
+    arrays = _parts(content)
     arrays["record"] = np.array(json.dumps(asdict(record)))
     try:
         with atomic_write(target, "wb") as stream:
@@ -91,7 +123,7 @@ def read(name: str) -> tuple[Content, Record]:
     try:
         with source.open("rb") as stream:  # opened here: given a path, np.load leaves a damaged file open
             file = np.load(stream, allow_pickle=False)
-            arrays = {key: file[key] for key in ARRAYS}
+            arrays: dict[str, Any] = {key: _array(file, key) for key in ARRAYS}
             fields = json.loads(str(file["record"]))
         fields |= {key: tuple(fields[key]) for key in ("class_names", "feature_names")}
         record = Record(**fields)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.datasets import bundled, images, local_images, tabular, text, wilds
+from trustworthy.datasets import bundled, images, local_images, news, tabular, text, wilds
 from trustworthy.datasets.entry import Entry
 
 CATALOG: dict[str, Entry] = {
-    entry.name: entry for module in (bundled, images, tabular, local_images, wilds, text) for entry in module.ENTRIES
+    entry.name: entry
+    for module in (bundled, images, tabular, news, local_images, wilds, text)
+    for entry in module.ENTRIES
 }
 
 

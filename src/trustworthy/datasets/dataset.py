@@ -21,8 +21,8 @@ class Dataset:
     name : name in the catalogue, or of the file it was read from.
     task : "classification" (labels 0 .. classes-1) or "regression".
     x_train, x_test : images float32 in [0, 1] of shape (n, channels, height, width); tables float64 (n, features) as
-        published, since scaling is the caller's; text as an object array of strings; a set without training rows has
-        an empty `x_train`.
+        published, since scaling is the caller's; word weights a float64 `scipy.sparse.csr_array` (n, features); text
+        as an object array of strings; a set without training rows has an empty `x_train`.
     y_train, y_test : labels int64 (n,), or float64 targets in the unit of the published set.
     class_names, feature_names : in the order of labels and columns; empty where there are none.
     source : where the rows came from, and `provenance` what to know of them (split, encoding, differences).

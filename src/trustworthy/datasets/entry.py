@@ -81,6 +81,7 @@ class Entry:
     stored : whether the arrays are kept in the cache; if not, they are read anew at each call.
     variants : what may follow the name after a slash, with the default first; empty where nothing may.
     parent, derive : name of the set that this one is computed from, and how.
+    finish : turns the stored rows into those of the `Dataset` at each load, where the stored ones are more exact.
     class_names, feature_names : where they do not depend on the files.
     """
 
@@ -94,5 +95,6 @@ class Entry:
     variants: tuple[str, ...] = ()
     parent: str = ""
     derive: Callable[[Content], Content] | None = None
+    finish: Callable[[Content], Content] | None = None
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()

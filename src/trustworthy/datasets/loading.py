@@ -10,13 +10,13 @@ from filelock import FileLock
 
 from trustworthy.core import checks
 from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable, UnknownName
-from trustworthy.datasets import cache, images, tabular
+from trustworthy.datasets import cache, images, news, tabular
 from trustworthy.datasets.catalog import CATALOG, find
 from trustworthy.datasets.dataset import Dataset, scaled
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.split import sample_rows
 
-PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL)
+PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL, news.ORANGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +237,8 @@ def _local_path(local: LocalSource | None) -> Path | None:
 
 
 def _dataset(name: str, entry: Entry, found: _Found, limit: int | None) -> Dataset:
-    content, record = found.content, found.record
+    record = found.record
+    content = found.content if entry.finish is None else entry.finish(found.content)
     train, test = sample_rows(content.y_train, limit), sample_rows(content.y_test, limit)
     whole = limit is None
     return Dataset(
