@@ -105,6 +105,36 @@ def test_rows_equal_under_a_metric_but_for_rounding_are_duplicates():
         assert len(verifier._geometry.points) == len(np.unique(x @ np.array([1, 2, 3])))
 
 
+def test_a_metric_of_features_in_far_units_keeps_the_small_ones():
+    rng = np.random.default_rng(0)
+    x, y = np.c_[np.arange(40) % 3, 1e9 * rng.random(40)], np.arange(40) % 2
+    queries = np.c_[np.arange(30) % 3, 1e9 * rng.random(30)]
+    verifier = NearestNeighborVerifier(metric=np.diag([1.0, 1e-18])).fit(x, y)
+    far = (((queries[:, None] - x) * [1.0, 1e-9]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(verifier.predict(queries), y[far.argmin(axis=1)])
+
+
+def test_perturbations_of_features_in_far_units_change_the_vote_of_the_matrix_itself():
+    rng = np.random.default_rng(0)
+    units = 10.0 ** np.linspace(-3, 4, 8)
+    x, y, queries = rng.random((60, 8)) * units, np.arange(60) % 2, rng.random((20, 8)) * units
+    root = rng.normal(size=(8, 8)) / units
+    verifier = NearestNeighborVerifier(metric=root.T @ root).fit(x, y)
+    found = verifier.exact(queries, verifier.predict(queries))
+    matrix = (root.T @ root).astype(np.longdouble)
+    for query, step, label in zip(queries, found.perturbation, verifier.predict(queries), strict=True):
+        gap = x.astype(np.longdouble) - (query + step)
+        far = np.einsum("ij,jk,ik->i", gap, matrix, gap)
+        # A tie to rounding: that of the matrix, relative to its diagonal, not to its largest entry.
+        assert far[y != label].min() <= far[y == label].min() * (1 + 1e-12)
+
+
+def test_a_spread_beyond_the_largest_number_is_measured():
+    x, y, largest = np.float32([[-1.5], [1.5], [-1.25], [1.25]]), [0, 1, 0, 1], 2.0**127
+    found = NearestNeighborVerifier().fit(x * np.float32(largest), y).exact(x * largest, y)
+    np.testing.assert_allclose(found.upper / largest, [1.5, 1.5, 1.25, 1.25], rtol=1e-6)
+
+
 def test_labels_of_a_kind_that_cannot_be_compared_are_named():
     x, y = np.random.default_rng(0).random((20, 3)), np.array(["a", "b"] * 10, dtype=object)
     verifier = NearestNeighborVerifier().fit(x, y)
@@ -145,11 +175,33 @@ def test_what_was_fitted_stays_when_parameters_are_set():
     np.testing.assert_array_equal(verifier.exact(x, y).upper, before)
 
 
+@pytest.mark.parametrize(("scale", "weight"), [(2.0**10, 1.0), (2.0**20, 1.0), (2.0**-30, 1.0), (1.0, 64.0)])
+def test_steps_and_temperature_of_the_substitute_are_in_the_units_of_the_input_and_the_metric(scale, weight):
+    rng = np.random.default_rng(0)
+    x, y, queries = rng.random((20, 3)), np.arange(20) % 2, rng.random((5, 3))
+    plain = NearestNeighborVerifier(metric=np.eye(3)).fit(x, y)
+    other = NearestNeighborVerifier(metric=weight * np.eye(3)).fit(x * scale, y)
+    labels = plain.predict(queries)
+    first = plain.attack(queries, labels, method="substitute", step_size=0.05, temperature=0.1, shrink=False)
+    second = other.attack(
+        queries * scale, labels, method="substitute", step_size=0.05 * scale, temperature=0.1 * weight * scale**2,
+        shrink=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(second.upper / scale, first.upper, rtol=1e-9)
+
+
+def test_more_own_rows_than_there_are_is_all_of_them():
+    x, y = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    verifier = NearestNeighborVerifier().fit(x, y)
+    np.testing.assert_array_equal(verifier.lower_bound(x, y, n_same=10**30), verifier.lower_bound(x, y, n_same=20))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda v, x, y: v.exact(x, np.where(y > 0, 1.0, np.nan)), "y must hold labels, got NaN"),
         (lambda v, x, y: v.exact(x, y, time_limit=-1), "time_limit"),
+        (lambda v, x, y: v.set_params(bounds=np.array(3.0)).fit(x, y), "bounds must be a pair"),
         (lambda v, x, y: v.set_params(bounds=(0, np.inf)).fit(x, y), "None for no limits"),
         (lambda v, x, y: v.set_params(metric=1j * np.eye(3)).fit(x, y), "metric must be real"),
     ],

@@ -8,24 +8,35 @@ from numpy.typing import ArrayLike
 
 from trustworthy.core.errors import InvalidInput
 
+_LEAST = 1e-200  # of a diagonal entry, relative to the largest entry: keeps the division finite
+
 
 def root_of(metric: ArrayLike, n_features: int) -> Float[np.ndarray, "rank features"]:
     """G with M = GᵀG of a symmetric positive semi-definite M (features, features), without its null directions.
 
-    Cost: one eigen-decomposition, O(features³). Raises InvalidInput where M is none of that, or zero.
+    Features may have any units: M is brought to a diagonal of ones first, so that rounding is relative to
+    sqrt(M_ii M_jj) in every entry, and a direction is null by that measure. Where M is semi-definite only up to
+    rounding that is larger than this, it is decomposed as it is.
+
+    Cost: one eigen-decomposition, seldom two, O(features³). Raises InvalidInput where M is none of that, or zero.
     """
     matrix = _as_matrix(metric, n_features)
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    rounding = len(values) * np.finfo(np.float64).eps * max(abs(values[0]), values[-1])
-    if values[0] < -max(rounding, 1e-6 * abs(values[-1])):
-        raise InvalidInput(
-            f"metric must be positive semi-definite, got a smallest eigenvalue of {values[0]:.3g}. "
-            "Pass G.T @ G of a linear map G, or clip the negative eigenvalues."
-        )
-    kept = values > rounding
-    if not kept.any():
+    largest = np.abs(matrix).max()
+    if largest == 0.0:
         raise InvalidInput("metric must not be zero: every distance would be 0. Pass None for the Euclidean one.")
-    return np.ascontiguousarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)
+    matrix = matrix / largest
+    matrix = (matrix + matrix.T) / 2
+    values = np.zeros(0)
+    for sizes in (np.sqrt(np.maximum(np.diag(matrix), _LEAST)), np.ones(len(matrix))):
+        values, vectors = np.linalg.eigh(matrix / sizes[:, None] / sizes)
+        rounding = len(values) * np.finfo(np.float64).eps * max(abs(values[0]), values[-1])
+        if values[0] >= -max(rounding, 1e-6 * abs(values[-1])):
+            kept = values > rounding
+            return np.ascontiguousarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T * sizes * np.sqrt(largest))
+    raise InvalidInput(
+        f"metric must be positive semi-definite, got a smallest eigenvalue of {values[0] * largest:.3g}. "
+        "Pass G.T @ G of a linear map G, or clip the negative eigenvalues."
+    )
 
 
 def _as_matrix(metric: ArrayLike, n_features: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.neighbors.attacks import ATTACKS
+from trustworthy.neighbors.attacks.substitute import Substitute
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
 from trustworthy.neighbors.exact import exact_l2
@@ -85,10 +86,11 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         self._norm, self._count = self.norm, int(self.n_neighbors)
         self._unit = _unit_of(rows)
         root = None if self.metric is None else root_of(self.metric, rows.shape[1])
+        self._root_unit = 1.0 if root is None else _power_of_two(np.abs(root).max())
         geometry = Geometry(
             points=rows if self._unit == 1.0 else rows / rows.dtype.type(self._unit),
             labels=codes.astype(np.int64),
-            root=None if root is None else root / _power_of_two(np.abs(root).max()),
+            root=None if root is None else root / self._root_unit,
         )
         self._geometry = geometry.without_duplicates() if self._count == 1 else geometry
         left = np.unique(self._geometry.labels)
@@ -141,6 +143,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         self._only_l2("lower_bound")
         if n_same is not None:
             n_same = checks.integer("n_same", n_same, at_least=(self._count + 1) // 2)
+            n_same = min(n_same, len(self._geometry.points))
         queries, codes = self._examples(X, y)
         options = {"n_neighbors": self._count, "n_same": n_same}
         return np.concatenate(list(self._blocks(lower_bounds, queries, codes, options, progress))) * self._unit
@@ -162,11 +165,14 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
 
         options : the attack's own settings, for example m=10; see `trustworthy.neighbors.ATTACKS`.
         """
+        check_is_fitted(self)
         kind = checks.choice("method", method, ATTACKS)
         try:
             attack = kind(**options)
         except TypeError as error:
             raise InvalidInput(f"options of the attack {method!r}: {error}. See ATTACKS[{method!r}].") from error
+        if isinstance(attack, Substitute):
+            attack = attack.in_units(self._unit, self._unit * self._root_unit)
         queries, codes = self._examples(X, y)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         settings = {"n_neighbors": self._count, "bounds": self._limits, "random_state": seed}
@@ -179,9 +185,10 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
     def certified_error(
         self, X: ArrayLike, y: ArrayLike, radii: ArrayLike, *, progress: bool = False
     ) -> Float[np.ndarray, " radii"]:
-        """Share of rows whose proved radius is at most each of `radii`, eq. (3.39); at 0, the error rate.
+        """Share of rows whose proved radius is at most each of `radii`, eq. (3.39).
 
-        The radius is the exact one for one neighbour and the lower bound of (3.18) for more.
+        The radius is the exact one for one neighbour, which gives the error rate at 0, and the lower bound of (3.18)
+        for more. That can be 0 for a row that is predicted rightly, so that the share at 0 may exceed the error rate.
         """
         limits = _as_radii(radii)
         check_is_fitted(self)
@@ -309,8 +316,8 @@ def _power_of_two(size: float) -> float:
 
 def _unit_of(rows: np.ndarray) -> float:
     """A power of two in which the spread of the rows is neither so large nor so small that its square overflows."""
-    spread = float(np.max(rows.max(axis=0).astype(np.float64) - rows.min(axis=0)))
-    unit = _power_of_two(spread)
+    spread = float(np.max(rows.max(axis=0).astype(np.float64) / 2 - rows.min(axis=0).astype(np.float64) / 2))
+    unit = _power_of_two(spread)  # of half the spread: the whole may be beyond the largest number
     return 1.0 if 2.0**-16 <= unit <= 2.0**16 else unit
 
 
@@ -328,7 +335,7 @@ def _say_what_failed(found: Certificate) -> None:
 def _as_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     if bounds is None:
         return None
-    if not isinstance(bounds, tuple | list | np.ndarray) or len(bounds) != 2:
+    if not isinstance(bounds, tuple | list | np.ndarray) or np.ndim(bounds) != 1 or len(bounds) != 2:
         raise InvalidInput(f"bounds must be a pair (lowest, highest) or None for no limits, got {bounds!r}.")
     low, high = (checks.real("bounds (None for no limits)", edge) for edge in bounds)
     if not low < high:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ from trustworthy.neighbors.attacks.line import shortest_change
 from trustworthy.neighbors.exact import inside
 from trustworthy.neighbors.geometry import Geometry
 
+_WIDEST = 1e12  # a longer step, in units of the spread of the rows, only overflows
 _NEGLIGIBLE = 30.0  # rows whose weight is e^-30 of the largest one or less have none
 
 
@@ -27,7 +28,7 @@ class Substitute:
 
     steps : steps at most, >= 1; queries whose nearest row is still of their class fail.
     step_size : l2 length of a step in the units of the input, > 0.
-    temperature : in squared distances, > 0.
+    temperature : in squared distances under the metric, > 0.
     shrink : whether to bisect between the query and the first iterate that changes the class. False keeps that iterate
         as it is, which is what the authors' released code does, and is up to a step longer than needed.
 
@@ -45,6 +46,14 @@ class Substitute:
         checks.real("temperature", self.temperature, above=0.0)
         if not isinstance(self.shrink, bool):
             raise InvalidInput(f"shrink must be True or False, got {self.shrink!r}.")
+
+    def in_units(self, length: float, distance: float) -> Substitute:
+        """The same attack where inputs are divided by `length` and distances by `distance`, both > 0."""
+        return replace(
+            self,
+            step_size=float(np.clip(self.step_size / length, 1e-100, _WIDEST)),
+            temperature=float(np.clip(self.temperature / distance / distance, 1e-100, 1e100)),
+        )
 
     def __call__(
         self,
