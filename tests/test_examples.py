@@ -49,3 +49,14 @@ def test_the_learned_metric_is_the_more_robust_one(capsys):
     runpy.run_path(str(EXAMPLES / "robust_metric.py"), run_name="__main__")
     rows = {line.split()[0]: float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[1:]}
     assert rows["NCA"] < rows["Euclidean"] < rows["ARML"]
+
+
+def test_a_few_flips_ruin_the_graph_and_none_passes_the_bound(capsys):
+    runpy.run_path(str(EXAMPLES / "poison_graph.py"), run_name="__main__")
+    rows = [[float(number) for number in line.split()] for line in capsys.readouterr().out.splitlines()[3:]]
+    attack, blind, chance, bound = np.array(rows).T[1:]
+    assert attack[0] < 0.02
+    assert attack[3] > 0.5
+    assert (attack <= bound).all()
+    assert (blind <= bound).all()
+    assert (chance <= bound).all()

@@ -10,6 +10,7 @@ from typing import Any
 
 _HOME = {
     "audit": "report.audit",
+    "LabelPropagation": "graphs",
     "NearestNeighborVerifier": "neighbors",
     "ThreatModel": "core.threat",
 }
@@ -18,6 +19,7 @@ _PACKAGES = (
     "certify",
     "core",
     "datasets",
+    "graphs",
     "metric_learning",
     "metrics",
     "neighbors",

@@ -1,0 +1,124 @@
+"""The Gaussian graph over labelled and unlabelled rows: dense, or between nearest neighbours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import sparse
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.neighbors import NearestNeighbors
+
+from trustworthy.core.errors import InvalidInput
+
+Rows = Any
+"""Features (n, d): a dense array or a SciPy CSR matrix."""
+Weights = Any
+"""Affinities: a dense array or a SciPy CSR matrix."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a harmonic solution needs of a graph.
+
+    within : (unlabelled, unlabelled) affinities S_uu, symmetric, with a diagonal of 0, which cancels in D - S.
+    across : (unlabelled, labelled) affinities S_ul.
+    """
+
+    within: Weights
+    across: Weights
+
+    @cached_property
+    def degree(self) -> Float[np.ndarray, " unlabelled"]:
+        """Diagonal of D_uu: sums of the affinities of each unlabelled row."""
+        return row_sums(self.within) + row_sums(self.across)
+
+    @cached_property
+    def reached(self) -> Bool[np.ndarray, " unlabelled"]:
+        """Unlabelled rows that are joined to a label by a path."""
+        reached = row_sums(self.across) > 0.0
+        frontier = reached.copy()
+        while not reached.all() and frontier.any():
+            frontier = (self.within @ frontier.astype(np.float64) > 0.0) & ~reached
+            reached = reached | frontier
+        return reached
+
+    def part(self, rows: Bool[np.ndarray, " unlabelled"]) -> Graph:
+        """The graph without the other unlabelled rows, which must not be joined to these."""
+        return self if rows.all() else Graph(self.within[rows][:, rows], self.across[rows])
+
+
+def split_graph(X: Rows, known: Bool[np.ndarray, " n"], gamma: float, n_neighbors: int | None) -> Graph:
+    """Graph of rows X (n, d), of which some are labelled: dense, or between nearest neighbours where a number is given.
+
+    Raises InvalidInput where a dense graph would not fit into memory.
+    """
+    if n_neighbors is not None:
+        whole = nearest_graph(X, gamma, n_neighbors)
+        rows = whole[~known]
+        return Graph(rows[:, ~known], rows[:, known])
+    free, held = X[~known], X[known]
+    check_fits(len(known), 2 * free.shape[0] * len(known))  # with the copy that is factored
+    within = gaussian(free, None, gamma)
+    np.fill_diagonal(within, 0.0)
+    return Graph(within, gaussian(free, held, gamma))
+
+
+def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
+    """Affinities exp(-gamma |x_i - x_j|²) of all rows X (n, d), with a diagonal of 0."""
+    check_fits(X.shape[0], X.shape[0] ** 2)
+    weights = gaussian(X, None, gamma)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def gaussian(X: Rows, Z: Rows | None, gamma: float) -> Float[np.ndarray, "n m"]:
+    """Affinities exp(-gamma |x - z|²) of rows X (n, d) to rows Z (m, d), or among themselves."""
+    weights = euclidean_distances(X, Z, squared=True)
+    weights *= -gamma
+    return np.exp(weights, out=weights)
+
+
+def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
+    """Affinities (n, n) of rows X (n, d) where one is among the `n_neighbors` nearest of the other, symmetric."""
+    if not 1 <= n_neighbors < X.shape[0]:
+        raise InvalidInput(
+            f"n_neighbors must lie between 1 and the number of rows less one, {X.shape[0] - 1}, got {n_neighbors}."
+        )
+    graph = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
+    graph.data **= 2
+    graph.data *= -gamma
+    np.exp(graph.data, out=graph.data)
+    graph = graph.maximum(graph.T).tocsr()
+    graph.eliminate_zeros()
+    return graph
+
+
+def row_sums(weights: Weights) -> Float[np.ndarray, " n"]:
+    """Sums of the rows of dense or sparse affinities."""
+    return np.asarray(weights.sum(axis=1)).ravel()
+
+
+def check_fits(n_rows: int, numbers: int) -> None:
+    """Refuse a dense graph that the free memory cannot hold."""
+    needed, free = 8 * numbers, _free_memory()
+    if free is not None and needed > free:
+        raise InvalidInput(
+            f"X has {n_rows} rows, and a dense graph of them needs {needed / 2**30:.1f} GiB of memory, of which "
+            f"{free / 2**30:.1f} are free. Pass n_neighbors (for instance 10) for a sparse graph, or fewer rows."
+        )
+
+
+def _free_memory() -> int | None:
+    """Bytes of memory that can be had without swapping; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        names = getattr(os, "sysconf_names", {})
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in names else None

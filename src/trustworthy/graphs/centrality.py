@@ -1,0 +1,92 @@
+"""How central the nodes of a graph are: the baselines of Figure 1.2 perturb the most central labelled ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import Weights, row_sums
+
+_NUMBERS = 1 << 22  # affinities looked at a time
+
+
+def degree(graph: Weights) -> Float[np.ndarray, " n"]:
+    """Sum of the affinities of each node (n,) of a symmetric graph (n, n), dense or sparse."""
+    return row_sums(_checked(graph))
+
+
+def pagerank(
+    graph: Weights, *, damping: float = 0.85, tol: float = 1e-12, max_iter: int = 1000
+) -> Float[np.ndarray, " n"]:
+    """Share of its time (n,) that a random walk spends at each node; the shares sum to 1.
+
+    With probability `damping` the walk follows an edge, drawn in proportion to its affinity, else it jumps to any
+    node; from a node without edges it always jumps. Power iteration, whose error falls by `damping` a step.
+
+    Parameters
+    ----------
+    graph : (n, n) affinities, symmetric and non-negative, dense or sparse.
+    damping : in [0, 1).
+    tol : sum of the changes of a step at which the iteration stops, > 0; the error is at most 1 / (1 - damping) times
+        that.
+    max_iter : steps at most; a ConvergenceWarning says that they were not enough.
+
+    Raises InvalidInput. Cost: a product of the graph with a vector a step, about log(tol) / log(damping) steps.
+    """
+    follow = checks.real("damping", damping, at_least=0.0)
+    if follow >= 1.0:
+        raise InvalidInput(f"damping must lie in [0, 1), got {damping!r}: without jumps a walk need not settle.")
+    tolerance = checks.real("tol", tol, above=0.0)
+    steps = checks.integer("max_iter", max_iter, at_least=1)
+    weights = _checked(graph)
+    sums = row_sums(weights)
+    leaves = sums > 0.0
+    inverse = np.divide(1.0, sums, out=np.zeros_like(sums), where=leaves)
+    nodes = len(sums)
+    shares = np.full(nodes, 1.0 / nodes)
+    for _ in range(steps):
+        before = shares
+        shares = follow * (weights.T @ (before * inverse))
+        shares += (1.0 - shares.sum()) / nodes  # all that does not follow an edge jumps
+        if np.abs(shares - before).sum() <= tolerance:
+            return shares
+    warnings.warn(
+        f"pagerank stopped after {steps} steps before a step changed the shares by less than tol={tolerance:g}: they "
+        "are only near. Raise `max_iter` or `tol`, or lower `damping`.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
+    return shares
+
+
+def _checked(graph: Weights) -> Any:
+    """A dense array or a CSR matrix in double precision, finite, square, non-negative and symmetric."""
+    weights: Any = graph.tocsr().astype(np.float64) if sparse.issparse(graph) else np.asarray(graph, np.float64)
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.shape[0]:
+        raise InvalidInput(f"graph must be a square matrix of affinities (n, n), got shape {weights.shape}.")
+    entries = weights.data if sparse.issparse(weights) else weights
+    if not (np.isfinite(entries).all() and (entries >= 0.0).all()):
+        raise InvalidInput("graph must hold finite affinities >= 0, got NaN, inf or a negative number.")
+    apart = _asymmetry(weights)
+    if apart > 1e-9 * entries.max(initial=0.0):
+        raise InvalidInput(
+            f"graph must be symmetric, got affinities that differ by up to {apart:.3g} from one way to the other. Pass "
+            "(graph + graph.T) / 2 if that is what is meant."
+        )
+    return weights
+
+
+def _asymmetry(weights: Any) -> float:
+    """Largest difference between an affinity and the one of the way back."""
+    if sparse.issparse(weights):
+        return float(abs(weights - weights.T).max())
+    rows = gen_batches(len(weights), max(_NUMBERS // len(weights), 1))  # a transposed copy would take as much again
+    return max(float(np.abs(weights[part] - weights[:, part].T).max()) for part in rows)

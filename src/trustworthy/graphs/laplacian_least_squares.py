@@ -1,0 +1,93 @@
+"""Weights of Laplacian-regularised least squares, linear and kernel, by symmetric positive definite systems."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import linalg
+
+from trustworthy.graphs.affinity import Weights, row_sums
+
+
+def linear_weights(
+    X: Float[np.ndarray, "n d"],
+    known: Bool[np.ndarray, " n"],
+    targets: Float[np.ndarray, "known k"],
+    graph: Weights | None,
+    ridge: float,
+    smoothness: float,
+) -> Float[np.ndarray, "d k"]:
+    """w = (X_lᵀ X_l + ridge I + smoothness XᵀLX)⁻¹ X_lᵀ y_l, by a Cholesky factor."""
+    labelled = X[known]
+    system = labelled.T @ labelled
+    if graph is not None:
+        rows = X - X.mean(axis=0)  # L takes constants to 0: without an offset no digits are lost
+        system += smoothness * (rows.T @ laplacian_times(graph, rows))
+    system[np.diag_indices_from(system)] += ridge
+    return linalg.solve(system, labelled.T @ targets, assume_a="pos")
+
+
+def kernel_weights(
+    kernel: Float[np.ndarray, "n n"],
+    known: Bool[np.ndarray, " n"],
+    targets: Float[np.ndarray, "known k"],
+    graph: Weights | None,
+    ridge: float,
+    smoothness: float,
+    *,
+    centred: bool,
+) -> Float[np.ndarray, "n k"]:
+    """a = (J K + ridge I + smoothness L K)⁻¹ J y, with J the identity on labelled rows and 0 elsewhere.
+
+    With an intercept of its own, f minimises the distance to the targets about their means, and J takes off the mean
+    of the labelled rows: `centred`. Where f = K a is the minimum, the slope K (J f - J y + ridge a + smoothness L f) is
+    0, which holds where the bracket is.
+
+    The matrix is not symmetric. With Q = J + smoothness L and a root of the kernel, K = R Rᵀ, the minimum over f = R g
+    solves (Rᵀ Q R + ridge I) g = Rᵀ J y, which is symmetric with eigenvalues of at least `ridge`; the bracket then
+    gives a = (J y - Q R g) / ridge. The same factor takes off, twice, what rounding left of the bracket.
+    """
+    labelled = np.flatnonzero(known)
+    penalty = _penalty(labelled, graph, smoothness, len(kernel), centred=centred)
+    pulls = np.zeros((len(kernel), targets.shape[1]))
+    pulls[labelled] = targets - targets.mean(axis=0) if centred else targets
+    root = _root(kernel)
+    system = root.T @ (penalty @ root)
+    system[np.diag_indices_from(system)] += ridge
+    factor = linalg.cho_factor(system, overwrite_a=True, check_finite=False)
+    weights, left = np.zeros_like(pulls), pulls
+    for _ in range(3):
+        weights += (left - penalty @ (root @ linalg.cho_solve(factor, root.T @ left, check_finite=False))) / ridge
+        left = pulls - penalty @ (kernel @ weights) - ridge * weights
+    return weights
+
+
+def _penalty(
+    labelled: Int[np.ndarray, " known"], graph: Weights | None, smoothness: float, size: int, *, centred: bool
+) -> Float[np.ndarray, "n n"]:
+    """J + smoothness L."""
+    penalty = np.zeros((size, size))
+    if graph is not None:
+        penalty -= smoothness * (graph if isinstance(graph, np.ndarray) else graph.toarray())
+        penalty[np.diag_indices(size)] += smoothness * row_sums(graph)
+    penalty[labelled, labelled] += 1.0
+    if centred:
+        penalty[np.ix_(labelled, labelled)] -= 1.0 / len(labelled)
+    return penalty
+
+
+def laplacian_times(graph: Weights, rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """(D - S) times the rows."""
+    return row_sums(graph)[:, None] * rows - graph @ rows
+
+
+def _root(kernel: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    """Lower triangular R with R Rᵀ = K but for rounding, which near or equal rows would make indefinite."""
+    lift = len(kernel) * np.finfo(np.float64).eps
+    while True:
+        lifted = kernel.copy()
+        lifted[np.diag_indices_from(lifted)] += lift
+        try:
+            return linalg.cholesky(lifted, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError:
+            lift *= 10.0

@@ -1,0 +1,38 @@
+"""Attacks on the labels and features that a graph learner is trained on, and what no attack can exceed."""
+
+from trustworthy.graphs.poisoning.attack import LabelAttack, PoisoningAttack
+from trustworthy.graphs.poisoning.baselines import CentralityAttack, RandomLabelAttack
+from trustworthy.graphs.poisoning.bounds import error_bounds
+from trustworthy.graphs.poisoning.certificate import certified_errors, certify_flips
+from trustworthy.graphs.poisoning.classification import METHODS, ClassificationLabelAttack
+from trustworthy.graphs.poisoning.curve import PoisoningCurve, poisoning_curve
+from trustworthy.graphs.poisoning.features import FeatureAttack
+from trustworthy.graphs.poisoning.gradient_path import algorithm_1
+from trustworthy.graphs.poisoning.problem import PoisoningProblem
+from trustworthy.graphs.poisoning.regression import RegressionLabelAttack
+from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.sparse import maximize_sparse, sparse_bound
+from trustworthy.graphs.poisoning.trust_region import Quadratic, minimize_in_ball
+
+__all__ = [
+    "METHODS",
+    "CentralityAttack",
+    "ClassificationLabelAttack",
+    "FeatureAttack",
+    "LabelAttack",
+    "PoisoningAttack",
+    "PoisoningCurve",
+    "PoisoningProblem",
+    "PoisoningResult",
+    "Quadratic",
+    "RandomLabelAttack",
+    "RegressionLabelAttack",
+    "algorithm_1",
+    "certified_errors",
+    "certify_flips",
+    "error_bounds",
+    "maximize_sparse",
+    "minimize_in_ball",
+    "poisoning_curve",
+    "sparse_bound",
+]

@@ -1,0 +1,103 @@
+"""What all attacks on labels share: their arguments, and the call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+
+from trustworthy.graphs.affinity import Rows
+from trustworthy.graphs.poisoning.bounds import checked_budget, error_bounds
+from trustworthy.graphs.poisoning.problem import PoisoningProblem
+from trustworthy.graphs.poisoning.result import PoisoningResult
+
+
+def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
+    """A generator of its own, seeded as scikit-learn's `random_state` says."""
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoisoningAttack(ABC):
+    """An attack on the training data of label propagation, called with them.
+
+    knowledge : "true", the attacker knows the values of the unlabelled rows, or "estimated", it takes what the learner
+        predicts from clean data.
+    assumed_gamma : the width of the graph that the attacker believes in (figure 1.5); None, it knows the learner's.
+    n_neighbors : neighbours in the learner's graph; None for the dense graph.
+    """
+
+    knowledge: str = "true"
+    assumed_gamma: float | None = None
+    n_neighbors: int | None = None
+
+    task: ClassVar[str] = "auto"
+
+    def __call__(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        *,
+        gamma: float,
+        truth: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> PoisoningResult:
+        """Poison labels y (n,) of rows X (n, features), dense or CSR; missing labels are -1, or NaN if floating.
+
+        gamma : width of the learner's graph, > 0.
+        truth : (unlabelled,) true values of the unlabelled rows in their order; needed where `knowledge` is "true".
+        target : (unlabelled,) values that the attacker wants predicted; None, it wants predictions to be wrong.
+        random_state : seed or generator of the attacks that draw; None draws from NumPy's global stream.
+        """
+        return self.solve(self.problem(X, y, gamma=gamma, truth=truth, target=target), generator(random_state))
+
+    def problem(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        *,
+        gamma: float,
+        truth: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+    ) -> PoisoningProblem:
+        """The problem in numbers, to be solved for several budgets."""
+        return PoisoningProblem.of(
+            X, y, gamma=gamma, task=self.task, truth=truth, target=target, knowledge=self.knowledge,
+            assumed_gamma=self.assumed_gamma, n_neighbors=self.n_neighbors,
+        )  # fmt: skip
+
+    @abstractmethod
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
+        """Attack a problem that has been made; `bound` saves working it out again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelAttack(PoisoningAttack):
+    """An attack on labels alone.
+
+    budget : classes to flip at most, or the largest l2 norm of the change of real labels.
+    """
+
+    budget: float
+
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
+        """Attack a problem that has been made; `bound` saves working it out again."""
+        checked_budget(problem, self.budget)
+        values = self.changed(problem, rng)
+        bound = float(self.bounds(problem, [self.budget])[0]) if bound is None else bound
+        return problem.result(values, bound)
+
+    @abstractmethod
+    def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
+        """The labels in numbers, changed."""
+
+    def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
+        """Proven upper bounds on the error that any attack of each budget can cause."""
+        return error_bounds(problem, budgets)

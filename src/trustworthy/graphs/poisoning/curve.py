@@ -1,0 +1,74 @@
+"""Error against budget: how little it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from rich.progress import track
+from sklearn.utils import check_random_state
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import Rows
+from trustworthy.graphs.poisoning.attack import LabelAttack
+from trustworthy.graphs.poisoning.result import PoisoningResult
+
+
+@dataclass(frozen=True)
+class PoisoningCurve:
+    """Results of one attack over budgets.
+
+    budgets : (budgets,) as given.
+    results : a `PoisoningResult` for each.
+    """
+
+    budgets: Float[np.ndarray, " budgets"]
+    results: tuple[PoisoningResult, ...]
+
+    @property
+    def error(self) -> Float[np.ndarray, " budgets"]:
+        """Errors that the attack caused."""
+        return np.array([result.error_after for result in self.results])
+
+    @property
+    def bound(self) -> Float[np.ndarray, " budgets"]:
+        """Errors that no attack of the same budget exceeds."""
+        return np.array([result.bound for result in self.results])
+
+
+def poisoning_curve(
+    attack: LabelAttack,
+    X: Rows,
+    y: ArrayLike,
+    budgets: Sequence[float],
+    *,
+    gamma: float,
+    truth: ArrayLike | None = None,
+    target: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> PoisoningCurve:
+    """Run an attack with each of `budgets` in place of its own; the graph is solved once.
+
+    X, y, gamma, truth, target : as in the call of the attack. random_state : each budget draws from a seed of its own.
+    n_jobs : processes, as in scikit-learn. progress : show how far it is.
+    """
+    if not len(budgets):
+        raise InvalidInput("budgets must hold at least one budget, got none.")
+    problem = attack.problem(X, y, gamma=gamma, truth=truth, target=target)
+    bounds = attack.bounds(problem, budgets)
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=len(budgets))
+    tasks = (
+        delayed(dataclasses.replace(attack, budget=budget).solve)(problem, np.random.default_rng(seed), float(bound))
+        for budget, seed, bound in zip(budgets, seeds, bounds, strict=True)
+    )
+    found = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    results: Any = tuple(track(found, description="budgets", total=len(budgets), disable=not progress))
+    return PoisoningCurve(np.asarray(budgets, dtype=np.float64), results)

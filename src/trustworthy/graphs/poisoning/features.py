@@ -1,0 +1,119 @@
+"""Features of labelled rows moved so that the graph itself misleads: R2 of the unified framework, eq. (1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import Rows, split_graph
+from trustworthy.graphs.poisoning.attack import PoisoningAttack
+from trustworthy.graphs.poisoning.feature_gradient import Loss, soft_sign, squared
+from trustworthy.graphs.poisoning.feature_search import ascend
+from trustworthy.graphs.poisoning.problem import PoisoningProblem
+from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.solvers import harmonic
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureAttack(PoisoningAttack):
+    """Labelled rows moved by Delta with ||Delta||_F <= budget, labels kept, by exact gradients through the learner.
+
+    budget : radius of the ball >= 0, in the unit of the features.
+    rows : at most so many rows are moved, all others stay where they are; None for any number.
+    steps : gradients taken. The search is local, so that its answer is a lower bound on the harm.
+    sharpness : slope of the tanh that stands for the sign in classification.
+    knowledge, assumed_gamma : see `PoisoningAttack`; the learner's graph must be dense (n_neighbors=None).
+
+    The bound of its result is what averages of labels allow: predictions between the smallest label and the largest.
+    Cost: a solve of n_u³ / 3 operations a step.
+    """
+
+    budget: float
+    rows: int | None = None
+    steps: int = 60
+    sharpness: float = 10.0
+
+    def problem(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        *,
+        gamma: float,
+        truth: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+    ) -> PoisoningProblem:
+        """The problem in numbers."""
+        if self.n_neighbors is not None:
+            raise InvalidInput("n_neighbors must be None: who is whose neighbour jumps where features move.")
+        if sparse.issparse(X):
+            raise InvalidInput("X must be dense: features that move are zero no more. Pass X.toarray().")
+        return super().problem(X, y, gamma=gamma, truth=truth, target=target)
+
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
+        """Attack a problem that has been made, with random starts from `rng`."""
+        radius = checks.real("budget", self.budget, at_least=0.0)
+        steps = checks.integer("steps", self.steps, at_least=1)
+        labelled = len(problem.values)
+        rows = None if self.rows is None else checks.integer("rows", self.rows, at_least=0, at_most=labelled)
+        sharpness = checks.real("sharpness", self.sharpness, above=0.0)
+        gamma = (
+            problem.gamma if self.assumed_gamma is None else checks.real("assumed_gamma", self.assumed_gamma, above=0)
+        )
+        held, free = problem.X[problem.labels.known], problem.X[~problem.labels.known]
+        sign = -1.0 if problem.towards else 1.0
+        moved, _ = ascend(
+            held, free, split_graph(problem.X, problem.labels.known, gamma, None).within, problem.values, gamma,
+            _signed(soft_sign(problem.aim, sharpness) if problem.classifies else squared(problem.aim), sign),
+            lambda scores: sign * _apart(problem, scores), radius=radius, rows=rows, steps=steps, rng=rng,
+        )  # fmt: skip
+        return self._result(problem, moved, gamma, sign)
+
+    def _result(
+        self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], gamma: float, sign: float
+    ) -> PoisoningResult:
+        features = problem.X.copy()
+        features[problem.labels.known] = moved
+        believed = _scores(problem, features, gamma)
+        actual = believed if gamma == problem.gamma else _scores(problem, features, problem.gamma)
+        return PoisoningResult(
+            labels=problem.y.copy(),
+            features=features,
+            flipped=np.flatnonzero((features != problem.X).any(axis=1)),
+            objective=-sign * 0.5 * float(np.sum((problem.squeezed(believed) - problem.aim) ** 2)),
+            error_before=problem.error(problem.operator @ problem.values),
+            error_after=problem.error(actual),
+            bound=_bound(problem),
+        )
+
+
+def _signed(loss: Loss, sign: float) -> Loss:
+    def signed(scores: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = loss(scores)
+        return sign * value, sign * slope
+
+    return signed
+
+
+def _apart(problem: PoisoningProblem, scores: Float[np.ndarray, " unlabelled"]) -> float:
+    """What the attacker sees of the harm."""
+    return float(np.sum((problem.squeezed(scores) - problem.aim) ** 2))
+
+
+def _scores(
+    problem: PoisoningProblem, features: Float[np.ndarray, "n d"], gamma: float
+) -> Float[np.ndarray, " unlabelled"]:
+    return harmonic(split_graph(features, problem.labels.known, gamma, None), problem.values[:, None])[:, 0]
+
+
+def _bound(problem: PoisoningProblem) -> float:
+    """Error of predictions that are the worst value between the smallest and the largest label."""
+    if problem.classifies:
+        return 1.0
+    low, high = problem.values.min(), problem.values.max()
+    return float(np.sqrt(np.mean(np.maximum(np.abs(low - problem.truth), np.abs(high - problem.truth)) ** 2)))

@@ -1,0 +1,229 @@
+"""A poisoning problem in numbers: what the learner does with labels, what the attacker wants, what is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import Rows, split_graph
+from trustworthy.graphs.labels import Labels, read_labels
+from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.trust_region import Quadratic
+from trustworthy.graphs.solvers import harmonic_operator
+
+Knowledge = Literal["true", "estimated"]
+KNOWLEDGE: dict[str, None] = {"true": None, "estimated": None}
+
+
+@dataclass(frozen=True)
+class PoisoningProblem:
+    """Poisoning of a harmonic learner whose predictions are K y_l, or their signs.
+
+    X, y : features and labels as given. labels : how y was read.
+    gamma, n_neighbors : the learner's graph.
+    operator : (unlabelled, labelled) the learner's K.
+    assumed : (unlabelled, labelled) the attacker's idea of K.
+    values : (labelled,) known labels: reals, or -1 for the first class and 1 for the second.
+    truth : (unlabelled,) in the same numbers, what errors are measured against.
+    aim : (unlabelled,) what the attacker moves predictions from, or to where `towards`.
+    """
+
+    X: Rows
+    y: np.ndarray
+    labels: Labels
+    gamma: float
+    n_neighbors: int | None
+    operator: Float[np.ndarray, "unlabelled labelled"]
+    assumed: Float[np.ndarray, "unlabelled labelled"]
+    values: Float[np.ndarray, " labelled"]
+    truth: Float[np.ndarray, " unlabelled"]
+    aim: Float[np.ndarray, " unlabelled"]
+    towards: bool
+
+    @classmethod
+    def of(
+        cls,
+        X: Rows,
+        y: ArrayLike,
+        *,
+        gamma: float,
+        task: str = "auto",
+        truth: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        knowledge: str = "true",
+        assumed_gamma: float | None = None,
+        n_neighbors: int | None = None,
+    ) -> Self:
+        """Check everything and work out the operators; the arguments are those of the attacks."""
+        gamma = checks.real("gamma", gamma, above=0.0)
+        guess = gamma if assumed_gamma is None else checks.real("assumed_gamma", assumed_gamma, above=0.0)
+        checks.choice("knowledge", knowledge, KNOWLEDGE)
+        rows = _checked_rows(X)
+        labels = read_labels(y, task)
+        check_consistent_length(rows, labels.known)
+        _check_attackable(labels)
+        if truth is None and target is None and knowledge == "true":
+            raise InvalidInput(
+                'truth must hold the true values of the unlabelled rows where knowledge="true", got None. Pass it, or '
+                'use knowledge="estimated".'
+            )
+        operator = _operator(rows, labels, gamma, n_neighbors)
+        assumed = operator if guess == gamma else _operator(rows, labels, guess, n_neighbors)
+        values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
+        given = None if truth is None else _encoded("truth", truth, labels)
+        problem = cls(
+            rows, np.array(y).ravel(), labels, gamma, n_neighbors, operator, assumed, values,
+            truth=np.empty(0), aim=np.empty(0), towards=target is not None,
+        )  # fmt: skip
+        clean, believed = problem.squeezed(operator @ values), problem.squeezed(assumed @ values)
+        if target is not None:
+            aim = _encoded("target", target, labels)
+        else:
+            aim = believed if given is None or knowledge == "estimated" else given
+        return dataclasses.replace(problem, truth=clean if given is None else given, aim=aim)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether labels are classes."""
+        return self.labels.classes is not None
+
+    @property
+    def known(self) -> Int[np.ndarray, " labelled"]:
+        """Rows of X that are labelled."""
+        return np.flatnonzero(self.labels.known)
+
+    @cached_property
+    def attacker(self) -> Quadratic:
+        """What the attacker minimises by a change delta of real labels: -½||K (y_l + delta) - aim||², or + towards it.
+
+        Without the constant; by its own idea of K.
+        """
+        return _quadratic(self.assumed, self.values, self.aim, 1.0 if self.towards else -1.0)
+
+    @cached_property
+    def worst(self) -> Quadratic:
+        """The same for an attacker that knows K and the truth: what bounds all of them."""
+        same = self.assumed is self.operator and not self.towards and np.array_equal(self.aim, self.truth)
+        return self.attacker if same else _quadratic(self.operator, self.values, self.truth, -1.0)
+
+    def squeezed(self, scores: Float[np.ndarray, " unlabelled"]) -> Float[np.ndarray, " unlabelled"]:
+        """Predictions g(scores) of eq. (1.2); a score of 0 is counted for the second class."""
+        return np.where(scores < 0.0, -1.0, 1.0) if self.classifies else scores
+
+    def error(self, scores: Float[np.ndarray, " unlabelled"]) -> float:
+        """RMSE, or the share of signs that are not the truth; a score of 0 is wrong."""
+        if self.classifies:
+            return float(np.mean(scores * self.truth <= 0.0))
+        return float(np.sqrt(np.mean((scores - self.truth) ** 2)))
+
+    def margins(
+        self, operator: Float[np.ndarray, "unlabelled labelled"], reference: Float[np.ndarray, " unlabelled"]
+    ) -> tuple[Float[np.ndarray, " unlabelled"], Float[np.ndarray, "unlabelled labelled"]]:
+        """Scores in the direction of `reference`, and what the flip of each label takes from them."""
+        effect = operator * reference[:, None]
+        effect *= self.values
+        margin = effect.sum(axis=1)
+        effect *= 2.0
+        return margin, effect
+
+    def objective(self, values: Float[np.ndarray, " labelled"]) -> float:
+        """Equation (1.2) by the attacker's knowledge: -½||g(K values) - aim||², or + where it moves towards the aim."""
+        apart = self.squeezed(self.assumed @ values) - self.aim
+        return 0.5 * float(apart @ apart) * (1.0 if self.towards else -1.0)
+
+    def result(self, values: Float[np.ndarray, " labelled"], bound: float) -> PoisoningResult:
+        """What the learner makes of the labels that an attack has changed to `values`."""
+        changed = np.flatnonzero(values != self.values)
+        labels = self.y.copy()
+        if self.labels.classes is None:
+            labels = labels.astype(np.float64)
+            labels[self.known[changed]] = values[changed]
+        else:
+            labels[self.known[changed]] = self.labels.classes[(values[changed] > 0).astype(np.int64)]
+        return PoisoningResult(
+            labels=labels,
+            features=self.X,
+            flipped=self.known[changed],
+            objective=self.objective(values),
+            error_before=self.error(self.operator @ self.values),
+            error_after=self.error(self.operator @ values),
+            bound=float(bound),
+        )
+
+
+def _quadratic(
+    operator: Float[np.ndarray, "unlabelled labelled"],
+    values: Float[np.ndarray, " labelled"],
+    reference: Float[np.ndarray, " unlabelled"],
+    sign: float,
+) -> Quadratic:
+    return Quadratic.of(sign * (operator.T @ operator), sign * (operator.T @ (operator @ values - reference)))
+
+
+def _checked_rows(X: Rows) -> Rows:
+    rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+    return rows
+
+
+def _check_attackable(labels: Labels) -> None:
+    """Refuse labels that leave nothing to attack."""
+    known = int(labels.known.sum())
+    if known == 0:
+        raise InvalidInput(
+            "y must hold some labels, got none: all rows are marked as unlabelled, and nothing could be poisoned."
+        )
+    if known == len(labels.known):
+        raise InvalidInput(
+            "y must leave some rows unlabelled (-1, or NaN if floating), got a label for each: poisoning acts on their "
+            "predictions. Hide some labels and pass them as truth."
+        )
+    if labels.classes is not None and len(labels.classes) != 2:
+        raise InvalidInput(
+            f"y must hold two classes, got {len(labels.classes)}: {labels.classes.tolist()[:10]}. Take a pair, or one "
+            "class against the rest."
+        )
+
+
+def _operator(
+    rows: Rows, labels: Labels, gamma: float, n_neighbors: int | None
+) -> Float[np.ndarray, "unlabelled labelled"]:
+    graph = split_graph(rows, labels.known, gamma, n_neighbors)
+    lost = np.flatnonzero(~labels.known)[~graph.reached]
+    if len(lost):
+        raise InvalidInput(
+            f"gamma is so large that the graph falls apart: at {gamma:g}, {len(lost)} unlabelled rows of X (the first "
+            f"is row {lost[0]}) are joined to no label, even through others. Lower gamma or scale X down, or raise "
+            "n_neighbors."
+        )
+    return harmonic_operator(graph)
+
+
+def _encoded(name: str, given: ArrayLike, labels: Labels) -> Float[np.ndarray, " unlabelled"]:
+    """Values of the unlabelled rows in the numbers of `values`."""
+    values, count = np.asarray(given), int((~labels.known).sum())
+    if values.shape != (count,):
+        raise InvalidInput(
+            f"{name} must have shape ({count},), a value for each unlabelled row in their order, got {values.shape}."
+        )
+    if labels.classes is None:
+        try:
+            numbers = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"{name} must hold real numbers, got {values.dtype}.") from error
+        if not np.isfinite(numbers).all():
+            raise InvalidInput(f"{name} must be finite, got NaN or infinity. Leave those rows out of X, y and {name}.")
+        return numbers
+    first, second = labels.classes.tolist()
+    if not np.isin(values, labels.classes).all():
+        strange = values[~np.isin(values, labels.classes)]
+        raise InvalidInput(f"{name} must hold the classes of y, {first!r} and {second!r}, got {strange[:5].tolist()}.")
+    return np.where(values == second, 1.0, -1.0)

@@ -1,0 +1,180 @@
+"""Harmonic solutions (D_uu - S_uu)⁻¹ S_ul Y of eq. (1.1): Cholesky, conjugate gradients, iteration, elimination."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, cg
+from sklearn.exceptions import ConvergenceWarning
+
+from trustworthy.core import checks
+from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.graphs.affinity import Graph, check_fits, row_sums
+from trustworthy.graphs.elimination_kernels import eliminate
+
+_NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before it is not believed
+_TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
+_STEPS = 10_000  # and how often they may try
+_BLOCK = 128  # rows eliminated at a time
+
+
+def harmonic(
+    graph: Graph, values: Float[np.ndarray, "labelled k"], solver: str = "auto"
+) -> Float[np.ndarray, "unlabelled k"]:
+    """Values of the unlabelled rows, each the mean of its neighbours by affinity; NaN where no label is reached.
+
+    solver : "cholesky"; "cg", preconditioned by the degrees; "iteration", f <- D⁻¹ (S_uu f + S_ul y); "elimination",
+        exact to rounding at any gamma and two to three times slower than Cholesky, which falls back on it; or "auto",
+        Cholesky for dense graphs and conjugate gradients for sparse ones.
+
+    Labels that are all 1 are solved for as well: where their answer is not 1, the graph all but falls apart, and the
+    solvers that cannot bear it say so.
+    """
+    solve = checks.choice("solver", solver, SOLVERS)
+    reached = graph.reached
+    found = np.full((len(reached), values.shape[1]), np.nan)
+    if reached.any():
+        part = graph.part(reached)
+        whole = solve(part, np.column_stack([_product(part.across, values), row_sums(part.across)]))
+        _say_unsure(np.flatnonzero(~(np.abs(whole[:, -1] - 1.0) <= 100 * _NEAR)))
+        found[reached] = whole[:, :-1]
+    return found
+
+
+def harmonic_operator(graph: Graph, solver: str = "auto") -> Float[np.ndarray, "unlabelled labelled"]:
+    """The matrix K = (D_uu - S_uu)⁻¹ S_ul that labels are multiplied by; its rows are averages. NaN as `harmonic`."""
+    unlabelled, labelled = graph.across.shape
+    check_fits(unlabelled + labelled, 2 * unlabelled * labelled)
+    return harmonic(graph, np.eye(labelled), solver)
+
+
+def _product(across: Any, values: Float[np.ndarray, "labelled k"]) -> Float[np.ndarray, "unlabelled k"]:
+    """S_ul Y; for the identity without a product, as that may be large."""
+    if values.shape[0] == values.shape[1] and (values == np.eye(len(values))).all():
+        return across.toarray() if sparse.issparse(across) else across
+    return np.asarray(across @ values)
+
+
+def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    return (_conjugate_gradients if sparse.issparse(graph.within) else _cholesky)(graph, pull)
+
+
+def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Factor I - D^-½ S_uu D^-½; where rows hang together by affinities too small beside others, eliminate."""
+    root = 1.0 / np.sqrt(graph.degree)
+    system = _dense(graph.within)
+    system *= -root[:, None]
+    system *= root
+    np.fill_diagonal(system, 1.0)
+    try:
+        factor = linalg.cho_factor(system.T, overwrite_a=True, check_finite=False)
+        found = linalg.cho_solve(factor, pull * root[:, None], check_finite=False) * root[:, None]
+    except linalg.LinAlgError:
+        return _elimination(graph, pull)
+    return found if (np.abs(found[:, -1] - 1.0) <= _NEAR).all() else _elimination(graph, pull)
+
+
+def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Take out blocks of rows, the last ones first, and join those that they were joined to: only sums of products.
+
+    Where nothing is subtracted, nothing is lost, however far apart the affinities are (Grassmann, Taksar and Heyman,
+    1985). Row sums replace the diagonal. `within[block, :start]` then holds the weights by which the values of the rows
+    before the block make up its own.
+    """
+    within, pull = _dense(graph.within), pull.copy()
+    attached = row_sums(graph.across)
+    starts = range(0, len(pull), _BLOCK)
+    for start in reversed(starts):
+        block = slice(start, start + _BLOCK)
+        outside = np.column_stack([within[block, :start], pull[block], attached[block]])
+        leave = within[block, :start].sum(axis=1) + attached[block]
+        eliminate(np.ascontiguousarray(within[block, block]), outside, leave)
+        joined = within[:start, block]
+        attached[:start] += joined @ outside[:, -1]
+        pull[:start] += joined @ outside[:, start:-1]
+        within[:start, :start] += joined @ outside[:, :start]
+        within[block, :start], pull[block] = outside[:, :start], outside[:, start:-1]
+    for start in starts:
+        block = slice(start, start + _BLOCK)
+        pull[block] += within[block, :start] @ pull[:start]
+    return pull
+
+
+def _conjugate_gradients(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """One run a column, with products S_uu v alone: no factor is stored."""
+    degree, shape = graph.degree, (len(graph.degree),) * 2
+    system: Any = LinearOperator(shape, matvec=lambda v: degree * v.ravel() - graph.within @ v.ravel())  # pyright: ignore[reportCallIssue]
+    jacobi: Any = LinearOperator(shape, matvec=lambda v: v.ravel() / degree)  # pyright: ignore[reportCallIssue]
+    found = np.empty_like(pull)
+    for k, column in enumerate(pull.T):
+        with np.errstate(divide="ignore", invalid="ignore"):  # where it breaks down, the labels of 1 tell
+            found[:, k], status = cg(system, column, rtol=_TOLERANCE, atol=0.0, maxiter=_STEPS, M=jacobi)
+        if status:
+            _say_unfinished("cg")
+    return found
+
+
+def _iteration(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    degree = graph.degree[:, None]
+    found, start = np.zeros_like(pull), pull / degree
+    scale = max(float(np.abs(start).max()), np.finfo(float).tiny)
+    for _ in range(_STEPS):
+        before, found = found, start + (graph.within @ found) / degree
+        if np.abs(found - before).max() <= _TOLERANCE * scale:
+            return found
+    _say_unfinished("iteration")
+    return found
+
+
+def _say_unfinished(what: str) -> None:
+    warnings.warn(
+        f"solver={what!r} stopped after {_STEPS} steps before it reached a relative {_TOLERANCE:g}: the values are "
+        'only near. Use solver="cholesky".',
+        ConvergenceWarning,
+        stacklevel=5,
+    )
+
+
+def _say_unsure(off: np.ndarray) -> None:
+    if len(off):
+        warnings.warn(
+            f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
+            f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".',
+            TrustworthyWarning,
+            stacklevel=5,
+        )
+
+
+def _dense(weights: Any) -> np.ndarray:
+    """A dense copy."""
+    if not sparse.issparse(weights):
+        return weights.copy()
+    check_fits(weights.shape[0], weights.shape[0] ** 2)
+    return weights.toarray()
+
+
+def say_unreached(reached: np.ndarray, rows: np.ndarray, gamma: float) -> None:
+    """Warn of unlabelled rows (given by their numbers in X) that no label reaches."""
+    lost = rows[~reached]
+    if len(lost):
+        named = ", ".join(map(str, lost[:10])) + (", ..." if len(lost) > 10 else "")
+        warnings.warn(
+            f"{len(lost)} unlabelled rows of X are joined to no label, even through others (rows {named}): their "
+            f"values are NaN. The graph falls apart at gamma={gamma:g}: lower it, raise n_neighbors, or label more.",
+            TrustworthyWarning,
+            stacklevel=4,
+        )
+
+
+SOLVERS: dict[str, Callable[[Graph, np.ndarray], np.ndarray]] = {
+    "auto": _auto,
+    "cholesky": _cholesky,
+    "cg": _conjugate_gradients,
+    "iteration": _iteration,
+    "elimination": _elimination,
+}

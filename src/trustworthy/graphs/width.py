@@ -1,0 +1,88 @@
+"""The width of the Gaussian graph, chosen by validation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import Rows, gaussian_graph, nearest_graph, row_sums, split_graph
+from trustworthy.graphs.labels import Labels
+from trustworthy.graphs.solvers import harmonic_operator
+
+
+def choose_gamma(
+    X: Rows,
+    labels: Labels,
+    candidates: Float[np.ndarray, " candidates"],
+    n_neighbors: int | None,
+    solver: str,
+) -> tuple[float, Float[np.ndarray, " candidates"]]:
+    """The candidate whose graph predicts each label best from all others, and the errors (candidates,).
+
+    Error: share of wrong classes, ties by the squared error, or the root mean squared error. One solve with all labels
+    as right sides a candidate gives all leave-one-out predictions.
+    """
+    errors = [_left_out(X, labels, gamma, n_neighbors, solver) for gamma in candidates]
+    best = min(range(len(errors)), key=errors.__getitem__)
+    if not np.isfinite(errors[best][0]):
+        raise InvalidInput(
+            f"gamma could not be chosen: at each of {candidates.tolist()} some label is joined to no other. Pass gamma "
+            "as a number, label more rows, or pass smaller values as gammas."
+        )
+    return float(candidates[best]), np.array([error for error, _ in errors])
+
+
+def default_gammas(X: Rows) -> Float[np.ndarray, " candidates"]:
+    """2⁰ to 2⁹ in the unit 1 / mean squared distance of two rows."""
+    mean = np.asarray(X.mean(axis=0)).ravel()
+    squares = X.multiply(X).sum() if sparse.issparse(X) else np.einsum("ij,ij->", X, X)
+    spread = 2.0 * (float(squares) / X.shape[0] - float(mean @ mean))
+    if not spread > 0.0:
+        raise InvalidInput("X must have rows that differ for gamma to be chosen: all are the same.")
+    return 2.0 ** np.arange(10) / spread
+
+
+def checked_gammas(gammas: ArrayLike | None, X: Rows) -> Float[np.ndarray, " candidates"]:
+    """Candidates given by the user, or the default ones."""
+    if gammas is None:
+        return default_gammas(X)
+    return np.array([checks.real("gammas", gamma, above=0.0) for gamma in np.atleast_1d(np.asarray(gammas)).tolist()])
+
+
+def _left_out(X: Rows, labels: Labels, gamma: float, n_neighbors: int | None, solver: str) -> tuple[float, float]:
+    """Leave-one-out error at one gamma; infinite where a label is joined to no other."""
+    ties = reduced(X, labels.known, gamma, n_neighbors, solver)
+    sums = row_sums(ties)[:, None]
+    if not (sums > 0.0).all():
+        return np.inf, np.inf
+    found, values = ties @ labels.values / sums, labels.values
+    squared = float(np.sqrt(np.mean((found - values) ** 2)))
+    if labels.task == "regression":
+        return squared, squared
+    return float(np.mean(found.argmax(axis=1) != values.argmax(axis=1))), squared
+
+
+def reduced(
+    X: Rows, known: Bool[np.ndarray, " n"], gamma: float, n_neighbors: int | None, solver: str
+) -> Float[np.ndarray, "labelled labelled"]:
+    """Affinities between labelled rows once the unlabelled ones are eliminated, S_ll + S_lu K, with a diagonal of 0.
+
+    The harmonic value of a row that hides its label is the mean of the others by them.
+    """
+    if n_neighbors is None:
+        direct: Any = gaussian_graph(X[known], gamma)
+    else:
+        direct = nearest_graph(X, gamma, n_neighbors)[known][:, known].toarray()
+    if not known.all():
+        graph = split_graph(X, known, gamma, n_neighbors)
+        reached = graph.reached
+        operator = harmonic_operator(graph.part(reached), solver)
+        direct = direct + np.asarray(graph.across[reached].T @ operator)
+    np.fill_diagonal(direct, 0.0)
+    return direct
