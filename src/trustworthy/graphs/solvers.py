@@ -21,6 +21,7 @@ _NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before
 _TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
 _STEPS = 10_000  # and how often they may try
 _BLOCK = 128  # rows eliminated at a time
+_ROWS = 8 * _BLOCK  # rows changed at a time, which bounds the memory; whole blocks
 
 
 def harmonic(
@@ -65,7 +66,13 @@ def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n 
 
 
 def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """Factor I - D^-½ S_uu D^-½; where rows hang together by affinities too small beside others, eliminate."""
+    """By a factor; where rows hang together by affinities too small beside others, by elimination."""
+    found = _factored(graph, pull)
+    return _elimination(graph, pull) if found is None else found
+
+
+def _factored(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"] | None:
+    """Solve with a Cholesky factor of I - D^-½ S_uu D^-½; None where the last column, labels of 1, does not give 1."""
     root = 1.0 / np.sqrt(graph.degree)
     system = _dense(graph.within)
     system *= -root[:, None]
@@ -75,16 +82,17 @@ def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray,
         factor = linalg.cho_factor(system.T, overwrite_a=True, check_finite=False)
         found = linalg.cho_solve(factor, pull * root[:, None], check_finite=False) * root[:, None]
     except linalg.LinAlgError:
-        return _elimination(graph, pull)
-    return found if (np.abs(found[:, -1] - 1.0) <= _NEAR).all() else _elimination(graph, pull)
+        return None
+    return found if (np.abs(found[:, -1] - 1.0) <= _NEAR).all() else None
 
 
 def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     """Take out blocks of rows, the last ones first, and join those that they were joined to: only sums of products.
 
     Where nothing is subtracted, nothing is lost, however far apart the affinities are (Grassmann, Taksar and Heyman,
-    1985). Row sums replace the diagonal. `within[block, :start]` then holds the weights by which the values of the rows
-    before the block make up its own.
+    1985). Row sums replace the diagonal. What remains is symmetric: of it the lower triangle alone is kept up to date,
+    some rows at a time. `within[block, :start]` then holds the weights by which the values of the rows before the
+    block make up its own.
     """
     within, pull = _dense(graph.within), pull.copy()
     attached = row_sums(graph.across)
@@ -94,10 +102,12 @@ def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarr
         outside = np.column_stack([within[block, :start], pull[block], attached[block]])
         leave = within[block, :start].sum(axis=1) + attached[block]
         eliminate(np.ascontiguousarray(within[block, block]), outside, leave)
-        joined = within[:start, block]
+        joined = within[block, :start].T.copy()
         attached[:start] += joined @ outside[:, -1]
         pull[:start] += joined @ outside[:, start:-1]
-        within[:start, :start] += joined @ outside[:, :start]
+        for first in range(0, start, _ROWS):
+            last = min(first + _ROWS, start)
+            within[first:last, :last] += joined[first:last] @ outside[:, :last]
         within[block, :start], pull[block] = outside[:, :start], outside[:, start:-1]
     for start in starts:
         block = slice(start, start + _BLOCK)
