@@ -173,7 +173,6 @@ def test_projection_bears_lengths_that_are_far_apart(seed):
     assert f.sum() <= 2 + 1e-6
 
 
-
 def test_budgets_between_levels_and_loose_bounds_take_the_next_larger_ones(monkeypatch):
     monkeypatch.setattr(collective, "covered", lambda weights, flips: flips if flips != 3 else 90)
     bounds = collective._group_bounds(np.ones(200), np.ones((200, 150)), np.ones(200, np.int64), 150)

@@ -21,6 +21,9 @@ Rows = Any
 Weights = Any
 """Affinities: a dense array or a SciPy CSR matrix."""
 
+LARGEST = 1e150
+"""Magnitude of features and labels up to which their squares do not overflow."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -79,9 +82,30 @@ def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
 
 def gaussian(X: Rows, Z: Rows | None, gamma: float) -> Float[np.ndarray, "n m"]:
     """Affinities exp(-gamma |x - z|²) of rows X (n, d) to rows Z (m, d), or among themselves."""
-    weights = euclidean_distances(X, Z, squared=True)
-    weights *= -gamma
+    weights = squared_distances(X, Z)
+    with np.errstate(over="ignore"):  # -inf gives an affinity of 0
+        weights *= -gamma
     return np.exp(weights, out=weights)
+
+
+def squared_distances(X: Rows, Z: Rows | None) -> Float[np.ndarray, "n m"]:
+    """Squared distances of rows X (n, d) to rows Z (m, d), or among themselves.
+
+    Sums of squares and products lose the digits of an offset that all rows share, so that it is taken off first; not
+    from CSR rows, which would fill up.
+    """
+    if not sparse.issparse(X) and not sparse.issparse(Z):
+        centre = (X if Z is None else Z).mean(axis=0)
+        X, Z = X - centre, None if Z is None else Z - centre
+    return euclidean_distances(X, Z, squared=True)
+
+
+def check_size(X: Rows) -> None:
+    """Refuse rows whose squared distances would overflow."""
+    entries = X.data if sparse.issparse(X) else X
+    largest = float(np.abs(entries).max(initial=0.0))
+    if largest > LARGEST:
+        raise InvalidInput(f"X must lie within {LARGEST:g} of 0, got a magnitude of {largest:.3g}. Scale X down.")
 
 
 def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
@@ -92,7 +116,8 @@ def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
         )
     graph = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
     graph.data **= 2
-    graph.data *= -gamma
+    with np.errstate(over="ignore"):  # -inf gives an affinity of 0
+        graph.data *= -gamma
     np.exp(graph.data, out=graph.data)
     graph = graph.maximum(graph.T).tocsr()
     graph.eliminate_zeros()

@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import LARGEST
 
 Task = Literal["classification", "regression"]
 _TASKS: dict[str, None] = dict.fromkeys(("auto", *get_args(Task)))
@@ -41,24 +42,61 @@ def read_labels(y: ArrayLike | None, task: str) -> Labels:
         In regression only NaN marks a row; in floating labels of classes -1 marks one unless there is NaN.
     """
     checks.choice("task", task, _TASKS)
-    given: Any = y
-    if given is None:
+    if y is None:
         raise InvalidInput("fit requires y to be passed, but the target y is None. Mark missing labels as -1 or NaN.")
-    labels = column_or_1d(given, warn=True)
-    if labels.dtype.kind == "f" and np.isinf(labels).any():
-        raise InvalidInput("y must be finite, or NaN where a label is missing; got infinity.")
+    labels = as_labels(y, warn=True)
+    if labels.dtype.kind == "f" and (np.abs(labels.astype(np.float64)) > LARGEST).any():
+        raise InvalidInput(
+            f"y must be finite and within {LARGEST:g} of 0, or NaN where a label is missing; got "
+            f"{'infinity' if np.isinf(labels).any() else np.nanmax(np.abs(labels))}."
+        )
     missing = _missing(labels, regression=task == "regression")
     if task == "auto":
         task = "regression" if _looks_real(labels) else "classification"
     if task == "regression":
         return _real(labels)
     known = labels[~missing]
-    if known.dtype == object and all(isinstance(label, int | np.integer) for label in known):
-        known = known.astype(np.int64)
-    if len(known):
+    if known.dtype == object:
+        known = _of_one_kind(known)
+    elif known.dtype.kind == "f" and len(known):
         check_classification_targets(known)
     classes, codes = np.unique(known, return_inverse=True)
     return Labels("classification", ~missing, classes, np.eye(len(classes))[codes])
+
+
+def as_labels(y: ArrayLike, *, warn: bool = False) -> np.ndarray:
+    """Labels as an array (n,) that keeps their marks: words next to -1 or NaN stay apart from "-1" and "nan".
+
+    Objects that are real numbers, at least one of them no whole one, become floating numbers, with NaN for what is
+    missing. warn : say so where y is a column.
+    """
+    given: Any = y
+    if isinstance(given, list | tuple) and any(isinstance(label, str) for label in given):
+        labels = np.empty(len(given), dtype=object)
+        labels[:] = given
+    else:
+        labels = column_or_1d(given, warn=warn)
+    if labels.dtype != object:
+        return labels
+    present = [label for label in labels if not _is_absent(label)]
+    if any(isinstance(label, float | np.floating) for label in present) and all(map(_is_number, present)):
+        return np.array([np.nan if _is_absent(label) else float(label) for label in labels])
+    return labels
+
+
+def _of_one_kind(known: np.ndarray) -> np.ndarray:
+    """Known labels out of an array of objects, as classes that can be sorted."""
+    if all(isinstance(label, bool | np.bool_) for label in known):
+        return known.astype(bool)
+    if all(map(_is_number, known)):
+        try:
+            return known.astype(np.int64)
+        except OverflowError as error:
+            raise InvalidInput("y must hold whole numbers of 64 bits, got a larger one. Pass words.") from error
+    if not all(isinstance(label, str) for label in known):
+        kinds = sorted({type(label).__name__ for label in known})
+        raise InvalidInput(f"y must hold labels of one kind, numbers or words, got {kinds}. Pass all of them as words.")
+    return known
 
 
 def _missing(labels: np.ndarray, *, regression: bool) -> Bool[np.ndarray, " n"]:
@@ -66,8 +104,20 @@ def _missing(labels: np.ndarray, *, regression: bool) -> Bool[np.ndarray, " n"]:
         nan = np.isnan(labels)
         return nan if regression or nan.any() else labels == -1
     if labels.dtype.kind == "O":
-        return np.array([label is None or label != label or _is_minus_one(label) for label in labels], dtype=bool)
+        return np.array([_is_absent(label) or _is_minus_one(label) for label in labels], dtype=bool)
     return labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), dtype=bool)
+
+
+def _is_absent(label: Any) -> bool:
+    """Whether it is None, NaN or pandas' NA, whose comparisons have no truth value."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
+def _is_number(label: object) -> bool:
+    return isinstance(label, int | float | np.integer | np.floating) and not isinstance(label, bool)
 
 
 def _is_minus_one(label: object) -> bool:

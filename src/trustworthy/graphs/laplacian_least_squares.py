@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import linalg
 
+from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import Weights, row_sums
+
+_EPS = float(np.finfo(np.float64).eps)
 
 
 def linear_weights(
@@ -24,7 +27,11 @@ def linear_weights(
         rows = X - X.mean(axis=0)  # L takes constants to 0: without an offset no digits are lost
         system += smoothness * (rows.T @ laplacian_times(graph, rows))
     system[np.diag_indices_from(system)] += ridge
-    return linalg.solve(system, labelled.T @ targets, assume_a="pos")
+    try:
+        factor = linalg.cho_factor(system, lower=True, check_finite=False)
+    except linalg.LinAlgError as error:
+        raise _too_small(ridge) from error
+    return linalg.cho_solve(factor, labelled.T @ targets, check_finite=False)
 
 
 def kernel_weights(
@@ -53,6 +60,8 @@ def kernel_weights(
     pulls[labelled] = targets - targets.mean(axis=0) if centred else targets
     root = _root(kernel)
     system = root.T @ (penalty @ root)
+    if ridge < _EPS * np.trace(system):
+        raise _too_small(ridge)
     system[np.diag_indices_from(system)] += ridge
     factor = linalg.cho_factor(system, overwrite_a=True, check_finite=False)
     weights, left = np.zeros_like(pulls), pulls
@@ -60,6 +69,12 @@ def kernel_weights(
         weights += (left - penalty @ (root @ linalg.cho_solve(factor, root.T @ left, check_finite=False))) / ridge
         left = pulls - penalty @ (kernel @ weights) - ridge * weights
     return weights
+
+
+def _too_small(ridge: float) -> InvalidInput:
+    return InvalidInput(
+        f"ridge must not drown in rounding beside the other terms, got {ridge:g}. Raise ridge, or lower smoothness."
+    )
 
 
 def _penalty(

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import Weights, gaussian, gaussian_graph, nearest_graph
+from trustworthy.graphs.affinity import Weights, check_size, gaussian, gaussian_graph, nearest_graph
 from trustworthy.graphs.labels import Labels, read_labels
 from trustworthy.graphs.laplacian_least_squares import kernel_weights, linear_weights
 
@@ -86,7 +86,10 @@ class ManifoldRegularization(BaseEstimator):
         checks.choice("kernel", self.kernel, _KERNELS)
         ridge = checks.real("ridge", self.ridge, above=0.0)
         smoothness = checks.real("smoothness", self.smoothness, at_least=0.0)
+        if not isinstance(self.fit_intercept, bool | np.bool_):
+            raise InvalidInput(f"fit_intercept must be True or False, got {self.fit_intercept!r}.")
         rows: Any = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         labels = read_labels(y, self.task)
         check_consistent_length(rows, labels.known)
         targets = _targets(labels)
@@ -141,6 +144,7 @@ class ManifoldRegularization(BaseEstimator):
     def _values(self, X: ArrayLike) -> Float[np.ndarray, "m functions"]:
         check_is_fitted(self)
         rows: Any = validate_data(self, X, dtype=np.float64, reset=False)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         if not hasattr(self, "dual_coef_"):
             return rows @ self.coef_.T + self.intercept_
         parts = gen_batches(len(rows), max(_NUMBERS // len(self.X_), 1))

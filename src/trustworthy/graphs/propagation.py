@@ -9,7 +9,6 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import ClassifierTags, RegressorTags, Tags, gen_batches
 from sklearn.utils.metaestimators import available_if
@@ -18,8 +17,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs import solvers
-from trustworthy.graphs.affinity import Rows, split_graph
-from trustworthy.graphs.labels import Labels, read_labels
+from trustworthy.graphs.affinity import Rows, check_size, split_graph, squared_distances
+from trustworthy.graphs.labels import Labels, as_labels, read_labels
 from trustworthy.graphs.width import checked_gammas, choose_gamma
 
 _NUMBERS = 2**24  # distances to new rows held at a time
@@ -50,7 +49,8 @@ class LabelPropagation(BaseEstimator):
         mark that it came with where labels are no floating numbers, and `fit` warns.
     label_distributions_ : (n, classes) shares of the classes (classification only).
     classes_ : the classes, sorted (classification only).
-    gamma_ : the width in use. gamma_errors_ : (candidates,) leave-one-out errors, with gamma="cv".
+    gamma_ : the width in use.
+    gamma_errors_ : (candidates,) leave-one-out errors, with gamma="cv".
     n_features_in_ : features seen by `fit`.
 
     Cost: n_u³ / 3 operations and 16 n_u n bytes for the dense graph; sparse graphs n_neighbors n a step of "cg".
@@ -75,9 +75,11 @@ class LabelPropagation(BaseEstimator):
         """Spread labels y (n,) over rows X (n, features), dense or CSR; a missing one is -1, or NaN if floating."""
         checks.choice("solver", self.solver, solvers.SOLVERS)
         rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         labels = read_labels(y, self.task)
         check_consistent_length(rows, labels.known)
         self._check_labels(labels)
+        self._forget()
         self.X_, self._labels = rows, labels
         if self.n_neighbors is not None:
             checks.integer("n_neighbors", self.n_neighbors, at_least=1, at_most=max(len(labels.known) - 1, 1))
@@ -88,8 +90,14 @@ class LabelPropagation(BaseEstimator):
         else:
             self.gamma_ = checks.real("gamma", self.gamma, above=0.0)
         self._spread()
-        self._keep(np.asarray(y).ravel())
+        self._keep(as_labels(y))
         return self
+
+    def _forget(self) -> None:
+        """Drop what another fit may have left that this one will not set."""
+        for name in ("classes_", "label_distributions_", "gamma_errors_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _spread(self) -> None:
         labels = self._labels
@@ -142,6 +150,7 @@ class LabelPropagation(BaseEstimator):
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy, or the coefficient of determination R² in regression, of `predict` on rows X with labels y."""
+        check_is_fitted(self)
         measure = r2_score if self._labels.classes is None else accuracy_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
@@ -149,13 +158,14 @@ class LabelPropagation(BaseEstimator):
         """Means of the values of the rows of `fit` by affinity; the largest affinity is 1, so that none underflows."""
         check_is_fitted(self)
         rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         reached = ~np.isnan(self._values[:, 0])
         points, values = self.X_[reached], self._values[reached]
         if self.n_neighbors is not None:
             return _near_means(rows, points, values, self.gamma_, min(self.n_neighbors, len(values)))
         means = np.empty((rows.shape[0], values.shape[1]))
         for part in gen_batches(rows.shape[0], max(_NUMBERS // len(values), 1)):
-            means[part] = _means(euclidean_distances(rows[part], points, squared=True), self.gamma_) @ values
+            means[part] = _means(squared_distances(rows[part], points), self.gamma_) @ values
         return means
 
     def _check_labels(self, labels: Labels) -> None:
@@ -182,7 +192,8 @@ class LabelPropagation(BaseEstimator):
 def _means(distances: Float[np.ndarray, "m n"], gamma: float) -> Float[np.ndarray, "m n"]:
     """Weights that sum to 1 a row, from squared distances."""
     distances -= distances.min(axis=1, keepdims=True)
-    distances *= -gamma
+    with np.errstate(over="ignore"):  # -inf gives a weight of 0
+        distances *= -gamma
     np.exp(distances, out=distances)
     distances /= distances.sum(axis=1, keepdims=True)
     return distances

@@ -79,7 +79,7 @@ def _factored(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray,
     system *= root
     np.fill_diagonal(system, 1.0)
     try:
-        factor = linalg.cho_factor(system.T, overwrite_a=True, check_finite=False)
+        factor = linalg.cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
         found = linalg.cho_solve(factor, pull * root[:, None], check_finite=False) * root[:, None]
     except linalg.LinAlgError:
         return None

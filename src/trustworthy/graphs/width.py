@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.graphs.affinity import Rows, gaussian_graph, nearest_graph, row_sums, split_graph
 from trustworthy.graphs.labels import Labels
 from trustworthy.graphs.solvers import harmonic_operator
+
+_FLAT = 1e-290  # mean squared distance of two rows whose inverse, times 2⁹, is still a number
 
 
 def choose_gamma(
@@ -28,7 +32,10 @@ def choose_gamma(
     Error: share of wrong classes, ties by the squared error, or the root mean squared error. One solve with all labels
     as right sides a candidate gives all leave-one-out predictions.
     """
-    errors = [_left_out(X, labels, gamma, n_neighbors, solver) for gamma in candidates]
+    with warnings.catch_warnings():  # of candidates that are not taken; the fit with the one that is repeats its own
+        warnings.simplefilter("ignore", TrustworthyWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        errors = [_left_out(X, labels, gamma, n_neighbors, solver) for gamma in candidates]
     best = min(range(len(errors)), key=errors.__getitem__)
     if not np.isfinite(errors[best][0]):
         raise InvalidInput(
@@ -40,11 +47,16 @@ def choose_gamma(
 
 def default_gammas(X: Rows) -> Float[np.ndarray, " candidates"]:
     """2⁰ to 2⁹ in the unit 1 / mean squared distance of two rows."""
+    if not sparse.issparse(X):
+        X = X - X.mean(axis=0)  # an offset that all rows share would cost digits
     mean = np.asarray(X.mean(axis=0)).ravel()
     squares = X.multiply(X).sum() if sparse.issparse(X) else np.einsum("ij,ij->", X, X)
     spread = 2.0 * (float(squares) / X.shape[0] - float(mean @ mean))
-    if not spread > 0.0:
-        raise InvalidInput("X must have rows that differ for gamma to be chosen: all are the same.")
+    if not spread > _FLAT:
+        raise InvalidInput(
+            "X must have rows that differ for gamma to be chosen: all are the same, or too near for their squared "
+            "distances. Scale X up, or pass gamma as a number."
+        )
     return 2.0 ** np.arange(10) / spread
 
 
@@ -52,7 +64,10 @@ def checked_gammas(gammas: ArrayLike | None, X: Rows) -> Float[np.ndarray, " can
     """Candidates given by the user, or the default ones."""
     if gammas is None:
         return default_gammas(X)
-    return np.array([checks.real("gammas", gamma, above=0.0) for gamma in np.atleast_1d(np.asarray(gammas)).tolist()])
+    given = np.atleast_1d(np.asarray(gammas)).tolist()
+    if not given:
+        raise InvalidInput("gammas must hold at least one candidate, got none. Pass None for the default ones.")
+    return np.array([checks.real("gammas", gamma, above=0.0) for gamma in given])
 
 
 def _left_out(X: Rows, labels: Labels, gamma: float, n_neighbors: int | None, solver: str) -> tuple[float, float]:

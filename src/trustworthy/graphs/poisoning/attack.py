@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -27,17 +26,19 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
 class PoisoningAttack(ABC):
     """An attack on the training data of label propagation, called with them.
 
+    budget : how much may be changed; see each attack.
+    task : "classification", "regression" or "auto", how labels are read; see `LabelPropagation`.
     knowledge : "true", the attacker knows the values of the unlabelled rows, or "estimated", it takes what the learner
         predicts from clean data.
     assumed_gamma : the width of the graph that the attacker believes in (figure 1.5); None, it knows the learner's.
     n_neighbors : neighbours in the learner's graph; None for the dense graph.
     """
 
+    budget: float
+    task: str = "auto"
     knowledge: str = "true"
     assumed_gamma: float | None = None
     n_neighbors: int | None = None
-
-    task: ClassVar[str] = "auto"
 
     def __call__(
         self,
@@ -77,6 +78,10 @@ class PoisoningAttack(ABC):
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
         """Attack a problem that has been made; `bound` saves working it out again."""
 
+    @abstractmethod
+    def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
+        """Proven upper bounds on the error that any such attack of each budget can cause."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelAttack(PoisoningAttack):
@@ -84,8 +89,6 @@ class LabelAttack(PoisoningAttack):
 
     budget : classes to flip at most, or the largest l2 norm of the change of real labels.
     """
-
-    budget: float
 
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
         """Attack a problem that has been made; `bound` saves working it out again."""

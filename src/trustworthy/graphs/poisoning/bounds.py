@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import LARGEST
 from trustworthy.graphs.poisoning.certificate import certified_errors
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
 from trustworthy.graphs.poisoning.sparse import sparse_bound
@@ -19,7 +21,10 @@ def checked_budget(problem: PoisoningProblem, budget: float) -> float:
     """A number of labels to flip, or the l2 norm of a change of real labels."""
     if problem.classifies:
         return checks.integer("budget", budget, at_least=0, at_most=len(problem.values))
-    return checks.real("budget", budget, at_least=0.0)
+    radius = checks.real("budget", budget, at_least=0.0, at_most=LARGEST)
+    if 0.0 < radius < 1.0 / LARGEST:
+        raise InvalidInput(f"budget must be 0 or >= {1.0 / LARGEST:g}, got {budget!r}. Scale the labels up.")
+    return radius
 
 
 def error_bounds(
@@ -33,6 +38,6 @@ def error_bounds(
     squares = [float(residual @ residual) - 2.0 * problem.worst.minimum(radius).value for radius in checked]
     bounds = np.sqrt(np.maximum(squares, 0.0))
     if nonzeros is not None:
-        sparse = [sparse_bound(problem.operator, residual, radius, nonzeros) for radius in checked]
-        bounds = np.minimum(bounds, sparse)
+        halves = [sparse_bound(problem.operator, residual, radius, nonzeros) for radius in checked]
+        bounds = np.minimum(bounds, np.sqrt(2.0 * np.array(halves)))
     return bounds / np.sqrt(len(residual)) * (1.0 + _SLACK)

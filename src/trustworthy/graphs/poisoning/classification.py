@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from trustworthy.core import checks
-from trustworthy.core.errors import UnknownName
+from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.graphs.poisoning import probabilistic, relaxed, search
 from trustworthy.graphs.poisoning.attack import LabelAttack
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
@@ -36,7 +36,7 @@ class ClassificationLabelAttack(LabelAttack):
     method: str = "local-search"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    task: ClassVar[str] = "classification"
+    task: str = field(default="classification", init=False)
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
         """The labels, -1 and 1, with some flipped."""
@@ -51,6 +51,8 @@ class ClassificationLabelAttack(LabelAttack):
 
     def _settings(self, method: Callable[..., Flips], rng: np.random.Generator) -> dict[str, Any]:
         """The options, which the method must have, and the generator where it draws."""
+        if not isinstance(self.options, Mapping):
+            raise InvalidInput(f"options must be a mapping from names to settings, got {self.options!r}.")
         parameters = inspect.signature(method).parameters
         known = [name for name in parameters if name not in _GIVEN]
         for name in self.options:

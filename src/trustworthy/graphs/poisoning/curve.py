@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import Rows
-from trustworthy.graphs.poisoning.attack import LabelAttack
+from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.result import PoisoningResult
 
 
@@ -43,7 +43,7 @@ class PoisoningCurve:
 
 
 def poisoning_curve(
-    attack: LabelAttack,
+    attack: PoisoningAttack,
     X: Rows,
     y: ArrayLike,
     budgets: Sequence[float],
@@ -60,6 +60,8 @@ def poisoning_curve(
     X, y, gamma, truth, target : as in the call of the attack. random_state : each budget draws from a seed of its own.
     n_jobs : processes, as in scikit-learn. progress : show how far it is.
     """
+    if not isinstance(budgets, Sequence | np.ndarray) or isinstance(budgets, str) or np.ndim(budgets) != 1:
+        raise InvalidInput(f"budgets must be a list of budgets, got {budgets!r}.")
     if not len(budgets):
         raise InvalidInput("budgets must hold at least one budget, got none.")
     problem = attack.problem(X, y, gamma=gamma, truth=truth, target=target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +12,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import Rows, split_graph
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.graphs.affinity import LARGEST, Rows, split_graph
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.feature_gradient import Loss, soft_sign, squared
 from trustworthy.graphs.poisoning.feature_search import ascend
@@ -34,7 +36,6 @@ class FeatureAttack(PoisoningAttack):
     Cost: a solve of n_u³ / 3 operations a step.
     """
 
-    budget: float
     rows: int | None = None
     steps: int = 60
     sharpness: float = 10.0
@@ -57,7 +58,7 @@ class FeatureAttack(PoisoningAttack):
 
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
         """Attack a problem that has been made, with random starts from `rng`."""
-        radius = checks.real("budget", self.budget, at_least=0.0)
+        radius = checks.real("budget", self.budget, at_least=0.0, at_most=LARGEST)
         steps = checks.integer("steps", self.steps, at_least=1)
         labelled = len(problem.values)
         rows = None if self.rows is None else checks.integer("rows", self.rows, at_least=0, at_most=labelled)
@@ -74,6 +75,10 @@ class FeatureAttack(PoisoningAttack):
         )  # fmt: skip
         return self._result(problem, moved, gamma, sign)
 
+    def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
+        """What averages of labels allow, the same for each budget."""
+        return np.full(len(budgets), _bound(problem))
+
     def _result(
         self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], gamma: float, sign: float
     ) -> PoisoningResult:
@@ -81,6 +86,13 @@ class FeatureAttack(PoisoningAttack):
         features[problem.labels.known] = moved
         believed = _scores(problem, features, gamma)
         actual = believed if gamma == problem.gamma else _scores(problem, features, problem.gamma)
+        if np.isnan(actual).any():
+            warnings.warn(
+                f"the learner's graph falls apart where the features have moved: {np.isnan(actual).sum()} unlabelled "
+                "rows are joined to no label. Classes of them count as wrong, and with real labels the error is NaN.",
+                TrustworthyWarning,
+                stacklevel=4,
+            )
         return PoisoningResult(
             labels=problem.y.copy(),
             features=features,

@@ -57,7 +57,8 @@ def algorithm_1(
     which is what keeps the run away from the local minimum that is not global.
 
     max_iter : steps of both phases together.
-    tol : it stops where the gradient, on the sphere its tangent part, is at most tol (b + ||g||) long.
+    tol : it stops where the gradient is at most tol ||g|| long, or on the sphere its tangent part tol (b + ||g||). The
+        first must not be longer: a short g points out of the saddle at 0, and there it is all the slope there is.
 
     The printed loop of phase I never ends where the minimum lies inside; here the same test ends it. In the hard case
     (g orthogonal to the lowest eigenvector) every iterate stays orthogonal to that vector, so the run ends in the
@@ -75,7 +76,7 @@ def algorithm_1(
     step, small = 0.99 / max(bound, size), tol * (bound + size)
     curvature = abs(float(g @ H @ g)) / size**2
     start = -0.5 * min(1.0, size / max(curvature, TINY)) * g / size
-    z, values, inside = _phase_one(H, g, start, step, small, limit)
+    z, values, inside = _phase_one(H, g, start, step, tol * size, limit)
     outside = float(np.linalg.norm(z)) >= 1.0
     if outside:
         z /= np.linalg.norm(z)
@@ -91,7 +92,7 @@ def algorithm_1(
         len(values) - 1 - inside,
         np.array(values),
         step,
-        bool(np.linalg.norm(rest) <= small),
+        bool(np.linalg.norm(rest) <= (small if outside else tol * size)),
     )
 
 

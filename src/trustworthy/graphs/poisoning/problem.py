@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import Rows, split_graph
-from trustworthy.graphs.labels import Labels, read_labels
+from trustworthy.graphs.affinity import LARGEST, Rows, check_size, split_graph
+from trustworthy.graphs.labels import Labels, as_labels, read_labels
 from trustworthy.graphs.poisoning.result import PoisoningResult
 from trustworthy.graphs.poisoning.trust_region import Quadratic
 from trustworthy.graphs.solvers import harmonic_operator
@@ -71,17 +71,19 @@ class PoisoningProblem:
         labels = read_labels(y, task)
         check_consistent_length(rows, labels.known)
         _check_attackable(labels)
+        if n_neighbors is not None:
+            n_neighbors = checks.integer("n_neighbors", n_neighbors, at_least=1, at_most=len(labels.known) - 1)
         if truth is None and target is None and knowledge == "true":
             raise InvalidInput(
                 'truth must hold the true values of the unlabelled rows where knowledge="true", got None. Pass it, or '
                 'use knowledge="estimated".'
             )
-        operator = _operator(rows, labels, gamma, n_neighbors)
-        assumed = operator if guess == gamma else _operator(rows, labels, guess, n_neighbors)
+        operator = _operator(rows, labels, "gamma", gamma, n_neighbors)
+        assumed = operator if guess == gamma else _operator(rows, labels, "assumed_gamma", guess, n_neighbors)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
         given = None if truth is None else _encoded("truth", truth, labels)
         problem = cls(
-            rows, np.array(y).ravel(), labels, gamma, n_neighbors, operator, assumed, values,
+            rows, as_labels(y), labels, gamma, n_neighbors, operator, assumed, values,
             truth=np.empty(0), aim=np.empty(0), towards=target is not None,
         )  # fmt: skip
         clean, believed = problem.squeezed(operator @ values), problem.squeezed(assumed @ values)
@@ -119,10 +121,15 @@ class PoisoningProblem:
         """Predictions g(scores) of eq. (1.2); a score of 0 is counted for the second class."""
         return np.where(scores < 0.0, -1.0, 1.0) if self.classifies else scores
 
+    @property
+    def _tie(self) -> float:
+        """Scores up to here, averages of labels of -1 and 1, are a tie but for rounding."""
+        return 2 * len(self.values) * float(np.finfo(np.float64).eps)
+
     def error(self, scores: Float[np.ndarray, " unlabelled"]) -> float:
-        """RMSE, or the share of signs that are not the truth; a score of 0 is wrong."""
+        """RMSE, or the share of signs that are not the truth; a score of 0, and a row without one, is wrong."""
         if self.classifies:
-            return float(np.mean(scores * self.truth <= 0.0))
+            return float(np.mean(~(scores * self.truth > self._tie)))
         return float(np.sqrt(np.mean((scores - self.truth) ** 2)))
 
     def margins(
@@ -131,7 +138,7 @@ class PoisoningProblem:
         """Scores in the direction of `reference`, and what the flip of each label takes from them."""
         effect = operator * reference[:, None]
         effect *= self.values
-        margin = effect.sum(axis=1)
+        margin = effect.sum(axis=1) - self._tie
         effect *= 2.0
         return margin, effect
 
@@ -166,11 +173,15 @@ def _quadratic(
     reference: Float[np.ndarray, " unlabelled"],
     sign: float,
 ) -> Quadratic:
-    return Quadratic.of(sign * (operator.T @ operator), sign * (operator.T @ (operator @ values - reference)))
+    residual = operator @ values - reference
+    if (np.abs(residual) <= len(values) * np.finfo(np.float64).eps * np.abs(values).max()).all():
+        residual = np.zeros_like(residual)  # what rounding leaves must not choose a direction
+    return Quadratic.of(sign * (operator.T @ operator), sign * (operator.T @ residual))
 
 
 def _checked_rows(X: Rows) -> Rows:
     rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+    check_size(rows)
     return rows
 
 
@@ -182,9 +193,10 @@ def _check_attackable(labels: Labels) -> None:
             "y must hold some labels, got none: all rows are marked as unlabelled, and nothing could be poisoned."
         )
     if known == len(labels.known):
+        mark = "NaN, as -1 is a value in regression" if labels.classes is None else "-1, or NaN if floating"
         raise InvalidInput(
-            "y must leave some rows unlabelled (-1, or NaN if floating), got a label for each: poisoning acts on their "
-            "predictions. Hide some labels and pass them as truth."
+            f"y must leave some rows unlabelled ({mark}), got a label for each: poisoning acts on their predictions. "
+            "Hide some labels and pass them as truth."
         )
     if labels.classes is not None and len(labels.classes) != 2:
         raise InvalidInput(
@@ -194,14 +206,14 @@ def _check_attackable(labels: Labels) -> None:
 
 
 def _operator(
-    rows: Rows, labels: Labels, gamma: float, n_neighbors: int | None
+    rows: Rows, labels: Labels, name: str, gamma: float, n_neighbors: int | None
 ) -> Float[np.ndarray, "unlabelled labelled"]:
     graph = split_graph(rows, labels.known, gamma, n_neighbors)
     lost = np.flatnonzero(~labels.known)[~graph.reached]
     if len(lost):
         raise InvalidInput(
-            f"gamma is so large that the graph falls apart: at {gamma:g}, {len(lost)} unlabelled rows of X (the first "
-            f"is row {lost[0]}) are joined to no label, even through others. Lower gamma or scale X down, or raise "
+            f"{name} is so large that the graph falls apart: at {gamma:g}, {len(lost)} unlabelled rows of X (the first "
+            f"is row {lost[0]}) are joined to no label, even through others. Lower {name} or scale X down, or raise "
             "n_neighbors."
         )
     return harmonic_operator(graph)
@@ -209,16 +221,22 @@ def _operator(
 
 def _encoded(name: str, given: ArrayLike, labels: Labels) -> Float[np.ndarray, " unlabelled"]:
     """Values of the unlabelled rows in the numbers of `values`."""
-    values, count = np.asarray(given), int((~labels.known).sum())
+    count = int((~labels.known).sum())
+    try:
+        values = np.asarray(given)
+    except ValueError as error:  # rows of several lengths
+        raise InvalidInput(f"{name} must have shape ({count},), got a ragged list.") from error
     if values.shape != (count,):
         raise InvalidInput(
             f"{name} must have shape ({count},), a value for each unlabelled row in their order, got {values.shape}."
         )
     if labels.classes is None:
         try:
-            numbers = values.astype(np.float64)
+            numbers = values.astype(np.float64, casting="unsafe" if values.dtype.kind != "c" else "safe")
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"{name} must hold real numbers, got {values.dtype}.") from error
+        if (np.abs(numbers[np.isfinite(numbers)]) > LARGEST).any():
+            raise InvalidInput(f"{name} must lie within {LARGEST:g} of 0, got larger ones. Scale the labels down.")
         if not np.isfinite(numbers).all():
             raise InvalidInput(f"{name} must be finite, got NaN or infinity. Leave those rows out of X, y and {name}.")
         return numbers

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -39,7 +38,7 @@ class RegressionLabelAttack(LabelAttack):
     nonzeros: int | None = None
     solver: str = "exact"
 
-    task: ClassVar[str] = "regression"
+    task: str = field(default="regression", init=False)
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
         """The labels with the change added; nothing is drawn."""
