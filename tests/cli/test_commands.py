@@ -201,7 +201,7 @@ def test_warnings_are_one_line(folder):
 def test_version_and_help():
     assert run("--version").stdout.strip() == __version__
     shown = run("--help").stdout
-    assert all(command in shown for command in ("audit", "demo", "data", "Exit codes"))
+    assert all(command in shown for command in ("audit", "demo", "poison", "data", "Exit codes"))
 
 
 def test_help_needs_no_heavy_library():

@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
         "transfer_rows": 20,
     },
     "corruptions": {"rows": 6, "severities": [5]},
+    "poisoning": {"rows": 40, "labelled": 10, "flips": 3},
     "uncertainty": {"target_risk": 0.1},
     "interpretation": {"images": 2, "repeats": 2},
     "evaluation": {"rows": 8, "queries": 5},

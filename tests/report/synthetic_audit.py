@@ -40,7 +40,7 @@ def image_audit(folder: Path, models: tuple[str, ...] = ("plain", "adversarially
         findings += _robustness(model, strength=0.05 + 0.13 * place, clean=0.978 - 0.02 * place)
         findings += [_pictures(model, place, arrays), _corruptions(model, place), _diagnosis(model, failed=place % 2)]
         findings += [*_uncertainty(model, place), _saliency(model, place, arrays)]
-    findings.append(_transfer(models))
+    findings += [_transfer(models), _poisoning()]
     record = AuditRecord(
         title=f"{' and '.join(models)} on digits",
         created="2026-05-04T09:30:00+00:00",
@@ -378,4 +378,25 @@ def _transfer(models: tuple[str, ...]) -> Finding:
         "Transfer of attacks between the models",
         0.5,
         series={"models": list(models), "affinity": affinity, "accuracy": [0.978 - 0.02 * i for i in range(n)]},
+    )
+
+
+def _poisoning() -> Finding:
+    return finding(
+        "all models",
+        "robustness",
+        "poisoning",
+        "robustness.poisoning",
+        "Poisoned training labels",
+        0.61,
+        statement="Three flipped labels of 50 ruin a graph learner of these data.",
+        series={
+            "budgets": [0, 1, 2, 3, 4],
+            "error": [0.02, 0.2, 0.4, 0.52, 0.61],
+            "bound": [0.02, 0.2, 0.45, 0.6, 0.7],
+            "baselines": {"random": [0.02, 0.03, 0.05, 0.08, 0.1]},
+            "clean": 0.02,
+            "guess": 0.5,
+            "labelled": 50,
+        },
     )

@@ -8,7 +8,7 @@ from trustworthy.attacks import PGD, BoundaryAttack
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.report.plan import AttackPlan
 from trustworthy.report.profiles import CHANGES, make_plan
-from trustworthy.report.steps import STEPS, TRANSFER
+from trustworthy.report.steps import POISONING, STEPS, TRANSFER
 from trustworthy.report.verdicts import RULES
 
 
@@ -53,7 +53,8 @@ def test_a_file_changes_a_profile_and_arguments_change_both(tmp_path):
 
 
 def test_skip_knows_every_step():
-    assert make_plan(None, {"skip": [*STEPS, TRANSFER]}).skip == [*STEPS, TRANSFER]
+    steps = [*STEPS, TRANSFER, POISONING]
+    assert make_plan(None, {"skip": steps}).skip == steps
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_unknown_names(changes, message):
     [
         ({"rows": -1}, "plan key rows: .*got -1"),
         ({"level": 1.0}, "plan key level"),
+        ({"poisoning": {"labelled": 1}}, r"plan key poisoning\.labelled"),
         ({"corruptions": {"severities": [6]}}, r"plan key corruptions\.severities\.0"),
         ({"robustness": {"attacks": []}}, r"plan key robustness\.attacks"),
         ({"robustness": {"attacks": [{"steps": 3}]}}, r"robustness\.attacks\.0\.name: field required"),
@@ -129,4 +131,4 @@ def test_the_documented_tables_are_those_of_the_code():
     rows = [f"| `{key}` | {' | '.join(text(plan[key]) for plan in plans)} |" for key in plans[0] if key != "profile"]
     rows += [f"| `{name}` | {rule.judged} | {rule.good:g} | {rule.worry:g} |" for name, rule in RULES.items()]
     assert [row for row in rows if row not in page] == []
-    assert all(f"`{step}`" in page for step in [*STEPS, TRANSFER])
+    assert all(f"`{step}`" in page for step in [*STEPS, TRANSFER, POISONING])

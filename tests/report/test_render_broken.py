@@ -105,6 +105,7 @@ def test_array_with_too_few_rows(folder: Path) -> None:
         ("distortion", lambda s: s["counts"].clear(), "counts must have 24 entries, has 0"),
         ("corruptions", lambda s: s["names"].append("rain"), "must have 16 entries, has 15"),
         ("calibration", lambda s: s.update(edges="wide"), "got 'wide'"),
+        ("poisoning", lambda s: s["bound"].pop(), "bound must have 5 entries, has 4"),
         ("diagnosis", lambda s: s["checks"][0].pop("passed"), "checks.0.passed: Field required"),
         ("accuracy", lambda s: s["per_class"][0].pop("class"), "Field required"),
     ],

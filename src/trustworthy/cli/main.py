@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from trustworthy.cli import data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.demo import demo
+from trustworthy.cli.poison import poison
 from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
 
 INTERRUPTED = 130
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.command()(audit)
 app.command()(demo)
+app.command()(poison)
 app.add_typer(data.app, name="data")
 
 

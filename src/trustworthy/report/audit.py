@@ -15,13 +15,25 @@ import torch
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.record import versions
+from trustworthy.datasets import Dataset
 from trustworthy.report.examples import Examples
 from trustworthy.report.finding import AuditRecord, Omission
 from trustworthy.report.plan import Plan
 from trustworthy.report.profiles import make_plan
 from trustworthy.report.render import REPORT, render
 from trustworthy.report.rows import draw_examples, read_data
-from trustworthy.report.steps import ALL_MODELS, STEPS, TRANSFER, Case, Measured, NotApplicable, transfer
+from trustworthy.report.steps import (
+    ALL_MODELS,
+    POISONING,
+    STEPS,
+    TRANSFER,
+    Case,
+    Measured,
+    NotApplicable,
+    drawn_rows,
+    poisoning,
+    transfer,
+)
 from trustworthy.report.store import Part, Store, explained, fingerprint
 from trustworthy.report.subject import Subject, examine
 
@@ -70,7 +82,8 @@ def audit(
     limits = {} if limit is None else {"rows": checks.integer("limit", limit, at_least=0)}
     chosen = plan.model_copy(update=limits) if isinstance(plan, Plan) else make_plan(profile, plan, **limits)
     where = _device(device)
-    examples = draw_examples(read_data(data), chosen.rows, seed)
+    dataset = read_data(data)
+    examples = draw_examples(dataset, chosen.rows, seed)
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
@@ -83,6 +96,7 @@ def audit(
         run.all_steps(place, subject)
     if len(subjects) > 1:
         run.transfer(subjects)
+    run.poisoning(subjects, dataset)
     record = AuditRecord(
         title=title or f"Trust report: {', '.join(named)} on {examples.name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,6 +138,13 @@ class _Run:
         cases = [self._case(subject, TRANSFER) for subject in subjects]
         marks = [f"{subject.name} {subject.fingerprint}" for subject in subjects]
         self._step(f"all-{TRANSFER}", TRANSFER, ALL_MODELS, marks, partial(transfer, cases))
+
+    def poisoning(self, subjects: list[Subject], dataset: Dataset) -> None:
+        """The step that is about the data."""
+        cases = [self._case(subject, POISONING) for subject in subjects]
+        rows = drawn_rows(cases, dataset)
+        mark = rows if isinstance(rows, str) else rows.fingerprint
+        self._step(f"all-{POISONING}", POISONING, ALL_MODELS, [mark], partial(poisoning, cases, rows))
 
     def _case(self, subject: Subject, step: str) -> Case:
         return Case(

@@ -9,7 +9,7 @@ from typing import Any
 from trustworthy.report.finding import Finding
 
 NOTHING = "–"
-_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions", "saliency"})
+_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions", "saliency", "poisoning"})
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -173,6 +173,27 @@ class Saliency(Series):
     importance: list[Number] = Field(default_factory=list)
 
 
+class Poisoning(Series):
+    """Error of a learner against the budget of an attack on its training labels.
+
+    error : what the attack caused; `bound` what none can exceed; `baselines` what other attacks caused.
+    clean, guess : without an attack, and of a learner that looks at no row.
+    flips : the budget counts flipped labels, and errors are shares of wrong predictions; otherwise it is the l2 norm of
+        a change of `labelled` real labels in [0, 1], and errors are RMSE.
+    """
+
+    aligned: ClassVar = ("budgets", "error", "bound", "baselines")
+
+    budgets: list[float] = Field(min_length=1)
+    error: list[Number]
+    bound: list[Number] = Field(default_factory=list)
+    baselines: dict[str, list[Number]] = Field(default_factory=dict)
+    clean: Number
+    guess: Number = math.nan
+    labelled: int
+    flips: bool = True
+
+
 KINDS: dict[str, type[Series]] = {
     "accuracy": Accuracy,
     "robustness_curve": RobustnessCurve,
@@ -181,6 +202,7 @@ KINDS: dict[str, type[Series]] = {
     "corruptions": Corruptions,
     "diagnosis": Diagnosis,
     "transfer": Transfer,
+    "poisoning": Poisoning,
     "calibration": Calibration,
     "score": Series,
     "risk_coverage": RiskCoverage,

@@ -20,7 +20,7 @@ from trustworthy.report.saved import Audit, Entry
 _SECTIONS: dict[Property, tuple[str, tuple[str, ...]]] = {
     "robustness": (
         "Robustness",
-        ("accuracy", "robustness_curve", "distortion", "adversarial_pictures", "corruptions", "transfer"),
+        ("accuracy", "robustness_curve", "distortion", "adversarial_pictures", "corruptions", "transfer", "poisoning"),
     ),
     "evaluation": ("The evaluation itself", ("diagnosis",)),
     "uncertainty": ("Uncertainty", ("calibration", "score", "risk_coverage")),

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Step = Literal[
     "accuracy", "uncertainty.calibration", "uncertainty.scores", "uncertainty.selective", "interpretation",
     "robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
-    "evaluation.diagnosis", "robustness.transfer",
+    "evaluation.diagnosis", "robustness.transfer", "robustness.poisoning",
 ]  # fmt: skip
 GIVEN = frozenset({"norm", "eps", "bounds", "attack", "starts"})
 """Parameters of an attack that the audit chooses."""
@@ -134,6 +134,14 @@ class EvaluationPlan(Section):
     queries: Count
 
 
+class PoisoningPlan(Section):
+    """Up to `flips` wrong labels among the `labelled` that a graph learner is told of `rows` rows of two classes."""
+
+    rows: Rows
+    labelled: Annotated[int, Field(ge=2)]
+    flips: Count
+
+
 class Plan(Section):
     """Everything that an audit measures and how hard it tries. Wherever rows are counted, 0 means all.
 
@@ -152,6 +160,7 @@ class Plan(Section):
     skip: list[Step]
     robustness: RobustnessPlan
     corruptions: CorruptionsPlan
+    poisoning: PoisoningPlan
     uncertainty: UncertaintyPlan
     interpretation: InterpretationPlan
     evaluation: EvaluationPlan

@@ -34,6 +34,7 @@ STANDARD: dict[str, Any] = {
         "transfer_rows": 200,
     },
     "corruptions": {"rows": 150, "severities": [1, 2, 3, 4, 5]},
+    "poisoning": {"rows": 400, "labelled": 50, "flips": 10},
     "uncertainty": {"bins": 10, "target_risk": 0.02},
     "interpretation": {"images": 8, "repeats": 5},
     "evaluation": {"rows": 50, "queries": 300},
@@ -52,6 +53,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             "transfer_rows": 50,
         },
         "corruptions": {"rows": 50, "severities": [1, 3, 5]},
+        "poisoning": {"rows": 200, "labelled": 30, "flips": 5},
         "uncertainty": {"target_risk": 0.05},
         "evaluation": {"rows": 20, "queries": 100},
     },
@@ -73,6 +75,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             "transfer_rows": 1000,
         },
         "corruptions": {"rows": 0},
+        "poisoning": {"rows": 2000, "labelled": 100, "flips": 20},
         "evaluation": {"rows": 300, "queries": 1000},
     },
 }

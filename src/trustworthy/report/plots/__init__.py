@@ -3,7 +3,8 @@
 from trustworthy.report.plots.curves import attack_dashes, attack_names, risk_coverage, robustness_curve
 from trustworthy.report.plots.histograms import distortion, reliability
 from trustworthy.report.plots.pictures import difference_png, picture_png, saliency_png
-from trustworthy.report.plots.theme import Style
+from trustworthy.report.plots.poisoning import poisoning_curve
+from trustworthy.report.plots.theme import Style, standalone
 
 __all__ = [
     "Style",
@@ -12,8 +13,10 @@ __all__ = [
     "difference_png",
     "distortion",
     "picture_png",
+    "poisoning_curve",
     "reliability",
     "risk_coverage",
     "robustness_curve",
     "saliency_png",
+    "standalone",
 ]

@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -113,6 +114,19 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     assert head is not None
     opening = f'<svg viewBox="{head[1]}" role="img" aria-label="{escape(description)}" class="plot">'
     return Markup(opening + text[text.index(">") + 1 :])
+
+
+def standalone(svg: Markup) -> str:
+    """A figure of the page as a file of its own, with the page's colours, light or dark as the viewer is."""
+    css = resources.files("trustworthy.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
+    style = (
+        f"<style>:root {{{light}}} @media (prefers-color-scheme: dark) {{:root {{{dark}}}}} "
+        "svg {background: var(--paper); font-family: system-ui, sans-serif}</style>"
+    )
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    opening, rest = str(svg).split(">", 1)
+    return f"{opening.replace('<svg', f'<svg {names}', 1)}>\n{style}{rest}\n"
 
 
 def _with_own_ids(text: str, name: str) -> str:

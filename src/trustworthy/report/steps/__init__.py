@@ -12,6 +12,7 @@ from trustworthy.report.steps.evaluation import diagnosis
 from trustworthy.report.steps.interpretation import interpretation
 from trustworthy.report.steps.performance import accuracy
 from trustworthy.report.steps.pictures import pictures
+from trustworthy.report.steps.poisoning import drawn_rows, poisoning
 from trustworthy.report.steps.robustness import curve
 from trustworthy.report.steps.transfer import ALL_MODELS, transfer
 from trustworthy.report.steps.uncertainty import calibration, scores, selective
@@ -29,8 +30,20 @@ STEPS: dict[str, Callable[[Case], Measured]] = {
     "robustness.distortion": distortion,
     "evaluation.diagnosis": diagnosis,
 }
-"""By the name that `skip` of a plan and an omission use; `transfer` is about all models together and comes last."""
+"""By the name that `skip` of a plan and an omission use; the two below are about all models together and come last."""
 
 TRANSFER = "robustness.transfer"
+POISONING = "robustness.poisoning"
 
-__all__ = ["ALL_MODELS", "STEPS", "TRANSFER", "Case", "Measured", "NotApplicable", "transfer"]
+__all__ = [
+    "ALL_MODELS",
+    "POISONING",
+    "STEPS",
+    "TRANSFER",
+    "Case",
+    "Measured",
+    "NotApplicable",
+    "drawn_rows",
+    "poisoning",
+    "transfer",
+]

@@ -1,0 +1,94 @@
+"""`trustworthy poison`: how few poisoned labels ruin a graph learner of a data set."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trustworthy.cli.progress import audit_progress
+from trustworthy.core.errors import InvalidInput
+
+
+def poison(
+    data: Annotated[str, typer.Option(metavar="NAME|FILE.npz", help="Data set; floating labels are a regression.")],
+    labelled: Annotated[int, typer.Option(metavar="N", help="Rows whose label the learner is told.")] = 100,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="B,B,...",
+            help="Flips, default 0 to 10; in a regression l2 norms of the change of labels in [0, 1].",
+        ),
+    ] = None,
+    gamma: Annotated[
+        str, typer.Option(metavar="cv|G", help="Width of the graph; cv leaves each label out in turn.")
+    ] = "cv",
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Attack, default local-search; exact in a regression.")
+    ] = None,
+    classes: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Two classes, default the commonest.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(metavar="N", help="Rows drawn at random, default all.")] = None,
+    neighbors: Annotated[
+        int | None, typer.Option(metavar="K", help="Join only so many nearest rows, default all.")
+    ] = None,
+    knowledge: Annotated[
+        str, typer.Option(metavar="true|estimated", help="What the attacker knows of the hidden labels.")
+    ] = "true",
+    splits: Annotated[int, typer.Option(metavar="K", help="Draws of the known labels; means are shown.")] = 1,
+    baselines: Annotated[bool, typer.Option(help="Attack random and central labels too.")] = True,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for poisoning.json and poisoning.svg.")
+    ] = None,
+) -> None:
+    """Measure how much a few wrong training labels harm label propagation, and what no attack can exceed.
+
+    With --out an interrupted run goes on where it stopped when the same command is given again.
+    """
+    from rich.console import Console
+
+    from trustworthy.report.poisoning.record import FILE
+    from trustworthy.report.poisoning.study import FIGURE
+    from trustworthy.report.poisoning.study import poison as run
+    from trustworthy.report.poisoning.words import table
+
+    with audit_progress() as tell:
+        record = run(
+            data,
+            out,
+            labelled=labelled,
+            budgets=None if budget is None else _numbers("budget", budget),
+            gamma=None if gamma == "cv" else _number("gamma", gamma, "cv or a number > 0"),
+            method=method,
+            classes=classes,
+            rows=rows,
+            n_neighbors=neighbors,
+            knowledge=knowledge,
+            splits=splits,
+            baselines=baselines,
+            seed=seed,
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            on_progress=lambda what, share: tell(data, what, share),
+        )
+    Console().print(table(record))
+    typer.echo(record.statement)
+    if out is not None:
+        typer.echo(f"written: {out / FILE}, {out / FIGURE}")
+
+
+def _numbers(name: str, texts: list[str]) -> list[float]:
+    """Numbers of several options, each a list with commas."""
+    words = [word for text in texts for word in text.replace(",", " ").split()]
+    return [_number(name, word, "numbers with commas between them, such as 0,1,2,5") for word in words]
+
+
+def _number(name: str, text: str, expected: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"{name} must be {expected}, got {text!r}.") from None

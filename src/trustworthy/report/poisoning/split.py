@@ -1,0 +1,168 @@
+"""One draw of known labels: the learner, its poisoning at several budgets, the other attacks, and the bound."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int
+
+from trustworthy.core import seeds
+from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.graphs import LabelPropagation
+from trustworthy.graphs.poisoning import (
+    CentralityAttack,
+    ClassificationLabelAttack,
+    LabelAttack,
+    PoisoningProblem,
+    RandomLabelAttack,
+    RegressionLabelAttack,
+)
+from trustworthy.graphs.width import default_gammas
+from trustworthy.report.poisoning.record import Point, SplitRecord
+from trustworthy.report.poisoning.rows import LabelledRows
+
+RANDOM_DRAWS = 20
+"""Random attacks whose mean is the baseline."""
+SMALL = 4000
+"""Rows up to which the width of a sparse graph too is chosen with a dense factor: at large widths it is far quicker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """The learner and who attacks it.
+
+    labelled : rows whose label the learner is told, at least 2.
+    gamma : width of the graph; None for the best of ten by leaving each label out in turn.
+    n_neighbors : None for the dense graph.
+    method : of `ClassificationLabelAttack`, or solver of `RegressionLabelAttack`.
+    knowledge : "true" or "estimated" labels of the other rows.
+    baselines : whether random and central labels are attacked too.
+    """
+
+    labelled: int
+    gamma: float | None = None
+    n_neighbors: int | None = None
+    method: str = "local-search"
+    knowledge: str = "true"
+    baselines: bool = True
+    seed: int = 0
+
+
+class Split:
+    """The `number`-th draw of known labels among `rows`; everything drawn depends on the protocol's seed alone."""
+
+    def __init__(self, rows: LabelledRows, protocol: Protocol, number: int = 0) -> None:
+        self.rows, self.protocol, self.number = rows, protocol, number
+        self.known = known_rows(rows, protocol.labelled, self._stream("labels"))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels that the learner is told; -1 or NaN for the others."""
+        told = np.full(len(self.rows.y), -1 if self.rows.classifies else np.nan)
+        told[self.known] = self.rows.y[self.known]
+        return told.astype(np.int64) if self.rows.classifies else told
+
+    @cached_property
+    def gamma(self) -> float:
+        """Width of the graph, given or chosen."""
+        if self.protocol.gamma is not None:
+            return self.protocol.gamma
+        candidates = default_gammas(self.rows.x)
+        solver = "cholesky" if len(self.rows.y) <= SMALL else "auto"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrustworthyWarning)  # of graphs that fall apart and are not chosen
+            while True:
+                found = LabelPropagation(
+                    gammas=candidates, task=self._task, solver=solver, n_neighbors=self.protocol.n_neighbors
+                ).fit(self.rows.x, self.labels)
+                lower = candidates[candidates < found.gamma_]
+                if not len(lower) or not _missing(found.transduction_).any():
+                    return found.gamma_
+                candidates = lower
+
+    @cached_property
+    def problem(self) -> PoisoningProblem:
+        """The poisoning problem in numbers."""
+        hidden = np.setdiff1d(np.arange(len(self.rows.y)), self.known)
+        return self._attack.problem(self.rows.x, self.labels, gamma=self.gamma, truth=self.rows.y[hidden])
+
+    @property
+    def clean_error(self) -> float:
+        """Error of the learner without an attack."""
+        return self.problem.error(self.problem.operator @ self.problem.values)
+
+    @property
+    def guess_error(self) -> float:
+        """Error of always answering with the commonest known class, or with the mean of the known labels."""
+        mean = float(self.problem.values.mean())
+        blind = np.sign(mean) if self.rows.classifies else mean  # a tie of the classes counts as wrong, as all ties do
+        return self.problem.error(np.full(len(self.problem.truth), blind))
+
+    def record(self) -> SplitRecord:
+        """What is known before the first attack."""
+        return SplitRecord(
+            labelled=self.rows.numbers[self.known].tolist(), gamma=self.gamma, clean_error=self.clean_error,
+            guess_error=self.guess_error, points=[],
+        )  # fmt: skip
+
+    def points(self, budgets: Sequence[float]) -> Iterator[Point]:
+        """Attack with each budget in turn."""
+        exact = [int(budget) if self.rows.classifies else budget for budget in budgets]
+        bounds = self._attack.bounds(self.problem, exact)
+        for budget, bound in zip(exact, bounds.tolist(), strict=True):
+            begun = time.perf_counter()
+            attack = dataclasses.replace(self._attack, budget=budget)
+            found = attack.solve(self.problem, self._stream("attack", budget), bound)
+            baselines = self._baselines(budget) if self.protocol.baselines else {}
+            yield Point(
+                budget=budget, flipped=self.rows.numbers[found.flipped].tolist(), error=found.error_after, bound=bound,
+                baselines=baselines, wall_time=time.perf_counter() - begun,
+            )  # fmt: skip
+
+    @property
+    def _task(self) -> str:
+        return "classification" if self.rows.classifies else "regression"
+
+    @cached_property
+    def _attack(self) -> LabelAttack:
+        given = {"budget": 0, "knowledge": self.protocol.knowledge, "n_neighbors": self.protocol.n_neighbors}
+        if self.rows.classifies:
+            return ClassificationLabelAttack(method=self.protocol.method, **given)
+        return RegressionLabelAttack(solver=self.protocol.method, **given)
+
+    def _baselines(self, budget: float) -> dict[str, float]:
+        """Errors that attacks cause which do not look at what the learner makes of the labels."""
+        rng = self._stream("random", budget)
+        random = RandomLabelAttack(budget=budget)
+        draws = [random.solve(self.problem, rng, math.nan).error_after for _ in range(RANDOM_DRAWS)]
+        central = {
+            name: CentralityAttack(budget=budget, centrality=name).solve(self.problem, rng, math.nan).error_after
+            for name in ("degree", "pagerank")
+        }
+        return {"random": float(np.mean(draws)), **central}
+
+    def _stream(self, *names: object) -> np.random.Generator:
+        return seeds.numpy_generator(self.protocol.seed, "poisoning", "split", self.number, *names)
+
+
+def known_rows(rows: LabelledRows, count: int, rng: np.random.Generator) -> Int[np.ndarray, " known"]:
+    """Draw `count` rows without replacement, in ascending order; both classes are among them.
+
+    Where the draw holds one class, its last row gives way to the first one of the other class.
+    """
+    order = rng.permutation(len(rows.y))
+    known, rest = order[:count], order[count:]
+    if rows.classifies and len(np.unique(rows.y[known])) == 1:
+        known[-1] = rest[rows.y[rest] != rows.y[known[0]]][0]
+    return np.sort(known)
+
+
+def _missing(labels: np.ndarray) -> np.ndarray:
+    return np.isnan(labels) if labels.dtype.kind == "f" else labels == -1

@@ -1,0 +1,189 @@
+"""How few poisoned labels ruin a graph learner: the study behind `trustworthy poison`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.files import atomic_write
+from trustworthy.core.record import versions
+from trustworthy.graphs.poisoning import METHODS
+from trustworthy.graphs.poisoning.problem import KNOWLEDGE
+from trustworthy.graphs.poisoning.regression import SOLVERS
+from trustworthy.report.poisoning.record import Point, PoisoningRecord, SplitRecord, kept, save
+from trustworthy.report.poisoning.rows import LabelledRows, draw, read
+from trustworthy.report.poisoning.split import Protocol, Split
+from trustworthy.report.poisoning.words import answer
+from trustworthy.report.store import explained, fingerprint
+
+FIGURE = "poisoning.svg"
+OnProgress = Callable[[str, float], None]
+"""Called with what is running and the share of it that is done, from 0 to 1."""
+
+
+def poison(
+    data: str,
+    out: Path | None = None,
+    *,
+    labelled: int = 100,
+    budgets: Sequence[float] | None = None,
+    gamma: float | None = None,
+    method: str | None = None,
+    classes: Sequence[str] | None = None,
+    rows: int | None = None,
+    n_neighbors: int | None = None,
+    knowledge: str = "true",
+    splits: int = 1,
+    baselines: bool = True,
+    seed: int = 0,
+    command: str = "",
+    on_progress: OnProgress | None = None,
+) -> PoisoningRecord:
+    """Measure how much damage poisoned labels do to label propagation on a data set.
+
+    Parameters
+    ----------
+    data : name of a data set, or an .npz file; floating labels make it a regression.
+    out : folder for `poisoning.json` and `poisoning.svg`; a study that was interrupted goes on where it stopped.
+    labelled : rows that keep their label, from 2 to all but one; the others are predicted, and the error is theirs.
+    budgets : labels to flip, by default 0 to 10; or l2 norms of a change of real labels, which are brought to [0, 1],
+        by default 0, 0.02, ... 0.18 times sqrt(labelled).
+    gamma : width of the graph; None for the best by leaving each label out in turn.
+    method : of the attack, by default "local-search", or "exact" for a regression.
+    classes, rows : the two classes, by default the commonest, and how many rows are drawn; None for all.
+    n_neighbors : for a sparse graph. knowledge : "true" or "estimated". baselines : attack random and central labels.
+    splits : draws of the known labels; the curve is their mean.
+
+    Raises
+    ------
+    InvalidInput, DataError : the message names the argument and says what to do.
+    """
+    begun = time.perf_counter()
+    checks.integer("seed", seed, at_least=0)
+    checks.integer("splits", splits, at_least=1)
+    drawn = draw(read(data), classes=classes, rows=rows, seed=seed)
+    protocol = Protocol(
+        labelled=labelled, gamma=gamma, n_neighbors=n_neighbors,
+        method=method or ("local-search" if drawn.classifies else "exact"),
+        knowledge=knowledge, baselines=baselines, seed=seed,
+    )  # fmt: skip
+    _check(drawn, protocol)
+    chosen = _budgets(drawn, labelled, budgets)
+    conditions = _conditions(drawn, protocol)
+    mark = fingerprint(data=drawn.fingerprint, conditions=conditions, seed=seed, versions=versions())
+    tell = on_progress or (lambda what, share: None)
+
+    def record(measured: list[SplitRecord], *, finished: bool) -> PoisoningRecord:
+        made = PoisoningRecord(
+            name="poisoning.error",
+            value=None,
+            unit="" if drawn.classifies else "of the range of the labels",
+            conditions=conditions | {"splits": splits},
+            seed=seed,
+            wall_time=time.perf_counter() - begun,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=command,
+            fingerprint=mark,
+            finished=finished,
+            budgets=chosen,
+            splits=measured,
+        )
+        if finished:
+            made = made.model_copy(update={"value": made.curve().error[-1], "statement": answer(made.curve(), splits)})
+        if out is not None:
+            save(out, made)
+        return made
+
+    earlier, measured = kept(out, mark), []
+    for number in range(splits):
+        split = Split(drawn, protocol, number)
+        known = earlier[number] if number < len(earlier) else None
+        place = f"split {number + 1} of {splits}, " if splits > 1 else ""
+        for state in _split(split, chosen, known, lambda what, share, place=place: tell(place + what, share)):
+            record([*measured, state, *earlier[number + 1 :]], finished=False)
+            known = state
+        assert known is not None
+        by_budget = {point.budget: point for point in known.points}
+        measured.append(known.model_copy(update={"points": [by_budget[budget] for budget in chosen]}))
+    finished = record(measured, finished=True)
+    if out is not None:
+        draw_figure(out, finished)
+    return finished
+
+
+def draw_figure(folder: Path, record: PoisoningRecord) -> None:
+    """Write the curve as `poisoning.svg`, a picture of its own, light or dark as the viewer is."""
+    from trustworthy.report.plots import Style, poisoning_curve, standalone
+
+    figure = poisoning_curve("poisoning", Style(1), record.curve(), legend=True)
+    with explained(folder / FIGURE), atomic_write(folder / FIGURE) as stream:
+        stream.write(standalone(figure))
+
+
+def _split(
+    split: Split, budgets: Sequence[float], known: SplitRecord | None, tell: OnProgress
+) -> Iterator[SplitRecord]:
+    """What is known of a split, again after each further budget; nothing where all of it is."""
+    points: list[Point] = [] if known is None else list(known.points)
+    missing = [budget for budget in budgets if budget not in {point.budget for point in points}]
+    if not missing:
+        return
+    if known is None and split.protocol.gamma is None:
+        tell("choosing the width of the graph", 0.0)
+    if known is not None:
+        split.gamma = known.gamma
+    tell(f"graph of width {split.gamma:.3g}", 0.0)
+    if known is None:
+        known = split.record()
+        yield known
+    tell("attacks", 0.0)
+    for done, point in enumerate(split.points(missing), start=1):
+        points.append(point)
+        yield known.model_copy(update={"points": list(points)})
+        tell("attacks", done / len(missing))
+
+
+def _check(rows: LabelledRows, protocol: Protocol) -> None:
+    """Refuse what does not fit the rows before anything is measured."""
+    checks.integer("labelled", protocol.labelled, at_least=2, at_most=len(rows.y) - 1)
+    if protocol.gamma is not None:
+        checks.real("gamma", protocol.gamma, above=0.0)
+    if protocol.n_neighbors is not None:
+        checks.integer("neighbors", protocol.n_neighbors, at_least=1, at_most=len(rows.y) - 1)
+    checks.choice("knowledge", protocol.knowledge, KNOWLEDGE)
+    checks.choice("method", protocol.method, METHODS if rows.classifies else SOLVERS)
+
+
+def _budgets(rows: LabelledRows, labelled: int, given: Sequence[float] | None) -> list[float]:
+    """Ascending budgets, each once."""
+    if given is None:
+        if rows.classifies:
+            return [float(flips) for flips in range(min(10, labelled) + 1)]
+        return [float(f"{0.02 * step * math.sqrt(labelled):.6g}") for step in range(10)]
+    if not len(given):
+        raise InvalidInput("budget must be given at least once, got none.")
+    if not rows.classifies:
+        return sorted({checks.real("budget", budget, at_least=0.0) for budget in given})
+    whole = [int(budget) if float(budget).is_integer() else budget for budget in given]
+    return sorted({float(checks.integer("budget", flips, at_least=0, at_most=labelled)) for flips in whole})
+
+
+def _conditions(rows: LabelledRows, protocol: Protocol) -> dict[str, Any]:
+    """Everything that defines the measurement but the budgets, the splits and the seed."""
+    labels: dict[str, Any] = {"classes": list(rows.classes)} if rows.classifies else {"range": list(rows.label_range)}
+    return {
+        "task": "classification" if rows.classifies else "regression",
+        "data": rows.name,
+        "part": rows.part,
+        "rows": len(rows.y),
+        "features": rows.x.shape[1],
+        **labels,
+        **{key: item for key, item in asdict(protocol).items() if key != "seed"},
+    }

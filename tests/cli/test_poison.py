@@ -1,0 +1,294 @@
+"""`trustworthy poison`: the curve, the sentence, the files, going on where it stopped, and mistakes in one line."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trustworthy import datasets
+from trustworthy.cli.main import app
+from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.graphs import LabelPropagation
+from trustworthy.report.poisoning import split, study
+from trustworthy.report.poisoning.record import PoisoningRecord
+
+
+def poison(*arguments):
+    return CliRunner().invoke(app, ["poison", *map(str, arguments)], env={"COLUMNS": "120"})
+
+
+def cancer(*arguments, labelled=30, budget="0,1,3"):
+    return poison("--data", "breast-cancer", "--labelled", labelled, "--budget", budget, *arguments)
+
+
+def record(folder):
+    return PoisoningRecord.model_validate_json((folder / "poisoning.json").read_text())
+
+
+def measured(folder):
+    """Everything saved but when and how long."""
+    content = json.loads((folder / "poisoning.json").read_text())
+    for point in (point for part in content["splits"] for point in part["points"]):
+        point.pop("wall_time")
+    return {key: item for key, item in content.items() if key not in {"wall_time", "created", "command"}}
+
+
+def rows_of(result):
+    """Numbers of the table, a list a line."""
+    lines = (line.replace("%", "").split() for line in result.stdout.splitlines() if "│" not in line)
+    return [[float(cell) for cell in line] for line in lines if line and all(_is_number(cell) for cell in line)]
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cancer")
+    result = cancer("--out", folder, "--seed", 2)
+    assert result.exit_code == 0, result.stderr
+    return result, folder
+
+
+def test_the_table_has_a_line_for_each_budget_and_the_sentence_its_numbers(ran):
+    result, folder = ran
+    lines, curve = rows_of(result), record(folder).curve()
+    assert [line[0] for line in lines] == [0, 1, 3]
+    header = next(line for line in result.stdout.splitlines() if "budget" in line).split()
+    assert header == ["budget", "flips", "clean", "attacked", "random", "degree", "pagerank", "bound", "gap"]
+    for place, line in enumerate(lines):
+        found = dict(zip(header, line, strict=True))
+        assert found["attacked"] == pytest.approx(100 * curve.error[place], abs=0.05)
+        assert found["bound"] == pytest.approx(100 * curve.bound[place], abs=0.05)
+        assert found["gap"] == pytest.approx(100 * (curve.bound[place] - curve.error[place]), abs=0.05)
+        assert found["clean"] <= found["attacked"] <= found["bound"]
+        assert max(found["random"], found["degree"], found["pagerank"]) <= found["bound"]
+    assert record(folder).statement in result.stdout.replace("\n", " ")
+    assert f"written: {folder}/poisoning.json, {folder}/poisoning.svg" in result.stdout
+
+
+def test_saved_flips_repeat_the_saved_errors(ran):
+    _, folder = ran
+    saved = record(folder)
+    data, part = datasets.load("breast-cancer"), saved.splits[0]
+    x = (data.x_train - data.x_train.mean(axis=0)) / data.x_train.std(axis=0)
+    assert saved.conditions["rows"] == len(x)
+    assert len(part.labelled) == 30
+    hidden = np.setdiff1d(np.arange(len(x)), part.labelled)
+    for point in part.points:
+        told = np.full(len(x), -1)
+        told[part.labelled] = data.y_train[part.labelled]
+        assert set(point.flipped) <= set(part.labelled)
+        assert len(point.flipped) <= point.budget
+        told[point.flipped] = 1 - told[point.flipped]
+        found = LabelPropagation(gamma=part.gamma).fit(x, told).transduction_[hidden]
+        assert point.error == pytest.approx(np.mean(found != data.y_train[hidden]))
+    assert part.points[-1].error == saved.value > part.clean_error
+
+
+def test_the_record_and_the_picture_stand_alone(ran):
+    _, folder = ran
+    saved = record(folder)
+    assert saved.finished
+    assert saved.seed == 2
+    assert saved.versions["trustworthy"]
+    assert saved.conditions["classes"] == ["malignant", "benign"]
+    assert saved.conditions["method"] == "local-search"
+    assert sorted(path.name for path in folder.iterdir()) == ["poisoning.json", "poisoning.svg"]
+    picture = (folder / "poisoning.svg").read_text()
+    root = ElementTree.fromstring(picture)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "no attack can pass this" in picture
+    assert "prefers-color-scheme: dark" in picture
+
+
+def test_the_same_seed_gives_the_same_and_another_other_labels(ran, tmp_path):
+    _, folder = ran
+    cancer("--out", tmp_path / "same", "--seed", 2)
+    assert measured(tmp_path / "same") == measured(folder)
+    cancer("--out", tmp_path / "other", "--seed", 3)
+    assert record(tmp_path / "other").splits[0].labelled != record(folder).splits[0].labelled
+
+
+def test_digits_of_two_classes_with_the_quick_method_and_without_baselines(tmp_path):
+    result = poison(
+        "--data", "digits", "--classes", "3", "8", "--labelled", 40, "--budget", 0, "--budget", "2 4", "--method",
+        "greedy", "--no-baselines", "--gamma", 30, "--rows", 200, "--out", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    saved = record(tmp_path)
+    assert saved.budgets == [0.0, 2.0, 4.0]
+    assert saved.conditions["classes"] == ["3", "8"]
+    assert saved.conditions["rows"] == 200
+    assert saved.splits[0].gamma == 30
+    assert all(point.baselines == {} for point in saved.splits[0].points)
+    data = datasets.load("digits")
+    assert set(data.y_train[saved.splits[0].labelled]) == {3, 8}
+
+
+def test_several_splits_are_averaged(tmp_path):
+    result = cancer("--splits", 3, "--out", tmp_path, "--neighbors", 20, "--knowledge", "estimated")
+    assert result.exit_code == 0, result.stderr
+    saved = record(tmp_path)
+    assert saved.value == pytest.approx(np.mean([part.points[-1].error for part in saved.splits]))
+    assert len({tuple(part.labelled) for part in saved.splits}) == 3
+    assert " ± " in result.stdout
+    assert "(means over 3 splits)" in saved.statement
+    assert saved.conditions["knowledge"] == "estimated"
+
+
+@pytest.fixture
+def regression(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 3))
+    np.savez(tmp_path / "made.npz", x=x, y=100.0 + 7.0 * np.tanh(x[:, 0]))
+    return tmp_path
+
+
+def test_a_regression_of_an_npz_file_moves_labels_within_their_range(regression):
+    data = ("--data", regression / "made.npz", "--labelled", 25, "--out", regression / "out")
+    result = poison(*data)
+    assert result.exit_code == 0, result.stderr
+    saved = record(regression / "out")
+    assert saved.budgets == pytest.approx([0.02 * step * 5 for step in range(10)])
+    assert saved.conditions["method"] == "exact"
+    assert 93.0 < saved.conditions["range"][0] < saved.conditions["range"][1] < 107.0
+    curve = saved.curve()
+    assert (np.diff(curve.error) > 0).all()
+    np.testing.assert_allclose(curve.bound, curve.error, rtol=1e-6)  # the attack is exact
+    assert "Moving the 25 known labels by" in saved.statement
+    assert "can do worse" in saved.statement
+    assert [line[1] for line in rows_of(result)][-1] == 0.18
+    given = poison(*data[:4], "--budget", "0.5", "--method", "algorithm-1")
+    assert given.exit_code == 0, given.stderr
+    assert rows_of(given)[0][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "digist"), "did you mean 'digits'"),
+        (("--data", "none.npz"), "there is no file none.npz"),
+        (("--data", "breast-cancer", "--labelled", 427), "labelled must be <= 426, got 427"),
+        (("--data", "breast-cancer", "--labelled", 1), "labelled must be >= 2, got 1"),
+        (("--data", "breast-cancer", "--labelled", 20, "--rows", 20), "labelled must be <= 19, got 20"),
+        (("--data", "breast-cancer", "--budget", -1), "budget must be >= 0, got -1"),
+        (("--data", "breast-cancer", "--labelled", 10, "--budget", "0,11"), "budget must be <= 10, got 11"),
+        (("--data", "breast-cancer", "--budget", "1.5"), "budget must be a whole number, got 1.5"),
+        (("--data", "breast-cancer", "--budget", "inf"), "budget must be a whole number, got inf"),
+        (("--data", "breast-cancer", "--budget", "one"), "budget must be numbers with commas"),
+        (("--data", "breast-cancer", "--budget", ","), "budget must be given at least once"),
+        (("--data", "breast-cancer", "--gamma", 0), "gamma must be > 0, got 0"),
+        (("--data", "breast-cancer", "--gamma", "auto"), "gamma must be cv or a number > 0, got 'auto'"),
+        (("--data", "breast-cancer", "--gamma", 1e9), "gamma is so large that the graph falls apart"),
+        (("--data", "breast-cancer", "--method", "gready"), "unknown method 'gready'; did you mean 'greedy'"),
+        (("--data", "breast-cancer", "--knowledge", "all"), "unknown knowledge 'all'"),
+        (("--data", "breast-cancer", "--neighbors", 0), "neighbors must be >= 1, got 0"),
+        (("--data", "breast-cancer", "--splits", 0), "splits must be >= 1, got 0"),
+        (("--data", "breast-cancer", "--seed", -1), "seed must be >= 0, got -1"),
+        (("--data", "breast-cancer", "--rows", 2), "rows must be >= 3, got 2"),
+        (("--data", "breast-cancer", "--classes", "benign", "malign"), "did you mean 'malignant'"),
+        (("--data", "breast-cancer", "--classes", "1", "benign"), "classes must be two different ones"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(arguments, message):
+    result = poison(*arguments)
+    assert result.exit_code == 2
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert message in line
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((9, 2)), "y": np.zeros(9, int)}, "at least two classes, made has those of one"),
+        ({"x": np.ones((9, 2)), "y": np.full(9, 2.5)}, "labels that differ, those of made are all 2.5"),
+        ({"x": np.ones((9, 2)), "y": np.arange(8.0)}, "y must have shape (9,), one label for each row of x, got (8,)"),
+        ({"x": np.full((9, 2), np.nan), "y": np.arange(9.0)}, "x must be finite, but row 0"),
+        ({"y": np.arange(9.0)}, "has labels 'y' but no array 'x'"),
+        ({"x": np.full((9, 1, 2, 2), 3.0), "y": np.arange(9) % 2}, "images must lie in [0, 1], got values in [3, 3]"),
+        ({"x": np.zeros((9, 2)), "y": np.arange(9) % 2}, "X must have rows that differ"),
+    ],
+)
+def test_files_that_cannot_be_poisoned(tmp_path, arrays, message):
+    np.savez(tmp_path / "made.npz", **arrays)
+    result = poison("--data", tmp_path / "made.npz", "--labelled", 4)
+    assert result.exit_code == 2
+    assert message in result.stderr.replace("\n", " ")
+
+
+def test_classes_are_refused_in_a_regression(regression):
+    assert "classes must be left out" in poison("--data", regression / "made.npz", "--classes", "0", "1").stderr
+
+
+def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path, monkeypatch, ran):
+    _, whole = ran
+    script = """
+import os, signal, sys
+from pathlib import Path
+from trustworthy.report.poisoning.study import poison
+def kill(what, share):
+    if what == "attacks" and share > 0.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+poison("breast-cancer", Path(sys.argv[1]), labelled=30, budgets=[0, 1, 3], seed=2, on_progress=kill)
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    half = record(tmp_path)
+    assert not half.finished
+    assert [point.budget for point in half.splits[0].points] == [0.0, 1.0]
+    asked = []
+    real = split.Split.points
+    monkeypatch.setattr(split.Split, "points", lambda self, budgets: asked.extend(budgets) or real(self, budgets))
+    assert cancer("--out", tmp_path, "--seed", 2).exit_code == 0
+    assert asked == [3.0]
+    assert measured(tmp_path) == measured(whole)
+
+
+def test_other_budgets_of_the_same_study_use_what_is_there(tmp_path, monkeypatch):
+    cancer("--out", tmp_path, "--gamma", 2, "--no-baselines")
+    before = record(tmp_path).splits[0].points
+    monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
+    assert cancer("--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
+    assert record(tmp_path).splits[0].points == before[1:]
+
+
+def test_what_another_study_left_is_replaced_with_a_warning(tmp_path):
+    cancer("--out", tmp_path, "--gamma", 2, "--no-baselines")
+    result = cancer("--out", tmp_path, "--gamma", 3, "--no-baselines")
+    assert "is of another study" in result.stderr
+    assert record(tmp_path).splits[0].gamma == 3
+    (tmp_path / "poisoning.json").write_text((tmp_path / "poisoning.json").read_text()[:500])
+    with pytest.warns(TrustworthyWarning, match="is damaged"):
+        study.poison("breast-cancer", tmp_path, labelled=30, budgets=[1], gamma=3.0, baselines=False)
+    assert record(tmp_path).finished
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = cancer("--out", tmp_path / "file" / "out")
+    assert result.exit_code == 2
+    assert "cannot write" in result.stderr
+
+
+def test_progress_says_what_is_running():
+    lines = cancer("--no-baselines").stderr.splitlines()
+    assert lines[0] == "breast-cancer: choosing the width of the graph ..."
+    assert lines[-1] == "breast-cancer: attacks ..."
+
+
+def test_it_needs_no_torch():
+    code = "import sys, trustworthy.report.poisoning.study; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
