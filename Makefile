@@ -35,6 +35,7 @@ bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/neighbors.py
 	$(BIN)/python benchmarks/metric_learning.py digits
+	$(BIN)/python benchmarks/graphs.py
 
 recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
 	find src -name '*.nb[ic]' -delete
