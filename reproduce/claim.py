@@ -25,7 +25,8 @@ class Rule(_Strict):
     """When a measured number counts as the printed one.
 
     kind : "relative": within `tolerance` of the printed number; "mean": both are means over samples of points, and
-        differ by no more than two such samples do; "binomial": the same for shares; "at-most": no larger than printed
+        differ by no more than two such samples do; "splits": the same where printed is a single random split of the
+        data; "binomial": the same for shares; "at-most": no larger than printed
         (times of another machine); "ordering": never by its number, only by its order among others.
     applies : pattern of the names it judges; the first rule that fits is used.
     tolerance : of "relative", as a share of the printed number.
@@ -33,7 +34,7 @@ class Rule(_Strict):
     resolution : half a unit of the last printed digit.
     """
 
-    kind: Literal["relative", "mean", "binomial", "at-most", "ordering"]
+    kind: Literal["relative", "mean", "splits", "binomial", "at-most", "ordering"]
     applies: str = "*"
     tolerance: float = Field(0.0, ge=0.0)
     points: int = Field(100, ge=1)
@@ -46,7 +47,8 @@ _UNJUDGED = Rule.model_validate({"kind": "ordering"})
 class Comparison(_Strict):
     """A sentence of the dissertation of the form "this is smaller than that", at every shared place of an axis.
 
-    smaller, larger : names of measured values or curves. factor : "smaller" times this is still smaller.
+    smaller, larger : names of measured values, of curves, or of places on them ("mnist.left@8").
+    factor : "smaller" times this is still smaller.
     between : part of the axis where it is claimed; None: all of it.
     """
 
@@ -71,7 +73,7 @@ class Claim(_Strict):
     title: str
     shows: str
     script: str
-    plot: Literal["none", "curves", "ratios", "bars", "picture", "regions"] = "none"
+    plot: Literal["none", "curves", "ratios", "bars", "picture", "regions", "toy"] = "none"
     unit: str = ""
     axis_label: str = ""
     seed: int = 42

@@ -43,7 +43,7 @@ def prepared(name: str, seed: int = 42) -> Split:
     order = np.random.RandomState(seed).permutation(len(x_test))
     return Split(
         name=name,
-        source=_without_folder(found.source),
+        source=without_folder(found.source),
         x_train=np.ascontiguousarray(x_train),
         y_train=y_train,
         x_test=np.ascontiguousarray(x_test[order]),
@@ -51,7 +51,7 @@ def prepared(name: str, seed: int = 42) -> Split:
     )
 
 
-def _without_folder(source: str) -> str:
+def without_folder(source: str) -> str:
     """Where the data came from, without the folders of this machine: records are for all."""
     kind, told, place = source.partition(": ")
     return f"{kind}: {Path(place).name}" if told and kind == "local" else source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy import stats
 
 from reproduce.store import Measured
 
@@ -21,6 +22,19 @@ def mean(name: str, sample: np.ndarray, **conditions: object) -> Measured:
     interval = (round(centre - half, 6), round(centre + half, 6)) if math.isfinite(half) else None
     return Measured(
         name=name, value=round(centre, 6), interval=interval, conditions={"points": len(kept), **conditions}
+    )
+
+
+def splits(name: str, sample: np.ndarray, **conditions: object) -> Measured:
+    """Mean over random splits with Student's interval; `points` counts them, `each` has all. No interval of one."""
+    n, centre = len(sample), float(sample.mean())
+    half = float(stats.t.ppf(0.975, n - 1) * sample.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    interval = (round(centre - half, 6), round(centre + half, 6)) if n > 1 else None
+    return Measured(
+        name=name,
+        value=round(centre, 6),
+        interval=interval,
+        conditions={"points": n, "each": sample.round(6).tolist(), **conditions},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,16 @@ def _svg(figure: Figure, path: Path) -> Path:
 
 
 def _curves(claim: Claim, records: Records) -> Figure:
-    """A panel a data set: measured curves as lines with intervals, printed numbers as crosses of the same colour."""
+    """A panel a data set: measured curves as lines, printed numbers as crosses of the same colour.
+
+    Intervals are shaded where they are over random splits, and cut off where they would flatten the lines.
+    """
     heads = sorted({name.partition(".")[0] for name in records if "@" in name}, key=_order(claim))
     figure, axes = _panels(len(heads))
     printed = claim.printed()
     for axis, head in zip(axes, heads, strict=True):
-        curves = list(
-            dict.fromkeys(name.partition("@")[0] for name in records if name.startswith(f"{head}.") and "@" in name)
-        )
+        found = (name.partition("@")[0] for name in records if name.startswith(f"{head}.") and "@" in name)
+        curves = _by_size(list(dict.fromkeys(found)))
         for colour, curve in zip(COLOURS * len(curves), curves, strict=False):
             points = sorted(
                 (float(name.partition("@")[2]), record)
@@ -73,12 +76,27 @@ def _curves(claim: Claim, records: Records) -> Figure:
             )
             x, y = [at for at, _ in points], [record.value or 0.0 for _, record in points]
             axis.plot(x, y, color=colour, lw=1.2, label=curve.removeprefix(f"{head}."))
+            bands = [
+                (at, *record.interval) for at, record in points if record.interval and "seeds" in record.conditions
+            ]
+            if bands:
+                axis.fill_between(*zip(*bands, strict=True), color=colour, alpha=0.15, lw=0)
             known = [(at, printed[f"{curve}@{at:g}"]) for at in x if f"{curve}@{at:g}" in printed]
             if known:
                 axis.plot(*zip(*known, strict=True), "x", color=colour, ms=4)
+        if axis.collections:
+            heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axis.lines])
+            low, room = heights.min(), 0.25 * np.ptp(heights) + 0.01
+            axis.set_ylim(low - room, heights.max() + room)
         axis.set(title=head, xlabel=claim.axis_label, ylabel=claim.unit)
         axis.legend(fontsize=6)
     return figure
+
+
+def _by_size(curves: list[str]) -> list[str]:
+    """Curves named by a number of labels, as n100, in its order; others as they are."""
+    sizes = {curve: int(found[1]) for curve in curves if (found := re.search(r"\.n(\d+)", curve))}
+    return sorted(curves, key=sizes.__getitem__) if len(sizes) == len(curves) else curves
 
 
 def _ratios(claim: Claim, records: Records) -> Figure:
@@ -139,6 +157,27 @@ def _regions(claim: Claim, records: Records) -> Figure:
     return figure
 
 
+def _toy(claim: Claim, records: Records) -> Figure:
+    """Labelled (large) and unlabelled points before and after a flip; the shaded ones, and the flipped one ringed."""
+    shown = next(record.conditions for record in records.values() if "flipped" in record.conditions)
+    points, known = np.array(shown["points"]), shown["labelled"]
+    figure, axes = _panels(2, width=3.0)
+    for axis, title in zip(axes, ("before", "after"), strict=True):
+        for code, (marker, colour, label) in enumerate((("v", COLOURS[1], "negative"), ("^", COLOURS[0], "positive"))):
+            own = np.array(shown[title]) == code
+            axis.plot(*points[:known][own[:known]].T, marker, color=colour, ms=8, label=f"labelled {label}")
+            axis.plot(
+                *points[known:][own[known:]].T, marker, color=colour, ms=5, mfc="none", label=f"predicted {label}"
+            )
+        axis.plot(*points[shown["shaded"]].T, "o", color="0.85", ms=15, zorder=0)
+        axis.plot(*points[shown["flipped"]], "o", color=COLOURS[7], ms=13, mfc="none")
+        axis.set(title=title, xticks=[], yticks=[])
+    axes[0].legend(fontsize=6, loc="upper center", ncol=2)
+    axes[0].set_ylim(points[:, 1].min() - 0.4, points[:, 1].max() + 1.2)
+    axes[1].set_ylim(axes[0].get_ylim())
+    return figure
+
+
 def _panels(count: int, width: float = 2.7, height: float = 2.2) -> tuple[Figure, list[Axes]]:
     columns = min(max(count, 1), 3)
     lines = -(-max(count, 1) // columns)
@@ -159,4 +198,5 @@ KINDS: dict[str, Callable[[Claim, Records], Figure]] = {
     "ratios": _ratios,
     "bars": _bars,
     "regions": _regions,
+    "toy": _toy,
 }

@@ -17,7 +17,9 @@ from trustworthy.core.record import Record
 PICTURES = Path("images") / "reproduction"
 RULES = {
     "relative": "within {tolerance:.0%} of the printed number",
+    "exact": "equal to the printed number",
     "mean": "means of two samples ({points} points printed) that differ by no more than samples do, at 99 %",
+    "splits": "a mean over random splits from which one more split may differ as much, at 99 %",
     "binomial": "shares of two samples ({points} points printed) that differ by no more than samples do, at 99 %",
     "at-most": "no larger than printed",
     "ordering": "only the order among the methods is judged",
@@ -100,7 +102,8 @@ def _number(claim: Claim) -> str:
 
 def _rule(claim: Claim, rule: Rule) -> str:
     where = "" if rule.applies == "*" else f"`{rule.applies}`: "
-    return where + RULES[rule.kind].format(tolerance=rule.tolerance, points=rule.points)
+    kind = "exact" if rule.kind == "relative" and not rule.tolerance else rule.kind
+    return where + RULES[kind].format(tolerance=rule.tolerance, points=rule.points)
 
 
 def _sentence(entry: claims.Comparison, values: dict[str, float]) -> str:
@@ -122,8 +125,10 @@ def _curves(claim: Claim, judged: list[Judged]) -> str:
         curve = row.name.partition("@")[0]
         groups.setdefault(curve.partition(".")[0], {}).setdefault(curve.partition(".")[2], []).append(row)
     for head, curves in groups.items():
-        places = [f"{place:g}" for place in claim.axis[head]]
         named = {name: {row.name.partition("@")[2]: row for row in rows} for name, rows in curves.items()}
+        places = [
+            at for at in (f"{place:g}" for place in claim.axis[head]) if any(at in rows for rows in named.values())
+        ]
         body = [[name, *(_pair(rows[at]) if at in rows else "" for at in places)] for name, rows in named.items()]
         parts.append(f"**{head}**, printed / measured; {claim.axis_label}:\n\n" + _table(["", *places], body))
     marks = "*t*: trend, **x**: off, no mark: match, –: not run."
@@ -142,6 +147,8 @@ def _plain(value: float | None) -> str:
 def _value(record: Record | None) -> str:
     if record is None or record.value is None:
         return "–"
+    if abs(record.value) >= 1000:
+        return f"{record.value:.0f}"
     return f"{record.value:.3f}" if abs(record.value) >= 0.1 or record.value == 0 else f"{record.value:.3g}"
 
 

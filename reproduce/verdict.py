@@ -69,11 +69,11 @@ def allowed(rule: Rule, printed: float, record: Record) -> float:
     if rule.kind == "relative":
         return rule.tolerance * abs(printed)
     points = int(record.conditions.get("points", rule.points))
-    if rule.kind == "mean":
+    if rule.kind in ("mean", "splits"):
         if record.interval is None:
             return 0.0
         error = (record.interval[1] - record.interval[0]) / (2 * 1.96)
-        return Z * error * math.sqrt(1 + points / rule.points)
+        return Z * error * math.sqrt(1 + points / (1 if rule.kind == "splits" else rule.points))
     assert record.value is not None
     # Pooled share of both samples, one success and one failure added to each: never a zero width at 0 and 1.
     share = (record.value * points + printed * rule.points + 2) / (points + rule.points + 4)
@@ -82,15 +82,21 @@ def allowed(rule: Rule, printed: float, record: Record) -> float:
 
 def compare(comparison: Comparison, values: dict[str, float]) -> tuple[Verdict, int, int]:
     """Verdict of a sentence, and at how many of how many places it holds: all match, at least half are a trend."""
-    places = [
-        (values[name], values[comparison.larger + name.removeprefix(comparison.smaller)])
-        for name in values
-        if _is_at(name, comparison) and comparison.larger + name.removeprefix(comparison.smaller) in values
-    ]
+    places = [(values[low], values[high]) for low, high in _places(comparison, values)]
     held = sum(comparison.factor * small <= large * (1 + SLACK) for small, large in places)
     if not places:
         return "not run", 0, 0
     return ("match" if held == len(places) else "trend" if 2 * held >= len(places) else "off"), held, len(places)
+
+
+def _places(comparison: Comparison, values: dict[str, float]) -> list[tuple[str, str]]:
+    """Names that a sentence puts one below the other: two values, or two curves wherever both were measured."""
+    if "@" in comparison.smaller:
+        found = [(comparison.smaller, comparison.larger)]
+    else:
+        at = [name.removeprefix(comparison.smaller) for name in values if _is_at(name, comparison)]
+        found = [(comparison.smaller + place, comparison.larger + place) for place in at]
+    return [(low, high) for low, high in found if low in values and high in values]
 
 
 def _is_at(name: str, comparison: Comparison) -> bool:

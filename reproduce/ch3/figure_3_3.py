@@ -35,11 +35,14 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         verifier.fit(*rows(split, setting.options.get("rows")))
         bounds = in_chunks(setting, lambda x, y: verifier.exact(x, y).lower, x, y, size=64)
     else:
-        bounds = in_chunks(setting, lambda x, y: _certified(method, data, x, y, setting), x, y, size=10)
+        draws = torch.Generator().manual_seed(setting.seed)
+        bounds = in_chunks(setting, lambda x, y: _certified(method, data, x, y, setting, draws), x, y, size=10)
     return intervals.errors(cell, find("figure-3.3")[0].axis[data], bounds, source=split.source)
 
 
-def _certified(method: str, data: str, x: np.ndarray, y: np.ndarray, setting: Setting) -> np.ndarray:
+def _certified(
+    method: str, data: str, x: np.ndarray, y: np.ndarray, setting: Setting, draws: torch.Generator
+) -> np.ndarray:
     kind, _, noise = method.partition("-")
     images, labels = torch.from_numpy(_images(x)), torch.from_numpy(y)
     net = trained(data, float(noise or 0), setting.options["epochs"], setting.seed)
@@ -47,8 +50,7 @@ def _certified(method: str, data: str, x: np.ndarray, y: np.ndarray, setting: Se
         if kind == "convnet":
             return certify_linear(net, images, labels, norm="l2").lower
         smoothing = RandomizedSmoothing(sigma=float(noise), n=setting.options["draws"])
-        generator = torch.Generator().manual_seed(setting.seed)
-        return smoothing(net, images, labels, generator=generator).lower
+        return smoothing(net, images, labels, generator=draws).lower
 
 
 def _images(x: np.ndarray) -> np.ndarray:

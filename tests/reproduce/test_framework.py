@@ -3,14 +3,17 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reproduce.claim import Claim, Comparison, Rule
-from reproduce.render import render
+from reproduce.plots import _by_size
+from reproduce.render import _curves, render
 from reproduce.runner import run
 from reproduce.store import Measured, best, cell, store
 from reproduce.verdict import agrees, compare, judge
 
 from reproduce import claim as claims
+from reproduce import intervals
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.core.record import Record
 
@@ -156,6 +159,9 @@ def test_the_papers_scale_is_shown_before_the_small_one(tmp_path):
         # standard error 1, two samples of one size: 2.576 sqrt(2) = 3.643
         (Rule(kind="mean", points=100), 10.0, 13.6, (13.6 - 1.96, 13.6 + 1.96), True),
         (Rule(kind="mean", points=100), 10.0, 13.7, (13.7 - 1.96, 13.7 + 1.96), False),
+        # standard error 1 of 100 splits, one more split: 2.576 sqrt(101) = 25.888
+        (Rule(kind="splits"), 10.0, 35.8, (35.8 - 1.96, 35.8 + 1.96), True),
+        (Rule(kind="splits"), 10.0, 36.0, (36.0 - 1.96, 36.0 + 1.96), False),
         # p about 0.5: 2.576 sqrt(.25 * 2 / 100) = 0.182
         (Rule(kind="binomial", points=100), 0.41, 0.59, None, True),
         (Rule(kind="binomial", points=100), 0.40, 0.60, None, False),
@@ -207,6 +213,39 @@ def test_a_sentence_is_judged_where_it_was_measured():
     assert compare(comparison.model_copy(update={"between": (0.0, 2.0)}), values) == ("match", 3, 3)
     assert compare(comparison.model_copy(update={"factor": 10.0}), values) == ("off", 1, 4)
     assert compare(comparison, {}) == ("not run", 0, 0)
+    places = Comparison(text="", smaller="s@1", larger="l@3")
+    assert compare(places, values) == ("match", 1, 1)
+    assert compare(places.model_copy(update={"smaller": "s@3"}), values) == ("off", 0, 1)
+    assert compare(places.model_copy(update={"larger": "l@4"}), values) == ("not run", 0, 0)
+
+
+def test_intervals_over_splits_are_students():
+    found = intervals.splits("x", np.array([1.0, 2.0, 3.0]), seeds=[1, 2, 3])
+    # mean 2, standard error 1 / sqrt(3), the 97.5 % point with 2 degrees of freedom is 4.302653
+    assert found.value == 2.0
+    assert found.interval == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), abs=1e-6)
+    assert found.conditions == {"points": 3, "each": [1.0, 2.0, 3.0], "seeds": [1, 2, 3]}
+    assert intervals.splits("x", np.array([1.0])).interval is None
+
+
+def test_a_table_of_places_leaves_out_those_that_nothing_is_printed_for():
+    claim = Claim.model_validate(
+        {
+            "name": "figure-9.1",
+            "title": "",
+            "shows": "",
+            "script": "",
+            "axis": {"d": [0.0, 0.5, 1.0]},
+            "values": {"d.a@0.5": 1.0},
+            "scales": {},
+        }
+    )
+    assert "| a | 1.000 / – |" in _curves(claim, judge(claim, {}))
+
+
+def test_curves_of_numbers_of_labels_are_in_their_order():
+    assert _by_size(["d.n1000", "d.n50", "d.n50-bound"]) == ["d.n50", "d.n50-bound", "d.n1000"]
+    assert _by_size(["d.n50", "d.attack", "d.n5"]) == ["d.n50", "d.attack", "d.n5"]
 
 
 def test_the_page_says_verdicts_reasons_and_notes_and_is_the_same_each_time(root, tmp_path):

@@ -1,0 +1,1 @@
+"""Chapter 1: poisoning of graph-based semi-supervised learning."""
