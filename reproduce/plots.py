@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reproduce.claim import Claim
 from trustworthy.core.files import atomic_write
@@ -26,6 +27,8 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
 }
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
+_MANY = (*mpl.color_sequences["tab20"][::2], *mpl.color_sequences["tab20"][1::2])  # dark ones first
+DASHES = {"certified": "-", "empirical": "--", "best": ":"}
 Records = dict[str, Record]
 
 
@@ -60,37 +63,66 @@ def _svg(figure: Figure, path: Path) -> Path:
 def _curves(claim: Claim, records: Records) -> Figure:
     """A panel a data set: measured curves as lines, printed numbers as crosses of the same colour.
 
-    Intervals are shaded where they are over random splits, and cut off where they would flatten the lines.
+    A method has its colour in all panels, a kind of error its dashes. Intervals are shaded where they are over random
+    splits, and cut off where they would flatten the lines.
     """
     heads = sorted({name.partition(".")[0] for name in records if "@" in name}, key=_order(claim))
+    curves = {head: _curves_of(head, records) for head in heads}
+    methods = list(dict.fromkeys(_parts(curve)[1] for head in heads for curve in curves[head]))
+    palette = COLOURS if len(methods) <= len(COLOURS) else _MANY
+    colours = dict(zip(methods, palette * len(methods), strict=False))
     figure, axes = _panels(len(heads))
-    printed = claim.printed()
+    printed = {place: value for place, value in claim.printed().items() if place in records}
     for axis, head in zip(axes, heads, strict=True):
-        found = (name.partition("@")[0] for name in records if name.startswith(f"{head}.") and "@" in name)
-        curves = _by_size(list(dict.fromkeys(found)))
-        for colour, curve in zip(COLOURS * len(curves), curves, strict=False):
-            points = sorted(
-                (float(name.partition("@")[2]), record)
-                for name, record in records.items()
-                if name.startswith(f"{curve}@")
-            )
-            x, y = [at for at, _ in points], [record.value or 0.0 for _, record in points]
-            axis.plot(x, y, color=colour, lw=1.2, label=curve.removeprefix(f"{head}."))
-            bands = [
-                (at, *record.interval) for at, record in points if record.interval and "seeds" in record.conditions
-            ]
-            if bands:
-                axis.fill_between(*zip(*bands, strict=True), color=colour, alpha=0.15, lw=0)
-            known = [(at, printed[f"{curve}@{at:g}"]) for at in x if f"{curve}@{at:g}" in printed]
-            if known:
-                axis.plot(*zip(*known, strict=True), "x", color=colour, ms=4)
+        for curve in curves[head]:
+            _curve(axis, curve, records, printed, colours[_parts(curve)[1]])
         if axis.collections:
             heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axis.lines])
             low, room = heights.min(), 0.25 * np.ptp(heights) + 0.01
             axis.set_ylim(low - room, heights.max() + room)
         axis.set(title=head, xlabel=claim.axis_label, ylabel=claim.unit)
-        axis.legend(fontsize=6)
+    kinds = [kind for kind in DASHES if any(_parts(curve)[0] == kind for found in curves.values() for curve in found)]
+    _legend(figure, colours, kinds, crosses=any("@" in place for place in printed))
     return figure
+
+
+def _curve(axis: Axes, curve: str, records: Records, printed: dict[str, float], colour: Any) -> None:
+    points = sorted(
+        (float(name.partition("@")[2]), record) for name, record in records.items() if name.startswith(f"{curve}@")
+    )
+    x, y = [at for at, _ in points], [record.value or 0.0 for _, record in points]
+    kind = _parts(curve)[0]
+    axis.plot(x, y, DASHES.get(kind, "-"), color=colour, lw=1.2)
+    bands = [(at, *record.interval) for at, record in points if record.interval and "seeds" in record.conditions]
+    if bands:
+        axis.fill_between(*zip(*bands, strict=True), color=colour, alpha=0.15, lw=0)
+    known = [(at, printed[f"{curve}@{at:g}"]) for at in x if f"{curve}@{at:g}" in printed]
+    if known:
+        axis.plot(*zip(*known, strict=True), "+" if kind == "empirical" else "x", color=colour, ms=4)
+
+
+def _curves_of(head: str, records: Records) -> list[str]:
+    found = (name.partition("@")[0] for name in records if name.startswith(f"{head}.") and "@" in name)
+    return _by_size(list(dict.fromkeys(found)))
+
+
+def _parts(curve: str) -> tuple[str, str]:
+    """Kind of error and method of "data.kind.method"; no kind in "data.method"."""
+    rest = curve.partition(".")[2]
+    kind, _, method = rest.partition(".")
+    return (kind, method) if kind in DASHES else ("", rest)
+
+
+def _legend(figure: Figure, colours: dict[str, Any], kinds: list[str], *, crosses: bool) -> None:
+    """One legend for all panels, below them."""
+    handles = [Line2D([], [], color=colour, lw=1.2, label=method) for method, colour in colours.items()]
+    handles += [Line2D([], [], ls=DASHES[kind], color="black", lw=1.2, label=kind) for kind in kinds]
+    if crosses:
+        handles.append(Line2D([], [], ls="none", marker="x", color="black", ms=4, label="printed"))
+    width, height = figure.get_size_inches()
+    columns = max(1, int(width / 1.35))
+    figure.set_size_inches(width, height + 0.13 * -(-len(handles) // columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=6)
 
 
 def _by_size(curves: list[str]) -> list[str]:
@@ -105,12 +137,15 @@ def _ratios(claim: Claim, records: Records) -> Figure:
     heads = list(dict.fromkeys(name.partition(".")[0] for name in printed))
     methods = list(dict.fromkeys(name.partition(".")[2] for name in printed))
     figure, (axis,) = _panels(1, width=6.0)
-    for i, (colour, method) in enumerate(zip(COLOURS * len(methods), methods, strict=False)):
+    bases = list(dict.fromkeys(method.removeprefix("asr.") for method in methods))
+    for i, method in enumerate(methods):
+        colour = COLOURS[bases.index(method.removeprefix("asr.")) % len(COLOURS)]
         rows = [(heads.index(name.partition(".")[0]), name) for name in printed if name.partition(".")[2] == method]
         ratio = np.array([records[name].value / printed[name] for _, name in rows])  # pyright: ignore[reportOptionalOperand]
         spread = np.array([_half(records[name]) / printed[name] for _, name in rows])
         x = np.array([at for at, _ in rows]) + (i - len(methods) / 2) * 0.8 / len(methods)
-        axis.errorbar(x, ratio, spread, fmt="o", ms=3, lw=1, color=colour, label=method)
+        marker = "s" if method.startswith("asr.") else "o"  # success rates of attacks, not sizes
+        axis.errorbar(x, ratio, spread, fmt=marker, ms=3, lw=1, color=colour, label=method)
     axis.axhline(1, color="0.6", lw=0.8)
     axis.set_xticks(range(len(heads)), heads)
     axis.set_ylabel("measured / printed")
@@ -130,10 +165,12 @@ def _bars(claim: Claim, records: Records) -> Figure:
     axis.barh(range(len(names)), [records[name].value or 0 for name in names], color=COLOURS[0], height=0.6)
     known = [(printed[name], i) for i, name in enumerate(names) if name in printed]
     if known:
-        axis.plot(*zip(*known, strict=True), "x", color=COLOURS[1])
+        axis.plot(*zip(*known, strict=True), "x", color=COLOURS[1], label="printed")
+        axis.legend(fontsize=6)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(xscale="log", xlabel=claim.unit)
+    least = min([records[name].value or 0 for name in names] + [value for value, _ in known])
+    axis.set(xscale="log", xlabel=claim.unit, xlim=(10.0 ** np.floor(np.log10(least) - 0.1), None))
     return figure
 
 
@@ -144,14 +181,19 @@ def _regions(claim: Claim, records: Records) -> Figure:
     for axis, (name, record) in zip(axes, shown, strict=True):
         found = record.conditions
         grid = np.array([[int(code) for code in line] for line in found["grid"]])
-        axis.imshow(grid, extent=found["extent"], origin="lower", cmap="Pastel1", vmin=0, vmax=8, aspect="auto")
+        axis.imshow(grid, extent=found["extent"], origin="lower", cmap="Pastel1", vmin=0, vmax=8, aspect="equal")
         points, labels = np.array(found["points"]), np.array(found["labels"])
         for code, marker in enumerate("s^o"):
             axis.plot(*points[labels == code].T, marker, color=COLOURS[code], ms=4)
         for colour, (label, (start, stop)) in zip(COLOURS[2:], found.get("arrows", {}).items(), strict=False):
-            axis.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": colour})
-            axis.plot([], [], color=colour, label=label)
+            last = {"ls": "--", "zorder": 5} if label == "exact" else {}  # may lie on another one
+            axis.annotate(
+                "", stop, start, arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0, **last}
+            )
+            axis.plot([], [], color=colour, ls=last.get("ls", "-"), label=label)
+            axis.plot(*start, "*", color="black", ms=6)
         axis.set(title=f"{name}: {record.value:.3f}", xticks=[], yticks=[])
+        axis.spines[["left", "bottom"]].set_visible(False)
         if found.get("arrows"):
             axis.legend(fontsize=6)
     return figure
