@@ -31,6 +31,7 @@ CHECKED = (
     "graphs.poisoning.regression",
     "graphs.poisoning.relaxed",
     "graphs.poisoning.result",
+    "graphs.poisoning.search",
     "graphs.poisoning.sparse",
     "graphs.poisoning.trust_region",
     "graphs.solvers",
