@@ -10,7 +10,6 @@ import numpy as np
 from reproduce.ch1.poison import Curves, attack, either_sign, estimated, over_splits, problem, solved
 from reproduce.runner import Setting
 from reproduce.store import Measured
-from trustworthy.graphs.affinity import split_graph
 from trustworthy.graphs.poisoning import PoisoningProblem
 from trustworthy.graphs.solvers import harmonic_operator
 
@@ -44,4 +43,4 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
 
 def believed(victim: PoisoningProblem, gamma: float) -> np.ndarray:
     """K of the same rows at another width; 0 for rows that it joins to no label, which the attacker can only ignore."""
-    return np.nan_to_num(harmonic_operator(split_graph(victim.X, victim.labels.known, gamma, victim.n_neighbors)))
+    return np.nan_to_num(harmonic_operator(victim.graphs.split(gamma)))

@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.graphs import LabelPropagation, certify_flips
+from trustworthy.graphs import LabelPropagation, affinity, certify_flips
 from trustworthy.graphs.poisoning import (
     METHODS,
     CentralityAttack,
@@ -215,6 +215,15 @@ def test_a_curve_is_the_attacks_one_by_one(pair, diabetes):
     assert curve.results[0].error_before == curve.error[0]
     with pytest.raises(InvalidInput, match="budgets must hold at least one"):
         poisoning_curve(attack, X, y, [], gamma=WIDTH, truth=truth)
+
+
+def test_a_curve_of_central_labels_builds_their_graph_once(monkeypatch, pair):
+    X, y, truth = pair
+    built, build = [], affinity.gaussian_graph
+    monkeypatch.setattr(affinity, "gaussian_graph", lambda *given: built.append(1) or build(*given))
+    curve = poisoning_curve(CentralityAttack(budget=0), X, y, [1, 2, 3], gamma=GAMMA, truth=truth)
+    assert [len(found.flipped) for found in curve.results] == [1, 2, 3]
+    assert len(built) == 1
 
 
 def test_graphs_of_nearest_neighbours_and_sparse_rows_are_attacked_too(pair):

@@ -111,7 +111,7 @@ def test_cholesky_hands_over_what_it_cannot_bear():
     # Two pairs, each a thousand times nearer to itself than to any label: 1 - P is singular to rounding.
     X = np.array([[0.0], [7.0], [7.1], [13.0], [13.1], [20.0]])
     y = [0.0, np.nan, np.nan, np.nan, np.nan, 1.0]
-    graph = affinity.split_graph(X, ~np.isnan(y), 2.0, None)
+    graph = affinity.GaussianGraphs(X, ~np.isnan(y)).split(2.0)
     expected = reference.exact(graph.within, graph.across, [0.0, 1.0])
     for solver in ("auto", "cholesky", "elimination"):
         found = LabelPropagation(gamma=2.0, solver=solver).fit(X, y).transduction_[1:5]
@@ -185,6 +185,26 @@ def test_candidates_where_labels_stand_alone_are_not_taken():
         LabelPropagation(gammas=[10.0]).fit(X, [0.0, np.nan, 1.0, np.nan])
 
 
+def test_a_width_that_loses_rows_is_not_chosen_though_it_predicts_labels_best():
+    # Labels a step apart alternate by pairs, so that narrow is right; the row at 60 needs a wide graph.
+    X = np.array([[0.0], [0.1], [5.0], [5.1], [60.0]])
+    y = [0.0, 0.0, 1.0, 1.0, np.nan]
+    errors = LabelPropagation(gammas=[0.001, 10.0]).fit(X, y).gamma_errors_
+    assert errors[1] < errors[0]
+    assert LabelPropagation(gammas=[0.001, 10.0]).fit(X, y).gamma_ == 0.001
+    with pytest.warns(TrustworthyWarning, match="1 unlabelled rows"):
+        assert LabelPropagation(gammas=[10.0]).fit(X, y).gamma_ == 10.0
+
+
+def test_neighbours_are_searched_once_for_all_widths(monkeypatch, digits):
+    X, y, _, _ = digits
+    searched, search = [], affinity._near_distances
+    monkeypatch.setattr(affinity, "_near_distances", lambda *given: searched.append(1) or search(*given))
+    fitted = LabelPropagation(n_neighbors=8).fit(X[:300], y[:300])
+    assert fitted.operator_.shape == ((y[:300] == -1).sum(), (y[:300] != -1).sum())
+    assert len(searched) == 1
+
+
 def test_new_rows_are_means_over_the_graph_and_far_ones_the_nearest():
     X, known, values = problem(1)
     fitted = LabelPropagation(gamma=0.7).fit(X, floating(known, values))
@@ -219,7 +239,7 @@ def test_a_graph_larger_than_memory_is_refused(monkeypatch):
     monkeypatch.setattr(affinity, "_free_memory", lambda: 10_000)
     with pytest.raises(InvalidInput, match=r"X has 100 rows, .* Pass n_neighbors"):
         LabelPropagation(gamma=1.0).fit(np.zeros((100, 1)) + np.arange(100)[:, None], [0, 1] + 98 * [-1])
-    fitted = LabelPropagation(gamma=1.0, n_neighbors=3).fit(np.arange(100.0)[:, None], [0, 1] + 98 * [-1])
+    fitted = LabelPropagation(gamma=1.0, n_neighbors=3, solver="cg").fit(np.arange(100.0)[:, None], [0, 1] + 98 * [-1])
     np.testing.assert_array_equal(fitted.transduction_[2:], 1)
 
 

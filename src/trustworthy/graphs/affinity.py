@@ -56,20 +56,44 @@ class Graph:
         return self if rows.all() else Graph(self.within[rows][:, rows], self.across[rows])
 
 
-def split_graph(X: Rows, known: Bool[np.ndarray, " n"], gamma: float, n_neighbors: int | None) -> Graph:
-    """Graph of rows X (n, d), of which some are labelled: dense, or between nearest neighbours where a number is given.
+@dataclass(frozen=True, eq=False)
+class GaussianGraphs:
+    """The graphs of rows X (n, d) for any width, of which some rows are `known`; neighbours are searched once.
+
+    n_neighbors : None for dense graphs, else rows are joined of which one is among so many nearest of the other.
 
     Raises InvalidInput where a dense graph would not fit into memory.
     """
-    if n_neighbors is not None:
-        whole = nearest_graph(X, gamma, n_neighbors)
-        rows = whole[~known]
-        return Graph(rows[:, ~known], rows[:, known])
-    free, held = X[~known], X[known]
-    check_fits(len(known), 2 * free.shape[0] * len(known))  # with the copy that is factored
-    within = gaussian(free, None, gamma)
-    np.fill_diagonal(within, 0.0)
-    return Graph(within, gaussian(free, held, gamma))
+
+    X: Rows
+    known: Bool[np.ndarray, " n"]
+    n_neighbors: int | None = None
+
+    def split(self, gamma: float) -> Graph:
+        """The part that a harmonic solution needs."""
+        if self.n_neighbors is not None:
+            rows = self.whole(gamma)[~self.known]
+            return Graph(rows[:, ~self.known], rows[:, self.known])
+        free, held = self.X[~self.known], self.X[self.known]
+        check_fits(len(self.known), 2 * free.shape[0] * len(self.known))  # with the copy that is factored
+        within = gaussian(free, None, gamma)
+        np.fill_diagonal(within, 0.0)
+        return Graph(within, gaussian(free, held, gamma))
+
+    def labelled(self, gamma: float) -> Float[np.ndarray, "labelled labelled"]:
+        """Affinities of the known rows among themselves, with a diagonal of 0."""
+        if self.n_neighbors is None:
+            return gaussian_graph(self.X[self.known], gamma)
+        return self.whole(gamma)[self.known][:, self.known].toarray()
+
+    def whole(self, gamma: float) -> Weights:
+        """Affinities (n, n) of all rows, with a diagonal of 0."""
+        return gaussian_graph(self.X, gamma) if self.n_neighbors is None else _joined(self._near, gamma)
+
+    @cached_property
+    def _near(self) -> sparse.csr_matrix:
+        assert self.n_neighbors is not None
+        return _near_distances(self.X, self.n_neighbors)
 
 
 def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
@@ -110,12 +134,23 @@ def check_size(X: Rows) -> None:
 
 def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
     """Affinities (n, n) of rows X (n, d) where one is among the `n_neighbors` nearest of the other, symmetric."""
+    return _joined(_near_distances(X, n_neighbors), gamma)
+
+
+def _near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
+    """Squared distances (n, n) of each row to its nearest ones."""
     if not 1 <= n_neighbors < X.shape[0]:
         raise InvalidInput(
             f"n_neighbors must lie between 1 and the number of rows less one, {X.shape[0] - 1}, got {n_neighbors}."
         )
-    graph = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
-    graph.data **= 2
+    near = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
+    near.data **= 2
+    return near
+
+
+def _joined(near: sparse.csr_matrix, gamma: float) -> sparse.csr_matrix:
+    """Affinities from squared distances, both ways where they are known one way."""
+    graph = near.copy()
     with np.errstate(over="ignore"):  # -inf gives an affinity of 0
         graph.data *= -gamma
     np.exp(graph.data, out=graph.data)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs import solvers
-from trustworthy.graphs.affinity import Rows, check_size, split_graph, squared_distances
+from trustworthy.graphs.affinity import GaussianGraphs, Rows, check_size, squared_distances
 from trustworthy.graphs.labels import Labels, as_labels, read_labels
 from trustworthy.graphs.width import checked_gammas, choose_gamma
 
@@ -80,13 +80,13 @@ class LabelPropagation(BaseEstimator):
         check_consistent_length(rows, labels.known)
         self._check_labels(labels)
         self._forget()
-        self.X_, self._labels = rows, labels
         if self.n_neighbors is not None:
             checks.integer("n_neighbors", self.n_neighbors, at_least=1, at_most=max(len(labels.known) - 1, 1))
+        self._labels, self._graphs = labels, GaussianGraphs(rows, labels.known, self.n_neighbors)
         if isinstance(self.gamma, str):
             checks.choice("gamma", self.gamma, {"cv": None})
             candidates = checked_gammas(self.gammas, rows)
-            self.gamma_, self.gamma_errors_ = choose_gamma(rows, labels, candidates, self.n_neighbors, self.solver)
+            self.gamma_, self.gamma_errors_ = choose_gamma(self._graphs, labels, candidates, self.solver)
         else:
             self.gamma_ = checks.real("gamma", self.gamma, above=0.0)
         self._spread()
@@ -106,7 +106,7 @@ class LabelPropagation(BaseEstimator):
         self._operator: Float[np.ndarray, "unlabelled labelled"] | None = None
         if labels.known.all():
             return
-        graph = split_graph(self.X_, labels.known, self.gamma_, self.n_neighbors)
+        graph = self._graphs.split(self.gamma_)
         self._values[~labels.known] = solvers.harmonic(graph, labels.values, self.solver)
         solvers.say_unreached(graph.reached, np.flatnonzero(~labels.known), self.gamma_)
 
@@ -133,8 +133,7 @@ class LabelPropagation(BaseEstimator):
         if self._operator is None and self._labels.known.all():
             self._operator = np.empty((0, len(self._labels.known)))
         elif self._operator is None:
-            graph = split_graph(self.X_, self._labels.known, self.gamma_, self.n_neighbors)
-            self._operator = solvers.harmonic_operator(graph, self.solver)
+            self._operator = solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
         return self._operator
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -160,9 +159,9 @@ class LabelPropagation(BaseEstimator):
         rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)  # pyright: ignore[reportArgumentType]
         check_size(rows)
         reached = ~np.isnan(self._values[:, 0])
-        points, values = self.X_[reached], self._values[reached]
-        if self.n_neighbors is not None:
-            return _near_means(rows, points, values, self.gamma_, min(self.n_neighbors, len(values)))
+        points, values = self._graphs.X[reached], self._values[reached]
+        if self._graphs.n_neighbors is not None:
+            return _near_means(rows, points, values, self.gamma_, min(self._graphs.n_neighbors, len(values)))
         means = np.empty((rows.shape[0], values.shape[1]))
         for part in gen_batches(rows.shape[0], max(_NUMBERS // len(values), 1)):
             means[part] = _means(squared_distances(rows[part], points), self.gamma_) @ values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from trustworthy.graphs.elimination_kernels import eliminate
 _NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before it is not believed
 _TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
 _STEPS = 10_000  # and how often they may try
+_SMALL = 4000  # unlabelled rows of a sparse graph up to which a dense factor is quicker at every width
 _BLOCK = 128  # rows eliminated at a time
 _ROWS = 8 * _BLOCK  # rows changed at a time, which bounds the memory; whole blocks
 
@@ -30,60 +32,65 @@ def harmonic(
     """Values of the unlabelled rows, each the mean of its neighbours by affinity; NaN where no label is reached.
 
     solver : "cholesky"; "cg", preconditioned by the degrees; "iteration", f <- D⁻¹ (S_uu f + S_ul y); "elimination",
-        exact to rounding at any gamma and two to three times slower than Cholesky, which falls back on it; or "auto",
-        Cholesky for dense graphs and conjugate gradients for sparse ones.
+        exact to rounding at any gamma and slower than Cholesky, which falls back on it; or "auto", conjugate gradients
+        for sparse graphs of more than 4,000 unlabelled rows and Cholesky for others.
 
     Labels that are all 1 are solved for as well: where their answer is not 1, the graph all but falls apart, and the
     solvers that cannot bear it say so.
     """
-    solve = checks.choice("solver", solver, SOLVERS)
-    reached = graph.reached
-    found = np.full((len(reached), values.shape[1]), np.nan)
-    if reached.any():
-        part = graph.part(reached)
-        whole = solve(part, np.column_stack([_product(part.across, values), row_sums(part.across)]))
-        _say_unsure(np.flatnonzero(~(np.abs(whole[:, -1] - 1.0) <= 100 * _NEAR)))
-        found[reached] = whole[:, :-1]
-    return found
+    return _solved(graph, lambda part: np.asarray(part.across @ values), solver)
 
 
 def harmonic_operator(graph: Graph, solver: str = "auto") -> Float[np.ndarray, "unlabelled labelled"]:
     """The matrix K = (D_uu - S_uu)⁻¹ S_ul that labels are multiplied by; its rows are averages. NaN as `harmonic`."""
     unlabelled, labelled = graph.across.shape
     check_fits(unlabelled + labelled, 2 * unlabelled * labelled)
-    return harmonic(graph, np.eye(labelled), solver)
+    return _solved(graph, lambda part: _dense(part.across), solver)
 
 
-def _product(across: Any, values: Float[np.ndarray, "labelled k"]) -> Float[np.ndarray, "unlabelled k"]:
-    """S_ul Y; for the identity without a product, as that may be large."""
-    if values.shape[0] == values.shape[1] and (values == np.eye(len(values))).all():
-        return across.toarray() if sparse.issparse(across) else across
-    return np.asarray(across @ values)
+def _solved(graph: Graph, pull: Callable[[Graph], np.ndarray], solver: str) -> Float[np.ndarray, "unlabelled k"]:
+    solve = checks.choice("solver", solver, SOLVERS)
+    reached = graph.reached
+    part = graph.part(reached)
+    right = pull(part)
+    found = np.full((len(reached), right.shape[1]), np.nan)
+    if reached.any():
+        whole = solve(part, np.column_stack([right, row_sums(part.across)]))
+        _say_unsure(np.flatnonzero(~(np.abs(whole[:, -1] - 1.0) <= 100 * _NEAR)))
+        found[reached] = whole[:, :-1]
+    return found
 
 
-def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    return (_conjugate_gradients if sparse.issparse(graph.within) else _cholesky)(graph, pull)
+def factored(graph: Graph) -> Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, "n k"]]:
+    """The solution f of (D_uu - S_uu) f = b as a function of b, for a graph all of whose rows are reached.
 
-
-def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """By a factor; where rows hang together by affinities too small beside others, by elimination."""
-    found = _factored(graph, pull)
-    return _elimination(graph, pull) if found is None else found
-
-
-def _factored(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"] | None:
-    """Solve with a Cholesky factor of I - D^-½ S_uu D^-½; None where the last column, labels of 1, does not give 1."""
-    root = 1.0 / np.sqrt(graph.degree)
+    By a Cholesky factor of I - D^-½ S_uu D^-½; where that does not give 1 to labels of 1, as rows hang together by
+    affinities too small beside others, by elimination.
+    """
+    root = 1.0 / np.sqrt(graph.degree)[:, None]
     system = _dense(graph.within)
-    system *= -root[:, None]
-    system *= root
+    system *= -root
+    system *= root[:, 0]
     np.fill_diagonal(system, 1.0)
     try:
         factor = linalg.cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
-        found = linalg.cho_solve(factor, pull * root[:, None], check_finite=False) * root[:, None]
     except linalg.LinAlgError:
-        return None
-    return found if (np.abs(found[:, -1] - 1.0) <= _NEAR).all() else None
+        return partial(_elimination, graph)
+
+    def solve(right: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        return linalg.cho_solve(factor, right * root, check_finite=False) * root
+
+    ones = solve(row_sums(graph.across)[:, None])
+    return solve if (np.abs(ones - 1.0) <= _NEAR).all() else partial(_elimination, graph)
+
+
+def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    many = sparse.issparse(graph.within) and len(pull) > _SMALL
+    return (_conjugate_gradients if many else _cholesky)(graph, pull)
+
+
+def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    return factored(graph)(pull)
 
 
 def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -164,7 +171,7 @@ def _dense(weights: Any) -> np.ndarray:
     """A dense copy."""
     if not sparse.issparse(weights):
         return weights.copy()
-    check_fits(weights.shape[0], weights.shape[0] ** 2)
+    check_fits(weights.shape[0], weights.shape[0] * weights.shape[1])
     return weights.toarray()
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
-from trustworthy.graphs.affinity import Rows, gaussian_graph, nearest_graph, row_sums, split_graph
+from trustworthy.graphs.affinity import GaussianGraphs, Rows, row_sums
 from trustworthy.graphs.labels import Labels
 from trustworthy.graphs.solvers import harmonic_operator
 
@@ -21,28 +20,25 @@ _FLAT = 1e-290  # mean squared distance of two rows whose inverse, times 2⁹, i
 
 
 def choose_gamma(
-    X: Rows,
-    labels: Labels,
-    candidates: Float[np.ndarray, " candidates"],
-    n_neighbors: int | None,
-    solver: str,
+    graphs: GaussianGraphs, labels: Labels, candidates: Float[np.ndarray, " candidates"], solver: str
 ) -> tuple[float, Float[np.ndarray, " candidates"]]:
     """The candidate whose graph predicts each label best from all others, and the errors (candidates,).
 
-    Error: share of wrong classes, ties by the squared error, or the root mean squared error. One solve with all labels
-    as right sides a candidate gives all leave-one-out predictions.
+    Error: share of wrong classes, ties by the squared error, or the root mean squared error. A candidate at which some
+    row is joined to no label is taken only where all are such. One solve with all labels as right sides a candidate
+    gives all leave-one-out predictions.
     """
     with warnings.catch_warnings():  # of candidates that are not taken; the fit with the one that is repeats its own
         warnings.simplefilter("ignore", TrustworthyWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        errors = [_left_out(X, labels, gamma, n_neighbors, solver) for gamma in candidates]
-    best = min(range(len(errors)), key=errors.__getitem__)
-    if not np.isfinite(errors[best][0]):
+        found = [_left_out(graphs, labels, gamma, solver) for gamma in candidates]
+    best = min(range(len(found)), key=found.__getitem__)
+    if not np.isfinite(found[best][1]):
         raise InvalidInput(
             f"gamma could not be chosen: at each of {candidates.tolist()} some label is joined to no other. Pass gamma "
             "as a number, label more rows, or pass smaller values as gammas."
         )
-    return float(candidates[best]), np.array([error for error, _ in errors])
+    return float(candidates[best]), np.array([error for _, error, _ in found])
 
 
 def default_gammas(X: Rows) -> Float[np.ndarray, " candidates"]:
@@ -70,34 +66,30 @@ def checked_gammas(gammas: ArrayLike | None, X: Rows) -> Float[np.ndarray, " can
     return np.array([checks.real("gammas", gamma, above=0.0) for gamma in given])
 
 
-def _left_out(X: Rows, labels: Labels, gamma: float, n_neighbors: int | None, solver: str) -> tuple[float, float]:
-    """Leave-one-out error at one gamma; infinite where a label is joined to no other."""
-    ties = reduced(X, labels.known, gamma, n_neighbors, solver)
+def _left_out(graphs: GaussianGraphs, labels: Labels, gamma: float, solver: str) -> tuple[bool, float, float]:
+    """Whether rows are lost at one gamma, and leave-one-out errors; infinite where a label is joined to no other."""
+    ties, lost = reduced(graphs, gamma, solver)
     sums = row_sums(ties)[:, None]
     if not (sums > 0.0).all():
-        return np.inf, np.inf
+        return True, np.inf, np.inf
     found, values = ties @ labels.values / sums, labels.values
     squared = float(np.sqrt(np.mean((found - values) ** 2)))
     if labels.task == "regression":
-        return squared, squared
-    return float(np.mean(found.argmax(axis=1) != values.argmax(axis=1))), squared
+        return lost, squared, squared
+    return lost, float(np.mean(found.argmax(axis=1) != values.argmax(axis=1))), squared
 
 
-def reduced(
-    X: Rows, known: Bool[np.ndarray, " n"], gamma: float, n_neighbors: int | None, solver: str
-) -> Float[np.ndarray, "labelled labelled"]:
+def reduced(graphs: GaussianGraphs, gamma: float, solver: str) -> tuple[Float[np.ndarray, "labelled labelled"], bool]:
     """Affinities between labelled rows once the unlabelled ones are eliminated, S_ll + S_lu K, with a diagonal of 0.
 
-    The harmonic value of a row that hides its label is the mean of the others by them.
+    The harmonic value of a row that hides its label is the mean of the others by them. Second: whether some unlabelled
+    row is joined to no label.
     """
-    if n_neighbors is None:
-        direct: Any = gaussian_graph(X[known], gamma)
-    else:
-        direct = nearest_graph(X, gamma, n_neighbors)[known][:, known].toarray()
-    if not known.all():
-        graph = split_graph(X, known, gamma, n_neighbors)
-        reached = graph.reached
-        operator = harmonic_operator(graph.part(reached), solver)
-        direct = direct + np.asarray(graph.across[reached].T @ operator)
-    np.fill_diagonal(direct, 0.0)
-    return direct
+    ties, lost = graphs.labelled(gamma), False
+    if not graphs.known.all():
+        graph = graphs.split(gamma)
+        lost = not graph.reached.all()
+        graph = graph.part(graph.reached)
+        ties = ties + np.asarray(graph.across.T @ harmonic_operator(graph, solver))
+    np.fill_diagonal(ties, 0.0)
+    return ties, lost

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from trustworthy.core import checks
-from trustworthy.graphs.affinity import gaussian_graph, nearest_graph
 from trustworthy.graphs.centrality import degree, pagerank
 from trustworthy.graphs.poisoning.attack import LabelAttack
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
@@ -42,12 +41,10 @@ class CentralityAttack(LabelAttack):
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
         """The labels in numbers, changed; nothing is drawn."""
         measure = checks.choice("centrality", self.centrality, _CENTRALITIES)
-        gamma = problem.gamma if self.assumed_gamma is None else self.assumed_gamma
-        if problem.n_neighbors is None:
-            graph = gaussian_graph(problem.X, gamma)
-        else:
-            graph = nearest_graph(problem.X, gamma, problem.n_neighbors)
-        return _spent(problem, self.budget, measure(graph)[problem.known])
+        if self.centrality not in problem.centralities:  # one graph serves all budgets
+            graph = problem.graphs.whole(problem.assumed_gamma)
+            problem.centralities[self.centrality] = measure(graph)[problem.known]
+        return _spent(problem, self.budget, problem.centralities[self.centrality])
 
 
 def _spent(

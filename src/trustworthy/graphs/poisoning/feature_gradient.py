@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import gaussian
+from trustworthy.graphs.affinity import Graph, gaussian
+from trustworthy.graphs.solvers import factored
 
 Loss = Callable[[Float[np.ndarray, " n_u"]], tuple[float, Float[np.ndarray, " n_u"]]]
 """Scores (n_u,) to the loss and its slope (n_u,) in each score."""
-
-_NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before the factor is not believed
 
 
 @dataclass(frozen=True)
@@ -53,19 +51,6 @@ def soft_sign(aim: Float[np.ndarray, " n_u"], sharpness: float) -> Loss:
     return loss
 
 
-def objective_and_gradient(
-    x_labelled: Float[np.ndarray, "n_l d"],
-    x_unlabelled: Float[np.ndarray, "n_u d"],
-    s_uu: Float[np.ndarray, "n_u n_u"],
-    y_labelled: Float[np.ndarray, " n_l"],
-    gamma: float,
-    loss: Loss,
-) -> tuple[float, Float[np.ndarray, "n_l d"]]:
-    """Loss of f = (D_uu - S_uu)⁻¹ S_ul y and its gradient in the labelled rows; see `evaluate`."""
-    found = evaluate(x_labelled, x_unlabelled, s_uu, y_labelled, gamma, loss)
-    return found.value, found.gradient
-
-
 def evaluate(
     x_labelled: Float[np.ndarray, "n_l d"],
     x_unlabelled: Float[np.ndarray, "n_u d"],
@@ -81,7 +66,7 @@ def evaluate(
 
         dloss / dS_ij = l_i (y_j - f_i)    and    dS_ij / dx_j = -2 gamma S_ij (x_j - x_i).
 
-    s_uu : affinities among unlabelled rows; its diagonal does not matter.
+    s_uu : affinities among unlabelled rows, with a diagonal of 0.
     gamma : width of the graph, > 0.
 
     Raises InvalidInput where the graph falls apart. Cost: one Cholesky factor, n_u³ / 3, and O(n_u n_l d).
@@ -89,38 +74,16 @@ def evaluate(
     centre = x_labelled.mean(axis=0)  # differences of rows are meant: an offset that all share costs no digits
     x_labelled, x_unlabelled = x_labelled - centre, x_unlabelled - centre
     s_ul = gaussian(x_unlabelled, x_labelled, gamma)
-    pulls = np.column_stack([s_ul @ y_labelled, s_ul.sum(axis=1)])
-    solve = _solver(s_uu, pulls[:, 1])
-    scores, ones = solve(pulls).T
-    if not (np.abs(ones - 1.0) <= _NEAR).all():
-        raise _apart()
+    graph = Graph(s_uu, s_ul)
+    if not graph.reached.all():
+        raise InvalidInput(
+            "gamma is so large that the graph falls apart: some unlabelled rows are joined to no label. Lower gamma, "
+            "scale the features down, or leave those rows out."
+        )
+    solve = factored(graph)
+    scores = solve((s_ul @ y_labelled)[:, None])[:, 0]
     value, slope = loss(scores)
     adjoint = solve(slope[:, None])[:, 0]
     pull = adjoint[:, None] * (y_labelled - scores[:, None]) * s_ul  # (n_u, n_l): dloss / dS times S
     gradient = pull.sum(axis=0)[:, None] * x_labelled - pull.T @ x_unlabelled
     return Evaluation(value, -2.0 * gamma * gradient, scores)
-
-
-def _solver(
-    s_uu: Float[np.ndarray, "n_u n_u"], across: Float[np.ndarray, " n_u"]
-) -> Callable[[Float[np.ndarray, "n_u k"]], Float[np.ndarray, "n_u k"]]:
-    """Solves A v = b for many b, by a factor of I - D^-½ S_uu D^-½."""
-    degree = s_uu.sum(axis=1) + across
-    if not (degree > 0.0).all():
-        raise _apart()
-    root = 1.0 / np.sqrt(degree)
-    system = s_uu * -root[:, None]
-    system *= root
-    system[np.diag_indices_from(system)] += 1.0
-    try:
-        factor = linalg.cho_factor(system.T, overwrite_a=True, check_finite=False)
-    except linalg.LinAlgError as error:
-        raise _apart() from error
-    return lambda b: linalg.cho_solve(factor, b * root[:, None], check_finite=False) * root[:, None]
-
-
-def _apart() -> InvalidInput:
-    return InvalidInput(
-        "gamma is so large that the graph falls apart: some unlabelled rows are joined to labels by rounding noise at "
-        "most. Lower gamma, scale the features down, or leave those rows out."
-    )

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
-from trustworthy.graphs.affinity import LARGEST, Rows, split_graph
+from trustworthy.graphs.affinity import LARGEST, GaussianGraphs, Rows
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.feature_gradient import Loss, soft_sign, squared
 from trustworthy.graphs.poisoning.feature_search import ascend
@@ -63,29 +63,28 @@ class FeatureAttack(PoisoningAttack):
         labelled = len(problem.values)
         rows = None if self.rows is None else checks.integer("rows", self.rows, at_least=0, at_most=labelled)
         sharpness = checks.real("sharpness", self.sharpness, above=0.0)
-        gamma = (
-            problem.gamma if self.assumed_gamma is None else checks.real("assumed_gamma", self.assumed_gamma, above=0)
-        )
-        held, free = problem.X[problem.labels.known], problem.X[~problem.labels.known]
+        gamma = problem.assumed_gamma
+        held, free = problem.graphs.X[problem.labels.known], problem.graphs.X[~problem.labels.known]
         sign = -1.0 if problem.towards else 1.0
         moved, _ = ascend(
-            held, free, split_graph(problem.X, problem.labels.known, gamma, None).within, problem.values, gamma,
+            held, free, problem.graphs.split(gamma).within, problem.values, gamma,
             _signed(soft_sign(problem.aim, sharpness) if problem.classifies else squared(problem.aim), sign),
             lambda scores: sign * _apart(problem, scores), radius=radius, rows=rows, steps=steps, rng=rng,
         )  # fmt: skip
-        return self._result(problem, moved, gamma, sign)
+        return self._result(problem, moved, sign)
 
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
         """What averages of labels allow, the same for each budget."""
         return np.full(len(budgets), _bound(problem))
 
     def _result(
-        self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], gamma: float, sign: float
+        self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], sign: float
     ) -> PoisoningResult:
-        features = problem.X.copy()
+        features = problem.graphs.X.copy()
         features[problem.labels.known] = moved
-        believed = _scores(problem, features, gamma)
-        actual = believed if gamma == problem.gamma else _scores(problem, features, problem.gamma)
+        believed = _scores(problem, features, problem.assumed_gamma)
+        same = problem.assumed_gamma == problem.gamma
+        actual = believed if same else _scores(problem, features, problem.gamma)
         if np.isnan(actual).any():
             warnings.warn(
                 f"the learner's graph falls apart where the features have moved: {np.isnan(actual).sum()} unlabelled "
@@ -96,7 +95,7 @@ class FeatureAttack(PoisoningAttack):
         return PoisoningResult(
             labels=problem.y.copy(),
             features=features,
-            flipped=np.flatnonzero((features != problem.X).any(axis=1)),
+            flipped=np.flatnonzero((features != problem.graphs.X).any(axis=1)),
             objective=-sign * 0.5 * float(np.sum((problem.squeezed(believed) - problem.aim) ** 2)),
             error_before=problem.error(problem.operator @ problem.values),
             error_after=problem.error(actual),
@@ -120,7 +119,7 @@ def _apart(problem: PoisoningProblem, scores: Float[np.ndarray, " unlabelled"]) 
 def _scores(
     problem: PoisoningProblem, features: Float[np.ndarray, "n d"], gamma: float
 ) -> Float[np.ndarray, " unlabelled"]:
-    return harmonic(split_graph(features, problem.labels.known, gamma, None), problem.values[:, None])[:, 0]
+    return harmonic(GaussianGraphs(features, problem.labels.known).split(gamma), problem.values[:, None])[:, 0]
 
 
 def _bound(problem: PoisoningProblem) -> float:

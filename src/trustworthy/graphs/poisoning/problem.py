@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import LARGEST, Rows, check_size, split_graph
+from trustworthy.graphs.affinity import LARGEST, GaussianGraphs, Rows, check_size
 from trustworthy.graphs.labels import Labels, as_labels, read_labels
 from trustworthy.graphs.poisoning.result import PoisoningResult
 from trustworthy.graphs.poisoning.trust_region import Quadratic
 from trustworthy.graphs.solvers import harmonic_operator
 
-Knowledge = Literal["true", "estimated"]
+Terms = tuple[Float[np.ndarray, "labelled labelled"], Float[np.ndarray, " labelled"]]
 KNOWLEDGE: dict[str, None] = {"true": None, "estimated": None}
 
 
@@ -28,8 +28,9 @@ KNOWLEDGE: dict[str, None] = {"true": None, "estimated": None}
 class PoisoningProblem:
     """Poisoning of a harmonic learner whose predictions are K y_l, or their signs.
 
-    X, y : features and labels as given. labels : how y was read.
-    gamma, n_neighbors : the learner's graph.
+    graphs : those of the features, for any width.
+    gamma, assumed_gamma : width of the learner's graph, and the attacker's idea of it.
+    y : labels as given. labels : how they were read.
     operator : (unlabelled, labelled) the learner's K.
     assumed : (unlabelled, labelled) the attacker's idea of K.
     values : (labelled,) known labels: reals, or -1 for the first class and 1 for the second.
@@ -37,11 +38,11 @@ class PoisoningProblem:
     aim : (unlabelled,) what the attacker moves predictions from, or to where `towards`.
     """
 
-    X: Rows
+    graphs: GaussianGraphs
+    gamma: float
+    assumed_gamma: float
     y: np.ndarray
     labels: Labels
-    gamma: float
-    n_neighbors: int | None
     operator: Float[np.ndarray, "unlabelled labelled"]
     assumed: Float[np.ndarray, "unlabelled labelled"]
     values: Float[np.ndarray, " labelled"]
@@ -78,12 +79,13 @@ class PoisoningProblem:
                 'truth must hold the true values of the unlabelled rows where knowledge="true", got None. Pass it, or '
                 'use knowledge="estimated".'
             )
-        operator = _operator(rows, labels, "gamma", gamma, n_neighbors)
-        assumed = operator if guess == gamma else _operator(rows, labels, "assumed_gamma", guess, n_neighbors)
+        graphs = GaussianGraphs(rows, labels.known, n_neighbors)
+        operator = _operator(graphs, "gamma", gamma)
+        assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
         given = None if truth is None else _encoded("truth", truth, labels)
         problem = cls(
-            rows, as_labels(y), labels, gamma, n_neighbors, operator, assumed, values,
+            graphs, gamma, guess, as_labels(y), labels, operator, assumed, values,
             truth=np.empty(0), aim=np.empty(0), towards=target is not None,
         )  # fmt: skip
         clean, believed = problem.squeezed(operator @ values), problem.squeezed(assumed @ values)
@@ -104,18 +106,28 @@ class PoisoningProblem:
         return np.flatnonzero(self.labels.known)
 
     @cached_property
-    def attacker(self) -> Quadratic:
-        """What the attacker minimises by a change delta of real labels: -½||K (y_l + delta) - aim||², or + towards it.
+    def terms(self) -> Terms:
+        """H and g of what the attacker minimises by a change delta of real labels, ½ deltaᵀ H delta + gᵀ delta.
 
-        Without the constant; by its own idea of K.
+        It is -½||K (y_l + delta) - aim||², or + towards it, without the constant and by its own idea of K.
         """
-        return _quadratic(self.assumed, self.values, self.aim, 1.0 if self.towards else -1.0)
+        return _terms(self.assumed, self.values, self.aim, 1.0 if self.towards else -1.0)
+
+    @cached_property
+    def attacker(self) -> Quadratic:
+        """`terms`, ready to be minimised in balls."""
+        return Quadratic.of(*self.terms)
 
     @cached_property
     def worst(self) -> Quadratic:
         """The same for an attacker that knows K and the truth: what bounds all of them."""
         same = self.assumed is self.operator and not self.towards and np.array_equal(self.aim, self.truth)
-        return self.attacker if same else _quadratic(self.operator, self.values, self.truth, -1.0)
+        return self.attacker if same else Quadratic.of(*_terms(self.operator, self.values, self.truth, -1.0))
+
+    @cached_property
+    def centralities(self) -> dict[str, Float[np.ndarray, " labelled"]]:
+        """What centrality attacks have worked out, by name."""
+        return {}
 
     def squeezed(self, scores: Float[np.ndarray, " unlabelled"]) -> Float[np.ndarray, " unlabelled"]:
         """Predictions g(scores) of eq. (1.2); a score of 0 is counted for the second class."""
@@ -158,7 +170,7 @@ class PoisoningProblem:
             labels[self.known[changed]] = self.labels.classes[(values[changed] > 0).astype(np.int64)]
         return PoisoningResult(
             labels=labels,
-            features=self.X,
+            features=self.graphs.X,
             flipped=self.known[changed],
             objective=self.objective(values),
             error_before=self.error(self.operator @ self.values),
@@ -167,16 +179,16 @@ class PoisoningProblem:
         )
 
 
-def _quadratic(
+def _terms(
     operator: Float[np.ndarray, "unlabelled labelled"],
     values: Float[np.ndarray, " labelled"],
     reference: Float[np.ndarray, " unlabelled"],
     sign: float,
-) -> Quadratic:
+) -> Terms:
     residual = operator @ values - reference
     if (np.abs(residual) <= len(values) * np.finfo(np.float64).eps * np.abs(values).max()).all():
         residual = np.zeros_like(residual)  # what rounding leaves must not choose a direction
-    return Quadratic.of(sign * (operator.T @ operator), sign * (operator.T @ residual))
+    return sign * (operator.T @ operator), sign * (operator.T @ residual)
 
 
 def _checked_rows(X: Rows) -> Rows:
@@ -205,11 +217,9 @@ def _check_attackable(labels: Labels) -> None:
         )
 
 
-def _operator(
-    rows: Rows, labels: Labels, name: str, gamma: float, n_neighbors: int | None
-) -> Float[np.ndarray, "unlabelled labelled"]:
-    graph = split_graph(rows, labels.known, gamma, n_neighbors)
-    lost = np.flatnonzero(~labels.known)[~graph.reached]
+def _operator(graphs: GaussianGraphs, name: str, gamma: float) -> Float[np.ndarray, "unlabelled labelled"]:
+    graph = graphs.split(gamma)
+    lost = np.flatnonzero(~graphs.known)[~graph.reached]
     if len(lost):
         raise InvalidInput(
             f"{name} is so large that the graph falls apart: at {gamma:g}, {len(lost)} unlabelled rows of X (the first "

@@ -51,13 +51,11 @@ class RegressionLabelAttack(LabelAttack):
         return error_bounds(problem, budgets, self._nonzeros(problem))
 
     def _dense(self, problem: PoisoningProblem) -> Float[np.ndarray, " labelled"]:
-        quadratic = problem.attacker
-        if self.solver == "algorithm-1" and quadratic.linear.any():
-            operator, sign = problem.assumed, 1.0 if problem.towards else -1.0
-            residual = operator @ problem.values - problem.aim
-            return algorithm_1(sign * (operator.T @ operator), sign * (operator.T @ residual), self.budget).point
-        found = quadratic.minimum(self.budget)
-        return found.point if quadratic.linear.any() or found.point.sum() >= 0.0 else -found.point
+        determined = problem.terms[1].any()
+        if self.solver == "algorithm-1" and determined:
+            return algorithm_1(*problem.terms, self.budget).point
+        found = problem.attacker.minimum(self.budget).point
+        return found if determined or found.sum() >= 0.0 else -found
 
     def _sparse(self, problem: PoisoningProblem) -> Float[np.ndarray, " labelled"]:
         nonzeros = self._nonzeros(problem) or 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,6 @@ import numpy as np
 from jaxtyping import Int
 
 from trustworthy.core import seeds
-from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.graphs import LabelPropagation
 from trustworthy.graphs.poisoning import (
     CentralityAttack,
@@ -24,14 +22,11 @@ from trustworthy.graphs.poisoning import (
     RandomLabelAttack,
     RegressionLabelAttack,
 )
-from trustworthy.graphs.width import default_gammas
 from trustworthy.report.poisoning.record import Point, SplitRecord
 from trustworthy.report.poisoning.rows import LabelledRows
 
 RANDOM_DRAWS = 20
 """Random attacks whose mean is the baseline."""
-SMALL = 4000
-"""Rows up to which the width of a sparse graph too is chosen with a dense factor: at large widths it is far quicker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +69,8 @@ class Split:
         """Width of the graph, given or chosen."""
         if self.protocol.gamma is not None:
             return self.protocol.gamma
-        candidates = default_gammas(self.rows.x)
-        solver = "cholesky" if len(self.rows.y) <= SMALL else "auto"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TrustworthyWarning)  # of graphs that fall apart and are not chosen
-            while True:
-                found = LabelPropagation(
-                    gammas=candidates, task=self._task, solver=solver, n_neighbors=self.protocol.n_neighbors
-                ).fit(self.rows.x, self.labels)
-                lower = candidates[candidates < found.gamma_]
-                if not len(lower) or not _missing(found.transduction_).any():
-                    return found.gamma_
-                candidates = lower
+        learner = LabelPropagation(task=self._task, n_neighbors=self.protocol.n_neighbors)
+        return learner.fit(self.rows.x, self.labels).gamma_
 
     @cached_property
     def problem(self) -> PoisoningProblem:
@@ -162,7 +147,3 @@ def known_rows(rows: LabelledRows, count: int, rng: np.random.Generator) -> Int[
     if rows.classifies and len(np.unique(rows.y[known])) == 1:
         known[-1] = rest[rows.y[rest] != rows.y[known[0]]][0]
     return np.sort(known)
-
-
-def _missing(labels: np.ndarray) -> np.ndarray:
-    return np.isnan(labels) if labels.dtype.kind == "f" else labels == -1
