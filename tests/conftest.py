@@ -36,7 +36,6 @@ CHECKED = (
     "graphs.poisoning.trust_region",
     "graphs.solvers",
     "graphs.width",
-    "metric_learning.adam",
     "metric_learning.lmnn_objective",
     "metric_learning.margin",
     "metric_learning.near",

@@ -9,6 +9,7 @@ import numpy as np
 from reproduce.ch1.poison import Curves, attack, either_sign, estimated, over_splits, problem, solved
 from reproduce.runner import Setting
 from reproduce.store import Measured
+from trustworthy.graphs.poisoning import PoisoningProblem, PoisoningResult
 
 
 def cells(options: dict[str, Any]) -> list[str]:
@@ -33,8 +34,18 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         }
         if known.classifies:
             curves["-flips.same"] = [float(np.array_equal(true.flipped, guess.flipped)) for true, guess in pairs]
+            curves["-mended.true"] = [mended(known, true) for true, _ in pairs]
+            curves["-mended.estimated"] = [mended(known, guess) for _, guess in pairs]
         else:  # the top singular vector has two signs, and the released code reports the worse
             curves[".estimated-either-sign"] = [either_sign(known, guess) for _, guess in pairs]
         return curves
 
     return list(over_splits(cell, budgets, setting, found, labelled=labelled, rows=limit))
+
+
+def mended(problem: PoisoningProblem, found: PoisoningResult) -> float:
+    """Share of the predictions turned by the flips that were wrong before; 0 where none is turned."""
+    flipped = np.where(np.isin(problem.known, found.flipped), -problem.values, problem.values)
+    before, after = (np.sign(problem.operator @ labels) for labels in (problem.values, flipped))
+    turned = before != after
+    return float(np.mean(before[turned] != problem.truth[turned])) if turned.any() else 0.0

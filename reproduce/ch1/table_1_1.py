@@ -25,10 +25,11 @@ def cells(options: dict[str, Any]) -> list[str]:
 def measure(cell: str, setting: Setting) -> list[Measured]:
     """n, d, the candidate chosen most often by leaving each label out, and the errors that decide."""
     rows, widths = prepared(cell, setting.seed), setting.options["gammas"]
-    given, grid = [], []
+    given, grid, norms = [], [], []
     for done, seed in enumerate(seeds(setting), start=1):
         labelled, limit = setting.options["labelled"][cell], setting.options["rows"].get(cell)
         x, y, _ = hidden(prepared(cell, seed), labelled, seed, limit)
+        norms.append(np.linalg.norm(y[:labelled]))
         given.append(LabelPropagation(gammas=widths).fit(x, y))
         with warnings.catch_warnings():  # of rows that a narrow graph leaves alone: the labels are what counts here
             warnings.simplefilter("ignore", TrustworthyWarning)
@@ -36,7 +37,9 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         setting.tell(done / setting.options["splits"])
     errors = np.array([learner.gamma_errors_ for learner in given])
     curve = [(gamma, column) for gamma, column in zip(widths, errors.T, strict=True) if np.isfinite(column).all()]
+    told = [intervals.splits(f"{cell}.label-norm", np.array(norms))] if rows.regression else []
     return [
+        *told,
         Measured(name=f"{cell}.n", value=rows.x.shape[0], conditions={"source": rows.source}),
         Measured(name=f"{cell}.d", value=rows.width, conditions={"columns": rows.x.shape[1]}),
         _chosen(f"{cell}.gamma", [learner.gamma_ for learner in given]),

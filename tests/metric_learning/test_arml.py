@@ -9,7 +9,6 @@ from sklearn.preprocessing import minmax_scale
 from reference.metric_learning import arml_steps, near
 from trustworthy.core.errors import InvalidInput, TrainingDiverged
 from trustworthy.metric_learning import ARML
-from trustworthy.metric_learning.adam import Adam
 from trustworthy.metric_learning.margin import LOSSES
 from trustworthy.metric_learning.near import near_lists
 from trustworthy.neighbors.exact import exact_l2
@@ -58,20 +57,6 @@ def test_draws_are_uniform_over_what_the_lists_hold():
     np.testing.assert_allclose(np.bincount(own, minlength=12)[found.own[0, :5]] / 20_000, 1 / 5, atol=0.015)
     assert found.other_count[0] == 6
     np.testing.assert_allclose(np.bincount(other, minlength=12)[found.other[0, :6]] / 20_000, 1 / 6, atol=0.015)
-
-
-def test_adam_takes_the_steps_of_torch():
-    import torch
-
-    rng = np.random.default_rng(0)
-    ours, theirs = np.ones((3, 4)), torch.ones(3, 4, dtype=torch.float64)
-    adam, optimizer = Adam(learning_rate=0.1), torch.optim.Adam([theirs], lr=0.1)
-    for _ in range(20):
-        gradient = rng.normal(size=(3, 4))
-        adam(ours, gradient)
-        theirs.grad = torch.tensor(gradient)
-        optimizer.step()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

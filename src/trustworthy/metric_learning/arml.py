@@ -12,8 +12,8 @@ from rich.progress import track
 from sklearn.utils import check_random_state
 
 from trustworthy.core import checks
+from trustworthy.core.adam import Adam
 from trustworthy.core.errors import InvalidInput, TrainingDiverged
-from trustworthy.metric_learning.adam import Adam
 from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map
 from trustworthy.metric_learning.margin import LOSSES, loss_and_gradient, pair
 from trustworthy.metric_learning.near import near_lists

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy import sparse
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
-from trustworthy.graphs.affinity import LARGEST, GaussianGraphs, Rows
+from trustworthy.graphs.affinity import LARGEST, GaussianGraphs
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.feature_gradient import Loss, soft_sign, squared
 from trustworthy.graphs.poisoning.feature_search import ascend
@@ -40,24 +39,12 @@ class FeatureAttack(PoisoningAttack):
     steps: int = 60
     sharpness: float = 10.0
 
-    def problem(
-        self,
-        X: Rows,
-        y: ArrayLike,
-        *,
-        gamma: float,
-        truth: ArrayLike | None = None,
-        target: ArrayLike | None = None,
-    ) -> PoisoningProblem:
-        """The problem in numbers."""
-        if self.n_neighbors is not None:
-            raise InvalidInput("n_neighbors must be None: who is whose neighbour jumps where features move.")
-        if sparse.issparse(X):
-            raise InvalidInput("X must be dense: features that move are zero no more. Pass X.toarray().")
-        return super().problem(X, y, gamma=gamma, truth=truth, target=target)
-
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
         """Attack a problem that has been made, with random starts from `rng`."""
+        if problem.graphs.n_neighbors is not None:
+            raise InvalidInput("n_neighbors must be None: who is whose neighbour jumps where features move.")
+        if sparse.issparse(problem.graphs.X):
+            raise InvalidInput("X must be dense: features that move are zero no more. Pass X.toarray().")
         radius = checks.real("budget", self.budget, at_least=0.0, at_most=LARGEST)
         steps = checks.integer("steps", self.steps, at_least=1)
         labelled = len(problem.values)

@@ -7,10 +7,12 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 
 from trustworthy.core import checks
+from trustworthy.core.adam import Adam
 from trustworthy.graphs.poisoning.search import Effect, Flips, Margin, best_prefix, broken, prepared
 
 _SPREAD = 0.5  # standard deviation of the first logits: what tells restarts apart
 _PRICE_RATE = 0.03  # change of the log penalty a step, times the log of the expected flips over the budget
+_FLOOR = 1e-12  # of Adam's divisor: below any gradient that saturation leaves
 _LOOK_EVERY = 10  # steps between two looks at the flips that the logits stand for
 
 
@@ -57,11 +59,11 @@ def probabilistic(
         return best
     logits = _SPREAD * rng.standard_normal((restarts, effect.shape[1]))
     weight = np.full(restarts, (1.0 if penalty is None else penalty) / budget)
-    adam = _Adam(logits, learning_rate)
+    adam = Adam(learning_rate=learning_rate, floor=_FLOOR)
     for step in range(1, steps + 1):
         noise = rng.logistic(size=(restarts, samples, effect.shape[1]))
         _, gradient = expected_loss(logits, noise, margin, effect, weight, temperature, sharpness)
-        adam(gradient)
+        adam(logits, gradient)
         if penalty is None:
             weight *= np.exp(_PRICE_RATE * np.clip(np.log(expit(logits).sum(axis=1) / budget), -1.0, 1.0))
         if step % _LOOK_EVERY == 0 or step == steps:
@@ -132,19 +134,3 @@ def _better(
     rankings = np.argsort(-logits, axis=1, kind="stable")[:, :budget]
     found = [best, *(best_prefix(margin, effect, ranking) for ranking in rankings)]
     return max(found, key=lambda flips: broken(margin, effect, flips))
-
-
-class _Adam:
-    """Adaptive steps downhill with bias correction (Kingma and Ba, 2015) that change an array in place."""
-
-    def __init__(self, value: np.ndarray, learning_rate: float) -> None:
-        self.value, self.learning_rate, self.steps = value, learning_rate, 0
-        self.first, self.second = np.zeros_like(value), np.zeros_like(value)
-
-    def __call__(self, gradient: np.ndarray) -> None:
-        """Move against a gradient. The floor of the divisor is below any gradient that saturation leaves."""
-        self.steps += 1
-        self.first += 0.1 * (gradient - self.first)
-        self.second += 0.001 * (gradient**2 - self.second)
-        size = np.sqrt(self.second / (1.0 - 0.999**self.steps)) + 1e-12
-        self.value -= self.learning_rate / (1.0 - 0.9**self.steps) * self.first / size
