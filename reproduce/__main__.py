@@ -67,7 +67,7 @@ def measure(
         for cell_name, cell in found.items():
             if not cell.finished:
                 typer.echo(f"{claim.name} {cell_name}: not run, {cell.common['conditions']['reason']}")
-        count = Counter(row.verdict for row in judge(claim, measured) if row.record is not None)
+        count = Counter(row.verdict for row in judge(claim, measured))
         typer.echo(f"{claim.name}: " + ", ".join(f"{count[verdict]} {verdict}" for verdict in VERDICTS[:3]))
 
 

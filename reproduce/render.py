@@ -39,15 +39,15 @@ order among the methods that the dissertation states for it holds (a sentence: a
 
 def render(docs: Path, root: Path = claims.HERE) -> Path:
     """Write docs/reproduction.md and its pictures; the same records give the same bytes."""
-    sections, summary = [], []
+    sections, summary, total = [], [], Counter[str]()
     for claim, folder in claims.every(root):
         cells = best(folder / "records", claim.name)
         records = {record.name: record for _, cell in cells.values() for record in cell.records()}
-        judged = judge(claim, records) + _sentences(claim, records)
+        judged = judge(claim, records)
         pictures = draw(claim, records, docs / PICTURES)
+        total.update(row.verdict for row in judged)
         summary.append(_summary(claim, judged))
         sections.append(_section(claim, cells, records, judged, pictures))
-    total = Counter(row.verdict for claim, folder in claims.every(root) for row in verdicts(claim, folder))
     line = ", ".join(f"{total[verdict]} {verdict}" for verdict in VERDICTS)
     table = _table(["", *VERDICTS], summary)
     page = docs / "reproduction.md"
@@ -60,12 +60,7 @@ def verdicts(claim: Claim, folder: Path) -> list[Judged]:
     """Everything judged of one table or figure, from its records in `folder`."""
     cells = best(folder / "records", claim.name)
     records = {record.name: record for _, cell in cells.values() for record in cell.records()}
-    return judge(claim, records) + _sentences(claim, records)
-
-
-def _sentences(claim: Claim, records: dict[str, Record]) -> list[Judged]:
-    values = {name: record.value for name, record in records.items() if record.value is not None}
-    return [Judged(name=entry.text, verdict=compare(entry, values)[0]) for entry in claim.comparisons]
+    return judge(claim, records)
 
 
 def _summary(claim: Claim, judged: list[Judged]) -> list[str]:

@@ -28,11 +28,12 @@ class Judged:
 
 
 def judge(claim: Claim, records: dict[str, Record]) -> list[Judged]:
-    """Verdict of every printed number, in the order of the claim."""
+    """Verdict of every printed number and every sentence, in the order of the claim."""
     values = {name: record.value for name, record in records.items() if record.value is not None}
     pairs = _pairs(claim, set(values) | set(claim.printed()))
     return [
-        _judged(claim, name, printed, records.get(name), pairs, values) for name, printed in claim.printed().items()
+        *(_judged(claim, name, printed, records.get(name), pairs, values) for name, printed in claim.printed().items()),
+        *(Judged(name=entry.text, verdict=compare(entry, values)[0]) for entry in claim.comparisons),
     ]
 
 

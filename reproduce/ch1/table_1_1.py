@@ -43,9 +43,10 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         Measured(name=f"{cell}.n", value=rows.x.shape[0], conditions={"source": rows.source}),
         Measured(name=f"{cell}.d", value=rows.width, conditions={"columns": rows.x.shape[1]}),
         _chosen(f"{cell}.gamma", [learner.gamma_ for learner in given]),
-        intervals.splits(f"{cell}.error", errors.min(axis=1), seeds=seeds(setting)),
+        intervals.splits(f"{cell}.error", _errors(given), seeds=seeds(setting)),
         _chosen(f"{cell}.default-grid.gamma", [learner.gamma_ for learner in grid]),
-        intervals.splits(f"{cell}.default-grid.error", np.array([learner.gamma_errors_.min() for learner in grid])),
+        intervals.splits(f"{cell}.default-grid.error", _errors(grid)),
+        intervals.splits(f"{cell}.default-grid.least", np.array([learner.gamma_errors_.min() for learner in grid])),
         *(intervals.splits(f"{cell}.left-out@{gamma:g}", column) for gamma, column in curve),
     ]
 
@@ -53,3 +54,8 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
 def _chosen(name: str, widths: list[float]) -> Measured:
     """The width chosen most often, the first of equals."""
     return Measured(name=name, value=Counter(widths).most_common(1)[0][0], conditions={"chosen": widths})
+
+
+def _errors(learners: list[LabelPropagation]) -> np.ndarray:
+    """The error of left-out labels at the width chosen, which is not the least one where that width loses rows."""
+    return np.array([learner.gamma_errors_[learner.gammas_.tolist().index(learner.gamma_)] for learner in learners])

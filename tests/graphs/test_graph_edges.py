@@ -75,7 +75,7 @@ def test_candidates_that_are_not_taken_do_not_warn():
 def test_a_second_fit_forgets_the_first_and_none_has_no_score():
     X, _, real, classes = rows(0)
     fitted = LabelPropagation().fit(X, classes).set_params(gamma=1.0).fit(X, real)
-    for name in ("classes_", "label_distributions_", "gamma_errors_", "predict_proba"):
+    for name in ("classes_", "label_distributions_", "gammas_", "gamma_errors_", "predict_proba"):
         assert not hasattr(fitted, name)
     with pytest.raises(NotFittedError):
         LabelPropagation().score(X, classes)

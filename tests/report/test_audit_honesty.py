@@ -66,7 +66,7 @@ def test_another_estimator_with_the_same_predictions_gets_its_own_numbers(tmp_pa
     assert prints[0] != prints[1]
 
 
-@pytest.mark.parametrize("profile", ["quick", "standard", "thorough"])
+@pytest.mark.parametrize("profile", ["quick", "standard", pytest.param("thorough", marks=pytest.mark.slow)])
 def test_every_profile_attacks_a_model_of_two_classes(profile):
     x, y = table(30)
     skip = ["robustness.corruptions", "robustness.pictures", "interpretation", "evaluation.diagnosis"]

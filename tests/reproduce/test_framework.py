@@ -178,9 +178,9 @@ def test_rules(rule, printed, measured, interval, verdict):
 @pytest.mark.parametrize(
     ("a", "b", "verdicts"),
     [
-        (1.0, 2.0, ["match", "trend", "not run"]),
-        (2.0, 2.9, ["trend", "match", "not run"]),
-        (2.0, 1.0, ["off", "off", "not run"]),
+        (1.0, 2.0, ["match", "trend", "not run", "match"]),
+        (2.0, 2.9, ["trend", "match", "not run", "match"]),
+        (2.0, 1.0, ["off", "off", "not run", "off"]),
     ],
 )
 def test_a_trend_is_a_wrong_number_in_the_right_order(root, a, b, verdicts):

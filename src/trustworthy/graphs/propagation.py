@@ -50,7 +50,7 @@ class LabelPropagation(BaseEstimator):
     label_distributions_ : (n, classes) shares of the classes (classification only).
     classes_ : the classes, sorted (classification only).
     gamma_ : the width in use.
-    gamma_errors_ : (candidates,) leave-one-out errors, with gamma="cv".
+    gammas_, gamma_errors_ : (candidates,) widths tried and their leave-one-out errors, with gamma="cv".
     n_features_in_ : features seen by `fit`.
 
     Cost: n_u³ / 3 operations and 16 n_u n bytes for the dense graph; sparse graphs n_neighbors n a step of "cg".
@@ -85,8 +85,8 @@ class LabelPropagation(BaseEstimator):
         self._labels, self._graphs = labels, GaussianGraphs(rows, labels.known, self.n_neighbors)
         if isinstance(self.gamma, str):
             checks.choice("gamma", self.gamma, {"cv": None})
-            candidates = checked_gammas(self.gammas, rows)
-            self.gamma_, self.gamma_errors_ = choose_gamma(self._graphs, labels, candidates, self.solver)
+            self.gammas_ = checked_gammas(self.gammas, rows)
+            self.gamma_, self.gamma_errors_ = choose_gamma(self._graphs, labels, self.gammas_, self.solver)
         else:
             self.gamma_ = checks.real("gamma", self.gamma, above=0.0)
         self._spread()
@@ -95,7 +95,7 @@ class LabelPropagation(BaseEstimator):
 
     def _forget(self) -> None:
         """Drop what another fit may have left that this one will not set."""
-        for name in ("classes_", "label_distributions_", "gamma_errors_"):
+        for name in ("classes_", "label_distributions_", "gammas_", "gamma_errors_"):
             if hasattr(self, name):
                 delattr(self, name)
 
