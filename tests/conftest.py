@@ -60,6 +60,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+import typecheck
+
 torch.set_num_threads(1)
 # The same examples on every run, and no deadline: the first call of a metric may import scikit-learn.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
@@ -72,5 +74,6 @@ def generator() -> torch.Generator:
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
+def _afresh() -> None:
     torch.manual_seed(0)
+    typecheck.check_again()
