@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from reproduce.ch1.poison import Curves, attack, errors, over_splits, problem
+import numpy as np
+
+from reproduce.ch1.poison import Curves, attack, errors, over_splits, problem, solved
 from reproduce.runner import Setting
 from reproduce.store import Measured
-from trustworthy.graphs.poisoning import CentralityAttack, LabelAttack, RandomLabelAttack
+from trustworthy.graphs.poisoning import (
+    CentralityAttack,
+    LabelAttack,
+    PoisoningProblem,
+    PoisoningResult,
+    RandomLabelAttack,
+)
 
 BASELINES: dict[str, LabelAttack] = {
     "random": RandomLabelAttack(budget=0),
@@ -35,8 +43,13 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         poisoned = problem(data, labelled, options["gamma"][data], seed, limit)
         reached = errors(attack(data), poisoned, budgets, seed)
         if not labels:
-            others = {f".{name}": errors(baseline, poisoned, budgets, seed) for name, baseline in BASELINES.items()}
-            return {".attack": reached, **others}
+            others: Curves = {".attack": reached}
+            for name, baseline in BASELINES.items():
+                flips = [solved(baseline, poisoned, budget, seed) for budget in budgets]
+                others[f".{name}"] = [flip.error_after for flip in flips]
+                if poisoned.classifies:
+                    others[f"-influential.{name}"] = [influential(poisoned, flip) for flip in flips]
+            return others
         if data != head or labelled != options["reference"][data] or not poisoned.classifies:
             return {"": reached}
         bounds = attack(data).bounds(poisoned, budgets).tolist()
@@ -44,3 +57,9 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         return {"": reached, "-local-search": swapped, "-bound": bounds}
 
     return list(over_splits(cell, budgets, setting, found, labelled=labelled, rows=limit))
+
+
+def influential(problem: PoisoningProblem, found: PoisoningResult) -> float:
+    """Share of the flipped labels that are among as many with the largest column sums of K; 0 without flips."""
+    most = problem.known[np.argsort(-problem.operator.sum(axis=0))[: len(found.flipped)]]
+    return float(np.isin(found.flipped, most).mean()) if len(most) else 0.0
