@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
 
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
@@ -247,3 +248,49 @@ def test_real_labels_and_budgets_that_overflow_are_refused(budget, truth, messag
     X, values, y, _ = rows(0)
     with pytest.raises(InvalidInput, match=message):
         RegressionLabelAttack(budget=budget)(X, y, gamma=1.0, truth=values[12:] * truth)
+
+
+def narrow(seed, gamma):
+    """Irises on a graph that all but falls apart, and which of them are labelled."""
+    X, y = load_iris(return_X_y=True)
+    known = np.isin(np.arange(150), np.random.default_rng(seed).permutation(150)[:30])
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    return [
+        LabelPropagation(gamma=gamma, solver=solver).fit(X, np.where(known, y, -1)) for solver in ("elimination", "cg")
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*stopped after")
+@pytest.mark.parametrize("gamma", [5.0, 12.0, 24.8, 37.25])
+@pytest.mark.parametrize("seed", range(4))
+def test_conjugate_gradients_are_right_or_say_so(seed, gamma):
+    with warnings.catch_warnings(record=True) as fitting:
+        warnings.simplefilter("always")
+        exact, found = narrow(seed, gamma)
+    if not any("all but falls apart" in str(warning.message) for warning in fitting):
+        np.testing.assert_allclose(found.label_distributions_, exact.label_distributions_, atol=2e-5)
+    with warnings.catch_warnings(record=True) as solving:
+        warnings.simplefilter("always")
+        operator = found.operator_
+    if not any("all but falls apart" in str(warning.message) for warning in solving):
+        np.testing.assert_allclose(operator, exact.operator_, atol=2e-5)
+    else:
+        assert np.abs(operator - exact.operator_).max() > 1e-9
+
+
+def test_a_width_that_the_solver_is_not_sure_of_has_no_error_and_is_not_taken():
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:150], np.where(np.arange(150) < 25, y[:150], np.nan)
+    exact, found = (LabelPropagation(solver=s, n_neighbors=10).fit(X, y) for s in ("elimination", "cg"))
+    sure = np.isfinite(found.gamma_errors_)
+    assert 0 < sure.sum() < 10
+    np.testing.assert_allclose(found.gamma_errors_[sure], exact.gamma_errors_[sure], rtol=1e-4)
+    assert found.gamma_ == exact.gamma_
+
+
+def test_a_cut_that_no_width_mends_is_told_with_its_remedy():
+    X, _, _, classes = rows(0)
+    X[:6] += 1e3
+    classes[:6] = [1, -1, -1, -1, -1, -1]
+    with pytest.raises(InvalidInput, match="raise n_neighbors"):
+        LabelPropagation(n_neighbors=2).fit(X, classes)

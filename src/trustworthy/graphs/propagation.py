@@ -50,7 +50,8 @@ class LabelPropagation(BaseEstimator):
     label_distributions_ : (n, classes) shares of the classes (classification only).
     classes_ : the classes, sorted (classification only).
     gamma_ : the width in use.
-    gammas_, gamma_errors_ : (candidates,) widths tried and their leave-one-out errors, with gamma="cv".
+    gammas_, gamma_errors_ : (candidates,) widths tried and their leave-one-out errors, with gamma="cv"; NaN where the
+        solver was not sure of its answer.
     n_features_in_ : features seen by `fit`.
 
     Cost: n_u³ / 3 operations and 16 n_u n bytes for the dense graph; sparse graphs n_neighbors n a step of "cg".

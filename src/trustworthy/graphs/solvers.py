@@ -35,29 +35,38 @@ def harmonic(
         exact to rounding at any gamma and slower than Cholesky, which falls back on it; or "auto", conjugate gradients
         for sparse graphs of more than 4,000 unlabelled rows and Cholesky for others.
 
-    Labels that are all 1 are solved for as well: where their answer is not 1, the graph all but falls apart, and the
-    solvers that cannot bear it say so.
+    What the labels, brought to [0, 1], lack of a fixed sum is solved for as well: where the answers have another sum,
+    the graph all but falls apart, and the solvers that cannot bear it say so.
     """
-    return _solved(graph, lambda part: np.asarray(part.across @ values), solver)
+    low, spread = values.min(axis=0), np.ptp(values, axis=0)
+    shares = (values - low) / np.where(spread > 0.0, spread, 1.0)
+    shares = np.column_stack([shares, shares.shape[1] - shares.sum(axis=1)])
+    return low + spread * _solved(graph, lambda part: np.asarray(part.across @ shares), values.shape[1], solver)[:, :-1]
 
 
 def harmonic_operator(graph: Graph, solver: str = "auto") -> Float[np.ndarray, "unlabelled labelled"]:
     """The matrix K = (D_uu - S_uu)⁻¹ S_ul that labels are multiplied by; its rows are averages. NaN as `harmonic`."""
     unlabelled, labelled = graph.across.shape
     check_fits(unlabelled + labelled, 2 * unlabelled * labelled)
-    return _solved(graph, lambda part: _dense(part.across), solver)
+    return _solved(graph, lambda part: _dense(part.across), 1, solver)
 
 
-def _solved(graph: Graph, pull: Callable[[Graph], np.ndarray], solver: str) -> Float[np.ndarray, "unlabelled k"]:
+def _solved(
+    graph: Graph, pull: Callable[[Graph], np.ndarray], total: int, solver: str
+) -> Float[np.ndarray, "unlabelled k"]:
+    """Solutions for right sides that labels with rows of sum `total` have: the values of each row have it too.
+
+    Each of them is in the sum. A column of ones would tell of a direct solver, but conjugate gradients run anew for
+    each column, and may fail at one alone.
+    """
     solve = checks.choice("solver", solver, SOLVERS)
     reached = graph.reached
     part = graph.part(reached)
     right = pull(part)
     found = np.full((len(reached), right.shape[1]), np.nan)
     if reached.any():
-        whole = solve(part, np.column_stack([right, row_sums(part.across)]))
-        _say_unsure(np.flatnonzero(~(np.abs(whole[:, -1] - 1.0) <= 100 * _NEAR)))
-        found[reached] = whole[:, :-1]
+        found[reached] = whole = solve(part, right)
+        _say_unsure(np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= 100 * _NEAR)))
     return found
 
 
@@ -123,17 +132,19 @@ def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarr
 
 
 def _conjugate_gradients(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """One run a column, with products S_uu v alone: no factor is stored."""
-    degree, shape = graph.degree, (len(graph.degree),) * 2
-    system: Any = LinearOperator(shape, matvec=lambda v: degree * v.ravel() - graph.within @ v.ravel())  # pyright: ignore[reportCallIssue]
-    jacobi: Any = LinearOperator(shape, matvec=lambda v: v.ravel() / degree)  # pyright: ignore[reportCallIssue]
+    """One run a column, with products S_uu v alone: no factor is stored.
+
+    On I - D^-½ S_uu D^-½, in which the residual of a row with a small degree counts as much as the others'.
+    """
+    root, shape = 1.0 / np.sqrt(graph.degree), (len(graph.degree),) * 2
+    system: Any = LinearOperator(shape, matvec=lambda v: v.ravel() - root * (graph.within @ (root * v.ravel())))  # pyright: ignore[reportCallIssue]
     found = np.empty_like(pull)
-    for k, column in enumerate(pull.T):
-        with np.errstate(divide="ignore", invalid="ignore"):  # where it breaks down, the labels of 1 tell
-            found[:, k], status = cg(system, column, rtol=_TOLERANCE, atol=0.0, maxiter=_STEPS, M=jacobi)
+    for k, column in enumerate((pull * root[:, None]).T):
+        with np.errstate(divide="ignore", invalid="ignore"):  # where it breaks down, the sum of the values tells
+            found[:, k], status = cg(system, column, rtol=_TOLERANCE, atol=0.0, maxiter=_STEPS)
         if status:
             _say_unfinished("cg")
-    return found
+    return found * root[:, None]
 
 
 def _iteration(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:

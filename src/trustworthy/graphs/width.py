@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import GaussianGraphs, Rows, row_sums
 from trustworthy.graphs.labels import Labels
 from trustworthy.graphs.solvers import harmonic_operator
@@ -25,20 +24,23 @@ def choose_gamma(
     """The candidate whose graph predicts each label best from all others, and the errors (candidates,).
 
     Error: share of wrong classes, ties by the squared error, or the root mean squared error. A candidate at which some
-    row is joined to no label is taken only where all are such. One solve with all labels as right sides a candidate
-    gives all leave-one-out predictions.
+    row is joined to no label is taken only where all are such, and one that the solver is not sure of, whose error is
+    NaN, only after those. One solve with all labels as right sides a candidate gives all leave-one-out predictions.
     """
-    with warnings.catch_warnings():  # of candidates that are not taken; the fit with the one that is repeats its own
-        warnings.simplefilter("ignore", TrustworthyWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = [_left_out(graphs, labels, gamma, solver) for gamma in candidates]
+    found = []
+    for gamma in candidates:
+        with warnings.catch_warnings(record=True) as doubts:  # the fit with the one that is taken repeats its own
+            warnings.simplefilter("always")
+            lost, *errors = _left_out(graphs, labels, gamma, solver)
+        found.append((bool(doubts), lost, *errors))
     best = min(range(len(found)), key=found.__getitem__)
-    if not np.isfinite(found[best][1]):
+    if not np.isfinite(found[best][2]):
+        wider = "" if graphs.n_neighbors is None else "raise n_neighbors, "
         raise InvalidInput(
             f"gamma could not be chosen: at each of {candidates.tolist()} some label is joined to no other. Pass gamma "
-            "as a number, label more rows, or pass smaller values as gammas."
+            f"as a number, {wider}label more rows, or pass smaller values as gammas."
         )
-    return float(candidates[best]), np.array([error for _, error, _ in found])
+    return float(candidates[best]), np.array([np.nan if unsure else error for unsure, _, error, _ in found])
 
 
 def default_gammas(X: Rows) -> Float[np.ndarray, " candidates"]:
