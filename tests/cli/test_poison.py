@@ -1,5 +1,6 @@
 """`trustworthy poison`: the curve, the sentence, the files, going on where it stopped, and mistakes in one line."""
 
+import inspect
 import json
 import math
 import os
@@ -13,9 +14,9 @@ from typer.testing import CliRunner
 
 from trustworthy import datasets
 from trustworthy.cli.main import app
-from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.graphs import LabelPropagation
-from trustworthy.report.poisoning import split, study
+from trustworthy.report.poisoning import rows, split, study
 from trustworthy.report.poisoning.record import PoisoningRecord
 
 
@@ -179,11 +180,22 @@ def test_a_regression_of_an_npz_file_moves_labels_within_their_range(regression)
     [
         (("--data", "digist"), "did you mean 'digits'"),
         (("--data", "none.npz"), "there is no file none.npz"),
-        (("--data", "breast-cancer", "--labelled", 427), "labelled must be <= 426, got 427"),
+        (("--data", os.curdir + os.sep), "unknown data set '.'"),
+        (("--data", __file__), f"or a file that ends in .npz, got '{__file__}'"),
+        (
+            ("--data", "breast-cancer", "--labelled", 427),
+            "one of the 427 rows of malignant and benign without its label, got 427",
+        ),
         (("--data", "breast-cancer", "--labelled", 1), "labelled must be >= 2, got 1"),
-        (("--data", "breast-cancer", "--labelled", 20, "--rows", 20), "labelled must be <= 19, got 20"),
+        (
+            ("--data", "breast-cancer", "--labelled", 20, "--rows", 20),
+            "one of the 20 rows of malignant and benign without its label, got 20",
+        ),
         (("--data", "breast-cancer", "--budget", -1), "budget must be >= 0, got -1"),
-        (("--data", "breast-cancer", "--labelled", 10, "--budget", "0,11"), "budget must be <= 10, got 11"),
+        (
+            ("--data", "breast-cancer", "--labelled", 10, "--budget", "0,11"),
+            "budget must be at most 10, the number of labelled rows, got 11",
+        ),
         (("--data", "breast-cancer", "--budget", "1.5"), "budget must be a whole number, got 1.5"),
         (("--data", "breast-cancer", "--budget", "inf"), "budget must be a whole number, got inf"),
         (("--data", "breast-cancer", "--budget", "one"), "budget must be numbers with commas"),
@@ -262,7 +274,48 @@ def test_other_budgets_of_the_same_study_use_what_is_there(tmp_path, monkeypatch
     before = record(tmp_path).splits[0].points
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
     assert cancer("--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
-    assert record(tmp_path).splits[0].points == before[1:]
+    assert record(tmp_path).splits[0].points == before
+    assert record(tmp_path).curve().budgets == [1.0, 3.0]
+    assert cancer("--out", tmp_path, "--gamma", 2, "--no-baselines", budget="3,0,1").exit_code == 0
+    assert record(tmp_path).curve().budgets == [0.0, 1.0, 3.0]
+
+
+def test_fewer_splits_lose_none(tmp_path, monkeypatch):
+    given = ("--out", tmp_path, "--gamma", 2, "--no-baselines", "--splits")
+    cancer(*given, 2)
+    both = record(tmp_path)
+    monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
+    assert cancer(*given, 1).exit_code == 0
+    one = record(tmp_path)
+    assert one.splits == both.splits
+    assert one.value == both.splits[0].points[-1].error != both.value
+    cancer(*given, 2)
+    assert record(tmp_path).value == both.value
+
+
+def test_flips_that_were_made_are_told_apart_from_the_budget(tmp_path):
+    saved = study.poison("breast-cancer", str(tmp_path), labelled=30, budgets=[30], gamma=2.0, baselines=False)
+    made = len(saved.splits[0].points[0].flipped)
+    assert made < 30
+    assert saved.statement.startswith(f"{made} flipped labels of 30 take the error from")
+    assert "30 flips" in saved.statement
+
+
+def test_a_data_set_at_hand_is_taken_and_arrays_are_not():
+    data = datasets.load("breast-cancer")
+    given = study.poison(data, labelled=30, budgets=[1], gamma=2.0, baselines=False)
+    assert given.splits[0].points[0].error == cancer_error(gamma=2.0, budget=1)
+    with pytest.raises(InvalidInput, match=r"data must be the name of a data set.*got ndarray"):
+        inspect.unwrap(rows.read)(data.x_train)
+
+
+def cancer_error(**given):
+    found = study.poison("breast-cancer", labelled=30, budgets=[given["budget"]], gamma=given["gamma"], baselines=False)
+    return found.splits[0].points[0].error
+
+
+def test_a_tie_of_the_known_classes_makes_a_guess_right_half_of_the_time():
+    assert study.poison("breast-cancer", labelled=2, budgets=[0], gamma=2.0).splits[0].guess_error == 0.5
 
 
 def test_what_another_study_left_is_replaced_with_a_warning(tmp_path):
@@ -280,7 +333,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     result = cancer("--out", tmp_path / "file" / "out")
     assert result.exit_code == 2
-    assert "cannot write" in result.stderr
+    assert "out must be a folder, or a place for one, got" in result.stderr
+    assert "choosing the width" not in result.stderr
+    assert "it is a file" in cancer("--out", tmp_path / "file").stderr
 
 
 def test_progress_says_what_is_running():

@@ -240,7 +240,13 @@ def test_the_sentence_names_the_budget_that_ruins_the_learner():
         ),
         (
             changed(clean=0.49, error=[0.49, 0.6, 0.6, 0.6]),  # worse than a guess to begin with
-            "1 flipped label of 50 takes the error from 49.0% to 60.0%; no attack with 1 flip can pass 20.0%.",
+            "1 flipped label of 50 takes the error from 49.0% to 60.0%; no attack with 1 flip can pass 20.0%. "
+            "Even without an attack it is no better than always guessing the commonest known class (48.0%).",
+        ),
+        (
+            changed(changed=[0.0, 1.0, 1.5, 1.5]),  # a mean of two splits, of which one needs a single flip
+            "1.5 flipped labels of 50 take the error from 2.0% to 50.0%, no better than always guessing the commonest "
+            "known class (48.0%); no attack with 2 flips can pass 60.0%.",
         ),
         (
             changed(error=[0.02] * 4),
@@ -265,7 +271,7 @@ def test_the_sentence_names_the_budget_that_ruins_the_learner():
 )
 def test_the_sentence(curve, sentence):
     assert answer(curve) == sentence
-    assert answer(curve, splits=3).endswith(" (means over 3 splits).") or curve.budgets == [0.0]
+    assert " (means over 3 splits)." in answer(curve, splits=3) or curve.budgets == [0.0]
 
 
 def test_the_figure_shows_the_attack_the_others_and_the_bound():
@@ -284,12 +290,19 @@ def test_the_figure_shows_the_attack_the_others_and_the_bound():
     assert len(_strokes(str(plots.poisoning_curve("p", Style(1), bare)), "series-1")) == 1
 
 
+def body(picture):
+    return picture.partition("</style>")[2]
+
+
 def test_a_picture_of_its_own_defines_every_colour_it_uses():
     picture = plots.standalone(plots.poisoning_curve("p", Style(1), CURVE, legend=True))
     used = set(re.findall(r"var\(--([\w-]+)\)", picture))
     assert used
     assert used <= set(re.findall(r"--([\w-]+):", picture))
     assert picture.count("xmlns=") == 1
+    assert len(re.findall(r"(stroke|fill): #[0-9a-f]{6}; \1: var\(", picture)) == len(
+        re.findall(r": var\(", body(picture))
+    )
 
 
 def test_figures_of_no_damage_and_of_one_budget():

@@ -177,17 +177,19 @@ class Poisoning(Series):
     """Error of a learner against the budget of an attack on its training labels.
 
     error : what the attack caused; `bound` what none can exceed; `baselines` what other attacks caused.
+    changed : labels that it changed.
     clean, guess : without an attack, and of a learner that looks at no row.
     flips : the budget counts flipped labels, and errors are shares of wrong predictions; otherwise it is the l2 norm of
         a change of `labelled` real labels in [0, 1], and errors are RMSE.
     """
 
-    aligned: ClassVar = ("budgets", "error", "bound", "baselines")
+    aligned: ClassVar = ("budgets", "error", "bound", "baselines", "changed")
 
     budgets: list[float] = Field(min_length=1)
     error: list[Number]
     bound: list[Number] = Field(default_factory=list)
     baselines: dict[str, list[Number]] = Field(default_factory=dict)
+    changed: list[float] = Field(default_factory=list)
     clean: Number
     guess: Number = math.nan
     labelled: int

@@ -125,7 +125,12 @@ def standalone(svg: Markup) -> str:
         "svg {background: var(--paper); font-family: system-ui, sans-serif}</style>"
     )
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    opening, rest = str(svg).split(">", 1)
+    values = dict(re.findall(r"(--[\w-]+): (#\w+)", light))
+    # Where variables are not known, as in an editor, the declaration before counts.
+    drawn = re.sub(
+        r"([\w-]+): var\((--[\w-]+)\)", lambda found: f"{found[1]}: {values[found[2]]}; {found[0]}", str(svg)
+    )
+    opening, rest = drawn.split(">", 1)
     return f"{opening.replace('<svg', f'<svg {names}', 1)}>\n{style}{rest}\n"
 
 

@@ -78,9 +78,17 @@ class PoisoningRecord(Record):
         """Whether labels are classes."""
         return self.conditions["task"] == "classification"
 
+    def asked(self) -> list[SplitRecord]:
+        """The splits that were asked for, with the points of `budgets`; `splits` keeps what earlier runs asked for."""
+        found = []
+        for split in self.splits[: self.conditions["splits"]]:
+            points = {point.budget: point for point in split.points}
+            found.append(split.model_copy(update={"points": [points[budget] for budget in self.budgets]}))
+        return found
+
     def curve(self) -> Poisoning:
-        """Means over the splits."""
-        return mean_curve(self.splits, classifies=self.classifies, labelled=self.conditions["labelled"])
+        """Means over the splits that were asked for."""
+        return mean_curve(self.asked(), classifies=self.classifies, labelled=self.conditions["labelled"])
 
 
 def mean_curve(splits: list[SplitRecord], *, classifies: bool, labelled: int) -> Poisoning:
@@ -96,6 +104,7 @@ def mean_curve(splits: list[SplitRecord], *, classifies: bool, labelled: int) ->
         error=mean(lambda point: point.error),
         bound=mean(lambda point: point.bound),
         baselines={name: mean(lambda point, name=name: point.baselines[name]) for name in names},
+        changed=mean(lambda point: len(point.flipped)),
         clean=float(np.mean([split.clean_error for split in splits])),
         guess=float(np.mean([split.guess_error for split in splits])),
         labelled=labelled,

@@ -52,11 +52,20 @@ class LabelledRows:
         return digest.hexdigest()
 
 
-def read(data: str) -> Dataset:
+def read(data: str | Path | Dataset) -> Dataset:
     """The data set of a name, or of an .npz file, which is a regression where its labels are floating numbers."""
-    if not data.endswith(".npz"):
-        return load(data)
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, str | Path):
+        raise InvalidInput(
+            f"data must be the name of a data set, an .npz file or a Dataset, got {type(data).__name__}. Save arrays "
+            "with numpy.savez(file, x=features, y=labels)."
+        )
     path = Path(data)
+    if path.suffix != ".npz":
+        if len(path.parts) > 1 and path.exists():
+            raise InvalidInput(f"data must be the name of a data set or a file that ends in .npz, got {str(data)!r}.")
+        return load(str(data))
     arrays = read_npz(path)
     for x, y in (("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")):
         if y in arrays and arrays[y].dtype.kind == "f":

@@ -85,10 +85,14 @@ class Split:
 
     @property
     def guess_error(self) -> float:
-        """Error of always answering with the commonest known class, or with the mean of the known labels."""
+        """Error of always answering with the commonest known class, or with the mean of the known labels.
+
+        Where both classes are known equally often, the mean of both answers: a half.
+        """
         mean = float(self.problem.values.mean())
-        blind = np.sign(mean) if self.rows.classifies else mean  # a tie of the classes counts as wrong, as all ties do
-        return self.problem.error(np.full(len(self.problem.truth), blind))
+        if self.rows.classifies and mean == 0.0:
+            return 0.5
+        return self.problem.error(np.full(len(self.problem.truth), np.sign(mean) if self.rows.classifies else mean))
 
     def record(self) -> SplitRecord:
         """What is known before the first attack."""

@@ -14,6 +14,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.core.record import versions
+from trustworthy.datasets import Dataset
 from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
 from trustworthy.graphs.poisoning.regression import SOLVERS
@@ -29,8 +30,8 @@ OnProgress = Callable[[str, float], None]
 
 
 def poison(
-    data: str,
-    out: Path | None = None,
+    data: str | Path | Dataset,
+    out: str | Path | None = None,
     *,
     labelled: int = 100,
     budgets: Sequence[float] | None = None,
@@ -50,7 +51,7 @@ def poison(
 
     Parameters
     ----------
-    data : name of a data set, or an .npz file; floating labels make it a regression.
+    data : name of a data set, what `datasets.load` returns, or an .npz file; floating labels make it a regression.
     out : folder for `poisoning.json` and `poisoning.svg`; a study that was interrupted goes on where it stopped.
     labelled : rows that keep their label, from 2 to all but one; the others are predicted, and the error is theirs.
     budgets : labels to flip, by default 0 to 10; or l2 norms of a change of real labels, which are brought to [0, 1],
@@ -77,6 +78,7 @@ def poison(
     _check(drawn, protocol)
     chosen = _budgets(drawn, labelled, budgets)
     conditions = _conditions(drawn, protocol)
+    folder = None if out is None else _folder(Path(out))
     mark = fingerprint(data=drawn.fingerprint, conditions=conditions, seed=seed, versions=versions())
     tell = on_progress or (lambda what, share: None)
 
@@ -97,11 +99,11 @@ def poison(
         )
         if finished:
             made = made.model_copy(update={"value": made.curve().error[-1], "statement": answer(made.curve(), splits)})
-        if out is not None:
-            save(out, made)
+        if folder is not None:
+            save(folder, made)
         return made
 
-    earlier, measured = kept(out, mark), []
+    earlier, measured = kept(folder, mark), []
     for number in range(splits):
         split = Split(drawn, protocol, number)
         known = earlier[number] if number < len(earlier) else None
@@ -110,11 +112,10 @@ def poison(
             record([*measured, state, *earlier[number + 1 :]], finished=False)
             known = state
         assert known is not None
-        by_budget = {point.budget: point for point in known.points}
-        measured.append(known.model_copy(update={"points": [by_budget[budget] for budget in chosen]}))
-    finished = record(measured, finished=True)
-    if out is not None:
-        draw_figure(out, finished)
+        measured.append(known)
+    finished = record([*measured, *earlier[splits:]], finished=True)
+    if folder is not None:
+        draw_figure(folder, finished)
     return finished
 
 
@@ -146,13 +147,28 @@ def _split(
     tell("attacks", 0.0)
     for done, point in enumerate(split.points(missing), start=1):
         points.append(point)
-        yield known.model_copy(update={"points": list(points)})
+        yield known.model_copy(update={"points": sorted(points, key=lambda point: point.budget)})
         tell("attacks", done / len(missing))
+
+
+def _folder(path: Path) -> Path:
+    """The folder, made where it is missing; refused now where nothing could be written at the end."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if path.is_file() else error.strerror
+        raise InvalidInput(f"out must be a folder, or a place for one, got {str(path)!r}: {why}.") from error
+    return path
 
 
 def _check(rows: LabelledRows, protocol: Protocol) -> None:
     """Refuse what does not fit the rows before anything is measured."""
-    checks.integer("labelled", protocol.labelled, at_least=2, at_most=len(rows.y) - 1)
+    if checks.integer("labelled", protocol.labelled, at_least=2) >= len(rows.y):
+        raise InvalidInput(
+            f"labelled must leave at least one of the {len(rows.y):,} rows"
+            f"{f' of {rows.classes[0]} and {rows.classes[1]}' if rows.classifies else ''} without its label, got "
+            f"{protocol.labelled}. Label fewer rows, or draw more of them where `rows` limits them."
+        )
     if protocol.gamma is not None:
         checks.real("gamma", protocol.gamma, above=0.0)
     if protocol.n_neighbors is not None:
@@ -172,7 +188,10 @@ def _budgets(rows: LabelledRows, labelled: int, given: Sequence[float] | None) -
     if not rows.classifies:
         return sorted({checks.real("budget", budget, at_least=0.0) for budget in given})
     whole = [int(budget) if float(budget).is_integer() else budget for budget in given]
-    return sorted({float(checks.integer("budget", flips, at_least=0, at_most=labelled)) for flips in whole})
+    flips = {checks.integer("budget", count, at_least=0) for count in whole}
+    if max(flips) > labelled:
+        raise InvalidInput(f"budget must be at most {labelled}, the number of labelled rows, got {max(flips)}.")
+    return sorted(map(float, flips))
 
 
 def _conditions(rows: LabelledRows, protocol: Protocol) -> dict[str, Any]:

@@ -20,13 +20,15 @@ def answer(curve: Poisoning, splits: int = 1) -> str:
     """The damage of the budget that tells most, and what none of its size can exceed."""
     place, means = telling(curve), f" (means over {splits} splits)" if splits > 1 else ""
     error, bound, clean = (_error(curve, value) for value in (curve.error[place], curve.bound[place], curve.clean))
+    useless = f" Even without an attack it is {_no_better(curve)}." if curve.clean >= curve.guess else ""
     if curve.budgets[place] == 0.0:
-        return f"Without an attack the error is {clean}{means}; no other budget was asked for."
-    subject, size = _subject(curve, curve.budgets[place])
+        return f"Without an attack the error is {clean}{means}; no other budget was asked for.{useless}"
+    subject, size = _subject(curve, place)
     ceiling = f"no {size} can do worse" if error == bound else f"no attack with {size} can pass {bound}"
     if curve.error[place] <= curve.clean:
-        return f"No attack with {size} was found that raises the error above {clean}; {ceiling}{means}."
-    return f"{subject} the error from {clean} to {error}{_compared(curve, place)}; {ceiling}{means}."
+        return f"No attack with {size} was found that raises the error above {clean}; {ceiling}{means}.{useless}"
+    ruined = f", {_no_better(curve)}" if _ruined(curve) and curve.error[place] >= curve.guess else ""
+    return f"{subject} the error from {clean} to {error}{ruined}; {ceiling}{means}.{useless}"
 
 
 def telling(curve: Poisoning) -> int:
@@ -45,28 +47,29 @@ def _ruined(curve: Poisoning) -> bool:
     return curve.clean < curve.guess <= max(curve.error)
 
 
-def _subject(curve: Poisoning, budget: float) -> tuple[str, str]:
-    """What is done to the labels with its verb, and its size."""
+def _subject(curve: Poisoning, place: int) -> tuple[str, str]:
+    """What is done to the labels with its verb, and the size of the budget."""
+    budget = curve.budgets[place]
     if not curve.flips:
         share = formatting.number(budget / math.sqrt(curve.labelled))
         moved = f"Moving the {curve.labelled} known labels by {share} of their range (root mean square) takes"
         return moved, "change this large"
-    if budget == 1.0:
-        return f"1 flipped label of {curve.labelled} takes", "1 flip"
-    return f"{int(budget)} flipped labels of {curve.labelled} take", f"{int(budget)} flips"
+    size = "1 flip" if budget == 1.0 else f"{int(budget)} flips"
+    changed = formatting.number(curve.changed[place] if curve.changed else budget)  # an attack need not use its budget
+    if changed == "1":
+        return f"1 flipped label of {curve.labelled} takes", size
+    return f"{changed} flipped labels of {curve.labelled} take", size
 
 
-def _compared(curve: Poisoning, place: int) -> str:
-    """What the error of a ruined learner is to be compared with."""
-    if not _ruined(curve) or curve.error[place] < curve.guess:
-        return ""
+def _no_better(curve: Poisoning) -> str:
+    """What an error that tells nothing is to be compared with."""
     blind = "guessing the commonest known class" if curve.flips else "answering with the mean known label"
-    return f", no better than always {blind} ({_error(curve, curve.guess)})"
+    return f"no better than always {blind} ({_error(curve, curve.guess)})"
 
 
 def table(record: PoisoningRecord) -> Table:
     """Errors against budgets, the baselines, what no attack can exceed, and how far the attack is from it."""
-    curve = record.curve()
+    curve, splits = record.curve(), record.asked()
     size = "flips: labels changed" if curve.flips else "rms: budget / sqrt(labels)"
     shown = Table(
         title=_title(record),
@@ -81,7 +84,7 @@ def table(record: PoisoningRecord) -> Table:
     for name in ("budget", "flips" if curve.flips else "rms", "clean", "attacked", *curve.baselines, "bound", "gap"):
         shown.add_column(name, justify="right", no_wrap=True)
     for place, budget in enumerate(curve.budgets):
-        points = [split.points[place] for split in record.splits]
+        points = [split.points[place] for split in splits]
         size = np.mean([len(p.flipped) for p in points]) if curve.flips else budget / math.sqrt(curve.labelled)
         spread = f" ± {_error(curve, float(np.std([p.error for p in points])))}" if len(points) > 1 else ""
         shown.add_row(
@@ -98,7 +101,7 @@ def table(record: PoisoningRecord) -> Table:
 
 def _title(record: PoisoningRecord) -> str:
     about = record.conditions
-    gammas = ", ".join(dict.fromkeys(f"{split.gamma:.3g}" for split in record.splits))
+    gammas = ", ".join(dict.fromkeys(f"{split.gamma:.3g}" for split in record.asked()))
     what = f"{about['classes'][0]} or {about['classes'][1]}" if record.classifies else "regression"
     error = "share of wrong predictions" if record.classifies else "RMSE, of the range of the labels"
     return (
