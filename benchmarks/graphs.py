@@ -229,7 +229,7 @@ def case(name: str, rows: int, settings: dict[str, Any]) -> Record:
     """One fit, as the only work of this process; the search for neighbours is timed inside it."""
     X, truth = shuffled(name)
     X, truth = X[:rows].astype(np.float64), truth[:rows]
-    known, searches, find = 100 if name == "mnist17" else 600, [], affinity._near_distances
+    known, searches, find = 100 if name == "mnist17" else 600, [], affinity.near_distances
 
     def timed(*given: Any) -> Any:
         graph: list[Any] = []
@@ -238,7 +238,7 @@ def case(name: str, rows: int, settings: dict[str, Any]) -> Record:
 
     learner = LabelPropagation(**settings)
     said = settings | {"rows": rows, "features": X.shape[1], "labelled": known, "gib_before": memory("VmRSS")}
-    with threadpool_limits(1), mock.patch.object(affinity, "_near_distances", timed):
+    with threadpool_limits(1), mock.patch.object(affinity, "near_distances", timed):
         times = [spent(lambda: learner.fit(X, labelled_first(truth, known)))]
     said |= {"peak_gib": memory("VmHWM"), "accuracy": accuracy(learner.transduction_, truth, slice(known, None))}
     said |= {f"search_{clock}_seconds": getattr(found, clock) for found in searches for clock in Spent._fields}

@@ -5,16 +5,16 @@ from jaxtyping import TypeCheckError
 import typecheck
 from trustworthy.graphs.poisoning.trust_region import Quadratic
 
-HALF, NUMBERS = np.eye(2), np.ones(2)
+HESSIAN, LINEAR = np.eye(2), np.ones(2)
 
 
 def test_the_first_calls_in_a_test_are_checked_and_its_loops_pass():
     with pytest.raises(TypeCheckError):
-        Quadratic.of(HALF, NUMBERS[None])
+        Quadratic.of(HESSIAN, LINEAR[None])
     for _ in range(2 * typecheck.CALLS):
-        Quadratic.of(HALF, NUMBERS)
+        Quadratic.of(HESSIAN, LINEAR)
     with pytest.raises(ValueError, match="matmul"):  # of its body: nobody looks at the shapes before
-        Quadratic.of(HALF, NUMBERS.reshape(1, 1, 2))
+        Quadratic.of(HESSIAN, LINEAR.reshape(1, 1, 2))
     typecheck.check_again()
     with pytest.raises(TypeCheckError):
-        Quadratic.of(HALF, NUMBERS[None])
+        Quadratic.of(HESSIAN, LINEAR[None])

@@ -303,15 +303,13 @@ def test_flips_that_were_made_are_told_apart_from_the_budget(tmp_path):
 
 def test_a_data_set_at_hand_is_taken_and_arrays_are_not():
     data = datasets.load("breast-cancer")
-    given = study.poison(data, labelled=30, budgets=[1], gamma=2.0, baselines=False)
-    assert given.splits[0].points[0].error == cancer_error(gamma=2.0, budget=1)
+    at_hand, by_name = (
+        study.poison(given, labelled=30, budgets=[1], gamma=2.0, baselines=False) for given in (data, "breast-cancer")
+    )
+    assert at_hand.fingerprint == by_name.fingerprint
+    assert at_hand.value == by_name.value
     with pytest.raises(InvalidInput, match=r"data must be the name of a data set.*got ndarray"):
         inspect.unwrap(rows.read)(data.x_train)
-
-
-def cancer_error(**given):
-    found = study.poison("breast-cancer", labelled=30, budgets=[given["budget"]], gamma=given["gamma"], baselines=False)
-    return found.splits[0].points[0].error
 
 
 def test_a_tie_of_the_known_classes_makes_a_guess_right_half_of_the_time():
@@ -336,6 +334,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     assert "out must be a folder, or a place for one, got" in result.stderr
     assert "choosing the width" not in result.stderr
     assert "it is a file" in cancer("--out", tmp_path / "file").stderr
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode == os.W_OK))
+    result = cancer("--out", tmp_path)
+    assert result.exit_code == 2
+    assert "it may not be written to" in result.stderr
+    assert "choosing the width" not in result.stderr
 
 
 def test_progress_says_what_is_running():

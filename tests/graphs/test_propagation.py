@@ -198,8 +198,8 @@ def test_a_width_that_loses_rows_is_not_chosen_though_it_predicts_labels_best():
 
 def test_neighbours_are_searched_once_for_all_widths(monkeypatch, digits):
     X, y, _, _ = digits
-    searched, search = [], affinity._near_distances
-    monkeypatch.setattr(affinity, "_near_distances", lambda *given: searched.append(1) or search(*given))
+    searched, search = [], affinity.near_distances
+    monkeypatch.setattr(affinity, "near_distances", lambda *given: searched.append(1) or search(*given))
     fitted = LabelPropagation(n_neighbors=8).fit(X[:300], y[:300])
     assert fitted.operator_.shape == ((y[:300] == -1).sum(), (y[:300] != -1).sum())
     assert len(searched) == 1

@@ -241,7 +241,7 @@ def test_the_sentence_names_the_budget_that_ruins_the_learner():
         (
             changed(clean=0.49, error=[0.49, 0.6, 0.6, 0.6]),  # worse than a guess to begin with
             "1 flipped label of 50 takes the error from 49.0% to 60.0%; no attack with 1 flip can pass 20.0%. "
-            "Even without an attack it is no better than always guessing the commonest known class (48.0%).",
+            "Even without an attack the learner is no better than always guessing the commonest known class (48.0%).",
         ),
         (
             changed(changed=[0.0, 1.0, 1.5, 1.5]),  # a mean of two splits, of which one needs a single flip

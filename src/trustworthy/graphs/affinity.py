@@ -93,7 +93,7 @@ class GaussianGraphs:
     @cached_property
     def _near(self) -> sparse.csr_matrix:
         assert self.n_neighbors is not None
-        return _near_distances(self.X, self.n_neighbors)
+        return near_distances(self.X, self.n_neighbors)
 
 
 def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
@@ -134,10 +134,10 @@ def check_size(X: Rows) -> None:
 
 def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
     """Affinities (n, n) of rows X (n, d) where one is among the `n_neighbors` nearest of the other, symmetric."""
-    return _joined(_near_distances(X, n_neighbors), gamma)
+    return _joined(near_distances(X, n_neighbors), gamma)
 
 
-def _near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
+def near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
     """Squared distances (n, n) of each row to its nearest ones."""
     if not 1 <= n_neighbors < X.shape[0]:
         raise InvalidInput(

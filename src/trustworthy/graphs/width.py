@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.graphs.affinity import GaussianGraphs, Rows, row_sums
 from trustworthy.graphs.labels import Labels
 from trustworthy.graphs.solvers import harmonic_operator
@@ -32,13 +33,15 @@ def choose_gamma(
         with warnings.catch_warnings(record=True) as doubts:  # the fit with the one that is taken repeats its own
             warnings.simplefilter("always")
             lost, *errors = _left_out(graphs, labels, gamma, solver)
-        found.append((bool(doubts), lost, *errors))
+        unsure = any(issubclass(doubt.category, TrustworthyWarning | ConvergenceWarning) for doubt in doubts)
+        found.append((unsure, lost, *errors))
     best = min(range(len(found)), key=found.__getitem__)
     if not np.isfinite(found[best][2]):
+        surer = 'use solver="elimination", ' if found[best][0] else ""
         wider = "" if graphs.n_neighbors is None else "raise n_neighbors, "
         raise InvalidInput(
             f"gamma could not be chosen: at each of {candidates.tolist()} some label is joined to no other. Pass gamma "
-            f"as a number, {wider}label more rows, or pass smaller values as gammas."
+            f"as a number, {surer}{wider}label more rows, or pass smaller values as gammas."
         )
     return float(candidates[best]), np.array([np.nan if unsure else error for unsure, _, error, _ in found])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -155,9 +156,11 @@ def _folder(path: Path) -> Path:
     """The folder, made where it is missing; refused now where nothing could be written at the end."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        why = None if os.access(path, os.W_OK) else "it may not be written to"
     except OSError as error:
         why = "it is a file" if path.is_file() else error.strerror
-        raise InvalidInput(f"out must be a folder, or a place for one, got {str(path)!r}: {why}.") from error
+    if why is not None:
+        raise InvalidInput(f"out must be a folder, or a place for one, got {str(path)!r}: {why}. Choose another.")
     return path
 
 
@@ -190,7 +193,10 @@ def _budgets(rows: LabelledRows, labelled: int, given: Sequence[float] | None) -
     whole = [int(budget) if float(budget).is_integer() else budget for budget in given]
     flips = {checks.integer("budget", count, at_least=0) for count in whole}
     if max(flips) > labelled:
-        raise InvalidInput(f"budget must be at most {labelled}, the number of labelled rows, got {max(flips)}.")
+        raise InvalidInput(
+            f"budget must be at most {labelled}, the number of labelled rows, got {max(flips)}. "
+            "Flip fewer, or label more rows."
+        )
     return sorted(map(float, flips))
 
 

@@ -20,7 +20,7 @@ def answer(curve: Poisoning, splits: int = 1) -> str:
     """The damage of the budget that tells most, and what none of its size can exceed."""
     place, means = telling(curve), f" (means over {splits} splits)" if splits > 1 else ""
     error, bound, clean = (_error(curve, value) for value in (curve.error[place], curve.bound[place], curve.clean))
-    useless = f" Even without an attack it is {_no_better(curve)}." if curve.clean >= curve.guess else ""
+    useless = f" Even without an attack the learner is {_no_better(curve)}." if curve.clean >= curve.guess else ""
     if curve.budgets[place] == 0.0:
         return f"Without an attack the error is {clean}{means}; no other budget was asked for.{useless}"
     subject, size = _subject(curve, place)
