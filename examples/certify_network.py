@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trustworthy import datasets
 from trustworthy.certify import Certificate, RandomizedSmoothing, certify_linear
-from trustworthy.training import fit
+from trustworthy.training import Engine, GaussianNoise, fit
 
 SIGMA = 0.25
 RADII = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -24,12 +24,6 @@ def network() -> nn.Sequential:
     """A convolution and a hidden layer."""
     layers = [nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 3 * 3, 32), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(32, 10))
-
-
-def noisy(batch: tuple[Tensor, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The batch under the noise that the smoothed classifier will see."""
-    images, labels = batch
-    return images + SIGMA * torch.randn(images.shape, generator=generator), labels
 
 
 def row(name: str, certificate: Certificate) -> str:
@@ -42,8 +36,8 @@ torch.manual_seed(0)
 data = datasets.load("digits")
 train = data.x_train, data.y_train
 plain, robust = network(), network()
-fit(plain, train, epochs=30, progress=False)
-fit(robust, train, epochs=30, augment=noisy, progress=False)
+fit(plain, train, epochs=30, engine=Engine(progress=False))
+fit(robust, train, epochs=30, augment=GaussianNoise(sigma=SIGMA), engine=Engine(progress=False))
 
 x, y = data.x_test[:100], data.y_test[:100]
 smoothing = RandomizedSmoothing(sigma=SIGMA, n=2000)

@@ -14,7 +14,7 @@ import sys
 
 from trustworthy import datasets
 from trustworthy.nn.backbones import SmallConvNet
-from trustworthy.training import Cosine, fit, save_weights
+from trustworthy.training import Checkpoints, Cosine, fit, save_weights
 
 
 def conv_net() -> SmallConvNet:
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     model = conv_net()
     history = fit(
         model, (data.x_train, data.y_train), epochs=4, schedule=Cosine(), validation=(data.x_test, data.y_test),
-        checkpoint_dir="fashion-checkpoints", checkpoint_every=100, seed=0,
+        checkpoints=Checkpoints("fashion-checkpoints", every=100), seed=0,
     )  # fmt: skip
     print(history)
     save_weights(model, sys.argv[1] if len(sys.argv) > 1 else "fashion.safetensors")

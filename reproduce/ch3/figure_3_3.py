@@ -16,7 +16,7 @@ from reproduce.runner import Setting
 from reproduce.store import Measured
 from trustworthy.certify import RandomizedSmoothing, certify_linear
 from trustworthy.neighbors import NearestNeighborVerifier
-from trustworthy.training import fit
+from trustworthy.training import Engine, GaussianNoise, fit
 
 
 def cells(options: dict[str, Any]) -> list[str]:
@@ -65,12 +65,9 @@ def trained(data: str, noise: float, epochs: int, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     net = _net(split)
 
-    def noisy(batch: Any, generator: torch.Generator) -> Any:
-        images, labels = batch
-        return images + noise * torch.randn(images.shape, generator=generator), labels
-
     examples = torch.from_numpy(_images(split.x_train)), torch.from_numpy(split.y_train)
-    fit(net, examples, epochs=epochs, augment=noisy if noise else None, seed=seed, progress=False)
+    augment = GaussianNoise(sigma=noise) if noise else None
+    fit(net, examples, epochs=epochs, augment=augment, seed=seed, engine=Engine(progress=False))
     return net.eval()
 
 

@@ -17,13 +17,13 @@ killed_at = 0  # the call of the loss that dies; 0 for none
 calls = 0
 
 
-def loss(model, batch, generator):
+def loss(model, batch, moment):
     global calls
     calls += 1
     if calls == killed_at:
         os.kill(os.getpid(), signal.SIGKILL)
     x, y = batch
-    return training.cross_entropy(model, (x + 0.1 * torch.randn(x.shape, generator=generator), y), generator)
+    return training.cross_entropy(model, (x + 0.1 * torch.randn(x.shape, generator=moment.generator), y), moment)
 
 
 def network():
@@ -46,10 +46,9 @@ def run(folder):
         loss=loss,
         optimizer=partial(torch.optim.Adam, lr=0.01),
         schedule=training.Phases(lengths=(2, 1, 1)),
-        augment=training.crop_and_flip(1),
+        augment=training.CropAndFlip(padding=1),
         validation=(x, y),
-        checkpoint_dir=folder,
-        checkpoint_every=2,
+        checkpoints=training.Checkpoints(folder, every=2),
         seed=7,
     )
     return model, history

@@ -16,7 +16,7 @@ class Interruption(Exception):
     pass
 
 
-def run(batch_size, loss=training.cross_entropy, checkpoint_dir=None):
+def run(batch_size, loss=training.cross_entropy, folder=None, accumulate=1):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
     generator = torch.Generator().manual_seed(1)
@@ -29,41 +29,43 @@ def run(batch_size, loss=training.cross_entropy, checkpoint_dir=None):
         loss=loss,
         optimizer=partial(torch.optim.SGD, lr=0.5, momentum=0.9),
         validation=data,
-        checkpoint_dir=checkpoint_dir,
-        checkpoint_every=1,
+        checkpoints=folder and training.Checkpoints(folder, every=1),
+        engine=training.Engine(accumulate=accumulate),
     )
     return model, history
 
 
-def interrupted(calls):
-    def loss(model, batch, generator):
-        nonlocal calls
-        calls -= 1
-        if calls < 0:
-            raise Interruption
-        return training.cross_entropy(model, batch, generator)
-
-    loss.__qualname__ = training.cross_entropy.__qualname__
-    return loss
+remaining = 0  # calls of the loss below before it stops the run
 
 
-def broken_in_the_last_process(model, batch, generator):
-    loss = training.cross_entropy(model, batch, generator)
+def interrupted(model, batch, moment):
+    global remaining
+    remaining -= 1
+    if remaining < 0:
+        raise Interruption
+    return training.cross_entropy(model, batch, moment)
+
+
+def broken_in_the_last_process(model, batch, moment):
+    loss = training.cross_entropy(model, batch, moment)
     return loss * float("nan") if Accelerator().process_index else loss
 
 
 def main(folder):
+    global remaining
     accelerator = Accelerator()
     rank = accelerator.process_index
     assert accelerator.num_processes == 2
-    for batch_size in (4, 1):
-        model, history = run(batch_size)
+    for batch_size, accumulate in ((4, 1), (1, 1), (5, 2)):
+        model, history = run(batch_size, accumulate=accumulate)
         training.save_weights(model, folder / f"batch{batch_size}-process{rank}.safetensors")
         (folder / f"batch{batch_size}-process{rank}.txt").write_text(repr([r.loss for r in history.records]))
     try:
-        run(4, interrupted(6), folder / "run")
+        remaining = 6
+        run(4, interrupted, folder / "run")
     except Interruption:
-        model, history = run(4, interrupted(99), folder / "run")
+        remaining = 99
+        model, history = run(4, interrupted, folder / "run")
         assert history.resumed_from == 6
         training.save_weights(model, folder / f"resumed-process{rank}.safetensors")
     try:

@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.training import crop_and_flip, random_crop, random_flip
+from trustworthy.training import CropAndFlip, GaussianNoise, Moment, random_crop, random_flip
 
 
 def test_a_crop_is_the_padded_image_cut_at_some_place_in_reach(generator):
@@ -55,14 +55,24 @@ def test_the_generator_decides_and_the_global_stream_is_left_alone(change):
 
 def test_crop_and_flip_changes_the_images_and_keeps_the_labels(generator):
     x, y = torch.rand(32, 3, 8, 8), torch.arange(32)
-    got, labels = crop_and_flip(2)((x, y), generator)
+    got, labels = CropAndFlip(padding=2)((x, y), Moment(0, 1, 0, 32, generator))
     expected = torch.Generator().manual_seed(0)
     assert_close(got, random_flip(random_crop(x, padding=2, generator=expected), generator=expected))
     assert torch.equal(labels, y)
 
 
-def test_negative_padding_is_refused():
+def test_noise_is_normal_of_the_deviation_asked_for_and_leaves_the_labels():
+    x, y = torch.full((100, 3, 10, 10), 0.5, dtype=torch.float64), torch.arange(100)
+    got, labels = GaussianNoise(sigma=0.2)((x, y), Moment(0, 1, 0, 100, torch.Generator().manual_seed(0)))
+    expected = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert_close(got, 0.5 + 0.2 * expected)
+    assert torch.equal(labels, y)
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(InvalidInput, match="sigma must be >= 0"):
+        GaussianNoise(sigma=-0.1)
     with pytest.raises(InvalidInput, match="padding must be >= 0"):
-        crop_and_flip(-1)
+        CropAndFlip(padding=-1)
     with pytest.raises(InvalidInput, match="padding must be >= 0"):
         random_crop(torch.zeros(1, 1, 4, 4), padding=-1)

@@ -13,8 +13,8 @@ MODEL = nn.Linear(2, 2)
 sizes = st.integers(1, 60)
 
 
-@given(rows=sizes, batch_size=sizes, epoch=st.integers(0, 5), processes=st.integers(1, 5))
-def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size, epoch, processes):
+@given(rows=sizes, batch_size=sizes, epoch=st.integers(0, 5), processes=st.integers(1, 5), parts=st.integers(1, 4))
+def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size, epoch, processes, parts):
     plans = [
         Plan(rows=rows, batch_size=batch_size, epochs=2, seed=0, processes=processes, process=p)
         for p in range(processes)
@@ -26,7 +26,9 @@ def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size
     assert max(lengths) - min(lengths) <= 1
     assert plans[0].steps == 2 * len(planned)
     for batch in planned:
-        shares = [plan.share(batch) for plan in plans]
+        of_each = [plan.shares(batch, parts) for plan in plans]
+        assert len({len(own) for own in of_each}) == 1  # or one process would wait for another's gradient
+        shares = [share for own in of_each for share in own]
         taken = torch.cat([chosen for chosen, weight in shares if weight > 0])
         assert sorted(taken.tolist()) == sorted(batch.tolist())
         # The mean over processes of weight x mean(share) is the mean of the batch.
@@ -57,8 +59,8 @@ class Squares(Dataset):
 def test_a_dataset_and_its_arrays_give_the_same_batches(workers):
     x = torch.tensor([[float(i), float(i) ** 2] for i in range(6)])
     rows = [torch.tensor([4, 1, 5]), torch.tensor([0])]
-    arrays = batches(as_dataset("data", (x, torch.arange(6)), MODEL), rows, workers=0, seed=0, pin=False)
-    items = batches(as_dataset("data", Squares(), MODEL), rows, workers=workers, seed=0, pin=False)
+    arrays = batches(as_dataset("data", (x, torch.arange(6)), MODEL), rows)
+    items = batches(as_dataset("data", Squares(), MODEL), rows, workers=workers)
     for (x1, y1), (x2, y2) in zip(arrays, items, strict=True):
         assert torch.equal(x1, x2)
         assert torch.equal(y1, y2)
@@ -67,7 +69,7 @@ def test_a_dataset_and_its_arrays_give_the_same_batches(workers):
 def test_loading_leaves_the_global_stream_alone():
     data = as_dataset("data", Squares(), MODEL)
     before = torch.get_rng_state()
-    list(batches(data, [torch.arange(4)], workers=0, seed=0, pin=False))
+    list(batches(data, [torch.arange(4)]))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -105,7 +107,9 @@ LABELS = torch.zeros(3, dtype=torch.long)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((torch.zeros(3, 2),), "pair"),
+        ((), "pair"),
+        ((torch.zeros(3, 2), LABELS, torch.zeros(2)), r"shapes \(3, 2\) and \(3,\) and \(2,\)"),
+        ((torch.zeros(3, 2), LABELS, torch.full((3,), float("nan"))), "data part 3 must be finite"),
         ((torch.zeros(3, 2), torch.zeros(2)), r"shapes \(3, 2\) and \(2,\)"),
         ((torch.zeros(0, 2), torch.zeros(0)), "at least one"),
         ((torch.zeros(()), torch.zeros(())), "at least one"),
@@ -122,6 +126,6 @@ def test_data_that_cannot_be_trained_on_is_refused(data, message):
         as_dataset("data", data, MODEL)
 
 
-def test_items_that_are_not_pairs_are_refused():
-    with pytest.raises(InvalidInput, match="must be pairs"):
-        next(batches(Bare(), [torch.arange(2)], workers=0, seed=0, pin=False))
+def test_items_that_are_not_tuples_are_refused():
+    with pytest.raises(InvalidInput, match=r"must be pairs .* give a collate"):
+        next(batches(as_dataset("data", Bare(), MODEL), [torch.arange(2)]))

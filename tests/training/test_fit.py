@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from torch.utils.data import TensorDataset
 
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrainingDiverged
-from trustworthy.training import Constant, Cosine, Phases, cross_entropy, fit, load_weights
+from trustworthy.training import Checkpoints, Constant, Cosine, Engine, Phases, cross_entropy, fit, load_weights
 from trustworthy.training.data import Plan
 
 X = torch.rand(20, 3, generator=torch.Generator().manual_seed(0))
@@ -20,9 +20,22 @@ Y = torch.randint(2, (20,), generator=torch.Generator().manual_seed(1))
 SGD = partial(torch.optim.SGD, lr=0.5)
 
 
-def squared_error(model, batch, generator):
+def squared_error(model, batch, moment):
     x, y = batch
     return (model(x) - y).square().mean()
+
+
+class Told:
+    """A loss that checkpoints take for the same whatever it does."""
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def __call__(self, model, batch, moment):
+        return self.loss(model, batch, moment)
+
+    def __repr__(self):
+        return "Told()"
 
 
 def by_hand(model, *, epochs, batch_size, optimizer, schedule, seed=0):
@@ -114,8 +127,8 @@ def test_the_global_stream_is_given_back_after_an_error():
 
 def test_no_stream_shifts_another():
     # What an evaluation, a callback or an augmentation draws changes nothing of the noise that the model sees.
-    def idle_augmentation(batch, generator):
-        torch.rand(5, generator=generator)
+    def idle_augmentation(batch, moment):
+        torch.rand(5, generator=moment.generator)
         return batch
 
     alone = trained()
@@ -127,13 +140,13 @@ def test_no_stream_shifts_another():
 def test_augmentation_is_seen_by_the_loss_and_depends_on_the_seed():
     seen = []
 
-    def loss(model, batch, generator):
-        seen.append((batch[0].clone(), torch.rand(1, generator=generator)))
-        return cross_entropy(model, batch, generator)
+    def loss(model, batch, moment):
+        seen.append((batch[0].clone(), torch.rand(1, generator=moment.generator)))
+        return cross_entropy(model, batch, moment)
 
-    def augment(batch, generator):
+    def augment(batch, moment):
         x, y = batch
-        return x + torch.rand(len(x), 1, generator=generator), y
+        return x + torch.rand(len(x), 1, generator=moment.generator), y
 
     for seed in (0, 0, 1):
         fit(nn.Linear(3, 2), (X, Y), epochs=1, batch_size=10, loss=loss, augment=augment, seed=seed)
@@ -150,7 +163,7 @@ def test_augmentation_is_seen_by_the_loss_and_depends_on_the_seed():
 
 def test_a_loss_may_attack_the_model_inside():
     # The gradient of the loss at x + 0.1 sign(grad_x) reaches the weights, the attack's own gradient does not.
-    def adversarial(model, batch, generator):
+    def adversarial(model, batch, moment):
         x, y = batch
         x = x.clone().requires_grad_()
         (grad,) = torch.autograd.grad(nn.functional.cross_entropy(model(x), y), x)
@@ -162,6 +175,117 @@ def test_a_loss_may_attack_the_model_inside():
     rows = Plan(rows=20, batch_size=20, epochs=1, seed=0).batches(0)[0]
     adversarial(other, (X[rows], Y[rows]), None).backward()
     assert_close(model.weight, other.weight - 0.5 * other.weight.grad)
+
+
+def test_a_loss_and_an_augmentation_are_told_where_in_the_run_they_are():
+    told = {"loss": [], "augment": []}
+
+    def where(moment):
+        return moment.step, moment.steps, moment.epoch, moment.rows
+
+    def loss(model, batch, moment):
+        told["loss"].append((*where(moment), torch.rand(1, generator=moment.generator).item()))
+        return cross_entropy(model, batch, moment)
+
+    def augment(batch, moment):
+        told["augment"].append((*where(moment), torch.rand(1, generator=moment.generator).item()))
+        return batch
+
+    fit(nn.Linear(3, 2), (X, Y), epochs=2, batch_size=10, loss=loss, augment=augment)
+    for name in told:
+        assert [entry[:4] for entry in told[name]] == [(0, 4, 0, 20), (1, 4, 0, 20), (2, 4, 1, 20), (3, 4, 1, 20)]
+    draws = [entry[4] for name in told for entry in told[name]]
+    assert len(set(draws)) == 8  # each step and each of the two has its own stream
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 40])
+def test_a_batch_in_parts_takes_the_same_step(accumulate):
+    def trained(accumulate):
+        torch.manual_seed(3)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+        engine = Engine(accumulate=accumulate)
+        history = fit(model, (X, Y), epochs=2, batch_size=7, optimizer=SGD, loss=loss, engine=engine)
+        return torch.cat([p.flatten() for p in model.parameters()]), [record.loss for record in history.records]
+
+    def loss(model, batch, moment):
+        sizes.append(len(batch[0]))
+        return cross_entropy(model, batch, moment)
+
+    sizes = []
+    whole, losses = trained(1)
+    sizes.clear()
+    parts, part_losses = trained(accumulate)
+    assert_close(parts, whole, rtol=0, atol=1e-14)
+    assert part_losses == pytest.approx(losses, abs=1e-14)
+    assert max(sizes) == -(-7 // accumulate)
+    assert sum(sizes) == 40
+
+
+def test_gradients_that_a_loss_leaves_in_the_weights_are_not_of_the_step():
+    def untidy(model, batch, moment):
+        cross_entropy(model, batch, moment).backward()
+        return cross_entropy(model, batch, moment)
+
+    torch.manual_seed(0)
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    other.load_state_dict(model.state_dict())
+    fit(model, (X, Y), epochs=1, optimizer=SGD)
+    fit(other, (X, Y), epochs=1, optimizer=SGD, loss=untidy)
+    assert torch.equal(model.weight, other.weight)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_long_gradient_is_cut_to_the_norm_asked_for(scaled):
+    def step(clip):
+        accelerator = Accelerator()
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if scaled else None
+        model = nn.Linear(3, 2)
+        model.load_state_dict(start)
+        fit(model, (X, Y), epochs=1, optimizer=SGD, engine=Engine(accelerator=accelerator, clip=clip))
+        return torch.cat([(p - start[name]).flatten() / -0.5 for name, p in model.named_parameters()]).detach()
+
+    start = copy.deepcopy(nn.Linear(3, 2).state_dict())
+    gradient = step(None)
+    long = float(gradient.norm())
+    assert_close(step(long / 4), gradient / 4, rtol=1e-4, atol=1e-6)
+    assert torch.equal(step(2 * long), gradient)
+
+
+class Rows(torch.utils.data.Dataset):
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, row):
+        return {"x": X[row], "y": Y[row]}
+
+
+def stacked(items):
+    return torch.stack([item["x"] for item in items]), torch.stack([item["y"] for item in items])
+
+
+def test_collate_makes_batches_of_items_of_any_kind():
+    torch.manual_seed(0)
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    other.load_state_dict(model.state_dict())
+    fit(model, Rows(), epochs=1, batch_size=6, collate=stacked)
+    fit(other, (X, Y), epochs=1, batch_size=6)
+    assert torch.equal(model.weight, other.weight)
+
+
+def test_a_loss_gets_as_many_arrays_as_there_are():
+    def weighted(model, batch, moment):
+        x, y, weights = batch
+        return (weights * nn.functional.cross_entropy(model(x), y, reduction="none")).mean()
+
+    torch.manual_seed(0)
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    other.load_state_dict(model.state_dict())
+    keep = torch.arange(20) < 10
+    fit(model, (X, Y, 2.0 * keep), epochs=1, loss=weighted, optimizer=SGD)
+    fit(other, (X[keep], Y[keep]), epochs=1, optimizer=SGD)
+    assert_close(model.weight, other.weight)
+    with pytest.raises(InvalidInput, match="got 3 parts; write a loss that takes them all"):
+        fit(model, (X, Y, 2.0 * keep), epochs=1)
 
 
 def test_arrays_tensors_and_a_dataset_train_the_same():
@@ -187,9 +311,9 @@ def test_frozen_parameters_stay():
 def test_the_model_trains_in_training_mode_and_ends_in_evaluation_mode():
     modes = []
 
-    def loss(model, batch, generator):
+    def loss(model, batch, moment):
         modes.append(model.training)
-        return cross_entropy(model, batch, generator)
+        return cross_entropy(model, batch, moment)
 
     model = nn.Sequential(nn.Linear(3, 2), nn.Dropout()).eval()
     fit(model, (X, Y), epochs=2, batch_size=10, loss=loss, validation=(X, Y))
@@ -222,7 +346,7 @@ def test_a_callback_ends_the_run_and_a_stopped_run_stays_stopped(tmp_path):
     def stop(model, history):
         return len(history.records) == 2
 
-    settings = {"epochs": 5, "callbacks": [stop], "checkpoint_dir": tmp_path}
+    settings = {"epochs": 5, "callbacks": [stop], "checkpoints": tmp_path}
     assert len(fit(nn.Linear(3, 2), (X, Y), **settings).records) == 2
     again = fit(nn.Linear(3, 2), (X, Y), **settings)
     assert (len(again.records), again.stopped, again.resumed_from) == (2, True, 2)
@@ -231,11 +355,12 @@ def test_a_callback_ends_the_run_and_a_stopped_run_stays_stopped(tmp_path):
 def test_checkpoints_are_written_as_asked_and_old_ones_deleted(tmp_path):
     seen = []
 
-    def loss(model, batch, generator):
+    def loss(model, batch, moment):
         seen.append(sorted(int(path.stem.split("-")[1]) for path in tmp_path.glob("step-*")))
-        return cross_entropy(model, batch, generator)
+        return cross_entropy(model, batch, moment)
 
-    fit(nn.Linear(3, 2), (X, Y), epochs=2, batch_size=4, loss=loss, checkpoint_dir=tmp_path, checkpoint_every=2, keep=3)
+    checkpoints = Checkpoints(tmp_path, every=2, keep=3)
+    fit(nn.Linear(3, 2), (X, Y), epochs=2, batch_size=4, loss=Told(loss), checkpoints=checkpoints)
     assert seen[:6] == [[], [], [2], [2], [2, 4], [2, 4, 5]]
     assert seen[6:] == [[4, 5, 6], [4, 5, 6], [5, 6, 8], [5, 6, 8]]
     assert len(list(tmp_path.iterdir())) == 3
@@ -245,7 +370,7 @@ def test_a_run_interrupted_while_it_evaluates_loses_no_record(tmp_path):
     def run(metrics):
         torch.manual_seed(0)
         model = nn.Linear(3, 2)
-        settings = {"epochs": 2, "batch_size": 5, "checkpoint_every": 1, "checkpoint_dir": tmp_path}
+        settings = {"epochs": 2, "batch_size": 5, "checkpoints": Checkpoints(tmp_path, every=1)}
         return fit(model, (X, Y), validation=(X, Y), metrics=metrics, **settings)
 
     with pytest.raises(ZeroDivisionError):
@@ -261,10 +386,10 @@ def test_a_run_interrupted_while_it_evaluates_loses_no_record(tmp_path):
 def not_finite_at(call, value=float("nan")):
     calls = 0
 
-    def loss(model, batch, generator):
+    def loss(model, batch, moment):
         nonlocal calls
         calls += 1
-        right = cross_entropy(model, batch, generator)
+        right = cross_entropy(model, batch, moment)
         return right * value if calls == call else right
 
     return loss
@@ -281,8 +406,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_keeps_the_last_ch
             (X, Y),
             epochs=5,
             batch_size=10,
-            loss=not_finite_at(4, value),
-            checkpoint_dir=tmp_path,
+            loss=Told(not_finite_at(4, value)),
+            checkpoints=tmp_path,
         )
     assert "Lower the learning rate" in str(stopped.value)
     assert torch.isfinite(model.weight).all()
@@ -290,13 +415,13 @@ def test_a_loss_that_is_not_finite_stops_before_the_update_and_keeps_the_last_ch
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
-    def loss(model, batch, generator):
-        right = cross_entropy(model, batch, generator)
+    def loss(model, batch, moment):
+        right = cross_entropy(model, batch, moment)
         # The root of zero is finite and its gradient is not.
         return right + (model.weight.sum() * 0).sqrt() if list(tmp_path.iterdir()) else right
 
     with pytest.raises(TrainingDiverged, match="a weight became NaN or infinite by step 2"):
-        fit(nn.Linear(3, 2), (X, Y), epochs=3, batch_size=20, loss=loss, checkpoint_dir=tmp_path)
+        fit(nn.Linear(3, 2), (X, Y), epochs=3, batch_size=20, loss=Told(loss), checkpoints=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-0000000001.safetensors"]
 
 
@@ -307,7 +432,8 @@ def test_the_loss_scale_of_half_precision_cancels_and_is_resumed(tmp_path):
         model = nn.Linear(3, 2)
         model.load_state_dict(start)
         stop = [lambda model, history: len(history.records) == epochs]
-        fit(model, (X, Y), epochs=4, batch_size=10, accelerator=accelerator, checkpoint_dir=folder, callbacks=stop)
+        engine = Engine(accelerator=accelerator)
+        fit(model, (X, Y), epochs=4, batch_size=10, engine=engine, checkpoints=folder, callbacks=stop)
         return model.weight, accelerator.scaler.get_scale()
 
     start = nn.Linear(3, 2).state_dict()
@@ -326,7 +452,7 @@ def test_bfloat16_runs_the_loss_in_low_precision_and_keeps_the_weights():
 
     seen = []
 
-    def loss(model, batch, generator):
+    def loss(model, batch, moment):
         logits = model(batch[0])
         seen.append(logits.dtype)
         return nn.functional.cross_entropy(logits, batch[1])
@@ -334,9 +460,8 @@ def test_bfloat16_runs_the_loss_in_low_precision_and_keeps_the_weights():
     model = nn.Linear(3, 2)
     AcceleratorState._reset_state(reset_partial_state=True)
     try:
-        history = fit(
-            model, (X, Y), epochs=1, loss=loss, validation=(X, Y), accelerator=Accelerator(mixed_precision="bf16")
-        )
+        engine = Engine(accelerator=Accelerator(mixed_precision="bf16"))
+        history = fit(model, (X, Y), epochs=1, loss=loss, validation=(X, Y), engine=engine)
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
     assert seen == [torch.bfloat16]
@@ -349,20 +474,33 @@ def test_bfloat16_runs_the_loss_in_low_precision_and_keeps_the_weights():
     [
         ({"epochs": 0}, "epochs must be >= 1"),
         ({"batch_size": 0}, "batch_size must be >= 1"),
-        ({"checkpoint_every": 0}, "checkpoint_every must be >= 1"),
-        ({"keep": 0}, "keep must be >= 1"),
-        ({"workers": -1}, "workers must be >= 0"),
         ({"seed": -1}, "seed must be >= 0"),
-        ({"loss": lambda model, batch, generator: model(batch[0])}, r"got a tensor of shape \(20, 2\)"),
-        ({"loss": lambda model, batch, generator: 1.0}, "loss must return one number as a tensor"),
-        ({"loss": lambda model, batch, generator: torch.tensor(1.0)}, "differentiable in the weights"),
+        ({"loss": lambda model, batch, moment: model(batch[0])}, r"got a tensor of shape \(20, 2\)"),
+        ({"loss": lambda model, batch, moment: 1.0}, "loss must return one number as a tensor"),
+        ({"loss": lambda model, batch, moment: torch.tensor(1.0)}, "differentiable in the weights"),
         ({"loss": nn.CrossEntropyLoss()}, "loss must be a function .* got CrossEntropyLoss"),
         ({"optimizer": lambda parameters: None}, "optimizer must be a function .* got NoneType"),
+        ({"collate": torch.stack}, "collate is for the items of a torch Dataset, and data are arrays"),
     ],
 )
 def test_arguments_out_of_contract_are_refused(changed, message):
     with pytest.raises(InvalidInput, match=message):
         fit(nn.Linear(3, 2), (X, Y), **{"epochs": 1, **changed})
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Checkpoints("run", every=0), "every must be >= 1"),
+        (lambda: Checkpoints("run", keep=0), "keep must be >= 1"),
+        (lambda: Engine(workers=-1), "workers must be >= 0"),
+        (lambda: Engine(accumulate=0), "accumulate must be >= 1"),
+        (lambda: Engine(clip=0.0), "clip must be > 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(build, message):
+    with pytest.raises(InvalidInput, match=message):
+        build()
 
 
 def test_a_model_without_anything_to_train_is_refused():
@@ -371,11 +509,11 @@ def test_a_model_without_anything_to_train_is_refused():
 
 
 def test_an_accelerator_that_accumulates_gradients_is_refused():
-    with pytest.raises(InvalidInput, match="must not accumulate gradients, got 4"):
-        fit(nn.Linear(3, 2), (X, Y), epochs=1, accelerator=Accelerator(gradient_accumulation_steps=4))
+    with pytest.raises(InvalidInput, match=r"must not accumulate gradients, got 4 steps; use Engine\(accumulate"):
+        fit(nn.Linear(3, 2), (X, Y), epochs=1, engine=Engine(accelerator=Accelerator(gradient_accumulation_steps=4)))
 
 
 def test_a_checkpoint_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match=r"checkpoint_dir .* cannot be made"):
-        fit(nn.Linear(3, 2), (X, Y), epochs=1, checkpoint_dir=tmp_path / "file" / "run")
+    with pytest.raises(OSError, match="file/run of the checkpoints cannot be made"):
+        fit(nn.Linear(3, 2), (X, Y), epochs=1, checkpoints=tmp_path / "file" / "run")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trustworthy.training import fit
+from trustworthy.training import Engine, fit
 from trustworthy.training.progress import Display, training_progress
 
 DATA = (torch.rand(6, 2), torch.tensor([0, 1] * 3))
@@ -12,12 +12,12 @@ DATA = (torch.rand(6, 2), torch.tensor([0, 1] * 3))
 
 @pytest.mark.parametrize("asked", [None, False])
 def test_nothing_is_printed_where_there_is_no_terminal(asked, capfd):
-    fit(nn.Linear(2, 2), DATA, epochs=1, progress=asked)
+    fit(nn.Linear(2, 2), DATA, epochs=1, engine=Engine(progress=asked))
     assert capfd.readouterr() == ("", "")
 
 
 def test_progress_goes_to_standard_error_when_asked(capfd):
-    fit(nn.Linear(2, 2), DATA, epochs=2, batch_size=2, validation=DATA, progress=True)
+    fit(nn.Linear(2, 2), DATA, epochs=2, batch_size=2, validation=DATA, engine=Engine(progress=True))
     out, err = capfd.readouterr()
     assert out == ""
     lines = err.splitlines()

@@ -33,7 +33,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_size", [4, 1])  # of 1, the second process has no row of any batch
+# Of 1, the second process has no row of any batch; 5 comes in two parts a process: 2 + 1 and 1 + 1 rows.
+@pytest.mark.parametrize("batch_size", [4, 1, 5])
 def test_two_processes_train_as_one(batch_size, folder):
     model, history = script().run(batch_size)
     for process in (0, 1):

@@ -82,7 +82,7 @@ def test_a_long_list_of_names_is_cut(tmp_path):
 
 def test_weights_come_out_of_a_checkpoint_too(tmp_path):
     model = nn.Linear(2, 2)
-    fit(model, (torch.rand(6, 2), torch.zeros(6, dtype=torch.long)), epochs=1, checkpoint_dir=tmp_path)
+    fit(model, (torch.rand(6, 2), torch.zeros(6, dtype=torch.long)), epochs=1, checkpoints=tmp_path)
     copy = nn.Linear(2, 2)
     load_weights(copy, next(tmp_path.glob("*.safetensors")))
     assert same(model, copy)

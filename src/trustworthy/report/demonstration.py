@@ -5,36 +5,25 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from trustworthy.attacks import PGD
+from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core import seeds
 from trustworthy.datasets import Dataset
 from trustworthy.nn.backbones import SmallConvNet
-from trustworthy.training import Batch, Linear, Loss, cross_entropy, fit
+from trustworthy.training import Engine, Linear, cross_entropy, fit
 
 EPS = 0.15
 """linf radius of the training attack."""
 EPOCHS = {"plain": 10, "adversarial": 15}
 
 
-def adversarial_cross_entropy(attack: PGD) -> Loss:
-    """Mean cross-entropy on the worst case that `attack` finds for each batch (Madry et al. 2018)."""
-
-    def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
-        x, y = batch
-        worst = attack.perturb(model, x, y, generator=generator)
-        return cross_entropy(model, (worst, y), generator)
-
-    return loss
-
-
 def train_models(data: Dataset, seed: int, progress: bool | None = None) -> dict[str, nn.Module]:
     """Train a small conv net on grey images twice, plain and against PGD; the initial weights are the same."""
     losses = {
         "plain": cross_entropy,
-        "adversarial": adversarial_cross_entropy(PGD(eps=EPS, steps=5)),
+        "adversarial": AdversarialCrossEntropy(attack=PGD(eps=EPS, steps=5)),
     }
     models: dict[str, nn.Module] = {}
     for name, loss in losses.items():
@@ -50,7 +39,7 @@ def train_models(data: Dataset, seed: int, progress: bool | None = None) -> dict
             schedule=Linear(),
             batch_size=64,
             seed=seed,
-            progress=progress,
+            engine=Engine(progress=progress),
         )
         models[name] = model
     return models

@@ -1,16 +1,19 @@
 """Training: one loop on Hugging Face Accelerate, with schedules, augmentation and checkpoints that survive a kill.
 
-history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoint_dir="runs/plain")
+history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints="runs/plain")
 """
 
-from trustworthy.training.augmentation import Augmentation, crop_and_flip, random_crop, random_flip
-from trustworthy.training.data import Batch, Data
+from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
+from trustworthy.training.checkpoint import Checkpoints
+from trustworthy.training.data import Batch, Collate, Data
+from trustworthy.training.engine import Engine
 from trustworthy.training.evaluation import Metric, evaluate
+from trustworthy.training.fit import fit
 from trustworthy.training.history import EpochRecord, History
-from trustworthy.training.loop import fit
 from trustworthy.training.losses import Loss, cross_entropy
+from trustworthy.training.moment import Moment
+from trustworthy.training.run import Callback
 from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Linear, Phases
-from trustworthy.training.state import Callback
 from trustworthy.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -18,16 +21,21 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callback",
+    "Checkpoints",
+    "Collate",
     "Constant",
     "Cosine",
+    "CropAndFlip",
     "Data",
+    "Engine",
     "EpochRecord",
+    "GaussianNoise",
     "History",
     "Linear",
     "Loss",
     "Metric",
+    "Moment",
     "Phases",
-    "crop_and_flip",
     "cross_entropy",
     "evaluate",
     "fit",

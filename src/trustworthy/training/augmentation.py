@@ -1,8 +1,9 @@
-"""Random changes of a training batch, as pure functions `(batch, generator) -> batch` for the argument `augment`."""
+"""Random changes of a training batch: values that are called as `augment(batch, moment) -> batch`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.training.data import Batch
+from trustworthy.training.moment import Moment
 
-Augmentation = Callable[[Batch, torch.Generator], Batch]
+Augmentation = Callable[[Batch, Moment], Batch]
 Images = Shaped[Tensor, "batch channels height width"]
 
 
@@ -47,14 +49,41 @@ def random_flip(x: Images, *, generator: torch.Generator | None = None) -> Image
     return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
 
 
-def crop_and_flip(padding: int = 4) -> Augmentation:
-    """Random crop after padding, then random mirroring, of the images of a batch: chapter 2's augmentation."""
-    checks.integer("padding", padding, at_least=0)
+@dataclass(frozen=True, kw_only=True)
+class CropAndFlip:
+    """Random crop after padding, then random mirroring, of the images of a batch: chapter 2's augmentation.
 
-    def augment(batch: Batch, generator: torch.Generator) -> Batch:
+    Parameters
+    ----------
+    padding : pixels >= 0 added on each side, see `random_crop`.
+    """
+
+    padding: int = 4
+
+    def __post_init__(self) -> None:
+        checks.integer("padding", self.padding, at_least=0)
+
+    def __call__(self, batch: Batch, moment: Moment) -> Batch:
         x, *rest = batch
-        x = random_crop(x, padding=padding, generator=generator)
-        return (random_flip(x, generator=generator), *rest)
+        x = random_crop(x, padding=self.padding, generator=moment.generator)
+        return (random_flip(x, generator=moment.generator), *rest)
 
-    augment.__qualname__ = f"crop_and_flip({padding})"  # tells one run's settings from another's
-    return augment
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianNoise:
+    """Independent normal noise on every number of the inputs, of which nothing is clipped: what smoothing asks for.
+
+    Parameters
+    ----------
+    sigma : standard deviation >= 0, in the units of the inputs.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        checks.real("sigma", self.sigma, at_least=0.0)
+
+    def __call__(self, batch: Batch, moment: Moment) -> Batch:
+        x, *rest = batch
+        noise = torch.randn(x.shape, generator=moment.generator, device=x.device, dtype=x.dtype)
+        return (x + self.sigma * noise, *rest)

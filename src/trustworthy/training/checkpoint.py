@@ -7,12 +7,13 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from trustworthy.core import checks
 from trustworthy.core.errors import CheckpointError, TrustworthyWarning
 from trustworthy.training.weights import raw_bytes, read_tensors, write_tensors
 
@@ -52,31 +53,45 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-class CheckpointFolder:
-    """The newest checkpoints of one run.
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often a run is saved: the newest checkpoints of one run lie in one folder.
 
     Parameters
     ----------
     folder : made where it does not exist.
+    every : steps between checkpoints within an epoch, >= 1; None for one at the end of each epoch only.
     keep : checkpoints that stay, >= 1; older ones are deleted after each write.
+    resume : go on from the newest checkpoint in `folder`; False deletes what is there and begins anew.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], keep: int) -> None:
-        self.folder, self.keep = Path(folder), keep
+    folder: str | os.PathLike[str]
+    _: KW_ONLY
+    every: int | None = None
+    keep: int = 2
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if self.every is not None:
+            checks.integer("every", self.every, at_least=1)
+        checks.integer("keep", self.keep, at_least=1)
+
+    def open(self) -> None:
+        """Make the folder where it does not exist."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CheckpointError(
-                f"checkpoint_dir {folder} cannot be made ({error.strerror}); choose another."
+                f"the folder {self.folder} of the checkpoints cannot be made ({error.strerror}); choose another."
             ) from error
 
     def paths(self) -> list[Path]:
         """Checkpoint files, oldest first."""
-        return sorted(self.folder.glob("step-*.safetensors"))
+        return sorted(Path(self.folder).glob("step-*.safetensors"))
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the checkpoint of `step`, then delete those beyond the newest `keep`."""
-        write(self.folder / f"step-{step:010d}.safetensors", tensors, state)
+        write(Path(self.folder) / f"step-{step:010d}.safetensors", tensors, state)
         for old in self.paths()[: -self.keep]:
             old.unlink(missing_ok=True)
 
@@ -90,8 +105,8 @@ class CheckpointFolder:
                 warnings.warn(f"{error} Trying the checkpoint before it.", TrustworthyWarning, stacklevel=4)
         if paths:
             raise CheckpointError(
-                f"none of the {len(paths)} checkpoints in {self.folder} can be read. Delete them or pass resume=False "
-                "to train from the start."
+                f"none of the {len(paths)} checkpoints in {self.folder} can be read. Delete them or pass "
+                "Checkpoints(folder, resume=False) to train from the start."
             )
         return None
 
@@ -102,5 +117,5 @@ class CheckpointFolder:
 
     def sweep(self) -> None:
         """Delete what a killed process left half-written."""
-        for path in self.folder.glob(".step-*.part"):
+        for path in Path(self.folder).glob(".step-*.part"):
             path.unlink(missing_ok=True)

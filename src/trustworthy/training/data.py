@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,24 +18,26 @@ from trustworthy.core.seeds import torch_generator
 
 Batch: TypeAlias = tuple[Tensor, ...]
 Data: TypeAlias = Sequence[Any] | Dataset[Any]
-"""A pair (x, y) of tensors or NumPy arrays, or a torch `Dataset` with a length whose items are (x, y)."""
+"""Tensors or NumPy arrays with one row per example, such as a pair (x, y), or a torch `Dataset` with a length."""
+Collate: TypeAlias = Callable[[list[Any]], Batch]
+"""Items of a `Dataset` to a batch of tensors."""
 
 
 class Arrays(Dataset[Batch]):
-    """Rows of (x, y)."""
+    """Rows of tensors that have equally many, such as x and y."""
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
+    def __init__(self, *parts: Tensor) -> None:
+        self.parts = parts
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.parts[0])
 
     def __getitem__(self, row: int) -> Batch:
-        return self.x[row], self.y[row]
+        return tuple(part[row] for part in self.parts)
 
     def take(self, rows: Int[Tensor, " batch"]) -> Batch:
         """Several rows at once."""
-        return self.x.index_select(0, rows.to(self.x.device)), self.y.index_select(0, rows.to(self.y.device))
+        return tuple(part.index_select(0, rows.to(part.device)) for part in self.parts)
 
 
 def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
@@ -47,18 +50,19 @@ def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
         if len(data) == 0:  # type: ignore[arg-type]
             raise InvalidInput(f"{name} must hold at least one example, got none.")
         return data
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise InvalidInput(f"{name} must be a pair (x, y) of arrays or a torch Dataset, got {type(data).__name__}.")
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
-    x, y = (_tensor(f"{name} {part}", values, dtype) for part, values in zip("xy", data, strict=True))
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+    if not isinstance(data, tuple | list) or len(data) == 0:
         raise InvalidInput(
-            f"{name} must pair each row of x with a row of y, at least one; got shapes {tuple(x.shape)} and "
-            f"{tuple(y.shape)}."
+            f"{name} must be a pair (x, y) or another tuple of arrays, or a torch Dataset, got {type(data).__name__}."
         )
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    names = ["x", "y", *(f"part {number}" for number in range(3, len(data) + 1))]
+    x, *rest = (_tensor(f"{name} {part}", values, dtype) for part, values in zip(names, data, strict=False))
+    if any(part.ndim == 0 for part in (x, *rest)) or len({len(part) for part in (x, *rest)}) > 1 or len(x) == 0:
+        shapes = " and ".join(str(tuple(part.shape)) for part in (x, *rest))
+        raise InvalidInput(f"{name} must pair each row of x with a row of y, at least one; got shapes {shapes}.")
     if x.dtype == torch.uint8:
         raise InvalidInput(f"{name} x must hold real numbers, images in [0, 1], got uint8; divide by 255.")
-    return Arrays(x, y if y.is_floating_point() else y.long())
+    return Arrays(x, *(part if part.is_floating_point() else part.long() for part in rest))
 
 
 def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
@@ -108,18 +112,28 @@ class Plan:
         order = torch.randperm(self.rows, generator=torch_generator(self.seed, "order", epoch))
         return order.tensor_split(self.steps_per_epoch)
 
-    def share(self, batch: Tensor) -> tuple[Tensor, float]:
-        """This process's rows of `batch`, and the weight that makes the mean over processes the mean over the batch.
+    def shares(self, batch: Tensor, parts: int = 1) -> list[tuple[Tensor, float]]:
+        """This process's rows of `batch` in up to `parts` parts, each with its weight.
 
-        A process that a small batch leaves without a row gets one all the same, at weight 0, as it must take part in
-        averaging the gradients.
+        The sum of weight x mean over this process's parts, averaged over the processes, is the mean over the batch. A
+        process that a small batch leaves without a row gets one all the same, at weight 0, as it must take part in
+        averaging the gradients; all processes have equally many parts.
         """
-        rows = batch.tensor_split(self.processes)[self.process]
-        weight = len(rows) * self.processes / len(batch)
-        return (rows, weight) if len(rows) else (batch[:1], 0.0)
+        parts = min(parts, max(1, len(batch) // self.processes))
+        first = self.process * parts
+        mine = batch.tensor_split(self.processes * parts)[first : first + parts]
+        return [(rows, len(rows) * self.processes / len(batch)) if len(rows) else (batch[:1], 0.0) for rows in mine]
 
 
-def batches(dataset: Dataset[Any], rows: Sequence[Tensor], *, workers: int, seed: int, pin: bool) -> Iterator[Batch]:
+def batches(
+    dataset: Dataset[Any],
+    rows: Sequence[Tensor],
+    *,
+    collate: Collate | None = None,
+    workers: int = 0,
+    seed: int = 0,
+    pin: bool = False,
+) -> Iterator[Batch]:
     """Batches of `dataset`, one for each entry of `rows`; `seed` is that of the worker processes."""
     if isinstance(dataset, Arrays):
         return (dataset.take(chosen) for chosen in rows)
@@ -127,7 +141,7 @@ def batches(dataset: Dataset[Any], rows: Sequence[Tensor], *, workers: int, seed
         DataLoader(
             dataset,
             batch_sampler=[chosen.tolist() for chosen in rows],
-            collate_fn=_collate,
+            collate_fn=functools.partial(_collated, collate or default_collate),
             num_workers=workers,
             pin_memory=pin,
             generator=torch.Generator().manual_seed(seed),
@@ -135,8 +149,11 @@ def batches(dataset: Dataset[Any], rows: Sequence[Tensor], *, workers: int, seed
     )
 
 
-def _collate(items: list[Any]) -> Batch:
-    collated = default_collate(items)
-    if not isinstance(collated, tuple | list) or len(collated) < 2 or not isinstance(collated[0], Tensor):
-        raise InvalidInput(f"items of the Dataset must be pairs (x, y), got {type(items[0]).__name__}.")
-    return tuple(collated)
+def _collated(collate: Collate, items: list[Any]) -> Batch:
+    batch = collate(items)
+    if not isinstance(batch, tuple | list) or not batch or not all(isinstance(part, Tensor) for part in batch):
+        raise InvalidInput(
+            f"items of the Dataset must be pairs (x, y) or other tuples that collate to tensors, got "
+            f"{type(items[0]).__name__}; give a collate that makes tensors of a list of them."
+        )
+    return tuple(batch)

@@ -50,7 +50,7 @@ def evaluate(
     rows = torch.arange(len(dataset)).split(batch_size)  # type: ignore[arg-type]
     outputs, targets = [], []
     with torch.no_grad(), evaluating(model):
-        for x, y, *_ in batches(dataset, rows, workers=0, seed=0, pin=False):
+        for x, y, *_ in batches(dataset, rows):
             outputs.append(model(x.to(device)).float().cpu().numpy())
             targets.append(y.cpu().numpy())
     given = np.concatenate(outputs), np.concatenate(targets)

@@ -30,7 +30,7 @@ def pack(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, float | int
             else:
                 raise CheckpointError(
                     f"{type(optimizer).__name__} keeps {name} as {type(value).__name__}, which a checkpoint cannot "
-                    "hold; use another optimizer or no checkpoint_dir."
+                    "hold; use another optimizer or train without checkpoints."
                 )
     return tensors, numbers
 

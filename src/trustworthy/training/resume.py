@@ -7,21 +7,25 @@ from typing import Any
 
 from trustworthy.core.errors import CheckpointError
 from trustworthy.training import optimizer_state
-from trustworthy.training.checkpoint import Checkpoint, CheckpointFolder
+from trustworthy.training.checkpoint import Checkpoint, Checkpoints
 from trustworthy.training.history import EpochRecord, History
 from trustworthy.training.identity import differences
-from trustworthy.training.state import Run
+from trustworthy.training.run import Run
 from trustworthy.training.weights import MODEL, assign_weights, model_tensors
 
+FORMAT = 2
+"""Of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone."""
 
-def open_folder(run: Run, folder: CheckpointFolder, resume: bool) -> None:
-    """Bring `run` to the newest checkpoint of `folder`, or empty the folder where `resume` is false."""
+
+def open_folder(run: Run, checkpoints: Checkpoints) -> None:
+    """Bring `run` to the newest of `checkpoints`, or delete them where they are not to be resumed."""
+    checkpoints.open()
     if run.accelerator.is_main_process:
-        folder.sweep()
-        if not resume:
-            folder.clear()
+        checkpoints.sweep()
+        if not checkpoints.resume:
+            checkpoints.clear()
     run.accelerator.wait_for_everyone()
-    checkpoint = folder.latest()
+    checkpoint = checkpoints.latest()
     if checkpoint is not None:
         _restore(run, checkpoint)
     run.accelerator.wait_for_everyone()
@@ -29,11 +33,18 @@ def open_folder(run: Run, folder: CheckpointFolder, resume: bool) -> None:
 
 def _restore(run: Run, checkpoint: Checkpoint) -> None:
     state = checkpoint.state
+    if state.get("format", 1) != FORMAT:
+        raise CheckpointError(
+            f"{checkpoint.path} has format {state.get('format', 1)} and this version of the library reads {FORMAT}, so "
+            "whether it belongs to this run cannot be told. Finish that run with the version that began it, use "
+            "another folder, or Checkpoints(folder, resume=False) to delete its checkpoints; load_weights reads its "
+            "weights."
+        )
     changed = differences(state["identity"], run.identity)
     if changed:
         raise CheckpointError(
             f"{checkpoint.path} belongs to another run: {'; '.join(changed)}. Use the settings of that run, another "
-            "checkpoint_dir, or resume=False to delete its checkpoints."
+            "folder, or Checkpoints(folder, resume=False) to delete its checkpoints."
         )
     weights = {name.removeprefix(MODEL): value for name, value in checkpoint.tensors.items() if name.startswith(MODEL)}
     assign_weights(run.model, weights, checkpoint.path)
@@ -50,13 +61,14 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     )
 
 
-def save(run: Run, folder: CheckpointFolder) -> None:
+def save(run: Run, checkpoints: Checkpoints) -> None:
     """Write the checkpoint of `run` as it stands between two steps."""
     if not run.accelerator.is_main_process:
         return
     tensors, numbers = optimizer_state.pack(run.updater.optimizer)
     weights = {MODEL + name: value for name, value in model_tensors(run.model).items()}
     state: dict[str, Any] = {
+        "format": FORMAT,
         "identity": run.identity,
         "step": run.step,
         "loss_sum": run.loss_sum,
@@ -66,4 +78,4 @@ def save(run: Run, folder: CheckpointFolder) -> None:
         "optimizer": numbers,
         "scaler": None if run.accelerator.scaler is None else run.accelerator.scaler.state_dict(),
     }
-    folder.save(run.step, {**weights, **tensors}, state)
+    checkpoints.save(run.step, {**weights, **tensors}, state)

@@ -1,103 +1,53 @@
-"""The steps of a run, and what happens when an epoch ends."""
+"""Where a training run stands between two steps."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from trustworthy.core.errors import TrainingDiverged
-from trustworthy.core.seeds import derived_seed
-from trustworthy.training import resume
-from trustworthy.training.data import Batch, batches
-from trustworthy.training.evaluation import evaluate
-from trustworthy.training.history import EpochRecord
-from trustworthy.training.progress import Display
-from trustworthy.training.state import Run
-from trustworthy.training.update import finite
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.utils.data import Dataset
 
+from trustworthy.training.augmentation import Augmentation
+from trustworthy.training.checkpoint import Checkpoints
+from trustworthy.training.data import Collate, Plan
+from trustworthy.training.engine import Engine
+from trustworthy.training.evaluation import Metric
+from trustworthy.training.history import History
+from trustworthy.training.moment import Moment
+from trustworthy.training.randomness import Streams
+from trustworthy.training.update import Updater
 
-def train(run: Run, display: Display) -> None:
-    """Bring `run` to its last epoch, or to where a callback ends it."""
-    while run.step < run.plan.steps and not run.history.stopped:
-        started = time.perf_counter() - run.seconds
-        _epoch(run, display, started)
-        _close_epoch(run, display, started)
-
-
-def _epoch(run: Run, display: Display, started: float) -> None:
-    epoch, done = divmod(run.step, run.plan.steps_per_epoch)
-    planned = run.plan.batches(epoch)[done:]
-    shares = [run.plan.share(batch) for batch in planned]
-    loaded = batches(
-        run.dataset,
-        [rows for rows, _ in shares],
-        workers=run.workers,
-        seed=derived_seed(run.plan.seed, "workers", epoch),
-        pin=run.accelerator.device.type == "cuda",
-    )
-    run.model.train()
-    for batch, (_, weight) in zip(planned, shares, strict=True):
-        run.streams.begin(run.step)
-        loss = _update(run, next(loaded), weight)
-        run.loss_sum += loss * len(batch)
-        run.step += 1
-        display.step(run.step, loss)
-        if run.checkpoint_every and run.step % run.checkpoint_every == 0 and batch is not planned[-1]:
-            run.seconds = time.perf_counter() - started
-            _require_finite_weights(run)
-            _save(run)
+Callback = Callable[[nn.Module, History], bool | None]
+"""Called after each epoch with the model, in training mode, and the history so far; a return of True ends the run."""
 
 
-def _update(run: Run, batch: Batch, weight: float) -> float:
-    batch = tuple(part.to(run.accelerator.device, non_blocking=True) for part in batch)
-    if run.augment is not None:
-        batch = run.augment(batch, run.streams.augmentation)
-    loss, mean = run.updater.loss(batch, weight, run.streams.loss)
-    if not math.isfinite(mean):
-        raise _diverged(run, f"the loss became {mean} at step {run.step + 1}")
-    run.updater.apply(loss, run.step)
-    return mean
+@dataclass(kw_only=True)
+class Run:
+    """A run between two steps: everything up to `step` is done, and a checkpoint is what `resume` needs to be here."""
 
+    model: nn.Module
+    plan: Plan
+    dataset: Dataset[Any]
+    collate: Collate | None
+    held_out: Dataset[Any] | None
+    metrics: Mapping[str, Metric]
+    augment: Augmentation | None
+    callbacks: Sequence[Callback]
+    accelerator: Accelerator
+    engine: Engine
+    updater: Updater
+    streams: Streams
+    checkpoints: Checkpoints | None
+    identity: dict[str, Any] = field(default_factory=dict)
+    step: int = 0
+    loss_sum: float = 0.0  # over the examples of the epoch so far
+    seconds: float = 0.0  # of the epoch so far
+    history: History = field(default_factory=History)
 
-def _close_epoch(run: Run, display: Display, started: float) -> None:
-    _require_finite_weights(run)
-    epoch = run.step // run.plan.steps_per_epoch
-    record = EpochRecord(
-        epoch=epoch,
-        loss=run.loss_sum / run.plan.rows,
-        learning_rate=run.updater.learning_rate,
-        metrics=_evaluate(run),
-        seconds=time.perf_counter() - started,
-    )
-    history = dataclasses.replace(run.history, records=(*run.history.records, record), steps=run.step)
-    answers = [callback(run.model, history) for callback in run.callbacks]
-    run.history = dataclasses.replace(history, stopped=any(answer is True for answer in answers))
-    run.loss_sum = run.seconds = 0.0
-    _save(run)
-    display.epoch(record, run.plan.epochs)
-
-
-def _evaluate(run: Run) -> dict[str, float]:
-    if run.held_out is None:
-        return {}
-    with run.accelerator.autocast():
-        return evaluate(run.model, run.held_out, metrics=run.metrics, batch_size=max(512, run.plan.batch_size))
-
-
-def _save(run: Run) -> None:
-    if run.folder is not None:
-        resume.save(run, run.folder)
-
-
-def _require_finite_weights(run: Run) -> None:
-    if not finite(run.model):
-        raise _diverged(run, f"a weight became NaN or infinite by step {run.step}")
-
-
-def _diverged(run: Run, what: str) -> TrainingDiverged:
-    saved = run.folder.paths() if run.folder else []
-    kept = f" The last good checkpoint is {saved[-1]}; load_weights reads it." if saved else ""
-    return TrainingDiverged(
-        f"{what} of {run.plan.steps}.{kept} Lower the learning rate, and look for inputs far outside [0, 1]."
-    )
+    def moment(self, generator: torch.Generator) -> Moment:
+        """The step that comes next, for what draws from `generator`."""
+        return Moment(self.step, self.plan.steps, self.step // self.plan.steps_per_epoch, self.plan.rows, generator)

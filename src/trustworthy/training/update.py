@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.training.data import Batch
 from trustworthy.training.losses import Loss
+from trustworthy.training.moment import Moment
 from trustworthy.training.schedules import AbstractSchedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -39,8 +40,8 @@ class _LossModule(nn.Module):
         self.model = model
         self.loss = loss
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Any:
-        return self.loss(self.model, batch, generator)
+    def forward(self, batch: Batch, moment: Moment) -> Any:
+        return self.loss(self.model, batch, moment)
 
 
 class Updater:
@@ -54,33 +55,23 @@ class Updater:
         schedule: AbstractSchedule,
         steps: int,
         accelerator: Accelerator,
+        clip: float | None,
     ) -> None:
         _check(accelerator)
         if isinstance(loss, nn.Module) or not callable(loss):
             raise InvalidInput(
-                f"loss must be a function (model, batch, generator) -> scalar, got {_kind(loss)}; for instance "
-                "lambda model, batch, generator: criterion(model(batch[0]), batch[1])."
+                f"loss must be a function (model, batch, moment) -> scalar, got {_kind(loss)}; for instance "
+                "lambda model, batch, moment: criterion(model(batch[0]), batch[1])."
             )
         self._accelerator, self._schedule, self._steps = accelerator, schedule, steps
+        self._clip = clip
         self._loss = accelerator.prepare_model(_LossModule(model, loss))
         self.optimizer = _built(make_optimizer, model)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self.phase = 0
 
-    def loss(self, batch: Batch, weight: float, generator: torch.Generator) -> tuple[Tensor, float]:
-        """This process's weighted loss, to be differentiated, and its mean over the processes as a number."""
-        value = self._loss(batch, generator)
-        if not isinstance(value, Tensor) or value.ndim != 0:
-            raise InvalidInput(f"loss must return one number as a tensor, the mean over the batch; got {_kind(value)}.")
-        if not value.requires_grad:
-            raise InvalidInput("loss must be differentiable in the weights, got a tensor without a gradient function.")
-        if self._accelerator.num_processes == 1:
-            return value, value.item()
-        value = value * weight
-        return value, float(self._accelerator.reduce(value.detach(), "mean").item())  # type: ignore[union-attr]
-
-    def apply(self, loss: Tensor, step: int) -> None:
-        """Update the weights by the gradient of `loss`, at the rate of `step`."""
+    def begin(self, step: int) -> None:
+        """Forget the last step's gradient and set the rate of `step`."""
         phase = self._schedule.phase(step, self._steps)
         if phase != self.phase:
             self.optimizer.state.clear()
@@ -89,13 +80,38 @@ class Updater:
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
-        # Accelerate's wrappers of these calls would take longer than a small network's whole step.
+
+    def loss(self, batch: Batch, weight: float, moment: Moment) -> tuple[Tensor, float]:
+        """This process's weighted loss, to be differentiated, and its mean over the processes as a number."""
+        value = self._loss(batch, moment)
+        if not isinstance(value, Tensor) or value.ndim != 0:
+            raise InvalidInput(f"loss must return one number as a tensor, the mean over the batch; got {_kind(value)}.")
+        if not value.requires_grad:
+            raise InvalidInput("loss must be differentiable in the weights, got a tensor without a gradient function.")
+        if weight != 1.0:
+            value = value * weight
+        if self._accelerator.num_processes == 1:
+            return value, value.item()
+        return value, float(self._accelerator.reduce(value.detach(), "mean").item())  # type: ignore[union-attr]
+
+    # Accelerate's wrappers of these calls would take longer than a small network's whole step.
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Add the gradient of `loss` to what this step has gathered."""
         scaler = self._accelerator.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()
+
+    def apply(self) -> None:
+        """Update the weights by the gradient that this step has gathered."""
+        scaler = self._accelerator.scaler
+        if self._clip is not None:
+            if scaler is not None:
+                scaler.unscale_(self.optimizer)
+            trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self._clip)
         if scaler is None:
-            loss.backward()
             self.optimizer.step()
         else:
-            scaler.scale(loss).backward()
             scaler.step(self.optimizer)
             scaler.update()
 
@@ -117,8 +133,8 @@ def _check(accelerator: Accelerator) -> None:
         )
     if accelerator.gradient_accumulation_steps != 1:
         raise InvalidInput(
-            f"accelerator must not accumulate gradients, got {accelerator.gradient_accumulation_steps} steps; choose "
-            "a larger batch_size."
+            f"accelerator must not accumulate gradients, got {accelerator.gradient_accumulation_steps} steps; use "
+            "Engine(accumulate=...)."
         )
 
 

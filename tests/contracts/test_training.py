@@ -1,0 +1,166 @@
+"""What every loss, augmentation, schedule and optimizer must keep, so that a checkpoint is resumed by meaning.
+
+A new loss, augmentation or schedule of the library enters `SETTINGS` with a value of it and, where it has settings,
+another that differs in one of them; the last test finds those that are missing.
+"""
+
+import importlib
+import inspect
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import trustworthy
+from trustworthy import training
+from trustworthy.attacks import PGD
+from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
+from trustworthy.core.errors import CheckpointError
+from trustworthy.training import AbstractSchedule, Checkpoints, Engine, fit
+
+SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+SETTINGS = {
+    "loss": [
+        (training.cross_entropy,),
+        (AdversarialCrossEntropy(attack=PGD(eps=0.1, steps=2)), AdversarialCrossEntropy(attack=PGD(eps=0.9, steps=2))),
+    ],
+    "augment": [
+        (training.CropAndFlip(padding=1), training.CropAndFlip(padding=2)),
+        (training.GaussianNoise(sigma=0.1), training.GaussianNoise(sigma=0.2)),
+    ],
+    "schedule": [
+        (training.Constant(),),
+        (training.Linear(warmup=0.3), training.Linear(warmup=0.3, final=0.1)),
+        (training.Cosine(warmup=0.3), training.Cosine(warmup=0.7)),
+        (training.Phases(lengths=(1, 1)), training.Phases(lengths=(1, 1), divisor=2.0)),
+    ],
+    "optimizer": [
+        (SGD, partial(SGD, momentum=0.5)),
+        (partial(torch.optim.Adam, lr=0.1), partial(torch.optim.Adam, lr=0.2)),
+        (lambda weights: torch.optim.RMSprop(weights, lr=0.1), partial(torch.optim.RMSprop, lr=0.1, alpha=0.5)),
+    ],
+    "engine": [(Engine(accumulate=2), Engine(accumulate=3)), (Engine(clip=0.5), Engine(clip=1.0))],
+    "seed": [(1, 2)],
+    "batch_size": [(4, 6)],
+    "epochs": [(2, 3)],
+}
+KINDS = [(name, values) for name, kinds in SETTINGS.items() for values in kinds]
+PAIRS = [(name, *values) for name, values in KINDS if len(values) == 2] + [
+    (name, kinds[0][0], kinds[1][0]) for name, kinds in SETTINGS.items() if len(kinds) > 1
+]
+CALLED_WITH = {"loss": ["model", "batch", "moment"], "augment": ["batch", "moment"]}
+
+X = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(12) % 3
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr("trustworthy.core.files.os.fsync", lambda descriptor: None)
+
+
+class Interruption(Exception):
+    pass
+
+
+class BreaksOff(nn.Module):
+    """Raises after some passes in training mode; the count is of the class, so that it is no setting of a model."""
+
+    left = None
+
+    def forward(self, x):
+        if BreaksOff.left is not None and self.training:
+            BreaksOff.left -= 1
+            if BreaksOff.left < 0:
+                raise Interruption
+        return x
+
+
+def network(p=0.3, activation=nn.ReLU):
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(4), activation(), nn.Dropout(p), nn.Linear(4, 3)]
+    return nn.Sequential(BreaksOff(), *layers)
+
+
+def run(folder, passes=None, **settings):
+    BreaksOff.left = passes
+    given = {"model": network(), "data": (X, Y), "epochs": 2, "batch_size": 4, "optimizer": SGD, **settings}
+    history = fit(checkpoints=Checkpoints(folder, every=2), **given)
+    return given["model"].state_dict(), history
+
+
+def words(value):
+    return re.sub(r"functools\.|<|>| at 0x\w+", "", str(value))[:50]
+
+
+@pytest.mark.parametrize(("name", "values"), KINDS, ids=words)
+def test_a_run_stopped_on_the_way_and_resumed_ends_with_the_same_weights(name, values, tmp_path):
+    setting = {name: values[0]}
+    whole, history = run(tmp_path / "whole", **setting)
+    with pytest.raises(Interruption):
+        run(tmp_path / "parts", passes=5, **setting)
+    weights, resumed = run(tmp_path / "parts", **setting)
+    assert 0 < resumed.resumed_from < history.steps
+    for part, value in whole.items():
+        assert torch.equal(weights[part], value), part
+    assert [(r.loss, r.learning_rate) for r in resumed.records] == [(r.loss, r.learning_rate) for r in history.records]
+
+
+@pytest.mark.parametrize(("name", "one", "other"), PAIRS, ids=words)
+def test_another_setting_refuses_to_resume_and_is_named(name, one, other, tmp_path):
+    run(tmp_path, **{name: one})
+    with pytest.raises(CheckpointError) as refusal:
+        run(tmp_path, **{name: other})
+    of_another_run = re.fullmatch(r".* belongs to another run: (.*)\. Use the settings of that.*", str(refusal.value))
+    told = re.findall(r"(?:^|; )(\w+)(?: group \d)? was .*?, is ", of_another_run[1])
+    assert set(told) <= ({"accumulate", "clip"} if name == "engine" else {name})
+    assert told
+    assert run(tmp_path, **{name: one})[1].resumed_from is not None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": network(p=0.9)}, r"model 5 was .*Dropout\(p=0.3, .*, is .*Dropout\(p=0.9"),
+        ({"model": network(activation=nn.Tanh)}, r"model 4 was .*ReLU\(.*, is .*Tanh\("),
+        ({"data": (X, Y.flip(0))}, r"data was float32 \(12, 1, 4, 4\).*int64 \(12,\)"),
+    ],
+)
+def test_another_model_or_other_data_refuse_to_resume(changed, message, tmp_path):
+    run(tmp_path)
+    with pytest.raises(CheckpointError, match=rf"belongs to another run: {message}"):
+        run(tmp_path, **changed)
+    assert run(tmp_path)[1].resumed_from == 6
+
+
+def public():
+    """Every function and class that a module of the library defines for others, where it speaks of these families."""
+    root = Path(trustworthy.__file__).parent
+    for path in root.rglob("*.py"):
+        if re.search(r"\bMoment\b|\bAbstractSchedule\b", path.read_text()):
+            name = ".".join(["trustworthy", *path.relative_to(root).with_suffix("").parts])
+            for attribute, value in vars(importlib.import_module(name)).items():
+                if not attribute.startswith("_") and callable(value) and getattr(value, "__module__", "") == name:
+                    yield value
+
+
+def kind(value):
+    """The argument of `fit` that `value`, or a value of the class `value`, is made for."""
+    if isinstance(value, type) and issubclass(value, AbstractSchedule) and not inspect.isabstract(value):
+        return "schedule"
+    called = value.__call__ if isinstance(value, type) and "__call__" in vars(value) else value
+    try:
+        names = [name for name in inspect.signature(called).parameters if name != "self"]
+    except (TypeError, ValueError):
+        return None
+    return next((argument for argument, expected in CALLED_WITH.items() if names == expected), None)
+
+
+def test_every_loss_augmentation_and_schedule_of_the_library_is_held_to_this():
+    held = {value if inspect.isfunction(value) else type(value) for _, values in KINDS for value in values}
+    found = {value for value in public() if kind(value)}
+    assert found >= {training.cross_entropy, AdversarialCrossEntropy, training.Cosine, training.CropAndFlip}
+    assert found <= held
