@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.nn import Normalize
+from trustworthy.nn import Normalize, backbones, replaced
 from trustworthy.nn.backbones import MLP, LeNet, ResNeXt, SmallConvNet, model_a_adv_bnn, model_a_rse, vgg16
 
 IMAGE_NETWORKS = [SmallConvNet, LeNet, vgg16, ResNeXt, model_a_rse, model_a_adv_bnn]
@@ -71,6 +72,35 @@ def test_one_image_gets_the_same_logits_alone_as_in_a_batch(network):
     model, x = network().eval(), torch.rand(3, channels, side, side)
     with torch.no_grad():
         torch.testing.assert_close(model(x)[1:2], model(x[1:2]), atol=1e-5, rtol=1e-5)
+
+
+ACTIVATIONS = {"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "tanh", "sigmoid", "softplus", "softmax"}
+ACTIVATIONS |= {f"{name}_" for name in ACTIVATIONS} | {"hardtanh", "clamp", "clamp_min", "clip", "maximum", "where"}
+
+
+class NoActivation(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        assert function.__name__ not in ACTIVATIONS, function.__name__
+        return function(*args, **(kwargs or {}))
+
+
+def flat(**arguments):
+    return MLP(features=3 * 32 * 32, classes=10)
+
+
+@pytest.mark.parametrize("network", [*IMAGE_NETWORKS, flat])
+def test_every_activation_is_a_module_that_can_be_replaced(network):
+    channels, side = CHANNELS.get(network, 3), SIDE.get(network, 32)
+    model, x = network().eval(), torch.rand(1, channels, side, side)
+    with torch.no_grad(), pytest.raises(AssertionError, match="relu"), NoActivation():
+        model(x)
+    linear = replaced(model, lambda name, module: nn.Identity() if isinstance(module, nn.ReLU) else None)
+    with torch.no_grad(), NoActivation():
+        linear(x)
+
+
+def test_no_network_is_left_out_of_these_tests():
+    assert {network.__name__ for network in IMAGE_NETWORKS} | {"MLP"} == set(backbones.__all__)
 
 
 def test_lenet_is_the_one_of_chapter_7():

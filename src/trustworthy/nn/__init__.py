@@ -2,5 +2,6 @@
 
 from trustworthy.nn import backbones
 from trustworthy.nn.normalize import Normalize
+from trustworthy.nn.replace import Rule, replaced
 
-__all__ = ["Normalize", "backbones"]
+__all__ = ["Normalize", "Rule", "backbones", "replaced"]

@@ -28,13 +28,14 @@ class _Block(nn.Module):
             nn.Conv2d(inner, outer, kernel_size=1, bias=False),
             nn.BatchNorm2d(outer),
         )
+        self.activation = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != outer:
             projection = nn.Conv2d(channels, outer, kernel_size=1, stride=stride, bias=False)
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outer))
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outer height2 width2"]:
-        return (self.residual(x) + self.shortcut(x)).relu()
+        return self.activation(self.residual(x) + self.shortcut(x))
 
 
 class ResNeXt(nn.Module):

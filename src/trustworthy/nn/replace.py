@@ -1,0 +1,93 @@
+"""Another network out of one: noise layers, Bayesian layers, another activation, by a rule for each module."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from torch import Tensor, nn
+
+from trustworthy.core.errors import InvalidInput
+
+Rule = Callable[[str, nn.Module], nn.Module | None]
+"""`rule(name, module)`: what takes the place of `module`, which it may hold, or None to keep it. The name is that of
+`named_modules`, "" for the whole model."""
+
+
+def replaced(model: nn.Module, rule: Rule) -> nn.Module:
+    """A copy of `model` in which every module for which `rule` gives another is replaced by that.
+
+    The innermost modules come first, so a rule for a block sees its layers replaced; what a rule gives is not searched
+    again. A module that stands in several places is asked for once, by its first name, and what replaces it stands in
+    all of them. A new module takes on the device, the floating type and the mode (training or evaluation) of the one
+    that it replaces; modules of the model that it holds keep theirs. The weights of the copy are those of `model`,
+    which is not changed.
+
+    Parameters
+    ----------
+    rule : for instance `lambda name, module: nn.Tanh() if isinstance(module, nn.ReLU) else None`.
+
+    Raises
+    ------
+    InvalidInput : the rule gives something that is not a module.
+    """
+    model = copy.deepcopy(model)
+    modules = list(_inside_out("", model, set()))
+    paths = dict(model.named_modules(remove_duplicate=False))
+    settled, root = _Settled(model), model
+    for name, module in modules:
+        new = rule(name, module)
+        if new is None or new is module:
+            continue
+        if not isinstance(new, nn.Module):
+            raise InvalidInput(f"rule must give a module or None, got {type(new).__name__} for {name or 'the model'}.")
+        settled.admit(new, module)
+        for path in [path for path, stands in paths.items() if stands is module]:
+            parent, _, child = path.rpartition(".")
+            if path:
+                setattr(paths[parent], child, new)
+            else:
+                root = new
+    return root
+
+
+def _inside_out(name: str, module: nn.Module, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, with its first name, after those that it holds."""
+    seen.add(module)
+    for child, inner in module.named_children():
+        if inner not in seen:
+            yield from _inside_out(f"{name}.{child}" if name else child, inner, seen)
+    yield name, module
+
+
+class _Settled:
+    """Modules and tensors whose mode, device and type are as they should be."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules, self._tensors = set(model.modules()), list(_tensors(model))
+        self._default = _floating(model)
+
+    def admit(self, new: nn.Module, old: nn.Module) -> None:
+        """Give what is unknown in `new` the mode, device and floating type of `old`."""
+        for module in set(new.modules()) - self._modules:
+            module.training = old.training
+            self._modules.add(module)
+        like = self._default if _floating(old) is None else _floating(old)
+        known = {id(tensor) for tensor in self._tensors}
+
+        def moved(tensor: Tensor) -> Tensor:
+            if like is None or id(tensor) in known:
+                return tensor
+            return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
+
+        new._apply(moved)  # the door of `Module.to`, tensor by tensor
+        self._tensors += _tensors(new)
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return chain(module.parameters(), module.buffers())
+
+
+def _floating(module: nn.Module) -> Tensor | None:
+    return next((tensor for tensor in _tensors(module) if tensor.is_floating_point()), None)
