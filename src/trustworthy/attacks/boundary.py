@@ -17,6 +17,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
+from trustworthy.core.predictive import pooled
 
 TRIALS = 100
 """Random starting points tried."""
@@ -107,7 +108,7 @@ class BoundaryAttack(Attack):
         if pool.shape[1:] != x.shape[1:]:
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
         with torch.no_grad():
-            predicted = problem.model(pool).argmax(1)
+            predicted = pooled([predictor(pool) for predictor in problem.draws()]).argmax(1)
         same = predicted[None] == (problem.y if problem.target is None else problem.target)[:, None]
         serves = ~same if problem.target is None else same
         distance = torch.cdist(x.flatten(1), pool.flatten(1)).masked_fill(~serves, torch.inf)

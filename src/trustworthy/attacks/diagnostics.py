@@ -18,7 +18,7 @@ from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, NothingToAttackError
 from trustworthy.core.norms import L1
-from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.protocols import AnyClassifier, drawn
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class _Examination:
         changed, simplex = [], []
         for problem in self.problems("ce"):
             with torch.no_grad():
-                first, second = problem.logits(problem.x), problem.logits(problem.x)
+                first, second = (problem.logits(draw, problem.x) for draw in drawn(problem.posterior, 2))
             scale = first.abs().amax(1).clamp_min(1.0)
             changed.append((first - second).abs().amax(1) > 1e-4 * scale)
             simplex.append((first >= 0).all(1) & ((first.sum(1) - 1).abs() < 1e-3))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,7 +18,8 @@ from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels, check_logits
-from trustworthy.core.protocols import AnyClassifier, Classifier
+from trustworthy.core.predictive import pooled
+from trustworthy.core.protocols import AnyClassifier, Posterior, Predictor, drawn
 from trustworthy.core.threat import Bounds
 
 
@@ -27,7 +28,7 @@ class Problem:
 
     def __init__(
         self,
-        model: Classifier,
+        posterior: Posterior,
         x: Float[Tensor, "batch *shape"],
         y: Int[Tensor, " batch"],
         target: Int[Tensor, " batch"] | None = None,
@@ -35,7 +36,7 @@ class Problem:
         loss: str = "ce",
         eot: int = 1,
     ) -> None:
-        self.model, self.x, self.y, self.target = model, x, y, target
+        self.posterior, self.x, self.y, self.target = posterior, x, y, target
         self.loss = checks.choice("loss", loss, LOSSES)
         self.eot = eot
         self.rows = torch.arange(len(x), device=x.device)
@@ -51,14 +52,18 @@ class Problem:
         part.target = None if self.target is None else self.target[chosen]
         return part
 
-    def logits(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+    def draws(self) -> Iterator[Predictor]:
+        """The `eot` predictors that one question is put to."""
+        return drawn(self.posterior, self.eot)
+
+    def logits(self, predictor: Predictor, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
-            out = self.model(x)
+            out = predictor(x)
             self.nan_seen.logical_or_(out.detach().isnan().any())  # read once, at the end: a GPU is not kept waiting
             return out
-        out = check_logits(self._first_answer(x), len(x), self.y, self.target)
+        out = check_logits(_first_answer(predictor, x), len(x), self.y, self.target)
         self._checked = True
         return out
 
@@ -74,7 +79,7 @@ class Problem:
     def scores(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
-            return pooled([self.logits(x) for _ in range(self.eot)])
+            return pooled([self.logits(predictor, x) for predictor in self.draws()])
 
     def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
@@ -107,19 +112,12 @@ class Problem:
 
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.
         """
-        gradient, loss, logits = self._draw(x)
-        if self.eot == 1:
-            return gradient, loss, self.reached(logits)
-        seen = [logits]
-        for _ in range(self.eot - 1):
-            more, again, logits = self._draw(x)
-            gradient, loss = gradient + more, loss + again
-            seen.append(logits)
-        return gradient / self.eot, loss / self.eot, self.reached(pooled(seen))
+        gradients, losses, logits = zip(*(self._draw(predictor, x) for predictor in self.draws()), strict=True)
+        return _mean(gradients), _mean(losses), self.reached(pooled(logits))
 
-    def _draw(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, predictor: Predictor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = x.detach().requires_grad_()
-        logits = self.logits(x)
+        logits = self.logits(predictor, x)
         loss = self.losses(logits)
         gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
         if gradient is None:
@@ -129,16 +127,22 @@ class Problem:
             )
         return gradient, loss.detach(), logits.detach()
 
-    def _first_answer(self, x: Tensor) -> object:
-        version = x._version
-        try:
-            out = self.model(x)
-        except Exception as error:
-            error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
-            raise
-        if x._version != version:
-            raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
-        return out
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    """The mean without a copy of all; a single tensor as it is."""
+    return tensors[0] if len(tensors) == 1 else functools.reduce(torch.add, tensors) / len(tensors)
+
+
+def _first_answer(predictor: Predictor, x: Tensor) -> object:
+    version = x._version
+    try:
+        out = predictor(x)
+    except Exception as error:
+        error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
+        raise
+    if x._version != version:
+        raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
+    return out
 
 
 @contextmanager
@@ -159,16 +163,7 @@ def posed(
         labels = as_labels("y", y, inputs)
         wanted = None if target is None else as_labels("target", target, inputs)
         classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
-        classifier = as_classifier(model, isinstance(x, np.ndarray), classes)
-        problem = Problem(classifier, inputs, labels, wanted, loss=loss, eot=eot)
+        posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
+        problem = Problem(posterior, inputs, labels, wanted, loss=loss, eot=eot)
         with undisturbed(model, inputs, generator):
             yield problem
-
-
-def pooled(draws: list[Tensor]) -> Tensor:
-    """One score matrix for several draws of the logits: the log of the mean probabilities; a single draw as it is."""
-    if len(draws) == 1:
-        return draws[0]
-    widest = max(logits.shape[1] for logits in draws)  # one-hot labels are as wide as the largest label drawn
-    draws = [torch.nn.functional.pad(logits, (0, widest - logits.shape[1]), value=-math.inf) for logits in draws]
-    return torch.stack([logits.log_softmax(1) for logits in draws]).logsumexp(0) - math.log(len(draws))

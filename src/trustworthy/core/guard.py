@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.reach import reachable_modules
 
 
 @contextmanager
 def undisturbed(model: object, x: Tensor, generator: torch.Generator | None) -> Iterator[None]:
     """Work in eval mode with gradients on, and leave the model and the global random stream as they were.
+
+    The model is a module, a posterior, or anything that holds or refers to modules: all of them run in eval mode, so
+    that none counts the batches of an attack among its statistics. What shall draw at random in eval mode is a layer
+    that does so in either mode, never a layer left in training mode.
 
     With a generator, a stochastic model draws from a forked global stream seeded by it, so the whole attack is
     reproducible and the caller's stream does not move.
@@ -22,7 +27,7 @@ def undisturbed(model: object, x: Tensor, generator: torch.Generator | None) -> 
         raise InvalidInput(
             f"generator lives on {generator.device}, x on {x.device}; use torch.Generator(device=x.device)."
         )
-    modes = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
+    modes = [(module, module.training) for module in reachable_modules(model)]
     stream = nullcontext() if generator is None else _forked_stream(x.device, generator)
     with torch.inference_mode(False), torch.enable_grad(), stream:
         try:

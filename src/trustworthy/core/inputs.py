@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trustworthy.core.errors import InvalidInput, ModelContractError
-from trustworthy.core.protocols import AnyClassifier, Classifier
+from trustworthy.core.protocols import AnyClassifier, Posterior, Repeated, as_posterior
 from trustworthy.core.threat import Bounds
 
 Array = Tensor | np.ndarray
@@ -62,26 +62,24 @@ def as_labels(name: str, labels: object, x: Tensor) -> Tensor:
     return labels.clone() if labels.is_inference() else labels
 
 
-def as_classifier(model: AnyClassifier, speaks_numpy: bool, classes: int) -> Classifier:
-    """Make a callable on tensors of one that may speak NumPy and may return labels instead of scores.
+def as_classifier(model: AnyClassifier, speaks_numpy: bool, classes: int) -> Posterior:
+    """A posterior whose draws are callables on tensors, of a model that may speak NumPy or return labels alone.
 
-    `classes` : how many classes are known of; predicted labels become one-hot rows at least that wide.
+    `classes` : how many classes are known of. Predicted labels become one-hot rows, all of one width, with one more
+    column for any class that is not known.
     """
-    if not callable(model):
-        remedy = "; pass model.predict" if hasattr(model, "predict") else ""
-        raise ModelContractError(f"model must be callable, got {type(model).__name__}{remedy}.")
-    if not speaks_numpy or isinstance(model, nn.Module):
-        return model
+    if not speaks_numpy or isinstance(model, nn.Module | Posterior) or not callable(model):
+        return as_posterior(model)
 
     def on_tensors(x: Tensor) -> Tensor:
         out = np.asarray(model(x.detach().cpu().numpy()))
         if out.ndim == 1:
-            return _one_hot(out, classes).to(x)
+            return _one_hot(out, max(2, classes)).to(x)
         if out.dtype.kind not in "iuf":
             raise ModelContractError(f"the model must return scores or class indices, got dtype {out.dtype}.")
         return torch.as_tensor(out).to(x)
 
-    return on_tensors
+    return Repeated(on_tensors)
 
 
 def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
@@ -92,7 +90,7 @@ def _one_hot(labels: np.ndarray, classes: int) -> Tensor:
             f"got {labels[:3]!r}; map labels to indices, or turn one score s into the columns (0, s)."
         )
     indices = torch.as_tensor(labels.astype(np.int64))
-    return torch.nn.functional.one_hot(indices, max(2, classes, int(indices.max()) + 1))
+    return torch.nn.functional.one_hot(indices.clamp(max=classes), classes + 1)
 
 
 def check_logits(out: object, batch: int, y: Tensor | None = None, target: Tensor | None = None) -> Tensor:

@@ -2,13 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from trustworthy.core import checks
+from trustworthy.core.errors import ModelContractError
+from trustworthy.core.reach import reachable_modules
+
+Predictor: TypeAlias = Callable[[Tensor], Tensor]
+"""A batch (batch, *shape) in, outputs (batch, *outputs) out."""
 
 Classifier: TypeAlias = Callable[[Tensor], Tensor]
 """A batch (batch, *shape) in, logits (batch, classes) out; images lie in [0, 1], normalisation is a layer inside."""
 
-AnyClassifier: TypeAlias = Callable[[Any], Any]
-"""As `Classifier`, or a callable on NumPy arrays that returns scores (batch, classes) or labels (batch,)."""
+
+@runtime_checkable
+class Posterior(Protocol):
+    """A stochastic model: a distribution over predictors, of which a caller asks for as many as it averages.
+
+    An ensemble gives its members in turn, so that as many draws as members are exactly the ensemble; a network with
+    random weights gives weights drawn anew. Each draw is one function: it may be asked about several batches.
+    """
+
+    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterable[Predictor]:
+        """`count` >= 1 predictors; random ones come from `generator`, or from torch's global stream."""
+        ...
+
+    def modules(self) -> Iterable[nn.Module]:
+        """Every module that a draw may run, so that its mode and its state can be kept as they are."""
+        ...
+
+
+AnyClassifier: TypeAlias = Callable[[Any], Any] | Posterior
+"""A `Classifier`, a posterior of them, or a callable on NumPy arrays to scores (batch, classes) or labels (batch,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """A callable as a posterior whose every draw is the callable itself; a random one draws when it is called."""
+
+    model: Predictor
+
+    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
+        """The callable, `count` times."""
+        return (self.model for _ in range(count))
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The modules that the callable is, holds or refers to."""
+        return iter(reachable_modules(self.model))
+
+
+def as_posterior(model: Any) -> Posterior:
+    """A posterior as it is, any other callable as `Repeated`. Raises ModelContractError for anything else."""
+    if isinstance(model, Posterior):
+        return model
+    if not callable(model):
+        remedy = "; pass model.predict" if hasattr(model, "predict") else ""
+        raise ModelContractError(f"model must be callable, got {type(model).__name__}{remedy}.")
+    return Repeated(cast("Predictor", model))
+
+
+def drawn(model: Any, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
+    """`count` draws of a posterior or a callable; refuses a posterior that gives another number of them."""
+    checks.integer("draws", count, at_least=1)
+    posterior, given = as_posterior(model), 0
+    for predictor in posterior.draws(count, generator):
+        given += 1
+        if given > count:
+            break
+        yield predictor
+    if given != count:
+        amount = "more" if given > count else f"{given}"
+        raise ModelContractError(
+            f"draws({count}) of {type(posterior).__name__} gave {amount} predictors; it must give exactly as many as "
+            "asked, an ensemble by beginning again at its first member."
+        )

@@ -1,0 +1,112 @@
+"""What a model answers, draw by draw: the one way to ask a fixed or a stochastic model about many inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trustworthy.core import checks
+from trustworthy.core.errors import ModelContractError
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.protocols import drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Predictive:
+    """The answers of each draw to each input.
+
+    members : (draws, n, *outputs); of a classifier logits (draws, n, classes). A fixed model has one draw.
+    """
+
+    members: Float[Tensor, "draws n *outputs"]
+
+    @property
+    def mean(self) -> Float[Tensor, "n *outputs"]:
+        """Mean of the outputs over the draws."""
+        return self.members.mean(0)
+
+    @property
+    def std(self) -> Float[Tensor, "n *outputs"]:
+        """Standard deviation of the outputs over the draws, of the draws themselves (no correction); 0 for one."""
+        return self.members.std(0, correction=0)
+
+    @property
+    def logits(self) -> Float[Tensor, "n classes"]:
+        """Scores of the classifier that averages probabilities: their logarithm, see `pooled`."""
+        return pooled(self.members)
+
+    @property
+    def probabilities(self) -> Float[Tensor, "n classes"]:
+        """Mean over the draws of the probabilities, eqs. (2.6) and (2.27)."""
+        return self.logits.softmax(1)
+
+
+def predict(
+    model: Any,
+    x: Float[Tensor, "n *shape"],
+    *,
+    draws: int = 1,
+    batch_size: int = 256,
+    generator: torch.Generator | None = None,
+    device: torch.device | None = None,
+) -> Predictive:
+    """Ask `draws` predictors of `model` about every row of `x`, in eval mode and without gradients.
+
+    Parameters
+    ----------
+    model : a posterior, or a callable from a batch (batch, *shape) to outputs (batch, *outputs).
+    x : inputs; batches of them are moved to `device` (None: where they are), the answers come back to where `x` is.
+    draws : >= 1; every draw answers all batches, so that a member of an ensemble is asked about all inputs.
+    batch_size : inputs in one forward pass, >= 1.
+    generator : on `device`, source of all randomness; None uses torch's global stream.
+
+    Raises
+    ------
+    InvalidInput, ModelContractError
+        Where an argument breaks its contract; where the model gives another number of draws, draws of different
+        shapes, or anything but one tensor row for each input.
+    """
+    checks.integer("draws", draws, at_least=1)
+    checks.integer("batch_size", batch_size, at_least=1)
+    place = x.device if device is None else device
+    with undisturbed(model, x[:1].to(place), generator), torch.no_grad():
+        members = [
+            torch.cat([_answer(predictor, batch.to(place)).to(x.device) for batch in x.split(batch_size)])
+            for predictor in drawn(model, draws)
+        ]
+    return Predictive(stacked(members))
+
+
+def stacked(outputs: Sequence[Tensor]) -> Float[Tensor, "draws n *outputs"]:
+    """The outputs of several draws as one tensor; refuses draws of different shapes."""
+    shapes = {tuple(output.shape) for output in outputs}
+    if len(shapes) > 1:
+        raise ModelContractError(
+            f"all draws of a model must answer with one shape, got {' and '.join(map(str, sorted(shapes)))} for the "
+            "same inputs; give every member the same outputs."
+        )
+    return torch.stack(list(outputs))
+
+
+def pooled(logits: Float[Tensor, "draws n classes"] | Sequence[Tensor]) -> Float[Tensor, "n classes"]:
+    """One score matrix for several draws of the logits: the log of the mean probabilities; a single draw as it is."""
+    if len(logits) == 1:
+        return logits[0]
+    draws = logits if isinstance(logits, Tensor) else stacked(logits)
+    return draws.log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
+
+def _answer(predictor: Any, x: Tensor) -> Tensor:
+    output = predictor(x)
+    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(x):
+        kind = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ModelContractError(
+            f"the model must return a tensor with one row for each of {len(x)} inputs, got {kind}."
+        )
+    return output.detach()

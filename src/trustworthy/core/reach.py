@@ -1,0 +1,83 @@
+"""Which modules a model runs, whatever it is: a module, a function that refers to some, an object that holds some."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+_LEAVES = (str, bytes, int, float, complex, bool, type(None), Tensor, np.ndarray, np.generic, type, ModuleType)
+_STATE_OF_MODULES = frozenset(vars(nn.Module())) - {"_modules"}  # weights and hooks: no other modules to be found there
+
+
+def reachable_modules(model: object) -> list[nn.Module]:
+    """Every `nn.Module` that `model` is, names by a method `modules()`, holds in a field or refers to in its code.
+
+    What is looked at: attributes of objects, slots included; items of lists, tuples, sets and mappings; closures,
+    defaults and callable globals of functions; the object of a bound method; what a partial was given.
+    """
+    found: list[nn.Module] = []
+    seen: dict[int, object] = {}  # values keep what was made on the way alive: an id is of one object only
+    waiting: list[object] = [model]
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, _LEAVES) or id(thing) in seen:
+            continue
+        seen[id(thing)] = thing
+        if isinstance(thing, nn.Module):
+            found.append(thing)
+        waiting.extend(_parts(thing))
+    return found
+
+
+def _parts(thing: object) -> Iterable[Any]:
+    if isinstance(thing, nn.Module):
+        return [value for name, value in vars(thing).items() if name not in _STATE_OF_MODULES]
+    if isinstance(thing, FunctionType):
+        return _referred(thing)
+    if isinstance(thing, MethodType):
+        return thing.__self__, thing.__func__
+    if isinstance(thing, functools.partial):
+        return thing.func, *thing.args, *thing.keywords.values()
+    if isinstance(thing, Mapping):
+        return list(thing.values())
+    if isinstance(thing, list | tuple | set | frozenset):
+        return thing
+    return _held(thing)
+
+
+def _referred(function: FunctionType) -> Iterator[Any]:
+    """What a function can call; of its globals, the callables and the containers, functions of its own file alone."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a variable that has no value yet
+            continue
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    for name in _names(function.__code__):
+        value = function.__globals__.get(name)
+        elsewhere = isinstance(value, FunctionType) and value.__module__ != function.__module__
+        if not elsewhere and (callable(value) or isinstance(value, list | tuple | dict)):
+            yield value
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _held(thing: Any) -> Iterator[Any]:
+    yield from getattr(thing, "__dict__", {}).values()
+    for kind in type(thing).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        yield from (getattr(thing, name, None) for name in ((slots,) if isinstance(slots, str) else slots))
+    if callable(getattr(thing, "modules", None)):
+        yield from thing.modules()
+    yield from (kind.__dict__.get("__call__") for kind in type(thing).__mro__)  # may refer to globals

@@ -1,0 +1,240 @@
+"""Stochastic models through one seam: draws, the guard around them, and what many draws answer together."""
+
+import functools
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from trustworthy.attacks import PGD
+from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.predictive import Predictive, predict
+from trustworthy.core.protocols import Posterior, as_posterior, drawn
+from trustworthy.core.reach import reachable_modules
+
+
+class Members:
+    """An ensemble of linear maps, given in turn."""
+
+    def __init__(self, *weights):
+        self.nets = nn.ModuleList([linear(weight) for weight in weights])
+
+    def draws(self, count, generator=None):
+        return (self.nets[i % len(self.nets)] for i in range(count))
+
+    def modules(self):
+        return self.nets.modules()
+
+
+class Broken(Members):
+    def __init__(self, nets):
+        self.nets = nn.ModuleList(nets)
+
+    def draws(self, count, generator=None):
+        return iter(self.nets)
+
+
+def linear(weight):
+    layer = nn.Linear(2, len(weight), bias=False)
+    layer.weight.data = torch.tensor(weight)
+    return layer
+
+
+LEFT, RIGHT = [[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, -1.0]]
+X = torch.tensor([[1.0, 2.0], [0.5, 0.25], [0.0, 1.0]])
+
+
+def net():
+    return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).train()
+
+
+@dataclass(frozen=True, eq=False)
+class Holder:
+    inner: nn.Module
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+class Hidden(nn.Module):
+    """A module that keeps another out of the sight of `modules()`."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.kept = [inner]
+
+    def forward(self, x):
+        return self.kept[0](x)
+
+
+class Slotted:
+    __slots__ = ("inner",)
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def answer(self, x):
+        return self.inner(x)
+
+
+GLOBAL = net()
+
+
+def through_a_global(x):
+    return (lambda z: GLOBAL(z))(x)
+
+
+def default(x, inner=None):
+    return inner(x)
+
+
+WRAPPINGS = {
+    "module": lambda m: m,
+    "dataclass": Holder,
+    "hidden in a module": Hidden,
+    "closure": lambda m: lambda x: m(x),
+    "closure in a closure": lambda m: lambda x: (lambda z: m(z))(x),
+    "bound method": lambda m: Slotted(m).answer,
+    "partial": lambda m: functools.partial(default, inner=m),
+    "default": lambda m: eval("lambda x, inner=m: inner(x)", {"m": m}),
+    "items": lambda m: lambda x, table={"a": [m]}: table["a"][0](x),
+    "posterior": lambda m: as_posterior(Holder(m)),
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_a_guarded_call_leaves_every_module_as_it_was(wrapping):
+    inner = net()
+    inner[2].eval()  # modes differ from module to module
+    before = {name: value.clone() for name, value in inner.state_dict().items()}
+    PGD(eps=0.1, steps=2)(WRAPPINGS[wrapping](inner), X.clamp(0, 1), torch.tensor([0, 1, 1]))
+    assert [module.training for module in inner] == [True, True, False]
+    for name, value in inner.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_module_that_a_function_finds_among_the_globals_is_guarded():
+    before = GLOBAL[1].running_mean.clone()
+    with undisturbed(through_a_global, X, None):
+        through_a_global(X)
+    assert torch.equal(GLOBAL[1].running_mean, before)
+    assert GLOBAL.training
+
+
+def test_modes_come_back_after_an_error():
+    inner = net()
+    seen = []
+
+    def fails(x):
+        seen.append(inner.training)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        predict(fails, X)
+    assert seen == [False]
+    assert inner.training
+
+
+def test_a_circle_of_references_ends():
+    inner = net()
+    loop: list = [inner]
+    loop.append(loop)
+    assert inner in reachable_modules(loop)
+
+
+def test_an_ensemble_gives_its_members_in_turn():
+    found = predict(Members(LEFT, RIGHT), X, draws=4, batch_size=2)
+    a, b = X @ torch.tensor(LEFT).T, X @ torch.tensor(RIGHT).T
+    assert_close(found.members, torch.stack([a, b, a, b]))
+    assert_close(found.mean, (a + b) / 2)
+    assert_close(found.std, (a - b).abs() / 2)
+    assert_close(found.probabilities, (a.softmax(1) + b.softmax(1)) / 2)
+    assert_close(found.logits.exp(), (a.softmax(1) + b.softmax(1)) / 2)
+
+
+def test_one_draw_is_answered_as_it_is():
+    found = predict(linear(LEFT), X)
+    assert torch.equal(found.logits, X)
+    assert torch.equal(found.std, torch.zeros_like(X))
+
+
+def test_a_draw_is_one_function_for_all_batches():
+    class RandomWeight:
+        def draws(self, count, generator=None):
+            return (linear(torch.randn(2, 2).tolist()) for _ in range(count))
+
+        def modules(self):
+            return ()
+
+    seeded = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    whole = predict(RandomWeight(), X, draws=3, generator=seeded())
+    parts = predict(RandomWeight(), X, draws=3, batch_size=1, generator=seeded())
+    assert_close(whole.members, parts.members)
+    assert not torch.equal(whole.members[0], whole.members[1])
+
+
+def test_predict_leaves_the_global_stream_alone():
+    noisy = lambda x: x + torch.randn_like(x)  # noqa: E731
+    state = torch.get_rng_state()
+    first, again = (predict(noisy, X, draws=2, generator=torch.Generator().manual_seed(0)).members for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_images_are_predicted_as_they_are():
+    images = torch.rand(5, 1, 4, 4)
+    found = predict(lambda x: 2 * x, images, batch_size=2)
+    assert_close(found.mean, 2 * images)
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_another_number_of_draws_than_asked_is_refused(given):
+    model = Broken([linear(LEFT) for _ in range(given)])
+    for ask in (lambda: list(drawn(model, 2)), lambda: predict(model, X, draws=2)):
+        with pytest.raises(ModelContractError, match=r"draws\(2\) of Broken gave"):
+            ask()
+    with pytest.raises(ModelContractError, match="exactly as many as asked"):
+        PGD(eps=0.1, steps=1, eot=2)(model, X.clamp(0, 1), torch.tensor([0, 1, 1]))
+
+
+def test_draws_of_different_shapes_are_refused():
+    model = Broken([linear(LEFT), linear([*LEFT, [0.0, 0.0]])])
+    with pytest.raises(ModelContractError, match=r"\(3, 2\) and \(3, 3\).*same outputs"):
+        predict(model, X, draws=2)
+    with pytest.raises(ModelContractError, match="same outputs"):
+        PGD(eps=0.1, steps=1, eot=2)(model, X.clamp(0, 1), torch.tensor([0, 1, 1]))
+
+
+@pytest.mark.parametrize("draws", [0, -1])
+def test_draws_must_be_a_whole_number_from_one_on(draws):
+    with pytest.raises(InvalidInput, match="draws must be"):
+        predict(linear(LEFT), X, draws=draws)
+
+
+@pytest.mark.parametrize("answer", [lambda x: x[:1], lambda x: x.sum(), lambda x: None])
+def test_an_answer_without_a_row_for_each_input_is_refused(answer):
+    with pytest.raises(ModelContractError, match="one row for each of 3 inputs"):
+        predict(answer, X)
+
+
+def test_what_cannot_be_called_is_no_model():
+    with pytest.raises(ModelContractError, match="must be callable, got int"):
+        as_posterior(3)
+    assert isinstance(Members(LEFT), Posterior)
+    assert not isinstance(linear(LEFT), Posterior)
+
+
+def test_more_draws_in_an_attack_average_an_ensemble_exactly():
+    """Two members whose gradients cancel in the first coordinate: only both together point the right way."""
+    model = Members([[2.0, 1.0], [0.0, 0.0]], [[-2.0, 1.0], [0.0, 0.0]])
+    x, y = torch.full((1, 2), 0.5), torch.tensor([0])
+    moved = PGD(eps=0.1, steps=1, step_size=0.1, random_start=False, loss="margin", eot=2, norm="l2")(model, x, y)
+    assert_close(moved.adversarial - x, torch.tensor([[0.0, -0.1]]))
+
+
+def test_predictive_statistics_are_those_of_the_draws():
+    members = torch.rand(4, 3, 2, 2)
+    assert_close(Predictive(members).std, members.std(0, correction=0))
