@@ -82,13 +82,29 @@ def test_ssim_is_one_for_equal_images_symmetric_and_bounded(pair):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_a_batch_gives_one_number_for_each_image(metric, pair):
+    a, b = (np.stack([image, image[::-1], image[:, ::-1]]) for image in pair)
+    b[1] = 1 - b[1]
+    expected = [metric(p, t) for p, t in zip(a, b, strict=True)]
+    got = metric(a, b)
+    assert got.shape == (3,)
+    assert got.tolist() == expected
+    assert expected[0] != expected[1]
+    assert all(isinstance(value, float) for value in expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_refuses_bad_images(metric, pair):
     a, b = pair
     for prediction, target, message in [
         (a, b[:, 1:], r"must have the same shape, got \(3, 14, 17\) and \(3, 13, 17\)"),
         (a, np.full_like(a, np.nan), "target must not contain NaN"),
         (np.full_like(a, np.inf), b, "prediction must be finite"),
-        (a[None], b[None], r"prediction must have shape \(height, width\) or \(channels, height, width\)"),
+        (
+            a[None, None],
+            b[None, None],
+            r"prediction must have shape \(height, width\) or .*\(n, channels, height, width\)",
+        ),
         (a[:, :0], b[:, :0], "prediction must not be empty"),
     ]:
         with pytest.raises(InvalidInput, match=message):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trustworthy.core import checks
@@ -49,7 +49,7 @@ class Predictive:
 
 def predict(
     model: Any,
-    x: Float[Tensor, "n *shape"],
+    x: Shaped[Tensor, "n *shape"],
     *,
     draws: int = 1,
     batch_size: int = 256,

@@ -7,7 +7,7 @@ from trustworthy.training.augmentation import Augmentation, CropAndFlip, Gaussia
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.engine import Engine
-from trustworthy.training.evaluation import Metric, evaluate
+from trustworthy.training.evaluation import Metric, OfDraws, PerExample, evaluate
 from trustworthy.training.fit import fit
 from trustworthy.training.history import EpochRecord, History
 from trustworthy.training.losses import Loss, cross_entropy
@@ -35,6 +35,8 @@ __all__ = [
     "Loss",
     "Metric",
     "Moment",
+    "OfDraws",
+    "PerExample",
     "Phases",
     "cross_entropy",
     "evaluate",

@@ -71,7 +71,8 @@ def fit(
     augment : `augment(batch, moment) -> batch`, on the device.
     collate : items of a torch `Dataset` to a batch of tensors; None for torch's `default_collate`.
     validation : data to evaluate on after each epoch.
-    metrics : functions of outputs and targets (arrays over all validation examples), by the name of their result.
+    metrics : of `validation`, by the name of their result, see `evaluate`: the functions of `trustworthy.metrics` fit,
+        `PerExample(ssim)` holds no more than a batch of images.
     callbacks : called after each epoch with the model and the history.
     checkpoints : where this run is saved and resumed from: a folder, or `Checkpoints` for more; None for nowhere.
     engine : device, memory and display.

@@ -91,8 +91,9 @@ def _close_epoch(run: Run, display: Display, started: float) -> None:
 def _evaluate(run: Run) -> dict[str, float]:
     if run.held_out is None:
         return {}
+    settings = {"metrics": run.metrics, "batch_size": max(512, run.plan.batch_size), "collate": run.collate}
     with run.accelerator.autocast():
-        return evaluate(run.model, run.held_out, metrics=run.metrics, batch_size=max(512, run.plan.batch_size))
+        return evaluate(run.model, run.held_out, **settings)
 
 
 def _save(run: Run) -> None:
