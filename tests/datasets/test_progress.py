@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def test_silent_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.Captur
 
 def test_shows_how_much_has_arrived_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
-    monkeypatch.setattr(progress.sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(progress, "INTERVAL", 0.01)
     monkeypatch.setenv("TERM", "xterm")
     (tmp_path / "half").write_bytes(b"0" * 5_000)

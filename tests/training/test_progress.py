@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from trustworthy.core.progress import bar
 from trustworthy.training import Engine, fit
-from trustworthy.training.progress import Display, training_progress
 
 DATA = (torch.rand(6, 2), torch.tensor([0, 1] * 3))
 
@@ -35,7 +35,7 @@ def test_a_terminal_gets_progress_unasked(monkeypatch, capfd):
 
 
 def test_a_resumed_run_begins_where_it_was(capfd):
-    with training_progress(10, 7, True) as display:
+    with bar("training", 10, completed=7, show=True) as display:
         pass
     assert "7/10" in capfd.readouterr().err
-    assert type(display) is not Display
+    assert display.shown

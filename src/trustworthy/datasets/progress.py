@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from trustworthy.core.progress import bar
 
 INTERVAL = 0.2  # seconds between two looks at the folder
 
@@ -14,20 +15,15 @@ INTERVAL = 0.2  # seconds between two looks at the folder
 @contextmanager
 def growing(folder: Path, title: str, size: int) -> Iterator[None]:
     """Show on standard error how many of `size` bytes lie in `folder`, for as long as the block runs."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     done = threading.Event()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=size)
+    with bar(title, size, size=True, lasting=False) as display:
+        if not display.shown:
+            yield
+            return
 
         def watch() -> None:
             while not done.wait(INTERVAL):
-                bar.update(task, completed=min(arrived(folder), size))
+                display.at(min(arrived(folder), size))
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

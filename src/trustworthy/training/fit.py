@@ -12,6 +12,7 @@ from torch import nn
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import bar
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Arrays, Collate, Data, Plan, as_dataset
@@ -21,7 +22,6 @@ from trustworthy.training.history import History
 from trustworthy.training.identity import identity
 from trustworthy.training.loop import train
 from trustworthy.training.losses import Loss, cross_entropy
-from trustworthy.training.progress import training_progress
 from trustworthy.training.randomness import Streams, global_stream_restored
 from trustworthy.training.resume import open_folder
 from trustworthy.training.run import Callback, Run
@@ -149,7 +149,10 @@ def fit(
         run.identity = identity(model, dataset, run.updater.optimizer, settings)
         open_folder(run, checkpoints)
     show = engine.progress if accelerator.is_main_process else False
-    with global_stream_restored(accelerator.device), training_progress(plan.steps, run.step, show) as display:
+    with (
+        global_stream_restored(accelerator.device),
+        bar("training", plan.steps, completed=run.step, show=show) as display,
+    ):
         train(run, display)
     model.eval()
     return run.history

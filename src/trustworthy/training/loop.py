@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 
 from trustworthy.core.errors import TrainingDiverged
+from trustworthy.core.progress import Display
 from trustworthy.core.seeds import derived_seed
 from trustworthy.training import resume
 from trustworthy.training.data import Batch, batches
 from trustworthy.training.evaluation import evaluate
 from trustworthy.training.history import EpochRecord
-from trustworthy.training.progress import Display
 from trustworthy.training.run import Run
 from trustworthy.training.update import finite
 
@@ -44,7 +44,7 @@ def _epoch(run: Run, display: Display, started: float) -> None:
         loss = _update(run, loaded, [weight for _, weight in parts])
         run.loss_sum += loss * len(batch)
         run.step += 1
-        display.step(run.step, loss)
+        display.at(run.step, f"loss {loss:.4g}")
         if every and run.step % every == 0 and batch is not planned[-1]:
             run.seconds = time.perf_counter() - started
             _require_finite_weights(run)
@@ -85,7 +85,8 @@ def _close_epoch(run: Run, display: Display, started: float) -> None:
     run.history = dataclasses.replace(history, stopped=any(answer is True for answer in answers))
     run.loss_sum = run.seconds = 0.0
     _save(run)
-    display.epoch(record, run.plan.epochs)
+    numbers = "  ".join(f"{name} {value:.4f}" for name, value in {"loss": record.loss, **record.metrics}.items())
+    display.say(f"epoch {record.epoch}/{run.plan.epochs}  {numbers}  {record.seconds:.1f} s")
 
 
 def _evaluate(run: Run) -> dict[str, float]:
