@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
@@ -13,6 +13,7 @@ MODEL = nn.Linear(2, 2)
 sizes = st.integers(1, 60)
 
 
+@settings(max_examples=40)
 @given(rows=sizes, batch_size=sizes, epoch=st.integers(0, 5), processes=st.integers(1, 5), parts=st.integers(1, 4))
 def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size, epoch, processes, parts):
     plans = [

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
@@ -46,6 +46,7 @@ def test_phases_keep_their_proportions_in_a_shorter_run():
     assert factors(schedule, 6) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
 
 
+@settings(max_examples=40)
 @given(
     steps=st.integers(1, 60),
     lengths=st.lists(st.integers(1, 200), min_size=1, max_size=5),
@@ -57,6 +58,7 @@ def test_phases_only_go_forward_and_stay_in_range(steps, lengths):
     assert phases[-1] < len(lengths)
 
 
+@settings(max_examples=40)
 @given(
     steps=st.integers(1, 300),
     warmup=st.floats(0.0, 1.0),
