@@ -19,7 +19,8 @@ from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import InvalidInput
 from trustworthy.training import Constant, Cosine, CropAndFlip, cross_entropy
 from trustworthy.training.data import as_dataset
-from trustworthy.training.identity import describe_data, describe_model, describe_optimizer, differences, told
+from trustworthy.training.description import describe_model, told
+from trustworthy.training.identity import describe_data, describe_optimizer, differences
 
 X, Y = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
 
@@ -172,6 +173,13 @@ class Scaled(nn.Module):
             setattr(self, name, value)
 
 
+class Ranked(Scaled):
+    """Prints a setting that ends like the name and value of another."""
+
+    def extra_repr(self):
+        return f"rank={self.rank}"
+
+
 class Printing(Scaled):
     def __repr__(self):
         return "Printing()"
@@ -189,6 +197,7 @@ MODELS = [
     nn.BatchNorm1d(2, track_running_stats=False),
     *(Scaled(sigma) for sigma in (0.1, 0.2, "0.1", None)),
     *(Printing(sigma) for sigma in (0.1, 0.2)),
+    *(Ranked(rank=12, k=k) for k in (1, 12)),
     *(Scaled(act=act) for act in (torch.relu, nn.functional.relu, partial(torch.clamp, max=1))),
     *(Scaled(sizes=sizes) for sizes in ((1, 2), (2, 1), ((1, 2),))),
 ]
