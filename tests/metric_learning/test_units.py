@@ -76,8 +76,8 @@ def test_rare_features_have_a_unit():
     assert unit_of(rare) == 5.0  # the typical row is that of zeros
 
 
-@pytest.mark.parametrize("feature", [0, 6, 12])
-@pytest.mark.parametrize("factor", [1e4, 1e-4, 1e6])
+@pytest.mark.parametrize("feature", [6, 12])
+@pytest.mark.parametrize("factor", [1e4, 1e-4])
 @pytest.mark.parametrize("extra", [0, 1])
 def test_lfda_bears_one_feature_in_another_unit(feature, factor, extra):
     X, y = load_wine(return_X_y=True)
