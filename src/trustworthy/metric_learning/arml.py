@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from trustworthy.core import checks
 from trustworthy.core.adam import Adam
 from trustworthy.core.errors import InvalidInput, TrainingDiverged
-from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map
+from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map, warn_idle
 from trustworthy.metric_learning.margin import LOSSES, loss_and_gradient, pair
 from trustworthy.metric_learning.near import near_lists
 
@@ -30,7 +30,8 @@ class ARML(MahalanobisTransformer):
 
         min over G of the mean of loss(margin(randnear+(x), randnear-(x), x; GᵀG)),  eq. (3.48).
 
-    Features should be of the order of 1 (pixels in [0, 1], or scaled to it): lengths below 1e-3 count as 1e-3.
+    Margins are taken in the unit of the rows (`unit_of`; 1 for features in [0, 1]), in which lengths below 1e-3 count
+    as 1e-3. They do not change with the scale of M: rows c X give the same M. A fit that ends where it began warns.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class ARML(MahalanobisTransformer):
     components_ : (rank, features) G.
     classes_ : the labels, sorted.
     n_iter_ : steps taken.
-    loss_curve_ : (epochs,) mean loss of the triplets of each step, before its update.
+    loss_curve_ : (epochs,) mean loss of the triplets of each step, before its update, of margins in that unit.
 
     Cost: a step takes 4 batch d² operations, a search 2 n² d, in single precision; memory 64 MiB and a few batches.
     """
@@ -86,11 +87,11 @@ class ARML(MahalanobisTransformer):
         loss = checks.choice("loss", self.loss, LOSSES)
         adam = Adam(learning_rate=checks.real("learning_rate", self.learning_rate, above=0.0))
         epochs = checks.integer("epochs", self.epochs, at_least=0)
-        X, codes = self._examples(X, y)
+        X, codes, unit = self._examples(X, y)
         self._check_classes(codes)
         batch, refresh = self._pace(len(X))
-        root = initial_map(self.init, self.n_components, X).astype(np.float32)
-        rows = np.ascontiguousarray(X, np.float32)
+        start = initial_map(self.init, self.n_components, X).astype(np.float32)  # (rank, d)
+        root, rows = start.copy(), np.ascontiguousarray(X / unit, np.float32)
         rng = check_random_state(self.random_state)
         self.loss_curve_ = np.empty(epochs)
         steps = track(range(epochs), description="ARML", disable=not self.progress)
@@ -98,6 +99,8 @@ class ARML(MahalanobisTransformer):
             self.loss_curve_[step], gradient = loss_and_gradient(gap, offset, root, loss)
             adam(root, gradient)
         self._keep(root, epochs)
+        if epochs and np.array_equal(root, start):
+            warn_idle("ARML", "no triplet of it has a gradient. Take another `loss` or a larger `n_neighbors`.")
         return self
 
     def _triplets(
@@ -137,8 +140,8 @@ class ARML(MahalanobisTransformer):
     def _keep(self, root: Float[np.ndarray, "rank d"], epochs: int) -> None:
         if not np.isfinite(root).all():
             raise TrainingDiverged(
-                "the metric became NaN or infinite. Scale the features to the order of 1, or lower learning_rate "
-                f"(got {self.learning_rate!r})."
+                f"the metric became NaN or infinite. Lower learning_rate (got {self.learning_rate!r}), "
+                "or bring the entries of init to the order of 1."
             )
         self.components_ = root.astype(np.float64)
         self.n_iter_ = epochs

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.metric_learning import kernels
-from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, warn_unconverged
+from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, warn_idle, warn_unconverged
 from trustworthy.metric_learning.pairs import distance_bounds, random_pairs
 
 _BLOCK = 64  # pairs projected on between two updates of the whole matrix
@@ -23,7 +23,8 @@ class ITML(MahalanobisTransformer):
 
     A baseline of section 3.2 (Davis et al., 2007): squared distances of similar pairs at most the lower bound, of
     dissimilar pairs at least the upper one, with slack, by cyclic Bregman projections. The paper prints the step of a
-    projection for gamma = 1; here it is the one for any gamma.
+    projection for gamma = 1; here it is the one for any gamma. Rows c X, with bounds times c², give the same M. A fit
+    that ends where it began warns.
 
     Parameters
     ----------
@@ -68,11 +69,13 @@ class ITML(MahalanobisTransformer):
         gamma = checks.real("gamma", self.gamma, above=0.0)
         limit = checks.integer("max_iter", self.max_iter, at_least=1)
         tolerance = checks.real("tol", self.tol, at_least=0.0)
-        X, codes = self._examples(X, y)
+        X, codes, _ = self._examples(X, y)
         rng = check_random_state(self.random_state)
         self.bounds_ = _checked_bounds(self.bounds) or _positive(distance_bounds(X, (5, 95), rng))
         gaps = self._draw(X, codes, rng)
         matrix = self._project(gaps, gamma, limit, tolerance)
+        if not (matrix - np.eye(len(matrix))).any():
+            warn_idle("ITML", "the Euclidean distance keeps all bounds. Give tighter `bounds` or more `n_constraints`.")
         values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
         self.components_ = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
         return self

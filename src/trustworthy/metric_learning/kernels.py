@@ -1,4 +1,8 @@
-"""The compiled loops of metric learning: neighbour lists, hinges of triplets, and Bregman projections."""
+"""The compiled loops of metric learning: neighbour lists, hinges of triplets, and Bregman projections.
+
+`two_lists` is called by `near`, `hinges` by `lmnn_objective`, `project_block` by `itml`, each once a block: products of
+rows come in, from one matrix product, and the arrays named in the docstrings are filled or changed in place.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,11 @@ def _insert(distances, rows, held, distance, row):
 
 @njit(cache=True)
 def two_lists(products, norms, codes, anchors, own, own_count, other, other_count):
-    """Fill the lists of the nearest rows of the own class and of the others from products of mapped rows."""
+    """Fill the lists of the nearest rows of the own class and of the others from products of mapped rows.
+
+    products (m, n) : of anchors and rows; norms (n,), codes (n,) : squared lengths and classes of the rows;
+    anchors (m,) : which rows the anchors are. own (m, k), own_count (m,), other (m, k), other_count (m,) : filled.
+    """
     size = own.shape[1]
     near, far = np.empty(size, products.dtype), np.empty(size, products.dtype)
     two, endless = products.dtype.type(2), products.dtype.type(np.inf)

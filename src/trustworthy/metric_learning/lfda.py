@@ -13,6 +13,8 @@ from scipy.spatial.distance import cdist
 from trustworthy.core import checks
 from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, checked_components
 
+_ALIKE = 256.0  # largest ratio of the ranges of features that share a unit: that of pixels of 8 bits
+
 _EMBEDDINGS = dict.fromkeys(["weighted", "orthonormalized", "plain"])
 
 
@@ -20,7 +22,7 @@ class LFDA(MahalanobisTransformer):
     """Metric that parts the classes as Fisher's discriminant does, but keeps only near rows of a class together.
 
     A baseline of section 3.2 (Sugiyama, 2007): the leading generalised eigenvectors of the local scatter between the
-    classes and the local scatter within them.
+    classes and the local scatter within them. Rows c X give M / c² (the same M where `embedding` is "orthonormalized").
 
     Parameters
     ----------
@@ -28,7 +30,8 @@ class LFDA(MahalanobisTransformer):
     n_neighbors : which nearest row of the class gives the scale of the affinities of a row; cut to the rows of its
         class less one.
     embedding : "weighted" (eigenvectors times the root of their eigenvalue), "orthonormalized" or "plain".
-    regularization : share of its mean eigenvalue that is added to the scatter within, >= 0.
+    regularization : share of its mean eigenvalue that is added to the scatter within, >= 0, so that constant features
+        do no harm; in the units of `feature_units`.
     random_state : taken for likeness with the other learners; nothing is random.
 
     Attributes
@@ -59,19 +62,31 @@ class LFDA(MahalanobisTransformer):
         checks.choice("embedding", self.embedding, _EMBEDDINGS)
         ridge = checks.real("regularization", self.regularization, at_least=0.0)
         neighbors = checks.integer("n_neighbors", self.n_neighbors, at_least=1)
-        X, codes = self._examples(X, y)
+        X, codes, _ = self._examples(X, y)
         rank, features = checked_components(self.n_components, X.shape[1]), X.shape[1]
-        between, within = local_scatters(X, codes, neighbors)
+        units = feature_units(X)
+        between, within = (scatter / np.outer(units, units) for scatter in local_scatters(X, codes, neighbors))
         level = np.trace(within) / features or np.trace(between) / features or 1.0
         within[np.diag_indices(features)] += max(ridge, np.finfo(np.float64).eps) * level
         values, vectors = eigh(between, within, subset_by_index=(features - rank, features - 1))
-        values, vectors = values[::-1], vectors[:, ::-1]
+        values, vectors = values[::-1], vectors[:, ::-1] / units[:, None]  # (rank,), (d, rank)
         if self.embedding == "weighted":
             vectors = vectors * np.sqrt(np.maximum(values, 0.0))
         elif self.embedding == "orthonormalized":
             vectors = np.linalg.qr(vectors)[0]
         self.components_ = np.ascontiguousarray(vectors.T)
         return self
+
+
+def feature_units(X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " d"]:
+    """Units of the features in which a common ridge is added: 1, or their ranges where these differ 256-fold or more.
+
+    Without a ridge the units of single features only change the affinities. A common ridge keeps rare pixels of images
+    from ruling the metric, but would drown the features beside one whose numbers are far larger.
+    """
+    ranges = np.ptp(X, axis=0)
+    moving = ranges[ranges > 0.0]
+    return np.where(ranges > 0.0, ranges, 1.0) if moving.max() >= _ALIKE * moving.min() else np.ones_like(ranges)
 
 
 def local_scatters(

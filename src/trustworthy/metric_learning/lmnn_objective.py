@@ -1,4 +1,8 @@
-"""The objective of large margin nearest neighbours over all triplets, and its gradient."""
+"""The objective of large margin nearest neighbours over all triplets, and its gradient.
+
+`LMNN` builds it of rows, classes and target lists (of `near`), and L-BFGS calls `value_and_gradient` with one map after
+the other: (rank, d) comes in, a number and (rank, d) go out.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +33,14 @@ class LMNNObjective:
         push: float,
     ) -> None:
         self._rows, self._codes, self._push = rows, codes, push
-        self._starts = np.r_[0, np.cumsum(counts)]
-        self._anchors = np.repeat(np.arange(len(rows)), counts)
+        self._starts = np.r_[0, np.cumsum(counts)]  # (n + 1,)
+        self._anchors = np.repeat(np.arange(len(rows)), counts)  # (pairs,) and so the targets, row by row
         self._targets = targets[np.arange(targets.shape[1]) < counts[:, None]]
 
     def value_and_gradient(self, root: Float[np.ndarray, "rank d"]) -> tuple[float, Float[np.ndarray, "rank d"]]:
         """Objective and its gradient in the map, by products of blocks of rows with all rows."""
-        mapped = self._rows @ root.T
-        gaps = mapped[self._anchors] - mapped[self._targets]
+        mapped = self._rows @ root.T  # (n, rank)
+        gaps = mapped[self._anchors] - mapped[self._targets]  # (pairs, rank)
         distances = np.einsum("ij,ij->i", gaps, gaps)
         total, active, weighted, sums = self._impostors(mapped, distances + 1.0)
         value = (1.0 - self._push) * distances.sum() + self._push * total
@@ -61,7 +65,7 @@ class LMNNObjective:
         step = max(1, _CELLS // len(mapped))
         for start in range(0, len(mapped), step):
             part = slice(start, start + step)
-            counts = mapped[part] @ mapped.T
+            counts = mapped[part] @ mapped.T  # (block, n): products, which `hinges` turns into counts
             hinges, filled = kernels.hinges(counts, norms, self._codes, start, self._starts, reach, active)
             total += hinges
             if filled == 0:

@@ -15,7 +15,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+
+_SAMPLE = 10_000  # rows of which the typical one is taken
+_TYPICAL = 4.0  # typical distances that the unit is at most: a few far rows do not set it
+_LEAST, _MOST = 1e-150, 1e150  # units whose squares are numbers
 
 
 class MahalanobisTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -45,8 +49,8 @@ class MahalanobisTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _n_features_out(self) -> int:
         return len(self.components_)
 
-    def _examples(self, X: ArrayLike, y: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " n"]]:
-        """Rows in double precision about their mean, which no distance feels, and the codes of their classes."""
+    def _examples(self, X: ArrayLike, y: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " n"], float]:
+        """Rows in double precision about their mean, which no distance feels, codes of their classes, and the unit."""
         checked: Any = validate_data(self, X, y, dtype=np.float64)  # pyright: ignore[reportArgumentType]
         rows, labels = checked
         check_classification_targets(labels)
@@ -56,7 +60,38 @@ class MahalanobisTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"y must hold at least two classes, got one class, {self.classes_.tolist()[0]!r}: "
                 "there is nothing to tell apart."
             )
-        return rows - rows.mean(axis=0), codes.astype(np.int64)
+        if len(self.classes_) == len(rows):
+            raise InvalidInput(
+                f"y must hold two rows or more of some class, got {len(rows)} rows of {len(rows)} classes: no two rows "
+                "belong together. Add rows, or leave the metric as it is."
+            )
+        unit = unit_of(rows)
+        return rows - rows.mean(axis=0), codes.astype(np.int64), unit
+
+
+def unit_of(rows: Float[np.ndarray, "n d"]) -> float:
+    """Length in which a fit measures its rows, so that their own unit does not matter; 1 for features in [0, 1].
+
+    The largest range of a feature, but at most four times the linf distance of the typical (median) row from the
+    median of each feature.
+    """
+    with np.errstate(over="ignore"):
+        spread = float(np.ptp(rows, axis=0).max())
+    if spread == 0.0:
+        raise InvalidInput(f"X must hold different rows, got {len(rows)} equal ones: no metric tells them apart.")
+    if not _LEAST < spread < _MOST:
+        raise InvalidInput(
+            f"X must have a feature whose range lies between {_LEAST:g} and {_MOST:g}, got at most {spread:.3g}: "
+            "squared distances leave double precision. Take another unit."
+        )
+    some = rows[:: max(1, len(rows) // _SAMPLE)]
+    typical = float(np.median(np.abs(some - np.median(some, axis=0)).max(axis=1)))
+    return min(spread, _TYPICAL * typical) if typical > 0.0 else spread
+
+
+def warn_idle(learner: str, why: str) -> None:
+    """Say that a fit ended where it began."""
+    warnings.warn(f"{learner} learned nothing, its metric is the one that it began with: {why}", TrustworthyWarning, 3)
 
 
 def warn_unconverged(learner: str, iterations: int) -> None:
@@ -77,12 +112,12 @@ def checked_components(n_components: int | None, n_features: int) -> int:
 
 
 def initial_map(
-    init: str | ArrayLike, n_components: int | None, X: Float[np.ndarray, "n d"]
+    init: str | ArrayLike, n_components: int | None, X: Float[np.ndarray, "n d"], unit: float = 1.0
 ) -> Float[np.ndarray, "rank d"]:
-    """The map that a descent starts from: an array, or "identity".
+    """The map of centred rows X, divided by their unit, that a descent starts from: an array times it, or "identity".
 
-    The identity of a lower rank is the projection on the leading principal directions of the centred rows X, which
-    keeps as much of the Euclidean distances as that rank can.
+    The identity of a lower rank is the projection on the leading principal directions of X, which keeps as much of the
+    Euclidean distances as that rank can.
     """
     features = X.shape[1]
     if isinstance(init, str):
@@ -104,4 +139,4 @@ def initial_map(
         )
     if not np.isfinite(given).all() or not given.any():
         raise InvalidInput("init must be finite and not zero: a zero map has no direction to grow in.")
-    return given
+    return given * unit

@@ -1,4 +1,8 @@
-"""The margin of a triplet, the smallest change that makes a row of another class the nearer one, and its losses."""
+"""The margin of a triplet, the smallest change that makes a row of another class the nearer one, and its losses.
+
+`ARML` calls `pair` on the rows of its triplets and `loss_and_gradient` on what comes out, once a step; users call
+`triplet_margin`. Rows (n, d) and the map (rank, d) come in, margins (n,), or a mean loss and its gradient, go out.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ def loss_and_gradient(
     value, slope = loss(margin)
     pull = offset - ((margin / length) * free)[:, None] * image
     pull *= (slope / (length * len(margin)))[:, None]
-    outer = gap.T @ pull
+    outer = gap.T @ pull  # (d, d)
     return float(value.mean()), root @ (outer + outer.T)
 
 
@@ -67,6 +71,7 @@ def _margin(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Margins (n,), images Mu (n, d), their lengths (n,), and where the squared lengths exceed the floor."""
     rank, features = root.shape
+    # (n, d), by the cheaper order of products
     image = gap @ (root.T @ root) if 2 * rank > features else (gap @ root.T) @ root
     squared = np.einsum("ij,ij->i", image, image)
     length = np.sqrt(np.maximum(squared, floor))

@@ -1,4 +1,8 @@
-"""Lists of the nearest rows of the own class and of the others, under a linear map."""
+"""Lists of the nearest rows of the own class and of the others, under a linear map.
+
+`ARML` calls `near_lists` once in `refresh` steps and draws its triplets by `Near.sample`; `LMNN` calls it once for its
+targets. Rows (n, d), their classes and a map come in, lists of row numbers (anchors, k) and their lengths go out.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +54,9 @@ def near_lists(
     Distances are one product in the precision of `rows`, which should be centred, so near-ties may swap. A class with
     fewer rows gives what it has. Cost: n d rank and m n rank products, and one look at each of the m n distances.
     """
-    mapped = rows @ root.T
+    mapped = rows @ root.T  # (n, rank)
     norms = np.einsum("ij,ij->i", mapped, mapped)
-    own, other = (np.zeros((len(anchors), count), np.int64) for _ in range(2))
+    own, other = (np.zeros((len(anchors), count), np.int64) for _ in range(2))  # (m, k)
     own_count, other_count = (np.zeros(len(anchors), np.int64) for _ in range(2))
     step = max(1, _CELLS // len(rows))
     for start in range(0, len(anchors), step):

@@ -1,4 +1,8 @@
-"""Random pairs of rows of the same class and of different classes."""
+"""Random pairs of rows of the same class and of different classes.
+
+`ITML` calls `distance_bounds` for its bounds and `random_pairs` for the pairs that they bind: codes or rows come in,
+two numbers or pairs of row numbers (pairs, 2) go out.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ def random_pairs(
     """
     n = len(codes)
     if n * (n - 1) // 2 <= 20 * count:  # few rows: draw from the list of all pairs
-        first, second = np.triu_indices(n, 1)
+        first, second = np.triu_indices(n, 1)  # (n (n - 1) / 2,) each
         fit = np.flatnonzero((codes[first] == codes[second]) == same)
         kept = rng.permutation(fit)[:count]
         return np.stack([first[kept], second[kept]], axis=1)
     found = np.empty((0, 2), np.int64)
     for _ in range(_TRIES):
-        drawn = np.sort(rng.randint(0, n, (4 * count, 2)), axis=1)
+        drawn = np.sort(rng.randint(0, n, (4 * count, 2)), axis=1)  # (4 count, 2)
         fit = (drawn[:, 0] != drawn[:, 1]) & ((codes[drawn[:, 0]] == codes[drawn[:, 1]]) == same)
         found = np.unique(np.vstack([found, drawn[fit]]), axis=0)
         if len(found) >= count:
@@ -37,6 +41,6 @@ def distance_bounds(
     """Percentiles of the squared Euclidean distances of random pairs of different rows."""
     first = rng.randint(0, len(rows), draws)
     second = (first + rng.randint(1, len(rows), draws)) % len(rows)
-    gaps = rows[first] - rows[second]
+    gaps = rows[first] - rows[second]  # (draws, d)
     low, high = np.percentile(np.einsum("ij,ij->i", gaps, gaps), percentiles)
     return float(low), float(high)
