@@ -370,6 +370,20 @@ def test_counts_every_query(attack):
 
 
 @each(ATTACKS)
+def test_asks_for_no_more_than_it_says(attack):
+    net, x, y = case(count=12)
+    predicted = answers(net, x).argmax(1)
+    answered = {"gradients": net, "scores": lambda z: answers(net, z)}
+    answered["labels"] = lambda z: nn.functional.one_hot(answers(net, z).argmax(1), CLASSES).float()
+    result = attack(answered[attack.asks], x, predicted, generator=seeded())
+    assert result.success.any()
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != predicted)
+    if attack.asks == "gradients":
+        with pytest.raises(ModelContractError, match="no gradient"):
+            attack(answered["scores"], x, y)
+
+
+@each(ATTACKS)
 def test_perturb_returns_the_same_points(attack):
     net, x, y = case()
     result = attack(net, x, y, generator=seeded())

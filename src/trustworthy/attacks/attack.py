@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class Attack(ABC):
     eot: int = 1
 
     minimises_distance: ClassVar[bool] = False
+    asks: ClassVar[Literal["gradients", "scores", "labels"]] = "gradients"
+    """What the attack needs of a model: its gradients, its scores without them, or its decisions alone."""
     loss_name: ClassVar[str] = "ce"
 
     def __post_init__(self) -> None:

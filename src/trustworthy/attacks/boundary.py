@@ -67,6 +67,7 @@ class BoundaryAttack(Attack):
     source_step: float = 0.01
 
     minimises_distance: ClassVar[bool] = True
+    asks: ClassVar = "labels"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import batches, check_examples
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.result import Array, AttackResult
@@ -44,7 +44,7 @@ class Bisection(Attack):
     minimises_distance: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("norm", "bounds", "eot"):
+        for name in ("norm", "bounds", "eot", "asks"):
             object.__setattr__(self, name, getattr(self.attack, name))
         super().__post_init__()
         checks.integer("bisections", self.bisections, at_least=0)
@@ -91,6 +91,7 @@ def minimal_distortion(
     bisections: int = 10,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> AttackResult:
     """Smallest distance at which `attack` succeeds, per example, and the adversarial examples found there.
 
@@ -103,13 +104,14 @@ def minimal_distortion(
     attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
     bisections : cuts of the interval from 0 to `attack.eps`.
     batch_size : examples attacked at once.
+    advance : called after each batch with the share of the examples that is done, up to 1.
     """
     if isinstance(attack, BudgetAttack):
         attack = Bisection(attack=attack, bisections=bisections)
     count = check_examples(x, y, attack.bounds)
     parts = [
         attack(model, x[rows], y[rows], target=None if target is None else target[rows], generator=generator)
-        for rows in batches(np.arange(count), batch_size)
+        for rows in batches(np.arange(count), batch_size, advance)
     ]
     join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
     names = ("adversarial", "success", "distance", "queries")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -15,6 +15,13 @@ from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.threat import Bounds
 
+Advance = Callable[[float], None]
+"""Told, now and then, the share of the work that is done: from above 0 up to 1."""
+
+
+def silent(share: float) -> None:
+    """Tell nobody."""
+
 
 def check_examples(x: Array, y: Array, bounds: Bounds | None) -> int:
     """Check inputs and labels as an attack would, before any work is done; return how many there are."""
@@ -23,11 +30,12 @@ def check_examples(x: Array, y: Array, bounds: Bounds | None) -> int:
     return len(inputs)
 
 
-def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Split row numbers into batches."""
+def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Iterator[np.ndarray]:
+    """Split row numbers into batches; `advance` hears the share of them that is done when the next one is asked for."""
     checks.integer("batch_size", batch_size, at_least=1)
     for first in range(0, len(rows), batch_size):
         yield rows[first : first + batch_size]
+        advance(min(first + batch_size, len(rows)) / len(rows))
 
 
 def correct(

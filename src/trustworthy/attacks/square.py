@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class SquareAttack(BudgetAttack):
     loss: str = "margin"
     steps: int = 1000
     share: float = 0.8
+
+    asks: ClassVar = "scores"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import batches, check_examples, correct
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -63,6 +63,7 @@ def robustness_curve(
     *,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> RobustnessCurve:
     """Accuracy of `model` under `attack` at each radius of `eps`.
 
@@ -74,7 +75,8 @@ def robustness_curve(
     model, x, y, generator : see `Attack.__call__`.
     attack : its own `eps`, if it has one, is not used.
     eps : radii >= 0 in the units of the input; sorted, repetitions dropped.
-    batch_size : examples attacked at once.
+    batch_size : examples attacked at once; each batch meets all radii before the next one begins.
+    advance : called after each batch with the share of the examples that is done, up to 1.
 
     Cost: one forward pass, then at most one attack per radius on each example that is not yet broken.
     """
@@ -83,16 +85,29 @@ def robustness_curve(
         raise InvalidInput("eps must hold at least one radius, got none.")
     check_examples(x, y, attack.bounds)
     shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
-    right = correct(model, x, y, **shared)
-    broken_at = np.where(right, np.inf, 0.0)
-    if isinstance(attack, BudgetAttack):
-        for radius in radii[radii > 0]:
-            stronger = replace(attack, eps=float(radius))
-            for rows in batches(np.flatnonzero(np.isinf(broken_at)), batch_size):
-                success = stronger(model, x[rows], y[rows], generator=generator).success
-                broken_at[rows[torch.as_tensor(success).cpu().numpy()]] = radius
-    else:
-        for rows in batches(np.flatnonzero(right), batch_size):
-            distance = attack(model, x[rows], y[rows], generator=generator).distance
-            broken_at[rows] = torch.as_tensor(distance).cpu().numpy()
+    broken_at = np.zeros(len(x))
+    for batch in batches(np.arange(len(x)), batch_size, advance):
+        rows = batch[correct(model, x[batch], y[batch], **shared)]
+        if len(rows):
+            broken_at[rows] = _broken_at(model, attack, x[rows], y[rows], radii[radii > 0], generator)
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
+
+
+def _broken_at(
+    model: AnyClassifier, attack: Attack, x: Array, y: Array, radii: np.ndarray, generator: torch.Generator | None
+) -> Float[np.ndarray, " n"]:
+    """Smallest radius that breaks each example of a batch that the model classifies rightly."""
+    if not isinstance(attack, BudgetAttack):
+        return _numpy(attack(model, x, y, generator=generator).distance)
+    broken_at = np.full(len(x), np.inf)
+    for radius in radii:
+        left = np.flatnonzero(np.isinf(broken_at))
+        if len(left) == 0:
+            break
+        success = replace(attack, eps=float(radius))(model, x[left], y[left], generator=generator).success
+        broken_at[left[_numpy(success)]] = radius
+    return broken_at
+
+
+def _numpy(values: Array) -> np.ndarray:
+    return torch.as_tensor(values).cpu().numpy()
