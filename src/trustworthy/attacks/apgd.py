@@ -34,8 +34,7 @@ class APGD(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps per start.
     random_start : begin at a uniform point of the ball instead of at the input.
     restarts : independent starts; examples that an earlier start broke are not tried again.
@@ -43,7 +42,6 @@ class APGD(BudgetAttack):
     Cost: restarts * eot * (steps + 1) gradients, and eot forward passes with a random start. Random: the starts.
     """
 
-    loss: str = "ce"
     steps: int = 100
     random_start: bool = True
     restarts: int = 1

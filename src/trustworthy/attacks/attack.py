@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.problem import Problem, posed
 from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
@@ -30,21 +31,24 @@ class Attack(ABC):
     norm : "l1", "l2", "linf" or a norm object: how the size of a perturbation is measured.
     bounds : (lowest, highest) value of an input coordinate, or None.
     eot : draws averaged per question to a stochastic model (expectation over transformation); 1 for a fixed model.
+    loss : what is maximised: "ce" (cross entropy), "margin" or "dlr". An attack that can maximise one thing only, or
+        none, takes no loss.
     """
 
     norm: Norm = "linf"
     bounds: Bounds | None = (0.0, 1.0)
     eot: int = 1
+    loss: str = "ce"
 
     minimises_distance: ClassVar[bool] = False
     asks: ClassVar[Literal["gradients", "scores", "labels"]] = "gradients"
     """What the attack needs of a model: its gradients, its scores without them, or its decisions alone."""
-    loss_name: ClassVar[str] = "ce"
 
     def __post_init__(self) -> None:
         as_norm(self.norm)
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
         checks.integer("eot", self.eot, at_least=1)
+        checks.choice("loss", self.loss, LOSSES)
 
     @property
     def geometry(self) -> AbstractNorm:
@@ -113,8 +117,7 @@ class Attack(ABC):
     def _posed(
         self, model: AnyClassifier, x: Array, y: Array, target: Array | None, generator: torch.Generator | None
     ) -> AbstractContextManager[Problem]:
-        loss = getattr(self, "loss", self.loss_name)
-        return posed(model, x, y, target, bounds=self.bounds, loss=loss, eot=self.eot, generator=generator)
+        return posed(model, x, y, target, bounds=self.bounds, loss=self.loss, eot=self.eot, generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,7 @@ class BoundaryAttack(Attack):
     steps: int = 2000
     spherical_step: float = 0.01
     source_step: float = 0.01
+    loss: str = field(default="margin", init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
     asks: ClassVar = "labels"
@@ -109,9 +110,8 @@ class BoundaryAttack(Attack):
         if pool.shape[1:] != x.shape[1:]:
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
         with torch.no_grad():
-            predicted = pooled([predictor(pool) for predictor in problem.draws()]).argmax(1)
-        same = predicted[None] == (problem.y if problem.target is None else problem.target)[:, None]
-        serves = ~same if problem.target is None else same
+            scores = pooled([predictor(pool) for predictor in problem.draws()])
+        serves = torch.stack([problem.goal.reached(row.expand(len(x), -1)) for row in scores], dim=1)
         distance = torch.cdist(x.flatten(1), pool.flatten(1)).masked_fill(~serves, torch.inf)
         nearest, which = distance.min(1)
         rows = ~broken & nearest.isfinite()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -57,9 +57,9 @@ class CarliniWagner(Attack):
     learning_rate: float = 0.05
     searches: int = 6
     abort_early: bool = True
+    loss: str = field(default="margin", init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
-    loss_name: ClassVar[str] = "margin"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,7 +111,7 @@ class CarliniWagner(Attack):
                     descent.keep(going)
                 if len(live) == 0:
                     return nearest, distance
-        descent.judge(*descent.last_answer())
+        descent.judge(*descent.problem.appraise(descent.x))
         nearest[live], distance[live] = descent.nearest, descent.distance
         return nearest, distance
 
@@ -146,11 +146,6 @@ class Descent:
         self.nearest = where(better, self.x, self.nearest)
         self.distance = torch.where(better, distance, self.distance)
         return delta, distance
-
-    def last_answer(self) -> tuple[Tensor, Tensor]:
-        """Margin and success at the present point, without a gradient."""
-        scores = self.problem.scores(self.x)
-        return self.problem.losses(scores), self.problem.reached(scores)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the examples."""

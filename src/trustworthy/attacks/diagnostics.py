@@ -215,7 +215,7 @@ class _Examination:
         )
         certain = []
         for problem in self.problems("ce"):
-            probability = problem.scores(problem.x).softmax(1).gather(1, problem.y[:, None])
+            probability = problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None])
             certain.append(probability.squeeze(1) == 1)
         yield self.check(
             "saturated_gradients",
@@ -231,7 +231,7 @@ class _Examination:
             total = 0.0
             for problem in self.problems(self.attack.loss):
                 adversarial = weaker.search(problem, self.generator) if scale else problem.x
-                total += float(problem.losses(problem.scores(adversarial)).sum())
+                total += float(problem.appraise(adversarial)[0].sum())
             means.append(total / len(self.x))
         gains = np.diff(means)
         span = max(means) - min(means)

@@ -40,21 +40,17 @@ class Bisection(Attack):
     norm: Norm = field(init=False, repr=False)
     bounds: Bounds | None = field(init=False, repr=False)
     eot: int = field(init=False, repr=False)
+    loss: str = field(init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("norm", "bounds", "eot", "asks"):
+        for name in ("norm", "bounds", "eot", "loss", "asks"):
             object.__setattr__(self, name, getattr(self.attack, name))
         super().__post_init__()
         checks.integer("bisections", self.bisections, at_least=0)
         if isinstance(self.attack.eps, Tensor):
             raise InvalidInput("eps of the attack must be one radius, the largest to try, got a tensor.")
-
-    @property
-    def loss(self) -> str:
-        """What the attack with a budget maximises."""
-        return getattr(self.attack, "loss", self.attack.loss_name)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
         nearest = problem.x.clone()

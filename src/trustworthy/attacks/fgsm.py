@@ -20,13 +20,10 @@ class FGSM(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
 
     Cost: `eot` gradients. Reference: Goodfellow et al. 2015.
     """
-
-    loss: str = "ce"
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
         threat = self.threat(problem.x)
@@ -47,7 +44,6 @@ class RandFGSM(BudgetAttack):
     Cost: `eot` gradients. Reference: Tramer et al. 2018.
     """
 
-    loss: str = "ce"
     start: float = 0.5
 
     def __post_init__(self) -> None:

@@ -21,8 +21,7 @@ class PGD(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps per start.
     step_size : length of a step in the norm; None for 2.5 eps / steps.
     random_start : begin at a uniform point of the ball instead of at the input.
@@ -32,7 +31,6 @@ class PGD(BudgetAttack):
     Reference: Madry et al. 2018.
     """
 
-    loss: str = "ce"
     steps: int = 20
     step_size: float | None = None
     random_start: bool = True
@@ -67,8 +65,7 @@ def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_siz
             gradient = threat.movable(x, gradient)
         step = threat.geometry.steepest(gradient)
         x = threat.project(problem.x, step.mul_(per_example(step_size, x)).add_(x))
-    logits = problem.scores(x)
-    best.update(x, problem.losses(logits), problem.reached(logits))
+    best.update(x, *problem.appraise(x))
     return best
 
 
@@ -78,14 +75,12 @@ class BIM(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps.
 
     Cost: eot * (steps gradients + 1 forward pass). Nothing is random. Reference: Kurakin et al. 2017.
     """
 
-    loss: str = "ce"
     steps: int = 10
 
     def __post_init__(self) -> None:

@@ -33,9 +33,8 @@ class SquareAttack(BudgetAttack):
 
     Parameters
     ----------
-    eps, bounds, eot : see `BudgetAttack` and `Attack`.
+    eps, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     norm : "linf" or "l2".
-    loss : "margin", "ce" or "dlr".
     steps : windows tried.
     share : share of the positions that the first windows cover, in (0, 1]; it halves along the budget.
 
@@ -63,8 +62,7 @@ class SquareAttack(BudgetAttack):
         best = Incumbent(problem.x)
         candidate = problem.x
         for step in range(-1, self.steps + 1):
-            logits = problem.scores(candidate)
-            best.update(candidate, problem.losses(logits), problem.reached(logits))
+            best.update(candidate, *problem.appraise(candidate))
             if bool(best.success.any()):
                 found[live] = best.x
                 left = ~best.success

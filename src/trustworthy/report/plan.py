@@ -50,7 +50,7 @@ class AttackPlan(BaseModel):
 
     def build(self, *, bounds: Bounds | None, **given: Any) -> Attack:
         """The attack, in the box `bounds`; of `given` (norm, eps, ...) it takes what the attack has parameters for."""
-        parameters = {field.name for field in fields(self.kind)}
+        parameters = {field.name for field in fields(self.kind) if field.init}
         chosen = dict(self.model_extra or {})
         for name in chosen:
             if name not in parameters - GIVEN:

@@ -76,7 +76,7 @@ def curve(case: Case, norm: str) -> Measured:
 def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
     """Name of the attack in the figure; with its loss, or a number, where the plan has several of a kind."""
     name = type(attack).__name__
-    candidates = [name, f"{name} ({getattr(attack, 'loss', 'again')})", *(f"{name} {i}" for i in range(2, 100))]
+    candidates = [name, f"{name} ({attack.loss})", *(f"{name} {i}" for i in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
