@@ -12,6 +12,7 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.incumbent import Incumbent, best_of_restarts, where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
+from trustworthy.core.free import dimension
 from trustworthy.core.norms import L1, per_example
 from trustworthy.core.threat import ThreatModel
 
@@ -52,7 +53,7 @@ class APGD(BudgetAttack):
         checks.integer("restarts", self.restarts, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem.x), not self.random_start
+        threat, at_input = self.threat(problem), not self.random_start
         return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
@@ -122,7 +123,7 @@ class SparseAscent(Ascent):
     """The search in l1."""
 
     def run(self) -> Incumbent:
-        width = self.x[0].numel()
+        width = dimension(self.threat.free, self.x)
         size, kept = self.eps, torch.full_like(self.eps, 0.2)
         density = torch.ones_like(self.eps)
         window = max(1, round(0.04 * self.steps))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent, taken
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.result import Array, AttackResult
@@ -84,6 +84,7 @@ def minimal_distortion(
     y: Array,
     *,
     target: Array | None = None,
+    free: Array | None = None,
     bisections: int = 10,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
@@ -96,7 +97,7 @@ def minimal_distortion(
 
     Parameters
     ----------
-    model, x, y, target, generator : see `Attack.__call__`.
+    model, x, y, target, free, generator : see `Attack.__call__`.
     attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
     bisections : cuts of the interval from 0 to `attack.eps`.
     batch_size : examples attacked at once.
@@ -104,9 +105,9 @@ def minimal_distortion(
     """
     if isinstance(attack, BudgetAttack):
         attack = Bisection(attack=attack, bisections=bisections)
-    count = check_examples(x, y, attack.bounds)
+    count = check_examples(x, y, attack.bounds, free)
     parts = [
-        attack(model, x[rows], y[rows], target=None if target is None else target[rows], generator=generator)
+        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), generator=generator)
         for rows in batches(np.arange(count), batch_size, advance)
     ]
     join = np.concatenate if isinstance(x, np.ndarray) else torch.cat

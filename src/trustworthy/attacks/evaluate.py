@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from trustworthy.attacks.problem import posed
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
+from trustworthy.core.free import as_free
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.threat import Bounds
@@ -23,11 +24,18 @@ def silent(share: float) -> None:
     """Tell nobody."""
 
 
-def check_examples(x: Array, y: Array, bounds: Bounds | None) -> int:
-    """Check inputs and labels as an attack would, before any work is done; return how many there are."""
+def check_examples(x: Array, y: Array, bounds: Bounds | None, free: Array | None = None) -> int:
+    """Check inputs, labels and a mask as an attack would, before any work is done; return how many there are."""
     inputs = as_batch(x, bounds)
     as_labels("y", y, inputs)
+    if free is not None:
+        as_free(free, inputs)
     return len(inputs)
+
+
+def taken(values: Array | None, rows: np.ndarray) -> Array | None:
+    """The rows of an array that there may be."""
+    return None if values is None else values[rows]
 
 
 def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Iterator[np.ndarray]:

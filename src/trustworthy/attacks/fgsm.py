@@ -11,6 +11,7 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import only
 from trustworthy.core.norms import per_example
 
 
@@ -26,7 +27,7 @@ class FGSM(BudgetAttack):
     """
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat(problem.x)
+        threat = self.threat(problem)
         gradient, _, _ = problem.ascent(problem.x)
         step = threat.geometry.steepest(threat.movable(problem.x, gradient))
         return threat.project(problem.x, problem.x + per_example(threat.eps, step) * step)
@@ -52,8 +53,8 @@ class RandFGSM(BudgetAttack):
             raise InvalidInput(f"start must lie in [0, 1], got {self.start!r}.")
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, x = self.threat(problem.x), problem.x
-        noise = threat.geometry.steepest(torch.empty_like(x).normal_(generator=generator))
+        threat, x = self.threat(problem), problem.x
+        noise = threat.geometry.steepest(only(problem.free, torch.empty_like(x).normal_(generator=generator)))
         begun = threat.project(x, x + per_example(self.start * threat.eps, x) * noise)
         gradient, _, _ = problem.ascent(begun)
         step = threat.geometry.steepest(threat.movable(begun, gradient))

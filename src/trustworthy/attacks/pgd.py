@@ -44,7 +44,7 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem.x), not self.random_start
+        threat, at_input = self.threat(problem), not self.random_start
         return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
@@ -88,5 +88,5 @@ class BIM(BudgetAttack):
         checks.integer("steps", self.steps, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat(problem.x)
+        threat = self.threat(problem)
         return climb(problem, threat, problem.x, self.steps, threat.eps / self.steps).x

@@ -16,6 +16,7 @@ from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.result import Array
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.free import as_free
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.predictive import pooled
@@ -24,7 +25,10 @@ from trustworthy.core.threat import Bounds
 
 
 class Problem:
-    """A model, the inputs to attack and what counts as success. Rows of a sub-problem share the query counts."""
+    """A model, the inputs to attack, what of them is free to change, and what counts as success.
+
+    Rows of a sub-problem share the query counts.
+    """
 
     def __init__(
         self,
@@ -33,9 +37,10 @@ class Problem:
         goal: Goal,
         *,
         eot: int = 1,
+        free: Bool[Tensor, "batch *shape"] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.posterior, self.x, self.goal = posterior, x, goal
+        self.posterior, self.x, self.goal, self.free = posterior, x, goal, free
         self.eot, self.generator = eot, generator
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
@@ -47,6 +52,7 @@ class Problem:
         part = Problem.__new__(Problem)
         part.__dict__.update(self.__dict__)
         part.x, part.goal, part.rows = self.x[chosen], self.goal.subset(chosen), self.rows[chosen]
+        part.free = None if self.free is None else self.free[chosen]
         return part
 
     def draws(self) -> Iterator[Predictor]:
@@ -144,6 +150,7 @@ def posed(
     x: Array,
     y: Array,
     target: Array | None = None,
+    free: Array | None = None,
     *,
     bounds: Bounds | None,
     loss: str = "ce",
@@ -158,6 +165,7 @@ def posed(
         classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
         posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
         goal = Goal(labels, wanted, LOSSES[loss])
-        problem = Problem(posterior, inputs, goal, eot=eot, generator=generator)
+        mask = None if free is None else as_free(free, inputs)
+        problem = Problem(posterior, inputs, goal, eot=eot, free=mask, generator=generator)
         with undisturbed(model, inputs, generator):
             yield problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
-from trustworthy.attacks.result import Array
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent, taken
+from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
@@ -61,6 +61,7 @@ def robustness_curve(
     y: Array,
     eps: Iterable[float],
     *,
+    free: Array | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
@@ -72,7 +73,7 @@ def robustness_curve(
 
     Parameters
     ----------
-    model, x, y, generator : see `Attack.__call__`.
+    model, x, y, free, generator : see `Attack.__call__`.
     attack : its own `eps`, if it has one, is not used.
     eps : radii >= 0 in the units of the input; sorted, repetitions dropped.
     batch_size : examples attacked at once; each batch meets all radii before the next one begins.
@@ -83,29 +84,32 @@ def robustness_curve(
     radii = np.unique([checks.real("eps", radius, at_least=0.0) for radius in eps])
     if len(radii) == 0:
         raise InvalidInput("eps must hold at least one radius, got none.")
-    check_examples(x, y, attack.bounds)
+    check_examples(x, y, attack.bounds, free)
     shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
+
+    def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
+        return attack(model, x[rows], y[rows], free=taken(free, rows), generator=generator)
+
     broken_at = np.zeros(len(x))
     for batch in batches(np.arange(len(x)), batch_size, advance):
-        rows = batch[correct(model, x[batch], y[batch], **shared)]
-        if len(rows):
-            broken_at[rows] = _broken_at(model, attack, x[rows], y[rows], radii[radii > 0], generator)
+        right = batch[correct(model, x[batch], y[batch], **shared)]
+        if len(right):
+            broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
 
 
 def _broken_at(
-    model: AnyClassifier, attack: Attack, x: Array, y: Array, radii: np.ndarray, generator: torch.Generator | None
+    attack: Attack, attacked: Callable[[Attack, np.ndarray], AttackResult], rows: np.ndarray, radii: np.ndarray
 ) -> Float[np.ndarray, " n"]:
-    """Smallest radius that breaks each example of a batch that the model classifies rightly."""
+    """Smallest radius that breaks each of the examples `rows`, which the model classifies rightly."""
     if not isinstance(attack, BudgetAttack):
-        return _numpy(attack(model, x, y, generator=generator).distance)
-    broken_at = np.full(len(x), np.inf)
-    for radius in radii:
+        return _numpy(attacked(attack, rows).distance)
+    broken_at = np.full(len(rows), np.inf)
+    for radius in radii.tolist():
         left = np.flatnonzero(np.isinf(broken_at))
         if len(left) == 0:
             break
-        success = replace(attack, eps=float(radius))(model, x[left], y[left], generator=generator).success
-        broken_at[left[_numpy(success)]] = radius
+        broken_at[left[_numpy(attacked(replace(attack, eps=radius), rows[left]).success)]] = radius
     return broken_at
 
 
