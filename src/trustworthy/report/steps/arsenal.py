@@ -10,9 +10,6 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.report.plan import AttackPlan
 from trustworthy.report.steps.case import Case, NotApplicable
 
-ASKS_FOR_SCORES = frozenset({"SquareAttack"})
-ASKS_FOR_LABELS = frozenset({"BoundaryAttack"})
-
 
 def arsenal(case: Case, norm: str) -> list[AttackPlan]:
     """Attacks that search in `norm` and need nothing that the model does not give.
@@ -53,7 +50,7 @@ def built(case: Case, plan: AttackPlan, norm: str, eps: float) -> Attack:
 
 
 def _answers(case: Case, plan: AttackPlan) -> bool:
-    return plan.name in ASKS_FOR_LABELS or (plan.name in ASKS_FOR_SCORES and case.subject.gives_scores)
+    return plan.kind.asks == "labels" or (plan.kind.asks == "scores" and case.subject.gives_scores)
 
 
 def _searches_in(plan: AttackPlan, norm: str) -> bool:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 
 from trustworthy.attacks import Attack, robustness_curve
-from trustworthy.report.steps.arsenal import ASKS_FOR_SCORES, arsenal, attacked_rows, built
+from trustworthy.report.steps.arsenal import arsenal, attacked_rows, built
 from trustworthy.report.steps.case import Case, Measured
 from trustworthy.report.steps.radii import headline_radius, radii
 from trustworthy.report.verdicts import verdict
@@ -28,7 +28,7 @@ def curve(case: Case, norm: str) -> Measured:
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):
         ask = _Ask(case, norm, attack, (place, len(attacks)))
-        if alone and case.subject.gives_gradients and type(attack).__name__ in ASKS_FOR_SCORES:
+        if alone and case.subject.gives_gradients and attack.asks == "scores":
             worst = _also_broken(ask, eps, headline, rows, worst)
         else:
             alone[_fresh_name(attack, alone)] = ask.broken_at(eps, rows)
@@ -76,7 +76,7 @@ def curve(case: Case, norm: str) -> Measured:
 def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
     """Name of the attack in the figure; with its loss, or a number, where the plan has several of a kind."""
     name = type(attack).__name__
-    candidates = [name, f"{name} ({getattr(attack, 'loss', 'again')})", *(f"{name} {i}" for i in range(2, 100))]
+    candidates = [name, f"{name} ({attack.loss})", *(f"{name} {i}" for i in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
