@@ -11,6 +11,7 @@ from torch import Tensor, nn
 SMALL: dict[str, Any] = {
     "rows": 0,
     "resamples": 50,
+    "draws": 2,
     "robustness": {
         "attacks": [{"name": "PGD", "steps": 10, "random_start": False}],
         "linf": {"headline": 0.5, "multiples": [0.5, 1.0, 2.0]},

@@ -64,9 +64,9 @@ def test_the_radius_of_a_table_is_in_standard_deviations_of_the_training_rows():
     x, y = table()
     wide = Dataset(name="wide", task="classification", x_train=10 * x, y_train=y, x_test=x, y_test=y)
     examples = draw_examples(wide, 0, 0)
-    np.testing.assert_allclose(examples.spread, 10 * x.std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(examples.domain.spread, 10 * x.std(axis=0), rtol=1e-5)
     constant = draw_examples(read_data((np.ones_like(x), y)), 0, 0)
-    assert torch.equal(constant.spread, torch.ones(5))
+    assert torch.equal(constant.domain.spread, torch.ones(5))
 
 
 def test_corruptions_say_why_they_do_not_apply():

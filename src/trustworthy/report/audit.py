@@ -88,7 +88,16 @@ def audit(
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
     subjects = [
-        examine(name, m, examples, batch=chosen.batch, seed=seed, device=where, source=(sources or {}).get(name, ""))
+        examine(
+            name,
+            m,
+            examples,
+            batch=chosen.batch,
+            seed=seed,
+            device=where,
+            draws=chosen.draws,
+            source=(sources or {}).get(name, ""),
+        )
         for name, m in named.items()
     ]
     run = _Run(examples, chosen, seed, where, Store(None if out is None else Path(out)), on_progress)

@@ -51,7 +51,7 @@ class AttackPlan(BaseModel):
         for name in chosen:
             if name not in parameters - GIVEN:
                 raise UnknownName.of(f"parameter of {self.name}", name, parameters - GIVEN)
-        return kind(bounds=bounds, **chosen, **{name: value for name, value in given.items() if name in parameters})
+        return kind(bounds=bounds, **{name: value for name, value in given.items() if name in parameters} | chosen)
 
 
 def _attacks() -> dict[str, type[Attack]]:
@@ -148,6 +148,7 @@ class Plan(Section):
     profile : preset that the other keys change.
     rows : test examples, drawn with the classes in proportion.
     batch : examples shown to the model at once.
+    draws : of a stochastic model, whose probabilities are averaged, in every prediction and every step of an attack.
     resamples, level : bootstrap of every interval.
     skip : steps left out.
     """
@@ -155,6 +156,7 @@ class Plan(Section):
     profile: str
     rows: Rows
     batch: Count
+    draws: Count
     resamples: Count
     level: Annotated[float, Field(gt=0.0, lt=1.0)]
     skip: list[Step]

@@ -16,6 +16,7 @@ STANDARD: dict[str, Any] = {
     "profile": "standard",
     "rows": 300,
     "batch": 256,
+    "draws": 10,
     "resamples": 1000,
     "level": 0.95,
     "skip": [],
@@ -43,6 +44,7 @@ STANDARD: dict[str, Any] = {
 CHANGES: dict[str, dict[str, Any]] = {
     "quick": {
         "rows": 100,
+        "draws": 5,
         "robustness": {
             "attacks": [{"name": "PGD", "steps": 10, "restarts": 2}, {"name": "SquareAttack", "steps": 50}],
             "linf": {"multiples": [0.5, 1.0, 2.0]},
@@ -60,6 +62,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "standard": {},
     "thorough": {
         "rows": 0,
+        "draws": 20,
         "robustness": {
             "attacks": [
                 {"name": "PGD", "steps": 50, "restarts": 5},

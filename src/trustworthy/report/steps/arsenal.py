@@ -49,7 +49,7 @@ def built(case: Case, plan: AttackPlan, norm: str, eps: float) -> Attack:
     """
     if case.subject.logits.shape[1] < 3 and (plan.model_extra or {}).get("loss") == "dlr":
         plan = AttackPlan(name=plan.name, **{**(plan.model_extra or {}), "loss": "margin"})
-    return plan.build(bounds=case.bounds, norm=norm, eps=eps, starts=case.attacked[1])
+    return plan.build(bounds=case.bounds, norm=norm, eps=eps, starts=case.attacked[1], eot=case.subject.draws)
 
 
 def _answers(case: Case, plan: AttackPlan) -> bool:

@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
-from torch import Tensor, nn
+from torch import Tensor
 
 from trustworthy.core import seeds
-from trustworthy.core.protocols import Classifier
 from trustworthy.core.threat import Bounds
 from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.examples import Examples
 from trustworthy.report.finding import Finding
 from trustworthy.report.plan import Plan
 from trustworthy.report.rows import stratified_rows
-from trustworthy.report.subject import Subject, predict
+from trustworthy.report.subject import Subject
 
 
 class NotApplicable(Exception):
@@ -86,17 +85,13 @@ class Case:
     @property
     def bounds(self) -> Bounds | None:
         """Box of valid inputs."""
-        return self.examples.bounds
+        return self.examples.domain.bounds
 
     @cached_property
-    def attacked(self) -> tuple[Classifier, Tensor, Tensor]:
+    def attacked(self) -> tuple[Any, Tensor, Tensor]:
         """Model, inputs and labels as an attack sees them: the features of a table in standard deviations."""
-        model, e = self.subject.model, self.examples
-        x, y = e.x.to(self.device), e.y.to(self.device)
-        if e.center is None or e.spread is None:
-            return model, x, y
-        center, spread = e.center.to(self.device), e.spread.to(self.device)
-        return standardised(model, center, spread), (x - center) / spread, y
+        domain, x = self.examples.domain, self.examples.x.to(self.device)
+        return domain.asked(self.subject.model), domain.attacked(x), self.examples.y.to(self.device)
 
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers of this model under `names`."""
@@ -108,7 +103,8 @@ class Case:
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        return predict(self.subject.model, x, batch=self.plan.batch, seed=self.seed, device=self.device).argmax(1)
+        found = self.subject.predict(x, batch=self.plan.batch, seed=self.seed, device=self.device)
+        return found.logits.argmax(1).numpy()
 
     def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
@@ -136,21 +132,3 @@ class Case:
             wall_time=0.0,
             **given,
         )
-
-
-class Standardised(nn.Module):
-    """A model of raw features as a model of features in standard deviations from their mean."""
-
-    def __init__(self, model: nn.Module, center: Tensor, spread: Tensor) -> None:
-        super().__init__()
-        self.model, self.center, self.spread = model, center, spread
-
-    def forward(self, z: Float[Tensor, "batch features"]) -> Tensor:
-        return self.model(self.center + self.spread * z)
-
-
-def standardised(model: Classifier, center: Tensor, spread: Tensor) -> Classifier:
-    """`model` as a function of (x - center) / spread; a module stays a module, so that attacks can guard its mode."""
-    if isinstance(model, nn.Module):
-        return Standardised(model, center, spread)
-    return lambda z: model(center + spread * z)

@@ -62,7 +62,7 @@ def corrupted(case: Case, x: torch.Tensor, name: str, severity: int, scale: str)
 
 
 def _check_applicable(examples: Examples) -> None:
-    if not examples.is_image:
+    if examples.domain.kind != "image":
         raise NotApplicable("the corruptions are defined for images, the data are a table.")
     channels, *sides = examples.x.shape[1:]
     if channels not in (1, 3) or min(sides) < 8:

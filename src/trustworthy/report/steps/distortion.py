@@ -45,7 +45,7 @@ def distortion(case: Case) -> Measured:
                 "robustness.l2.distortion",
                 median,
                 interval=interval if interval and np.isfinite(interval).all() else None,
-                unit="" if case.examples.is_image else "standard deviations",
+                unit=case.examples.domain.unit,
                 property="robustness",
                 kind="distortion",
                 title="Smallest perturbation that breaks a prediction, l2",
@@ -62,7 +62,7 @@ def distortion(case: Case) -> Measured:
                     "n": len(rows),
                     "attacks": [repr(attack)],
                     "norm": "l2",
-                    "units": case.examples.units,
+                    "units": case.examples.domain.units,
                     **({"at_least": survived} if survived else {}),
                 },
             )

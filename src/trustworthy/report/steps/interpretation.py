@@ -8,13 +8,15 @@ from jaxtyping import Float
 
 from trustworthy.core import seeds
 from trustworthy.core.guard import undisturbed
+from trustworthy.core.predictive import pooled
+from trustworthy.core.protocols import drawn
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
 from trustworthy.report.steps.pictures import spread_over_classes
 
 
 def interpretation(case: Case) -> Measured:
     """Saliency maps of a few images, or the importance of every feature of a table."""
-    return _saliency(case) if case.examples.is_image else _importances(case)
+    return _saliency(case) if case.examples.domain.kind == "image" else _importances(case)
 
 
 def _saliency(case: Case) -> Measured:
@@ -26,7 +28,8 @@ def _saliency(case: Case) -> Measured:
     x, y = case.examples.x[rows].to(case.device), case.examples.y[rows].to(case.device)
     with undisturbed(case.subject.model, x, case.generator("saliency")):
         inputs = x.clone().requires_grad_()
-        chosen = case.subject.model(inputs).gather(1, y[:, None]).sum()
+        logits = pooled([predictor(inputs) for predictor in drawn(case.subject.model, case.subject.draws)])
+        chosen = logits.gather(1, y[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, inputs)
     maps = gradient.abs().amax(1).cpu().double().numpy()
     value = concentration(maps)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
 from trustworthy.report.steps.arsenal import arsenal, built
 from trustworthy.report.steps.case import Case, Measured, NotApplicable
@@ -19,7 +18,7 @@ def pictures(case: Case) -> Measured:
     More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
     the value says how many of all there are.
     """
-    norm = _norm(case)
+    norm, units = _norm(case), case.examples.domain.units
     plan, eps = arsenal(case, norm)[0], headline_radius(case, norm)
     attack = built(case, plan, norm, eps)
     model, x, y = case.attacked
@@ -28,7 +27,7 @@ def pictures(case: Case) -> Measured:
     success = result.success.cpu().numpy()
     shown = np.sort(np.argsort(~success, kind="stable")[: case.plan.robustness.pictures])
     rows = tried[shown]
-    before, after = (_as_given(case, z) for z in (x[rows], result.adversarial[shown]))
+    before, after = (case.examples.domain.as_given(z) for z in (x[rows], result.adversarial[shown]))
     size, moved = float((after - before).abs().max()), result.distance.cpu().numpy()
     names = case.examples.class_name
     keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
@@ -41,18 +40,25 @@ def pictures(case: Case) -> Measured:
                 kind="adversarial_pictures",
                 title=f"What an attack changes, {norm}",
                 statement=f"{success.sum()} of {len(tried)} attacked examples are misclassified after a change of at "
-                f"most {moved[success].max(initial=0.0):.3g} ({norm}, {case.examples.units}); {len(rows)} are shown.",
+                f"most {moved[success].max(initial=0.0):.3g} ({norm}, {units}); {len(rows)} are shown.",
                 series={
                     "label": [names(label) for label in y[rows].tolist()],
                     "prediction": [names(int(case.predictions[row])) for row in rows],
                     "adversarial_prediction": [names(label) for label in case.classify(after.cpu()).tolist()],
                     "distance": [float(d) if np.isfinite(d) else None for d in moved[shown]],
                     "eps": eps,
-                    "amplification": float(f"{0.5 / size:.1g}") if case.examples.is_image and size > 0 else 1.0,
+                    "amplification": float(f"{0.5 / size:.1g}")
+                    if case.examples.domain.kind == "image" and size > 0
+                    else 1.0,
                     "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
                 },
                 arrays=keys,
-                conditions={"n": len(tried), "attacks": [repr(attack)], "norm": norm, "units": case.examples.units},
+                conditions={
+                    "n": len(tried),
+                    "attacks": [repr(attack)],
+                    "norm": norm,
+                    "units": case.examples.domain.units,
+                },
             )
         ],
         {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()},
@@ -73,10 +79,3 @@ def _norm(case: Case) -> str:
     except NotApplicable:
         return "l2"
     return "linf"
-
-
-def _as_given(case: Case, z: Tensor) -> Float[Tensor, "k *shape"]:
-    """Attacked inputs in the units of the data."""
-    if case.examples.center is None or case.examples.spread is None:
-        return z
-    return case.examples.center.to(z) + case.examples.spread.to(z) * z

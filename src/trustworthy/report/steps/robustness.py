@@ -21,6 +21,7 @@ def curve(case: Case, norm: str) -> Measured:
     An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
     unbroken, to see whether they were misled, and has no line of its own.
     """
+    units = case.examples.domain.units
     eps, headline = radii(case, norm), headline_radius(case, norm)
     attacks = [built(case, plan, norm, max(eps)) for plan in arsenal(case, norm)]
     rows = attacked_rows(case)
@@ -50,7 +51,7 @@ def curve(case: Case, norm: str) -> Measured:
                 title=f"Accuracy under attack, {norm}",
                 headline=True,
                 verdict=verdict(f"robustness.{norm}.accuracy", value / clean) if useful else "information",
-                statement=f"Perturbations of up to {headline:.3g} ({norm}, {case.examples.units}) take accuracy from "
+                statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
                 f"{clean:.1%} to {value:.1%}.",
                 higher_is_better=True,
                 series={
@@ -66,7 +67,7 @@ def curve(case: Case, norm: str) -> Measured:
                     "attacks": [repr(attack) for attack in attacks],
                     "eps": headline,
                     "norm": norm,
-                    "units": case.examples.units,
+                    "units": case.examples.domain.units,
                 },
             )
         ]
