@@ -79,7 +79,7 @@ def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.nd
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
 
 
-def _table(reference: np.ndarray) -> Domain:
+def _table(reference: Any) -> Domain:
     """Tables whose training rows, or test rows where there are no others, say what a typical change of a feature is."""
     wide = np.asarray(reference, np.float64)
     center, spread = (torch.from_numpy(f(wide, axis=0)).float() for f in (np.mean, np.std))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,8 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.kinds import RiskCoverage, RobustnessCurve
 from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+
+if TYPE_CHECKING:
+    from trustworthy.report.findings.robustness_curve import RobustnessCurve
+    from trustworthy.report.findings.selective import RiskCoverage
 
 
 def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCurve]], norm: str) -> Markup:
@@ -71,11 +74,6 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
 def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
     """Attacks of all the curves in the order met; an attack keeps its dashes across models."""
     return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
-
-
-def attack_dashes(place: int) -> str:
-    """Dash pattern of the attack at `place` of `attack_names`, for the legend of the page."""
-    return " ".join(f"{length * 2:g}" for length in DASHES[place % len(DASHES)][1])
 
 
 def _bold(look: Style) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""What a step of an audit is given: one model, the examples, the plan, and the frame of a finding."""
+"""What a kind of finding measures: one model, the examples, and the frame of a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,36 +14,38 @@ from scipy.special import softmax
 from torch import Tensor
 
 from trustworthy.core import seeds
-from trustworthy.core.threat import Bounds
+from trustworthy.datasets import Dataset
 from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.examples import Examples
-from trustworthy.report.finding import Finding
-from trustworthy.report.plan import Plan
+from trustworthy.report.finding import Finding, Verdict
+from trustworthy.report.kind import Kind, NotApplicable
 from trustworthy.report.rows import stratified_rows
+from trustworthy.report.settings import Attacks
 from trustworthy.report.subject import Subject
-
-
-class NotApplicable(Exception):
-    """A step says that it does not apply to this model or data, and why."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a step returns: findings, and the arrays that they name."""
-
-    findings: list[Finding]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Case:
-    """One model on the examples. `advance(share)` tells how much of the running step is done."""
+    """One model on the examples, as one kind of finding looks at it.
 
+    kind : whose findings are made.
+    batch : examples shown to the model at once.
+    resamples, level : of every bootstrap interval.
+    attacks : attacks and radii of the plan, for a kind that says that it needs them.
+    dataset : where the examples come from, for a kind that is about the data.
+    advance : told the share of the work that is done.
+    """
+
+    kind: Kind
     subject: Subject
     examples: Examples
-    plan: Plan
     seed: int
     device: torch.device
+    batch: int
+    resamples: int
+    level: float
+    attacks: Attacks | None = None
+    dataset: Dataset | None = None
     advance: Callable[[float], None] = lambda share: None
 
     @property
@@ -66,6 +68,12 @@ class Case:
         """Softmax of the logits."""
         return softmax(self.subject.logits, axis=1)
 
+    def stated_probabilities(self) -> Float[np.ndarray, "n classes"]:
+        """`probabilities`, for a kind that does not apply to labels alone."""
+        if not self.subject.gives_scores:
+            raise NotApplicable("the model gives labels without probabilities.")
+        return self.probabilities
+
     @property
     def accuracy(self) -> float:
         """Share of right predictions."""
@@ -81,11 +89,6 @@ class Case:
         """Share of the error of that guess which the model removes; None where the guess is always right."""
         guess = self.commonest_share
         return (self.accuracy - guess) / (1.0 - guess) if guess < 1.0 else None
-
-    @property
-    def bounds(self) -> Bounds | None:
-        """Box of valid inputs."""
-        return self.examples.domain.bounds
 
     @cached_property
     def attacked(self) -> tuple[Any, Tensor, Tensor]:
@@ -103,7 +106,7 @@ class Case:
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        found = self.subject.predict(x, batch=self.plan.batch, seed=self.seed, device=self.device)
+        found = self.subject.predict(x, batch=self.batch, seed=self.seed, device=self.device)
         return found.logits.argmax(1).numpy()
 
     def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
@@ -113,22 +116,46 @@ class Case:
         return bootstrap_interval(
             statistic,
             *arrays,
-            level=self.plan.level,
-            resamples=self.plan.resamples,
+            level=self.level,
+            resamples=self.resamples,
             random_state=seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name),
         )
 
-    def finding(self, name: str, value: float | None, **given: Any) -> Finding:
-        """A finding about this model; the frame fills in everything that is the same for all of them."""
-        conditions = {"n": len(self.examples.x), "data": self.examples.name, **given.pop("conditions", {})}
+    def finding(
+        self,
+        name: str,
+        value: float | None,
+        *,
+        judged: float | None = None,
+        verdict: Verdict | None = None,
+        conditions: dict[str, Any] | None = None,
+        **given: Any,
+    ) -> Finding:
+        """A finding about this model; the kind and the frame fill in everything that is the same for all of them.
+
+        judged : the quantity that the rule of the finding judges; `verdict` in its place where another is due.
+        """
+        about = self.kind.findings[name]
+        if verdict is None:
+            verdict = about.rule(judged) if about.rule else "information"
         return Finding(
             name=name,
             value=value,
             model=self.subject.name,
-            level=self.plan.level,
-            conditions=conditions,
+            property=self.kind.property,
+            kind=self.kind.name,
+            title=about.title,
+            headline=about.headline,
+            verdict=verdict,
+            higher_is_better=about.higher_is_better,
+            level=self.level,
+            conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **self._draws()},
             seed=self.seed,
             device=str(self.device),
             wall_time=0.0,
             **given,
         )
+
+    def _draws(self) -> dict[str, int]:
+        """How many draws of a stochastic model were averaged."""
+        return {"draws": self.subject.draws} if self.subject.is_random else {}
