@@ -47,7 +47,7 @@ class Scripted(BudgetAttack):
     """Reaches distance 1, then 0.3, then as far as the radius lets it."""
 
     def search(self, problem, generator):
-        radius = self.threat(problem.x).eps
+        radius = self.threat(problem).eps
         if not isinstance(radius, torch.Tensor):
             return problem.x + 1.0
         length = torch.where(radius >= 0.5, 0.3, radius)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from trustworthy.attacks import BIM, FGSM, PGD, CarliniWagner
+from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.problem import Problem
 from trustworthy.core.predictive import pooled
 from trustworthy.core.protocols import as_posterior
@@ -48,12 +49,12 @@ def test_gradient_and_loss_are_means_over_the_draws():
 
     def singles(count):
         torch.manual_seed(1)
-        one = Problem(as_posterior(NoisyLinear()), x, y, loss="ce", eot=1)
+        one = Problem(as_posterior(NoisyLinear()), x, Goal(y), eot=1)
         return [one.ascent(x) for _ in range(count)]
 
     draws = singles(5)
     torch.manual_seed(1)
-    gradient, loss, _ = Problem(as_posterior(NoisyLinear()), x, y, loss="ce", eot=5).ascent(x)
+    gradient, loss, _ = Problem(as_posterior(NoisyLinear()), x, Goal(y), eot=5).ascent(x)
     assert_close(gradient, torch.stack([draw[0] for draw in draws]).mean(0))
     assert_close(loss, torch.stack([draw[1] for draw in draws]).mean(0))
 

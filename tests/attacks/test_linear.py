@@ -17,14 +17,24 @@ def name(attack):
     return type(attack).__name__
 
 
-def lost(attack, dtype=torch.float64, bounds=None):
+def lost(attack, dtype=torch.float64, bounds=None, free=None):
     """What the attack gains of the margin, and the most that it can gain."""
     weight = torch.randn(2, 12, dtype=dtype)
     x = torch.rand(9, 12, dtype=dtype) * 0.2 + 0.4
     y = torch.randint(2, (9,))
-    result = replace(attack, bounds=bounds)(lambda z: z @ weight.T, x, y)
+    result = replace(attack, bounds=bounds)(lambda z: z @ weight.T, x, y, free=free)
     gained = margin(result.adversarial @ weight.T, y) - margin(x @ weight.T, y)
-    return gained, attack.eps * attack.geometry.dual.size((weight[0] - weight[1])[None]).expand(9)
+    slope = (weight[0] - weight[1]).expand(9, 12) * (1.0 if free is None else free)
+    return gained, attack.eps * attack.geometry.dual.size(slope)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("attack", [*EXACT, APGD(eps=1, random_start=False, loss="margin")], ids=name)
+def test_under_a_mask_it_loses_eps_times_the_dual_norm_of_what_is_free(attack, norm):
+    free = torch.rand(9, 12, generator=torch.Generator().manual_seed(1)) < 0.4
+    free[0, 0] = True
+    gained, most = lost(replace(attack, norm=norm, eps=0.05), free=free)
+    assert_close(gained, most, rtol=1e-4 if norm == "l2" and isinstance(attack, APGD) else 1e-6, atol=0)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -25,7 +25,7 @@ def stubborn(weight):
     return model
 
 
-@pytest.mark.parametrize("shape", [(16,), (6, 6), (2, 6, 6)], ids=str)
+@pytest.mark.parametrize("shape", [(16,), (2, 6, 6)], ids=str)
 def test_finds_all_that_a_linear_model_can_lose_in_linf(shape):
     """eps times the l1 norm of the weights, with scores alone."""
     weight = torch.randn(shape, dtype=DOUBLE)
@@ -47,6 +47,59 @@ def test_finds_most_of_what_a_linear_model_can_lose_in_l2(shape):
     assert (gained >= 0.7 * most).all()
 
 
+def patch(*shape, free):
+    """A mask that frees one rectangle, given as slices of the last axes."""
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[(..., *free)] = True
+    return mask
+
+
+FREE = {
+    "features": patch(16, free=[slice(3, 12)]),
+    "patch": patch(2, 6, 6, free=[slice(1, 4), slice(2, 6)]),
+    "one channel": patch(2, 6, 6, free=[slice(6), slice(6)]) & torch.tensor([True, False])[:, None, None],
+    "scattered": torch.rand(2, 6, 6, generator=seeded(1)) < 0.25,
+}
+
+
+@pytest.mark.parametrize("free", FREE.values(), ids=FREE)
+def test_finds_what_the_free_coordinates_can_lose(free):
+    weight = torch.randn(free.shape, dtype=DOUBLE)
+    model, x, y = stubborn(weight), torch.full((2, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0, 0])
+    masks = torch.stack([free, torch.ones_like(free)])
+    for norm, share in {"linf": 1.0, "l2": 0.7}.items():
+        result = SquareAttack(eps=0.1, norm=norm, steps=500)(model, x, y, free=masks, generator=seeded())
+        gained = margin(model(result.adversarial), y) - margin(model(x), y)
+        size = (masks * weight).flatten(1).abs().sum(1) if norm == "linf" else (masks * weight).flatten(1).norm(dim=1)
+        assert (gained <= 0.1 * size * (1 + 1e-9)).all()
+        assert (gained >= share * 0.1 * size * (1 - 1e-9)).all()
+
+
+@pytest.mark.parametrize("free", FREE.values(), ids=FREE)
+@pytest.mark.parametrize("share", [1e-9, 0.3, 1.0])
+def test_every_window_holds_something_free_and_nothing_else(free, share):
+    generator = seeded()
+    shown = layout_of(torch.zeros(1, *free.shape), "auto", free[None])
+    seen = torch.zeros_like(free)
+    for _ in range(150):
+        window = shown.window(share, generator)
+        mask = shown.spread(window.mask, torch.zeros(1, *free.shape))[0]
+        assert mask.any()
+        assert not (mask & ~free).any()
+        assert torch.equal(window.pattern != 0, window.mask)
+        seen |= mask
+    assert share == 1.0 or torch.equal(seen, free)  # a window of the whole image has one place
+
+
+def test_windows_of_a_patch_are_those_of_an_image_of_its_size():
+    free = patch(1, 1, 8, 8, free=[slice(2, 8), slice(1, 7)])
+    masked, alone = layout_of(torch.zeros(1, 1, 8, 8), "auto", free), layout_of(torch.zeros(1, 1, 6, 6))
+    drawn = [masked.window(0.3, seeded(i)).mask.reshape(8, 8)[2:, 1:7] for i in range(60)]
+    expected = [alone.window(0.3, seeded(i)).mask.reshape(6, 6) for i in range(60)]
+    assert {int(mask.sum()) for mask in drawn} == {9}
+    assert {tuple(mask.flatten().tolist()) for mask in drawn} == {tuple(mask.flatten().tolist()) for mask in expected}
+
+
 def test_breaks_what_lies_within_reach():
     weight = torch.ones(3, 8, 8, dtype=DOUBLE)
 
@@ -61,7 +114,7 @@ def test_breaks_what_lies_within_reach():
 
 
 def test_one_window_has_one_sign_per_channel_and_keeps_the_rest():
-    layout = Image(3, 9, 7, CPU, DOUBLE)
+    layout = layout_of(torch.zeros(1, 3, 9, 7))
     window = layout.window(0.3, seeded())
     assert int(window.mask.sum()) == round((0.3 * 63) ** 0.5) ** 2
     rows, columns = window.mask.reshape(9, 7).nonzero().unbind(1)
@@ -73,15 +126,15 @@ def test_one_window_has_one_sign_per_channel_and_keeps_the_rest():
 
 @pytest.mark.parametrize("share", [1e-9, 0.5, 1.0])
 def test_windows_have_between_one_and_all_positions(share):
-    for layout in (Image(1, 4, 6, CPU, DOUBLE), Features(24, CPU, DOUBLE)):
+    for layout in (layout_of(torch.zeros(1, 1, 4, 6)), layout_of(torch.zeros(1, 24))):
         expected = {1e-9: 1, 0.5: {Image: 9, Features: 12}[type(layout)], 1.0: {Image: 16, Features: 24}[type(layout)]}
         assert int(layout.window(share, seeded()).mask.sum()) == expected[share]
 
 
 def test_windows_reach_every_corner():
-    layout = Image(1, 3, 4, CPU, DOUBLE)
+    layout = layout_of(torch.zeros(1, 1, 3, 4))
     generator = seeded()
-    seen = torch.stack([layout.window(0.1, generator).mask[0] for _ in range(300)])
+    seen = torch.stack([layout.window(0.1, generator).mask[0, 0] for _ in range(300)])
     assert seen.any(0).all()
 
 
@@ -94,9 +147,25 @@ def test_opposite_bumps_by_hand():
 
 def test_layout_follows_the_shape():
     assert isinstance(layout_of(torch.zeros(2, 3, 4, 5)), Image)
-    assert layout_of(torch.zeros(2, 4, 5)).groups == 1
+    assert isinstance(layout_of(torch.zeros(2, 4, 5)), Features)  # four words of length five, perhaps
     assert isinstance(layout_of(torch.zeros(2, 7)), Features)
     assert layout_of(torch.zeros(2, 3, 4, 5, 6)).positions == 360
+
+
+def test_layout_may_be_said():
+    grey = layout_of(torch.zeros(2, 4, 5), "image")
+    assert isinstance(grey, Image)
+    assert (grey.groups, grey.height, grey.width) == (1, 4, 5)
+    assert isinstance(layout_of(torch.zeros(2, 3, 4, 5), "features"), Features)
+    x, y, weight = torch.full((1, 4, 5), 0.5), torch.tensor([0]), torch.linspace(-1, 1, 20).reshape(4, 5)
+    shown = {
+        layout: SquareAttack(eps=0.1, steps=1, layout=layout)(stubborn(weight), x, y, generator=seeded()).adversarial
+        for layout in ("auto", "features", "image")
+    }
+    assert torch.equal(shown["auto"], shown["features"])
+    assert not torch.equal(shown["auto"], shown["image"])
+    with pytest.raises(InvalidInput, match=r"layout must be 'features' .* got 'image' for \(7,\)"):
+        SquareAttack(eps=0.1, layout="image")(lambda z: z, torch.zeros(2, 7), torch.tensor([0, 1]))
 
 
 @pytest.mark.parametrize("shape", [(7,), (2, 5, 5)])
@@ -107,7 +176,9 @@ def test_l2_budget_is_spent(shape):
     assert_close(result.distance, torch.tensor([0.2], dtype=DOUBLE))
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "l1"}, {"steps": 0}, {"share": 0.0}, {"share": 1.5}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"norm": "l1"}, {"steps": 0}, {"share": 0.0}, {"share": 1.5}, {"layout": "grid"}], ids=str
+)
 def test_refuses_nonsense(wrong):
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         SquareAttack(**{"eps": 0.1, **wrong})

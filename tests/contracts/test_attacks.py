@@ -111,6 +111,81 @@ def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
         assert (distance <= attack.eps * (1 + 1e-6)).all()
 
 
+def masks(x, seed=7):
+    """Another half of the coordinates free in each example; of the first all, of the second one."""
+    free = torch.rand(x.shape, generator=seeded(seed)) < 0.5
+    free[0] = True
+    free[1] = False
+    free[1].view(-1)[3] = True
+    return free
+
+
+@each_shape
+@each(ATTACKS)
+def test_what_is_not_free_does_not_move(attack, shape):
+    net, x, y = case(shape)
+    free = masks(x)
+    result = attack(net, x, y, free=free, generator=seeded())
+    assert torch.equal(result.adversarial[~free], x[~free])
+    assert (result.adversarial != x)[2:].any()
+    distance = sizes(result.adversarial - x, attack.geometry.name)
+    assert not isinstance(attack, BudgetAttack) or bool((distance <= attack.eps * (1 + 1e-6)).all())
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
+    assert torch.equal(attack.perturb(net, x, y, free=free, generator=seeded())[~free], x[~free])
+
+
+class Embedded(nn.Module):
+    """`net` as a function of what is free of one example."""
+
+    def __init__(self, net, x, free):
+        super().__init__()
+        self.net, self.x, self.free = net, x, free
+
+    def forward(self, z):
+        whole = self.x.flatten().expand(len(z), -1)
+        return self.net(whole.index_copy(1, self.free.flatten().nonzero()[:, 0], z).reshape(-1, *self.x.shape))
+
+
+@each_shape
+@each({name: attack for name, attack in ATTACKS.items() if attack.asks == "gradients"})
+def test_under_a_mask_it_is_the_attack_on_the_free_coordinates_alone(attack, shape):
+    """Exactly, where nothing is drawn; other attacks draw for all coordinates, and not the same for some of them."""
+    net, x, y = case(shape, dtype=torch.float64)
+    attack, free = without_independent_draws(attack), masks(x)
+    together = attack(net, x, y, free=free)
+    for i in range(len(x)):
+        alone = attack(Embedded(net, x[i], free[i]), x[i][free[i]][None], y[i : i + 1])
+        assert_close(alone.adversarial[0], together.adversarial[i][free[i]], rtol=0, atol=1e-6)
+        assert alone.success[0] == together.success[i]
+        assert_close(alone.distance[0], together.distance[i])
+
+
+@each_shape
+@each(ATTACKS)
+def test_a_mask_with_all_free_changes_nothing(attack, shape):
+    net, x, y = case(shape)
+    expected = attack(net, x, y, generator=seeded())
+    result = attack(net, x, y, free=torch.ones_like(x, dtype=torch.bool), generator=seeded())
+    assert_close(result.adversarial, expected.adversarial, rtol=0, atol=1e-6)
+    assert torch.equal(result.success, expected.success)
+
+
+@each(ATTACKS)
+def test_refuses_a_mask_that_is_none(attack):
+    net, x, y = case()
+    nothing = torch.ones_like(x, dtype=torch.bool)
+    nothing[2] = False
+    wrong = {
+        "free must be boolean .* got torch.float32": torch.ones_like(x),
+        "free must be boolean .* got list": [[True] * 8] * len(x),
+        r"free must have the shape of x, \(6, 8\), got \(8,\)": torch.ones(8, dtype=torch.bool),
+        "free must leave something free .* in 1 of 6, the first at row 2": nothing.numpy(),
+    }
+    for message, free in wrong.items():
+        with pytest.raises(InvalidInput, match=message):
+            attack(net, x, y, free=free)
+
+
 def with_options(attack, **options):
     """The same attack with other options, which a bisection takes from the attack that it bisects."""
     if isinstance(attack, Bisection):
@@ -224,12 +299,14 @@ def without_independent_draws(attack):
 
 @each_shape
 @each(ATTACKS)
-def test_a_batch_is_a_loop_over_its_examples(attack, shape):
+@pytest.mark.parametrize("masked", [False, True], ids=["all free", "masked"])
+def test_a_batch_is_a_loop_over_its_examples(attack, shape, masked):
     net, x, y = case(shape, dtype=torch.float64)
-    attack = without_independent_draws(attack)
-    together = attack(net, x, y, generator=seeded())
+    attack, free = without_independent_draws(attack), masks(x) if masked else None
+    together = attack(net, x, y, free=free, generator=seeded())
     for i in range(len(x)):
-        alone = attack(net, x[i : i + 1], y[i : i + 1], generator=seeded())
+        one = None if free is None else free[i : i + 1]
+        alone = attack(net, x[i : i + 1], y[i : i + 1], free=one, generator=seeded())
         assert_close(alone.adversarial[0], together.adversarial[i], rtol=0, atol=1e-6)
         assert alone.success[0] == together.success[i]
         assert alone.queries[0] == together.queries[i]
@@ -367,6 +444,20 @@ def test_counts_every_query(attack):
     seen = []
     result = attack(Recorder(net, seen), x, y, generator=seeded())
     assert int(result.queries.sum()) == sum(len(batch) for batch in seen)
+
+
+@each(ATTACKS)
+def test_asks_for_no_more_than_it_says(attack):
+    net, x, y = case(count=12)
+    predicted = answers(net, x).argmax(1)
+    answered = {"gradients": net, "scores": lambda z: answers(net, z)}
+    answered["labels"] = lambda z: nn.functional.one_hot(answers(net, z).argmax(1), CLASSES).float()
+    result = attack(answered[attack.asks], x, predicted, generator=seeded())
+    assert result.success.any()
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != predicted)
+    if attack.asks == "gradients":
+        with pytest.raises(ModelContractError, match="no gradient"):
+            attack(answered["scores"], x, y)
 
 
 @each(ATTACKS)

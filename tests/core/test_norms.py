@@ -133,6 +133,16 @@ def test_samples_are_uniform_in_the_ball(norm, generator):
 
 
 @each_norm
+def test_masked_samples_are_uniform_in_the_ball_of_the_free_coordinates(norm, generator):
+    eps, n = 0.5, 4000
+    free = torch.tensor([[True, False, True, True, False]] * n + [[False, False, False, True, False]] * n)
+    d = norm.sample(torch.empty(2 * n, 5, dtype=torch.float64), eps, generator, free)
+    assert (d[~free] == 0).all()
+    for part, dimension in ((d[:n], 3), (d[n:], 1)):
+        assert stats.kstest((norm.size(part) / eps) ** dimension, "uniform").pvalue > 1e-3
+
+
+@each_norm
 @pytest.mark.parametrize("eps", [0.0, 0.3, torch.tensor([0.0, 0.1, 2.0])])
 def test_samples_have_the_shape_and_lie_in_the_ball(norm, eps, generator):
     like = torch.zeros(3, 2, 4)

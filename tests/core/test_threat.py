@@ -69,6 +69,30 @@ def test_violation_measures_the_ball_and_the_box():
     assert_close(ThreatModel("l2", 2.0, None).violation(center, x), torch.zeros(4))
 
 
+@each_norm
+def test_what_is_not_free_is_put_back_and_takes_nothing_of_the_ball(norm, centers, generator):
+    free = torch.rand(centers.shape, generator=generator) < 0.5
+    free[:, 0, 0] = True
+    threat = ThreatModel(norm, 0.3, free=free)
+    x = centers + torch.randn(centers.shape, generator=generator)
+    for moved in (threat.project(centers, x), threat.sample(centers, generator)):
+        assert torch.equal(moved[~free], centers[~free])
+        assert threat.violation(centers, moved).max() <= 1e-6
+        assert (moved != centers)[free].any()
+    within = ThreatModel(norm, 0.3).project(centers, torch.where(free, x, centers))
+    assert_close(threat.project(centers, x), within)
+    assert (threat.movable(centers, torch.ones_like(x))[~free] == 0).all()
+    outside = torch.where(free, centers, centers + 0.1)
+    assert_close(threat.violation(centers, outside)[0], torch.tensor(0.1))
+    rows = torch.tensor([3, 1])
+    assert_close(threat.subset(rows).project(centers[rows], x[rows]), threat.project(centers, x)[rows])
+
+
+def test_a_mask_is_boolean():
+    with pytest.raises((InvalidInput, TypeError), match="free"):
+        ThreatModel("linf", 0.1, free=torch.ones(2, 3))
+
+
 def test_a_radius_in_float64_does_not_raise_the_precision(centers, generator):
     threat = ThreatModel("l2", torch.full((len(centers),), 0.1, dtype=torch.float64))
     moved = (threat.project(centers, centers + 1), threat.sample(centers, generator))

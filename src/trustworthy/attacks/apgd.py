@@ -12,6 +12,7 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.incumbent import Incumbent, best_of_restarts, where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
+from trustworthy.core.free import dimension
 from trustworthy.core.norms import L1, per_example
 from trustworthy.core.threat import ThreatModel
 
@@ -34,8 +35,7 @@ class APGD(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps per start.
     random_start : begin at a uniform point of the ball instead of at the input.
     restarts : independent starts; examples that an earlier start broke are not tried again.
@@ -43,7 +43,6 @@ class APGD(BudgetAttack):
     Cost: restarts * eot * (steps + 1) gradients, and eot forward passes with a random start. Random: the starts.
     """
 
-    loss: str = "ce"
     steps: int = 100
     random_start: bool = True
     restarts: int = 1
@@ -54,7 +53,7 @@ class APGD(BudgetAttack):
         checks.integer("restarts", self.restarts, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem.x), not self.random_start
+        threat, at_input = self.threat(problem), not self.random_start
         return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
@@ -124,7 +123,7 @@ class SparseAscent(Ascent):
     """The search in l1."""
 
     def run(self) -> Incumbent:
-        width = self.x[0].numel()
+        width = dimension(self.threat.free, self.x)
         size, kept = self.eps, torch.full_like(self.eps, 0.2)
         density = torch.ones_like(self.eps)
         window = max(1, round(0.04 * self.steps))

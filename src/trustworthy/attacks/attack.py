@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.problem import Problem, posed
 from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
@@ -30,19 +31,24 @@ class Attack(ABC):
     norm : "l1", "l2", "linf" or a norm object: how the size of a perturbation is measured.
     bounds : (lowest, highest) value of an input coordinate, or None.
     eot : draws averaged per question to a stochastic model (expectation over transformation); 1 for a fixed model.
+    loss : what is maximised: "ce" (cross entropy), "margin" or "dlr". An attack that can maximise one thing only, or
+        none, takes no loss.
     """
 
     norm: Norm = "linf"
     bounds: Bounds | None = (0.0, 1.0)
     eot: int = 1
+    loss: str = "ce"
 
     minimises_distance: ClassVar[bool] = False
-    loss_name: ClassVar[str] = "ce"
+    asks: ClassVar[Literal["gradients", "scores", "labels"]] = "gradients"
+    """What the attack needs of a model: its gradients, its scores without them, or its decisions alone."""
 
     def __post_init__(self) -> None:
         as_norm(self.norm)
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
         checks.integer("eot", self.eot, at_least=1)
+        checks.choice("loss", self.loss, LOSSES)
 
     @property
     def geometry(self) -> AbstractNorm:
@@ -61,6 +67,7 @@ class Attack(ABC):
         y: Array,
         *,
         target: Array | None = None,
+        free: Array | None = None,
         generator: torch.Generator | None = None,
     ) -> AttackResult:
         """Attack `model` on the batch `x`.
@@ -72,6 +79,8 @@ class Attack(ABC):
         x : inputs (batch, *shape), floating, finite and inside `bounds`.
         y : true classes (batch,), integers.
         target : classes to provoke (batch,); None to leave the true class.
+        free : which coordinates of each example may change, boolean (batch, *shape), at least one in each; None for
+            all. The attack is then one on the free coordinates alone: a ball is theirs, and the others do not move.
         generator : source of all randomness, the model's included; None uses torch's global stream.
 
         Raises
@@ -79,7 +88,7 @@ class Attack(ABC):
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        with self._posed(model, x, y, target, generator) as problem:
+        with self._posed(model, x, y, target, free, generator) as problem:
             adversarial = self.search(problem, generator).detach()
             success = problem.judged(adversarial)
             if self.minimises_distance:
@@ -98,21 +107,27 @@ class Attack(ABC):
         y: Array,
         *,
         target: Array | None = None,
+        free: Array | None = None,
         generator: torch.Generator | None = None,
     ) -> Array:
         """The adversarial examples alone, as `__call__` finds them, without the forward pass that judges them again.
 
         For training on them, where nobody asks which succeeded.
         """
-        with self._posed(model, x, y, target, generator) as problem:
+        with self._posed(model, x, y, target, free, generator) as problem:
             adversarial = self.search(problem, generator).detach()
         return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
 
     def _posed(
-        self, model: AnyClassifier, x: Array, y: Array, target: Array | None, generator: torch.Generator | None
+        self,
+        model: AnyClassifier,
+        x: Array,
+        y: Array,
+        target: Array | None,
+        free: Array | None,
+        generator: torch.Generator | None,
     ) -> AbstractContextManager[Problem]:
-        loss = getattr(self, "loss", self.loss_name)
-        return posed(model, x, y, target, bounds=self.bounds, loss=loss, eot=self.eot, generator=generator)
+        return posed(model, x, y, target, free, bounds=self.bounds, loss=self.loss, eot=self.eot, generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +145,11 @@ class BudgetAttack(Attack, ABC):
         super().__post_init__()
         ThreatModel(self.norm, self.eps, self.bounds)
 
-    def threat(self, x: Tensor) -> ThreatModel:
-        """The ball and the box that the search around `x` stays in."""
-        if not isinstance(self.eps, Tensor):
-            return ThreatModel(self.norm, self.eps, self.bounds)
-        if len(self.eps) != len(x):
-            raise InvalidInput(f"eps must be one radius or have one per example, got {len(self.eps)} for {len(x)}.")
-        return ThreatModel(self.norm, self.eps.to(x), self.bounds)
+    def threat(self, problem: Problem) -> ThreatModel:
+        """The ball, the box and the mask that the search around the problem's inputs stays in."""
+        eps, x = self.eps, problem.x
+        if isinstance(eps, Tensor):
+            if len(eps) != len(x):
+                raise InvalidInput(f"eps must be one radius or have one per example, got {len(eps)} for {len(x)}.")
+            eps = eps.to(x)
+        return ThreatModel(self.norm, eps, self.bounds, problem.free)

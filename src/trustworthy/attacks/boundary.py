@@ -15,6 +15,7 @@ from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import only, put_back
 from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
 from trustworthy.core.predictive import pooled
@@ -50,6 +51,7 @@ class BoundaryAttack(Attack):
         at which the attack succeeds. None, or where none of them serves: up to 100 random points, noise of random
         mean and spread in the bounds, or without bounds normal around the input with a scale that grows from 0.1 by a
         tenth each time.
+        Of a start only what is free is taken, and the mixtures are tried from the nearest on, 100 at most.
         A target is seldom met by chance: give starts that the model puts there.
     steps : steps of the walk.
     spherical_step, source_step : first relative lengths, > 0.
@@ -65,8 +67,10 @@ class BoundaryAttack(Attack):
     steps: int = 2000
     spherical_step: float = 0.01
     source_step: float = 0.01
+    loss: str = field(default="margin", init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
+    asks: ClassVar = "labels"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,13 +98,9 @@ class BoundaryAttack(Attack):
         if self.starts is not None:
             self._nearest_start(problem, x, broken)
         for trial in range(TRIALS):
-            rows = (~broken).nonzero().squeeze(1)
-            if len(rows) == 0:
+            if bool(broken.all()):
                 break
-            part = problem.subset(rows)
-            candidate = self._random_point(part.x, trial, generator)
-            hit = part.is_adversarial(candidate)
-            x[rows[hit]], broken[rows[hit]] = candidate[hit], True
+            _take_over(problem, x, broken, self._random_point(problem.x, trial, generator))
         return x
 
     def _nearest_start(self, problem: Problem, x: Tensor, broken: Tensor) -> None:
@@ -108,13 +108,19 @@ class BoundaryAttack(Attack):
         if pool.shape[1:] != x.shape[1:]:
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
         with torch.no_grad():
-            predicted = pooled([predictor(pool) for predictor in problem.draws()]).argmax(1)
-        same = predicted[None] == (problem.y if problem.target is None else problem.target)[:, None]
-        serves = ~same if problem.target is None else same
-        distance = torch.cdist(x.flatten(1), pool.flatten(1)).masked_fill(~serves, torch.inf)
-        nearest, which = distance.min(1)
-        rows = ~broken & nearest.isfinite()
-        x[rows], broken[rows] = pool[which[rows]], True
+            scores = pooled([predictor(pool) for predictor in problem.draws()])
+        serves = torch.stack([problem.goal.reached(row.expand(len(x), -1)) for row in scores], dim=1)
+        distance = _distances(problem.free, x, pool).masked_fill(~serves, torch.inf)
+        if problem.free is None:
+            nearest, which = distance.min(1)
+            rows = ~broken & nearest.isfinite()
+            x[rows], broken[rows] = pool[which[rows]], True
+            return
+        # Of a start only what is free is taken, and the model may judge the mixture otherwise.
+        for which in distance.argsort(dim=1, stable=True).T[:TRIALS]:
+            if bool(broken.all()):
+                break
+            _take_over(problem, x, broken, pool[which])
 
     def _random_point(self, x: Tensor, trial: int, generator: torch.Generator | None) -> Tensor:
         drawn = torch.empty_like(x[0])
@@ -131,7 +137,7 @@ class BoundaryAttack(Attack):
         sphere = torch.full_like(distance, self.spherical_step)
         source = torch.full_like(distance, self.source_step)
         for step in range(self.steps):
-            noise = torch.empty_like(found[:1]).normal_(generator=generator)
+            noise = only(problem.free, torch.empty_like(found[:1]).normal_(generator=generator))
             turned = self._turned(problem.x, current, noise, sphere)
             if step % PROBE == 0:
                 sphere = sphere * paced(problem.is_adversarial(turned), SPHERE_AIM)
@@ -161,6 +167,22 @@ class BoundaryAttack(Attack):
         turned = (radius + across) / (1 + sphere**2).sqrt()[:, None]
         moved = x + turned.reshape(x.shape)
         return moved if self.bounds is None else moved.clamp(*self.bounds)
+
+
+def _take_over(problem: Problem, x: Tensor, broken: Tensor, points: Tensor) -> None:
+    """Put what is free of `points` into the rows of `x` not yet `broken`, where that breaks them."""
+    rows = (~broken).nonzero().squeeze(1)
+    part = problem.subset(rows)
+    candidate = put_back(part.free, points[rows], part.x)
+    hit = part.is_adversarial(candidate)
+    x[rows[hit]], broken[rows[hit]] = candidate[hit], True
+
+
+def _distances(free: Tensor | None, x: Tensor, pool: Tensor) -> Tensor:
+    """Distance (batch, points) between what is free of each example and the same of each point."""
+    if free is None:
+        return torch.cdist(x.flatten(1), pool.flatten(1))
+    return torch.stack([((pool - one) * mask).flatten(1).norm(dim=1) for one, mask in zip(x, free, strict=True)])
 
 
 def to_boundary(problem: Problem, adversarial: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -14,6 +14,7 @@ from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import only, put_back
 from trustworthy.core.norms import L2, Norm, Radius, per_example
 from trustworthy.core.threat import Bounds
 
@@ -57,9 +58,9 @@ class CarliniWagner(Attack):
     learning_rate: float = 0.05
     searches: int = 6
     abort_early: bool = True
+    loss: str = field(default="margin", init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
-    loss_name: ClassVar[str] = "margin"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,6 +89,7 @@ class CarliniWagner(Attack):
     def _begin(self, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         """First weight, margin to win by, and distance that a linear model would need, for each example."""
         gradient, margin, _ = problem.ascent(problem.x)
+        gradient = only(problem.free, gradient)
         # A point that wins by rounding error may lose when judged again in another batch: ask for a trace more.
         kappa = self.kappa + 1e-4 * margin.abs()
         # A linear model has its nearest adversarial example at distance m / |w|, where c |w| = 2 m / |w|.
@@ -111,7 +113,7 @@ class CarliniWagner(Attack):
                     descent.keep(going)
                 if len(live) == 0:
                     return nearest, distance
-        descent.judge(*descent.last_answer())
+        descent.judge(*descent.problem.appraise(descent.x))
         nearest[live], distance[live] = descent.nearest, descent.distance
         return nearest, distance
 
@@ -131,12 +133,14 @@ class Descent:
     def step(self, step: int) -> None:
         """Judge the present point and move on."""
         gradient, margin, success = self.problem.ascent(self.x)
+        gradient = only(self.problem.free, gradient)
         delta, distance = self.judge(margin, success)
         self.lowest = torch.minimum(self.lowest, distance - self.c * torch.minimum(margin, self.kappa))
         pull = (self.c * (margin < self.kappa)).reshape(-1, *[1] * (delta.ndim - 1))
         downhill = delta.mul_(2).addcmul_(pull, gradient, value=-1)
         self._adam(step, downhill.mul_(self.chart.slope(self.x)))
-        self.x = self.chart.point(self.w)
+        # tanh(atanh(x)) is not x: without a gradient w stands still, and x moves by rounding all the same.
+        self.x = put_back(self.problem.free, self.chart.point(self.w), self.problem.x)
 
     def judge(self, margin: Tensor, success: Tensor) -> tuple[Tensor, Tensor]:
         """Take over the present point where it is the nearest adversarial one; its move and squared distance."""
@@ -146,11 +150,6 @@ class Descent:
         self.nearest = where(better, self.x, self.nearest)
         self.distance = torch.where(better, distance, self.distance)
         return delta, distance
-
-    def last_answer(self) -> tuple[Tensor, Tensor]:
-        """Margin and success at the present point, without a gradient."""
-        scores = self.problem.scores(self.x)
-        return self.problem.losses(scores), self.problem.reached(scores)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the examples."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.evaluate import batches, check_examples, correct
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
 from trustworthy.attacks.pgd import PGD
 from trustworthy.attacks.problem import Problem, posed
 from trustworthy.attacks.result import Array
@@ -68,6 +68,7 @@ def diagnose(
     tolerance: float = 0.02,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> Diagnosis:
     """Look for signs that the accuracy of `model` under `attack` overstates its robustness.
 
@@ -90,6 +91,7 @@ def diagnose(
     queries : steps of the SquareAttack.
     tolerance : share of examples that may show trouble before a check fails.
     batch_size : examples attacked at once.
+    advance : called after each check with the share of the checks that is done, up to 1.
 
     Cost: about 12 times `attack`, `unbounded_survives` taking at least 50 steps, and `queries` forward passes on what
     it did not break. Random: starts and windows. Reference: Carlini et al. 2019; Croce and Hein 2020.
@@ -107,7 +109,11 @@ def diagnose(
     examination = _Examination(
         model, x[rows], y[rows], attack, diameter(x, y, attack), tolerance, generator, batch_size
     )
-    return Diagnosis(tuple(examination.run(queries)))
+    found: list[Check] = []
+    for check in examination.run(queries):
+        found.append(check)
+        advance(len(found) / examination.count)
+    return Diagnosis(tuple(found))
 
 
 def diameter(x: Array, y: Array, attack: PGD) -> float | None:
@@ -143,6 +149,8 @@ class _Examination:
         self.tolerance = checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
         self.generator, self.batch_size = generator, batch_size
         self.everything = np.arange(len(x))
+        self.rivalled = not isinstance(attack.geometry, L1)  # SquareAttack does not search in l1
+        self.count = 7 + self.rivalled + (diameter is not None)
 
     def run(self, queries: int) -> Iterator[Check]:
         yield from self.output()
@@ -207,7 +215,7 @@ class _Examination:
         )
         certain = []
         for problem in self.problems("ce"):
-            probability = problem.scores(problem.x).softmax(1).gather(1, problem.y[:, None])
+            probability = problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None])
             certain.append(probability.squeeze(1) == 1)
         yield self.check(
             "saturated_gradients",
@@ -223,7 +231,7 @@ class _Examination:
             total = 0.0
             for problem in self.problems(self.attack.loss):
                 adversarial = weaker.search(problem, self.generator) if scale else problem.x
-                total += float(problem.losses(problem.scores(adversarial)).sum())
+                total += float(problem.appraise(adversarial)[0].sum())
             means.append(total / len(self.x))
         gains = np.diff(means)
         span = max(means) - min(means)
@@ -258,7 +266,7 @@ class _Examination:
                 "four random starts break {:.1%} of the examples that the attack did not",
             ),
         }
-        if not isinstance(self.attack.geometry, L1):
+        if self.rivalled:
             square = SquareAttack(steps=queries, **{name: getattr(self.attack, name) for name in fields})
             rivals["black_box_wins"] = (
                 square,

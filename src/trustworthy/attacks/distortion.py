@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import batches, check_examples
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent, taken
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.result import Array, AttackResult
@@ -40,21 +40,17 @@ class Bisection(Attack):
     norm: Norm = field(init=False, repr=False)
     bounds: Bounds | None = field(init=False, repr=False)
     eot: int = field(init=False, repr=False)
+    loss: str = field(init=False, repr=False)
 
     minimises_distance: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("norm", "bounds", "eot"):
+        for name in ("norm", "bounds", "eot", "loss", "asks"):
             object.__setattr__(self, name, getattr(self.attack, name))
         super().__post_init__()
         checks.integer("bisections", self.bisections, at_least=0)
         if isinstance(self.attack.eps, Tensor):
             raise InvalidInput("eps of the attack must be one radius, the largest to try, got a tensor.")
-
-    @property
-    def loss(self) -> str:
-        """What the attack with a budget maximises."""
-        return getattr(self.attack, "loss", self.attack.loss_name)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
         nearest = problem.x.clone()
@@ -88,9 +84,11 @@ def minimal_distortion(
     y: Array,
     *,
     target: Array | None = None,
+    free: Array | None = None,
     bisections: int = 10,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> AttackResult:
     """Smallest distance at which `attack` succeeds, per example, and the adversarial examples found there.
 
@@ -99,17 +97,18 @@ def minimal_distortion(
 
     Parameters
     ----------
-    model, x, y, target, generator : see `Attack.__call__`.
+    model, x, y, target, free, generator : see `Attack.__call__`.
     attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
     bisections : cuts of the interval from 0 to `attack.eps`.
     batch_size : examples attacked at once.
+    advance : called after each batch with the share of the examples that is done, up to 1.
     """
     if isinstance(attack, BudgetAttack):
         attack = Bisection(attack=attack, bisections=bisections)
-    count = check_examples(x, y, attack.bounds)
+    count = check_examples(x, y, attack.bounds, free)
     parts = [
-        attack(model, x[rows], y[rows], target=None if target is None else target[rows], generator=generator)
-        for rows in batches(np.arange(count), batch_size)
+        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), generator=generator)
+        for rows in batches(np.arange(count), batch_size, advance)
     ]
     join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
     names = ("adversarial", "success", "distance", "queries")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -11,23 +11,39 @@ from jaxtyping import Bool
 from trustworthy.attacks.problem import posed
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
+from trustworthy.core.free import as_free
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.threat import Bounds
 
+Advance = Callable[[float], None]
+"""Told, now and then, the share of the work that is done: from above 0 up to 1."""
 
-def check_examples(x: Array, y: Array, bounds: Bounds | None) -> int:
-    """Check inputs and labels as an attack would, before any work is done; return how many there are."""
+
+def silent(share: float) -> None:
+    """Tell nobody."""
+
+
+def check_examples(x: Array, y: Array, bounds: Bounds | None, free: Array | None = None) -> int:
+    """Check inputs, labels and a mask as an attack would, before any work is done; return how many there are."""
     inputs = as_batch(x, bounds)
     as_labels("y", y, inputs)
+    if free is not None:
+        as_free(free, inputs)
     return len(inputs)
 
 
-def batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Split row numbers into batches."""
+def taken(values: Array | None, rows: np.ndarray) -> Array | None:
+    """The rows of an array that there may be."""
+    return None if values is None else values[rows]
+
+
+def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Iterator[np.ndarray]:
+    """Split row numbers into batches; `advance` hears the share of them that is done when the next one is asked for."""
     checks.integer("batch_size", batch_size, at_least=1)
     for first in range(0, len(rows), batch_size):
         yield rows[first : first + batch_size]
+        advance(min(first + batch_size, len(rows)) / len(rows))
 
 
 def correct(

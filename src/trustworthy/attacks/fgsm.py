@@ -11,6 +11,7 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import only
 from trustworthy.core.norms import per_example
 
 
@@ -20,16 +21,13 @@ class FGSM(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
 
     Cost: `eot` gradients. Reference: Goodfellow et al. 2015.
     """
 
-    loss: str = "ce"
-
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat(problem.x)
+        threat = self.threat(problem)
         gradient, _, _ = problem.ascent(problem.x)
         step = threat.geometry.steepest(threat.movable(problem.x, gradient))
         return threat.project(problem.x, problem.x + per_example(threat.eps, step) * step)
@@ -47,7 +45,6 @@ class RandFGSM(BudgetAttack):
     Cost: `eot` gradients. Reference: Tramer et al. 2018.
     """
 
-    loss: str = "ce"
     start: float = 0.5
 
     def __post_init__(self) -> None:
@@ -56,8 +53,8 @@ class RandFGSM(BudgetAttack):
             raise InvalidInput(f"start must lie in [0, 1], got {self.start!r}.")
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, x = self.threat(problem.x), problem.x
-        noise = threat.geometry.steepest(torch.empty_like(x).normal_(generator=generator))
+        threat, x = self.threat(problem), problem.x
+        noise = threat.geometry.steepest(only(problem.free, torch.empty_like(x).normal_(generator=generator)))
         begun = threat.project(x, x + per_example(self.start * threat.eps, x) * noise)
         gradient, _, _ = problem.ascent(begun)
         step = threat.geometry.steepest(threat.movable(begun, gradient))

@@ -60,8 +60,7 @@ def best_of_restarts(
     """
     best = ascend(problem, threat, generator)
     if not from_input:
-        logits = problem.scores(problem.x)
-        best.update(problem.x, problem.losses(logits), problem.reached(logits))
+        best.update(problem.x, *problem.appraise(problem.x))
     for _ in range(restarts - 1):
         unbroken = (~best.success).nonzero().squeeze(1)
         if len(unbroken) == 0:

@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trustworthy.core.free import only
 from trustworthy.core.threat import ThreatModel
 
 
 def project(
     threat: ThreatModel, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
 ) -> Float[Tensor, "batch *shape"]:
-    """Nearest point to `x` among those within l1 distance eps of `center` and inside the bounds.
+    """Nearest point to `x` among those within l1 distance eps of `center`, in the bounds and by what is free.
 
     The solution moves every coordinate from the centre by min(max(|d| - level, 0), room), where d = x - center and room
     is the way to the bound; the level is found exactly, by sorting the 2 d levels at which a coordinate starts or stops
@@ -21,7 +22,7 @@ def project(
     if threat.bounds is None:
         return threat.project(center, x)
     low, high = threat.bounds
-    d = (x - center).flatten(1)
+    d = only(threat.free, x - center).flatten(1)
     size, zero = d.abs(), torch.zeros_like(d)
     room = torch.where(d > 0, high - center.flatten(1), center.flatten(1) - low)
     radius = torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))

@@ -21,8 +21,7 @@ class PGD(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps per start.
     step_size : length of a step in the norm; None for 2.5 eps / steps.
     random_start : begin at a uniform point of the ball instead of at the input.
@@ -32,7 +31,6 @@ class PGD(BudgetAttack):
     Reference: Madry et al. 2018.
     """
 
-    loss: str = "ce"
     steps: int = 20
     step_size: float | None = None
     random_start: bool = True
@@ -46,7 +44,7 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem.x), not self.random_start
+        threat, at_input = self.threat(problem), not self.random_start
         return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
 
     def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
@@ -67,8 +65,7 @@ def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_siz
             gradient = threat.movable(x, gradient)
         step = threat.geometry.steepest(gradient)
         x = threat.project(problem.x, step.mul_(per_example(step_size, x)).add_(x))
-    logits = problem.scores(x)
-    best.update(x, problem.losses(logits), problem.reached(logits))
+    best.update(x, *problem.appraise(x))
     return best
 
 
@@ -78,14 +75,12 @@ class BIM(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot : see `BudgetAttack` and `Attack`.
-    loss : "ce", "margin" or "dlr".
+    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
     steps : gradient steps.
 
     Cost: eot * (steps gradients + 1 forward pass). Nothing is random. Reference: Kurakin et al. 2017.
     """
 
-    loss: str = "ce"
     steps: int = 10
 
     def __post_init__(self) -> None:
@@ -93,5 +88,5 @@ class BIM(BudgetAttack):
         checks.integer("steps", self.steps, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat = self.threat(problem.x)
+        threat = self.threat(problem)
         return climb(problem, threat, problem.x, self.steps, threat.eps / self.steps).x

@@ -12,33 +12,36 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.result import Array
-from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.free import as_free
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import as_batch, as_classifier, as_labels, check_logits
+from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.predictive import pooled
 from trustworthy.core.protocols import AnyClassifier, Posterior, Predictor, drawn
 from trustworthy.core.threat import Bounds
 
 
 class Problem:
-    """A model, the inputs to attack and what counts as success. Rows of a sub-problem share the query counts."""
+    """A model, the inputs to attack, what of them is free to change, and what counts as success.
+
+    Rows of a sub-problem share the query counts.
+    """
 
     def __init__(
         self,
         posterior: Posterior,
         x: Float[Tensor, "batch *shape"],
-        y: Int[Tensor, " batch"],
-        target: Int[Tensor, " batch"] | None = None,
+        goal: Goal,
         *,
-        loss: str = "ce",
         eot: int = 1,
+        free: Bool[Tensor, "batch *shape"] | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
-        self.posterior, self.x, self.y, self.target = posterior, x, y, target
-        self.loss = checks.choice("loss", loss, LOSSES)
-        self.eot = eot
+        self.posterior, self.x, self.goal, self.free = posterior, x, goal, free
+        self.eot, self.generator = eot, generator
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)
@@ -48,13 +51,13 @@ class Problem:
         """The same problem on some of its examples."""
         part = Problem.__new__(Problem)
         part.__dict__.update(self.__dict__)
-        part.x, part.y, part.rows = self.x[chosen], self.y[chosen], self.rows[chosen]
-        part.target = None if self.target is None else self.target[chosen]
+        part.x, part.goal, part.rows = self.x[chosen], self.goal.subset(chosen), self.rows[chosen]
+        part.free = None if self.free is None else self.free[chosen]
         return part
 
     def draws(self) -> Iterator[Predictor]:
         """The `eot` predictors that one question is put to."""
-        return drawn(self.posterior, self.eot)
+        return drawn(self.posterior, self.eot, self.generator)
 
     def logits(self, predictor: Predictor, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """One forward pass."""
@@ -63,27 +66,23 @@ class Problem:
             out = predictor(x)
             self.nan_seen.logical_or_(out.detach().isnan().any())  # read once, at the end: a GPU is not kept waiting
             return out
-        out = check_logits(_first_answer(predictor, x), len(x), self.y, self.target)
+        out = self.goal.check(_first_answer(predictor, x))
         self._checked = True
         return out
-
-    def losses(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
-        """What the attack maximises."""
-        return self.loss(logits, self.y, self.target)
-
-    def reached(self, logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"]:
-        """Whether the prediction is wrong, or the target's."""
-        predicted = logits.argmax(1)
-        return predicted != self.y if self.target is None else predicted == self.target
 
     def scores(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
             return pooled([self.logits(predictor, x) for predictor in self.draws()])
 
+    def appraise(self, x: Float[Tensor, "batch *shape"]) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+        """The loss, of the pooled draws, and whether the attack succeeds at `x`, without a gradient."""
+        scores = self.scores(x)
+        return self.goal.losses(scores), self.goal.reached(scores)
+
     def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
-        return self.reached(self.scores(x))
+        return self.goal.reached(self.scores(x))
 
     def judged(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
@@ -103,7 +102,7 @@ class Problem:
                 TrustworthyWarning,
                 stacklevel=4,
             )
-        return self.reached(scores)
+        return self.goal.reached(scores)
 
     def ascent(
         self, x: Float[Tensor, "batch *shape"]
@@ -113,12 +112,12 @@ class Problem:
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.
         """
         gradients, losses, logits = zip(*(self._draw(predictor, x) for predictor in self.draws()), strict=True)
-        return _mean(gradients), _mean(losses), self.reached(pooled(logits))
+        return _mean(gradients), _mean(losses), self.goal.reached(pooled(logits))
 
     def _draw(self, predictor: Predictor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = x.detach().requires_grad_()
         logits = self.logits(predictor, x)
-        loss = self.losses(logits)
+        loss = self.goal.losses(logits)
         gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
         if gradient is None:
             raise ModelContractError(
@@ -151,6 +150,7 @@ def posed(
     x: Array,
     y: Array,
     target: Array | None = None,
+    free: Array | None = None,
     *,
     bounds: Bounds | None,
     loss: str = "ce",
@@ -164,6 +164,8 @@ def posed(
         wanted = None if target is None else as_labels("target", target, inputs)
         classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
         posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
-        problem = Problem(posterior, inputs, labels, wanted, loss=loss, eot=eot)
+        goal = Goal(labels, wanted, LOSSES[loss])
+        mask = None if free is None else as_free(free, inputs)
+        problem = Problem(posterior, inputs, goal, eot=eot, free=mask, generator=generator)
         with undisturbed(model, inputs, generator):
             yield problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import batches, check_examples, correct
-from trustworthy.attacks.result import Array
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent, taken
+from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
@@ -61,8 +61,10 @@ def robustness_curve(
     y: Array,
     eps: Iterable[float],
     *,
+    free: Array | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> RobustnessCurve:
     """Accuracy of `model` under `attack` at each radius of `eps`.
 
@@ -71,28 +73,45 @@ def robustness_curve(
 
     Parameters
     ----------
-    model, x, y, generator : see `Attack.__call__`.
+    model, x, y, free, generator : see `Attack.__call__`.
     attack : its own `eps`, if it has one, is not used.
     eps : radii >= 0 in the units of the input; sorted, repetitions dropped.
-    batch_size : examples attacked at once.
+    batch_size : examples attacked at once; each batch meets all radii before the next one begins.
+    advance : called after each batch with the share of the examples that is done, up to 1.
 
     Cost: one forward pass, then at most one attack per radius on each example that is not yet broken.
     """
     radii = np.unique([checks.real("eps", radius, at_least=0.0) for radius in eps])
     if len(radii) == 0:
         raise InvalidInput("eps must hold at least one radius, got none.")
-    check_examples(x, y, attack.bounds)
+    check_examples(x, y, attack.bounds, free)
     shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
-    right = correct(model, x, y, **shared)
-    broken_at = np.where(right, np.inf, 0.0)
-    if isinstance(attack, BudgetAttack):
-        for radius in radii[radii > 0]:
-            stronger = replace(attack, eps=float(radius))
-            for rows in batches(np.flatnonzero(np.isinf(broken_at)), batch_size):
-                success = stronger(model, x[rows], y[rows], generator=generator).success
-                broken_at[rows[torch.as_tensor(success).cpu().numpy()]] = radius
-    else:
-        for rows in batches(np.flatnonzero(right), batch_size):
-            distance = attack(model, x[rows], y[rows], generator=generator).distance
-            broken_at[rows] = torch.as_tensor(distance).cpu().numpy()
+
+    def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
+        return attack(model, x[rows], y[rows], free=taken(free, rows), generator=generator)
+
+    broken_at = np.zeros(len(x))
+    for batch in batches(np.arange(len(x)), batch_size, advance):
+        right = batch[correct(model, x[batch], y[batch], **shared)]
+        if len(right):
+            broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
+
+
+def _broken_at(
+    attack: Attack, attacked: Callable[[Attack, np.ndarray], AttackResult], rows: np.ndarray, radii: np.ndarray
+) -> Float[np.ndarray, " n"]:
+    """Smallest radius that breaks each of the examples `rows`, which the model classifies rightly."""
+    if not isinstance(attack, BudgetAttack):
+        return _numpy(attacked(attack, rows).distance)
+    broken_at = np.full(len(rows), np.inf)
+    for radius in radii.tolist():
+        left = np.flatnonzero(np.isinf(broken_at))
+        if len(left) == 0:
+            break
+        broken_at[left[_numpy(attacked(replace(attack, eps=radius), rows[left]).success)]] = radius
+    return broken_at
+
+
+def _numpy(values: Array) -> np.ndarray:
+    return torch.as_tensor(values).cpu().numpy()

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from trustworthy.attacks.attack import Attack
-from trustworthy.attacks.evaluate import batches, check_examples, correct
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
 from trustworthy.attacks.result import Array
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
@@ -42,6 +42,7 @@ def transfer_affinity(
     *,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
+    advance: Advance = silent,
 ) -> TransferAffinity:
     """Matrix of eq. (2.26) between `models` under `attack`.
 
@@ -51,6 +52,7 @@ def transfer_affinity(
     attack : a budget attack; one that minimises the distance stops at each source's own boundary and hardly transfers.
     x, y, generator : see `Attack.__call__`.
     batch_size : examples attacked at once.
+    advance : called after each batch with the share of the examples that is done, up to 1.
 
     Cost: one attack per model, and models * (models + 1) forward passes over `x`.
     """
@@ -61,7 +63,7 @@ def transfer_affinity(
     shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
     clean = np.array([correct(model, x, y, **shared).mean() for model in named.values()])
     right = np.zeros((len(named), len(named)))
-    for rows in batches(np.arange(count), batch_size):
+    for rows in batches(np.arange(count), batch_size, advance):
         for i, source in enumerate(named.values()):
             adversarial = attack(source, x[rows], y[rows], generator=generator).adversarial
             for j, judge in enumerate(named.values()):

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import dimension, only
 
 Radius = float | Tensor
 
@@ -55,9 +56,16 @@ class AbstractNorm(ABC):
 
     @abstractmethod
     def sample(
-        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+        self,
+        like: Float[Tensor, "batch *shape"],
+        eps: Radius,
+        generator: torch.Generator | None = None,
+        free: Bool[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        """Independent perturbations, uniform in the ball of radius `eps`, of the shape of `like`."""
+        """Independent perturbations of the shape of `like`, uniform in the ball of radius `eps`.
+
+        With `free` they are uniform in the ball of the free coordinates, and zero elsewhere.
+        """
 
     @property
     @abstractmethod
@@ -84,9 +92,13 @@ class Linf(AbstractNorm):
         return grad.sign()
 
     def sample(
-        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+        self,
+        like: Float[Tensor, "batch *shape"],
+        eps: Radius,
+        generator: torch.Generator | None = None,
+        free: Bool[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        return torch.empty_like(like).uniform_(-1.0, 1.0, generator=generator) * per_example(eps, like)
+        return only(free, torch.empty_like(like).uniform_(-1.0, 1.0, generator=generator)) * per_example(eps, like)
 
     @property
     def dual(self) -> AbstractNorm:
@@ -118,11 +130,14 @@ class L2(AbstractNorm):
         return scaled / per_example(self.size(scaled).clamp_min(_tiny(grad)), grad)
 
     def sample(
-        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+        self,
+        like: Float[Tensor, "batch *shape"],
+        eps: Radius,
+        generator: torch.Generator | None = None,
+        free: Bool[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        direction = self.steepest(torch.empty_like(like).normal_(generator=generator))
-        dimension = like[0].numel() if len(like) else 1
-        radius = like.new_empty(len(like)).uniform_(generator=generator) ** (1.0 / dimension)
+        direction = self.steepest(only(free, torch.empty_like(like).normal_(generator=generator)))
+        radius = like.new_empty(len(like)).uniform_(generator=generator) ** (1.0 / dimension(free, like))
         return direction * per_example(radius * eps, like)
 
     @property
@@ -161,10 +176,14 @@ class L1(AbstractNorm):
         return step.reshape(grad.shape)
 
     def sample(
-        self, like: Float[Tensor, "batch *shape"], eps: Radius, generator: torch.Generator | None = None
+        self,
+        like: Float[Tensor, "batch *shape"],
+        eps: Radius,
+        generator: torch.Generator | None = None,
+        free: Bool[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
         flat = like.flatten(1)
-        magnitude = torch.empty_like(flat).exponential_(generator=generator)
+        magnitude = only(free, torch.empty_like(like).exponential_(generator=generator)).flatten(1)
         slack = flat.new_empty(len(flat), 1).exponential_(generator=generator)
         sign = torch.empty_like(flat).uniform_(-1.0, 1.0, generator=generator).sign()
         inside = sign * magnitude / (magnitude.sum(1, keepdim=True) + slack)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import only, put_back
 from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
 
 Bounds = tuple[float, float]
@@ -36,15 +37,19 @@ class ThreatModel:
     norm : "l1", "l2", "linf" or a norm object.
     eps : radius >= 0 in the units of the input, or a tensor (batch,) with one radius per example.
     bounds : (lowest, highest) value of a valid input coordinate, or None for no box.
+    free : which coordinates may change, or None for all: the ball is then one of the free coordinates alone.
     """
 
     norm: Norm
     eps: Radius
     bounds: Bounds | None = (0.0, 1.0)
+    free: Bool[Tensor, "batch *shape"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", as_norm(self.norm))
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
+        if self.free is not None and self.free.dtype != torch.bool:
+            raise InvalidInput(f"free must be boolean (batch, *shape), got {self.free.dtype}; pass mask != 0.")
         if not isinstance(self.eps, Tensor):
             object.__setattr__(self, "eps", checks.real("eps", self.eps, at_least=0.0))
         elif self.eps.ndim != 1 or not bool(((self.eps >= 0) & self.eps.isfinite()).all()):
@@ -57,7 +62,8 @@ class ThreatModel:
 
     def subset(self, rows: Tensor) -> ThreatModel:
         """The same threat to the examples `rows` alone."""
-        return replace(self, eps=self.eps[rows]) if isinstance(self.eps, Tensor) else self
+        parts = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **parts) if parts else self
 
     def clip(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Move every coordinate into the bounds."""
@@ -66,19 +72,20 @@ class ThreatModel:
     def project(
         self, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        """Bring `x` into the ball around `center`, then into the bounds.
+        """Bring `x` into the ball around `center`, then into the bounds; what is not free is put back.
 
         The centre lies in the box, so the second step only shortens coordinates of x - center and cannot leave the
         ball. For linf the result is the exact projection on the intersection; for l1 and l2 it is a point of it.
         """
         # In place from here: a fresh page for every pass would cost more than the pass.
-        moved = self.geometry.project(x - center, self.eps).add_(center)
-        return moved if self.bounds is None else moved.clamp_(*self.bounds)
+        moved = self.geometry.project(only(self.free, x - center), self.eps).add_(center)
+        return put_back(self.free, moved if self.bounds is None else moved.clamp_(*self.bounds), center)
 
     def movable(
         self, x: Float[Tensor, "batch *shape"], grad: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        """Zero the coordinates of an ascent direction that would leave the box, so that no step is spent on them."""
+        """Zero what is not free or would leave the box in an ascent direction, so that no step is spent on it."""
+        grad = only(self.free, grad)
         if self.bounds is None:
             return grad
         low, high = self.bounds
@@ -90,12 +97,13 @@ class ThreatModel:
         self, center: Float[Tensor, "batch *shape"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Uniform points of the ball around `center`, clipped to the bounds."""
-        return self.clip(center + self.geometry.sample(center, self.eps, generator))
+        return self.clip(center + self.geometry.sample(center, self.eps, generator, self.free))
 
     def violation(
         self, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, " batch"]:
-        """How far each example lies outside the ball or the box (0 inside), in the units of the input."""
+        """How far each example lies outside the ball, the box or what is free (0 inside), in the units of the input."""
         size = self.geometry.size(x - center)
         outside = (size - per_example(self.eps, size)).clamp_min(0.0)
-        return torch.maximum(outside, Linf().size(x - self.clip(x)))
+        outside = torch.maximum(outside, Linf().size(x - self.clip(x)))
+        return outside if self.free is None else torch.maximum(outside, Linf().size(only(~self.free, x - center)))

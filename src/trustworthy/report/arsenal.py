@@ -11,9 +11,6 @@ from trustworthy.report.case import Case
 from trustworthy.report.kind import NotApplicable
 from trustworthy.report.settings import AttackPlan, Attacks
 
-ASKS_FOR_SCORES = frozenset({"SquareAttack"})
-ASKS_FOR_LABELS = frozenset({"BoundaryAttack"})
-
 
 def shared(case: Case) -> Attacks:
     """The attacks and radii of the plan."""
@@ -70,7 +67,7 @@ def built(case: Case, plan: AttackPlan, norm: str, eps: float, *, draws: int | N
 
 
 def _answers(case: Case, plan: AttackPlan) -> bool:
-    return plan.name in ASKS_FOR_LABELS or (plan.name in ASKS_FOR_SCORES and case.subject.gives_scores)
+    return plan.kind.asks == "labels" or (plan.kind.asks == "scores" and case.subject.gives_scores)
 
 
 def _searches_in(plan: AttackPlan, norm: str) -> bool:

@@ -52,15 +52,19 @@ class AttackPlan(BaseModel):
 
     name: str
 
+    @property
+    def kind(self) -> type[Attack]:
+        """The class that the name stands for."""
+        return checks.choice("attack", self.name, _attacks())
+
     def build(self, *, bounds: Bounds | None, **given: Any) -> Attack:
         """The attack, in the box `bounds`; of `given` (norm, eps, ...) it takes what the attack has parameters for."""
-        kind = checks.choice("attack", self.name, _attacks())
-        parameters = {field.name for field in fields(kind)}
+        parameters = {field.name for field in fields(self.kind) if field.init}
         chosen = dict(self.model_extra or {})
         for name in chosen:
             if name not in parameters - GIVEN:
                 raise UnknownName.of(f"parameter of {self.name}", name, parameters - GIVEN)
-        return kind(bounds=bounds, **{name: value for name, value in given.items() if name in parameters} | chosen)
+        return self.kind(bounds=bounds, **{name: value for name, value in given.items() if name in parameters} | chosen)
 
 
 def _attacks() -> dict[str, type[Attack]]:

@@ -67,6 +67,7 @@ def measure(case: Case, settings: Settings) -> Measured:
             queries=settings.queries,
             generator=case.generator("diagnosis"),
             batch_size=case.batch,
+            advance=case.advance,
         )
     except NothingToAttackError as error:  # a stochastic model that was right before and is not now
         raise NotApplicable(str(error)) from error

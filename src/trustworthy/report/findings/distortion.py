@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
 BINS = 20
+BATCH = 50
+"""Examples that are bisected at once, so that the progress is seen."""
 
 
 class Settings(Section):
@@ -107,14 +109,20 @@ def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
 def _distances(case: Case, attack: Attack, rows: np.ndarray) -> Float[np.ndarray, " n"]:
     import torch
 
+    from trustworthy.attacks import minimal_distortion
+
     model, x, y = case.attacked
-    generator = case.generator("distortion")
-    parts: list[Any] = []
-    batches = torch.from_numpy(rows).to(case.device).split(min(case.batch, 50))
-    for done, batch in enumerate(batches, start=1):
-        parts.append(attack(model, x[batch], y[batch], generator=generator).distance.cpu().double().numpy())
-        case.advance(done / len(batches))
-    return np.concatenate(parts)
+    kept = torch.from_numpy(rows).to(case.device)
+    found: Any = minimal_distortion(
+        model,
+        attack,
+        x[kept],
+        y[kept],
+        generator=case.generator("distortion"),
+        batch_size=min(case.batch, BATCH),
+        advance=case.advance,
+    )
+    return found.distance.cpu().double().numpy()
 
 
 def _finite(value: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -18,6 +18,8 @@ from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Radius, Section, in_profiles
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from trustworthy.attacks import Attack
     from trustworthy.report.case import Case
 
@@ -53,7 +55,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
     unbroken, to see whether they were misled, and has no line of its own.
     """
-    from trustworthy.report.arsenal import ASKS_FOR_SCORES, arsenal, attacked_rows, built, headline_radius
+    from trustworthy.report.arsenal import arsenal, attacked_rows, built, headline_radius
 
     headline, units = headline_radius(case, norm), case.examples.domain.units
     eps = radii(headline, settings.multiples)
@@ -62,11 +64,12 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     alone: dict[str, Float[np.ndarray, " n"]] = {}
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):
-        ask = _Ask(case, norm, attack, (place, len(attacks)))
-        if alone and case.subject.gives_gradients and type(attack).__name__ in ASKS_FOR_SCORES:
+        stream = case.generator("robustness", norm, place, type(attack).__name__)
+        ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
+        if alone and case.subject.gives_gradients and attack.asks == "scores":
             worst = _also_broken(ask, eps, headline, rows, worst)
         else:
-            alone[_fresh_name(attack, alone)] = ask.broken_at(eps, rows)
+            alone[_fresh_name(attack, alone)] = ask(eps, rows)
             worst = np.minimum(worst, list(alone.values())[-1])
     grid = [0.0, *eps]
     standing = np.array([worst > radius for radius in grid])
@@ -105,46 +108,47 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
 def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
     """Name of the attack in the figure; with its loss, or a number, where the plan has several of a kind."""
     name = type(attack).__name__
-    candidates = [name, f"{name} ({getattr(attack, 'loss', 'again')})", *(f"{name} {i}" for i in range(2, 100))]
+    candidates = [name, f"{name} ({attack.loss})", *(f"{name} {i}" for i in range(2, 100))]
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-class _Ask:
-    """One attack on rows of the examples; it tells how far it is as the `place[0]`-th of `place[1]` attacks."""
+def _broken_at(
+    case: Case,
+    attack: Attack,
+    eps: list[float],
+    rows: Int[np.ndarray, " n"],
+    *,
+    generator: Generator,
+    place: tuple[int, int],
+    part: tuple[int, int] = (0, 1),
+) -> Float[np.ndarray, " n"]:
+    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did.
 
-    def __init__(self, case: Case, norm: str, attack: Attack, place: tuple[int, int]) -> None:
-        self.case, self.attack, self.place = case, attack, place
-        self.generator = case.generator("robustness", norm, place[0], type(attack).__name__)
+    place, part : which of how many attacks this is, and which of how many calls of this attack.
+    """
+    import torch
 
-    def broken_at(
-        self, eps: list[float], rows: Int[np.ndarray, " n"], begun: float = 0.0, share: float = 1.0
-    ) -> Float[np.ndarray, " n"]:
-        """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did."""
-        import torch
+    from trustworthy.attacks import robustness_curve
 
-        from trustworthy.attacks import robustness_curve
+    def advance(share: float) -> None:
+        case.advance((place[0] + (part[0] + share) / part[1]) / place[1])
 
-        model, x, y = self.case.attacked
-        batches = torch.from_numpy(rows).to(self.case.device).split(self.case.batch)
-        parts = [np.empty(0)]
-        for done, batch in enumerate(batches, start=1):
-            found = robustness_curve(
-                model, self.attack, x[batch], y[batch], eps, generator=self.generator, batch_size=max(1, len(batch))
-            )
-            parts.append(found.broken_at)
-            self.tell(begun + share * done / len(batches))
-        # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
-        # time, the smallest radius breaks it.
-        broken = np.maximum(np.concatenate(parts), min(eps))
-        return np.where(self.case.correct[rows], broken, 0.0)
-
-    def tell(self, share: float) -> None:
-        """Report the share of this attack that is done."""
-        self.case.advance((self.place[0] + share) / self.place[1])
+    model, x, y = case.attacked
+    kept = torch.from_numpy(rows).to(case.device)
+    found = robustness_curve(
+        model, attack, x[kept], y[kept], eps, generator=generator, batch_size=case.batch, advance=advance
+    )
+    # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
+    # time, the smallest radius breaks it.
+    return np.where(case.correct[rows], np.maximum(found.broken_at, min(eps)), 0.0)
 
 
 def _also_broken(
-    ask: _Ask, eps: list[float], headline: float, rows: Int[np.ndarray, " n"], worst: Float[np.ndarray, " n"]
+    ask: Callable[..., Float[np.ndarray, " n"]],
+    eps: list[float],
+    headline: float,
+    rows: Int[np.ndarray, " n"],
+    worst: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, " n"]:
     """`worst`, lowered where one more attack breaks a row that withstood so far.
 
@@ -154,7 +158,7 @@ def _also_broken(
     for place, radius in enumerate([headline, *(radius for radius in eps if radius != headline)]):
         left = np.flatnonzero(lowered > radius)
         if len(left):
-            found = ask.broken_at([radius], rows[left], place / len(eps), 1.0 / len(eps))
+            found = ask([radius], rows[left], part=(place, len(eps)))
             lowered[left] = np.minimum(lowered[left], found)
         if np.array_equal(lowered, worst):
             break

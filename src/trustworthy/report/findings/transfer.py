@@ -55,7 +55,13 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     rows = torch.from_numpy(case.sample("transfer", settings.rows)).to(case.device)
     models = {each.subject.name: each.attacked[0] for each in cases}
     found = transfer_affinity(
-        models, attack, x[rows], y[rows], generator=case.generator("transfer"), batch_size=case.batch
+        models,
+        attack,
+        x[rows],
+        y[rows],
+        generator=case.generator("transfer"),
+        batch_size=case.batch,
+        advance=case.advance,
     )
     harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
     crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)

@@ -1,0 +1,44 @@
+"""What an attack is after: which answers of the model count as success, and what it maximises on the way there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from trustworthy.attacks.losses import LossFunction, cross_entropy
+from trustworthy.core.inputs import check_logits
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """To lead predictions away from the true classes, or to classes of the attacker's choice.
+
+    A search asks for no more than the four methods: a goal about numbers instead of classes needs no other search.
+
+    y : true classes.
+    target : classes to provoke; None to leave the true ones.
+    loss : what the attack maximises, see `losses`.
+    """
+
+    y: Int[Tensor, " batch"]
+    target: Int[Tensor, " batch"] | None = None
+    loss: LossFunction = cross_entropy
+
+    def check(self, answer: object) -> Float[Tensor, "batch classes"]:
+        """The model's first answer; raises InvalidInput where it cannot be held against this goal."""
+        return check_logits(answer, len(self.y), self.y, self.target)
+
+    def losses(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        """What the attack maximises."""
+        return self.loss(logits, self.y, self.target)
+
+    def reached(self, logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"]:
+        """Whether the prediction is wrong, or the target's."""
+        predicted = logits.argmax(1)
+        return predicted != self.y if self.target is None else predicted == self.target
+
+    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
+        """The same goal for some of the examples."""
+        return replace(self, y=self.y[chosen], target=None if self.target is None else self.target[chosen])
