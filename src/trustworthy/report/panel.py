@@ -256,6 +256,15 @@ def bounded() -> Markup:
     )
 
 
+def proved() -> Markup:
+    """Picture of the line of what is proved, with the hatched gap above it."""
+    return Markup(
+        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 12 9 1M12 12 20 1M23 12 31 1M34 12 42 1" '
+        'stroke="currentColor" stroke-width="1" opacity=".6"/><path d="M1 15h42" stroke="currentColor" '
+        'stroke-width="2.5" stroke-dasharray="1 4" stroke-linecap="round"/></svg>'
+    )
+
+
 def heading(text: str) -> Markup:
     """A small heading of a figure."""
     return Markup("<h4>{}</h4>").format(text)

@@ -9,6 +9,7 @@ from trustworthy.report.finding import Finding
 from trustworthy.report.findings import (
     accuracy,
     calibration,
+    certificate,
     corruptions,
     diagnosis,
     distortion,
@@ -26,6 +27,7 @@ KINDS: tuple[Kind, ...] = (
     accuracy.KIND,
     robustness_curve.LINF,
     robustness_curve.L2,
+    certificate.KIND,
     distortion.KIND,
     pictures.KIND,
     corruptions.KIND,

@@ -58,6 +58,11 @@ def measure(case: Case, settings: Any) -> Measured:
     ])  # fmt: skip
 
 
+def is_useful(case: Case) -> bool:
+    """Whether robustness can be judged: a constant model loses nothing to any attack."""
+    return RULE(case.accuracy_above_guessing) != "worry"
+
+
 def draw(shown: Shown) -> list[Panel]:
     """The value of each model, and its accuracy by class, the worst first."""
     lead = (

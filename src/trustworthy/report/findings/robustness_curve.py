@@ -75,14 +75,12 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     standing = np.array([worst > radius for radius in grid])
     bands = [case.interval(f"{norm} {radius}", np.mean, holds) for radius, holds in zip(grid, standing, strict=True)]
     clean, value = float(standing[0].mean()), float(standing[grid.index(headline)].mean())
-    # A constant model loses nothing to any attack: robustness is judged only where there is something to be robust.
-    useful = accuracy.RULE(case.accuracy_above_guessing) != "worry"
     return Measured([
         case.finding(
             f"robustness.{norm}.accuracy",
             value,
             judged=value / clean,
-            verdict=None if useful else "information",
+            verdict=None if accuracy.is_useful(case) else "information",
             interval=bands[grid.index(headline)],
             statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
             f"{clean:.1%} to {value:.1%}.",
@@ -174,16 +172,24 @@ def draw(shown: Shown) -> list[Panel]:
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
     numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
-    figures = Box([_figure(group) for group in shown.groups], look="columns")
+    figures = Box([_figure(group, _certified(shown, group)) for group in shown.groups], look="columns")
     return [Panel("Accuracy under attack", lead, [figures, Details("The numbers of these figures", numbers)])]
 
 
-def _figure(group: Group) -> Box:
+def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
+    """By model what was proved at which radius in the norm of `group`."""
+    name = f"robustness.{group.norm}.certified"
+    items = [item for other in shown.beside("certificate") if other.name == name for item in other.items]
+    return {item.model: dict(zip(item.series.eps, item.series.certified, strict=True)) for item in items}
+
+
+def _figure(group: Group, certified: dict[str, dict[float, float]]) -> Box:
     curves = [(item.model, item.look, item.series) for item in group.items]
     names = plots.attack_names([series for *_, series in curves])
     thin = [(name, panel.dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
-    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], thin)
-    plot = plots.robustness_curve(group.id, curves, group.norm)
+    proved = [(plots.PROVED, panel.proved())] if certified else []
+    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], [*thin, *proved])
+    plot = plots.robustness_curve(group.id, curves, group.norm, certified)
     caption = Box(statements(group.items), tag="figcaption")
     return Box([panel.heading(group.title), plot, legend, caption], tag="figure")
 
