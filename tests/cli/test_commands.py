@@ -39,9 +39,11 @@ number = 3
 PLAN = """
 rows = 0
 resamples = 20
-skip = ["robustness.l2", "robustness.distortion", "robustness.corruptions", "evaluation.diagnosis"]
-[robustness]
-attacks = [{name = "PGD", steps = 5}]
+skip = [
+  "robustness.l2", "robustness.distortion", "robustness.corruptions", "robustness.poisoning", "evaluation.diagnosis",
+]
+[attacks]
+tried = [{name = "PGD", steps = 5}]
 """
 
 
@@ -179,12 +181,10 @@ def test_debugging_shows_the_traceback(folder, monkeypatch):
 
 
 def test_an_interrupt_says_how_to_go_on(folder, monkeypatch):
-    from trustworthy.report.steps import STEPS
-
-    def interrupted(case):
+    def interrupted(*given, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(STEPS, "robustness.linf", interrupted)
+    monkeypatch.setattr("trustworthy.report.audit._measured", interrupted)
     result = audit()
     assert result.exit_code == 130
     assert "goes on where it stopped" in result.stderr

@@ -8,13 +8,13 @@ from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
 from trustworthy.cli.threads import idle_cores, set_threads
-from trustworthy.report import demonstration, profiles
+from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 
 
 def test_the_demo_compares_two_models_in_one_report(tmp_path, monkeypatch):
     monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
-    monkeypatch.setitem(profiles.CHANGES, "quick", profiles.CHANGES["quick"] | {"rows": 20, "resamples": 10})
+    monkeypatch.setitem(plan.COMMON, "quick", plan.COMMON["quick"].model_copy(update={"rows": 20, "resamples": 10}))
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "report"), "--profile", "quick"])
     assert result.exit_code == 0, result.stderr
     record = AuditRecord.model_validate_json((tmp_path / "report" / "findings.json").read_text())

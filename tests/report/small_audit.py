@@ -8,25 +8,50 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trustworthy.report.audit import audit
+from trustworthy.report.findings import KINDS
+from trustworthy.report.plan import make_plan
+
 SMALL: dict[str, Any] = {
     "rows": 0,
     "resamples": 50,
-    "robustness": {
-        "attacks": [{"name": "PGD", "steps": 10, "random_start": False}],
-        "linf": {"headline": 0.5, "multiples": [0.5, 1.0, 2.0]},
-        "l2": {"headline": 0.5, "multiples": [0.5, 1.0, 2.0]},
-        "distortion": {"rows": 0, "attack": {"name": "PGD", "steps": 10, "random_start": False}, "bisections": 12},
-        "decision_attack": {"name": "BoundaryAttack", "steps": 20},
+    "draws": 2,
+    "attacks": {
+        "tried": [{"name": "PGD", "steps": 10, "random_start": False}],
+        "decision": {"name": "BoundaryAttack", "steps": 20},
         "decision_rows": 6,
-        "pictures": 3,
-        "transfer_rows": 20,
+        "linf": 0.5,
+        "l2": 0.5,
     },
+    "linf": {"multiples": [0.5, 1.0, 2.0]},
+    "l2": {"multiples": [0.5, 1.0, 2.0]},
+    "distortion": {"rows": 0, "attack": {"name": "PGD", "steps": 10, "random_start": False}, "bisections": 12},
+    "pictures": {"shown": 3},
+    "transfer": {"rows": 20},
     "corruptions": {"rows": 6, "severities": [5]},
     "poisoning": {"rows": 40, "labelled": 10, "flips": 3},
-    "uncertainty": {"target_risk": 0.1},
+    "selective": {"target_risk": 0.1},
     "interpretation": {"images": 2, "repeats": 2},
-    "evaluation": {"rows": 8, "queries": 5},
+    "diagnosis": {"rows": 8, "queries": 5},
 }
+
+
+def plan_of(kinds: Any, **changes: Any) -> Any:
+    """The small plan for these kinds, sections changed key by key."""
+    common = {"rows", "resamples", "draws", "attacks", *(kind.section for kind in kinds)}
+    given = {key: value for key, value in SMALL.items() if key in common}
+    for key, value in changes.items():
+        given[key] = {**given.get(key, {}), **value} if isinstance(value, dict) else value
+    for step in given.get("skip", ()):
+        given.pop(step.rpartition(".")[2], None)
+    return make_plan("quick", given, kinds=kinds)
+
+
+def audited(model: Any, data: Any, *steps: str, out: Any = None, seed: int = 0, **changes: Any) -> Any:
+    """The record of an audit by the small plan of the kinds that `steps` name, or of all."""
+    kinds = [kind for kind in KINDS if not steps or kind.step in steps]
+    assert len(kinds) == len(steps or KINDS)
+    return audit(model, data, out, plan=plan_of(kinds, **changes), kinds=kinds, seed=seed)
 
 
 class Linear(nn.Module):

@@ -6,17 +6,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from report.small_audit import SMALL, images, linear_of, table, values
+from report.small_audit import audited, images, linear_of, table, values
 from trustworthy import audit
 from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.report.finding import Omission
+from trustworthy.report.findings import KINDS
 from trustworthy.report.gate import Limit, shortfalls
-from trustworthy.report.profiles import make_plan
+from trustworthy.report.plan import make_plan
 from trustworthy.report.rows import draw_examples, read_data
-
-
-def small(**changes):
-    return make_plan("quick", None, **{**SMALL, **changes})
+from trustworthy.report.settings import PROFILES
 
 
 def found(record, name):
@@ -49,36 +47,38 @@ OTHERS = {
 @pytest.mark.parametrize("case", OTHERS)
 def test_another_model_in_the_same_folder_gets_its_own_numbers(case, tmp_path):
     first, second, name = OTHERS[case]
-    plan = small(robustness={**SMALL["robustness"], "pictures": 1})
-    before = audit({"model": first}, table(), tmp_path / "out", plan=plan)
-    resumed = audit({"model": second}, table(), tmp_path / "out", plan=plan)
-    alone = audit({"model": second}, table(), tmp_path / "alone", plan=plan)
+    step = {"uncertainty.nll": "uncertainty.scores", "robustness.linf.accuracy": "robustness.linf"}[name]
+    before = audited({"model": first}, table(), step, out=tmp_path / "out")
+    resumed = audited({"model": second}, table(), step, out=tmp_path / "out")
+    alone = audited({"model": second}, table(), step, out=tmp_path / "alone")
     assert found(alone, name).value != found(before, name).value  # else the test could not fail
     assert values(resumed) == values(alone)
 
 
-@pytest.mark.filterwarnings("ignore:.*holds parts of another audit")
-def test_another_estimator_with_the_same_predictions_gets_its_own_numbers(tmp_path):
+def test_another_estimator_with_the_same_predictions_has_another_fingerprint():
     x, y = table()
     models = [LogisticRegression(C=c).fit(x, y) for c in (1.0, 1.0 + 1e-4)]
     assert (models[0].predict(x) == models[1].predict(x)).all()
-    prints = [audit({"model": m}, (x, y), tmp_path / "out", plan=small()).models[0]["fingerprint"] for m in models]
+    prints = [audited({"model": m}, (x, y), "accuracy").models[0]["fingerprint"] for m in models]
     assert prints[0] != prints[1]
 
 
-@pytest.mark.parametrize("profile", ["quick", "standard", pytest.param("thorough", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("profile", ["quick", *(pytest.param(p, marks=pytest.mark.slow) for p in PROFILES[1:])])
 def test_every_profile_attacks_a_model_of_two_classes(profile):
     x, y = table(30)
-    skip = ["robustness.corruptions", "robustness.pictures", "interpretation", "evaluation.diagnosis"]
-    quick = {"rows": 12, "resamples": 20, "skip": skip}
-    record = audit(linear_of(x), (x, y), plan=make_plan(profile, None, **quick))
+    kinds = [kind for kind in KINDS if kind.step in {"robustness.linf", "robustness.distortion"}]
+    record = audit(linear_of(x), (x, y), plan=make_plan(profile, {"rows": 12}, kinds=kinds), kinds=kinds)
     assert 0.0 <= found(record, "robustness.linf.accuracy").value <= 1.0
 
 
 def test_a_constant_model_is_not_called_robust():
     x, y = table()
     y[:40], y[40:] = 0, 1
-    record = audit(lambda z: torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1), (x, y), plan=small())
+
+    def constant(z):
+        return torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1)
+
+    record = audited(constant, (x, y), "accuracy", "robustness.linf")
     assert found(record, "accuracy").verdict == "worry"
     assert found(record, "robustness.linf.accuracy").verdict == "information"
 
@@ -90,11 +90,8 @@ def test_a_model_that_nothing_breaks_is_good_and_passes_the_gate():
         score = 1e3 * (z[..., :4].flatten(1).mean(1) - z[..., 4:].flatten(1).mean(1) - 0.15)
         return torch.stack([0 * score, score], 1)
 
-    distortion = {**SMALL["robustness"]["distortion"], "largest": 5.0}
-    plan = small(
-        robustness={**SMALL["robustness"], "l2": {"headline": 1e-4, "multiples": [1.0]}, "distortion": distortion}
-    )
-    record = audit(unbreakable, (x, y), plan=plan)
+    changes = {"attacks": {"l2": 1e-4}, "distortion": {"largest": 5.0}}
+    record = audited(unbreakable, (x, y), "robustness.distortion", **changes)
     claim = found(record, "robustness.l2.distortion")
     assert claim.value is None
     assert claim.verdict == "good"
@@ -103,10 +100,10 @@ def test_a_model_that_nothing_breaks_is_good_and_passes_the_gate():
     assert shortfalls(record, [Limit("robustness.l2.distortion", 1e-3)])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_a_model_of_pure_noise_is_audited_to_the_end(seed):
     x, y = images(12)
-    record = audit(lambda z: torch.randn(len(z), 2) + 0 * z.flatten(1)[:, :2], (x, y), plan=small(), seed=seed)
+    record = audited(lambda z: torch.randn(len(z), 2) + 0 * z.flatten(1)[:, :2], (x, y), seed=seed)
     accuracy = found(record, "accuracy").value
     curves = [finding for finding in record.findings if finding.kind == "robustness_curve"]
     assert all(curve.series["worst"][0] == accuracy for curve in curves)
@@ -115,12 +112,11 @@ def test_a_model_of_pure_noise_is_audited_to_the_end(seed):
 def test_accuracy_is_that_of_the_classes_as_they_are():
     x, y = np.zeros((1000, 3), np.float32), np.zeros(1000, np.int64)
     x[:, 0], y[:24] = np.linspace(-1, 1, 1000), 1
-    record = audit(
-        lambda z: torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1), (x, y),
-        plan=make_plan("quick", None, rows=250, resamples=20, skip=[
-            "robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures", "evaluation.diagnosis",
-        ]),
-    )  # fmt: skip
+
+    def constant(z):
+        return torch.stack([2 + 0 * z[:, 0], 0 * z[:, 0]], 1)
+
+    record = audited(constant, (x, y), "accuracy", rows=250)
     assert found(record, "accuracy").value == pytest.approx(0.976, abs=0.003)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from report.small_audit import SMALL, Halves, images, linear_of, table
+from report.small_audit import Halves, images, linear_of, table
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
 from trustworthy.report.audit import audit
@@ -43,7 +43,7 @@ def with_value(value):
 def test_bad_arrays(changes, message):
     arrays = broken_images(**changes)
     with pytest.raises(InvalidInput, match=message):
-        audit(Halves(), (arrays["x"], arrays["y"]), plan=SMALL)
+        audit(Halves(), (arrays["x"], arrays["y"]))
 
 
 class Returns(nn.Module):
@@ -78,7 +78,7 @@ def raising(x):
 def test_bad_models(function, message):
     x, y = images()
     with pytest.raises(ModelContractError, match=message):
-        audit(Returns(function), (x, y), plan=SMALL)
+        audit(Returns(function), (x, y))
 
 
 def test_bad_arguments():

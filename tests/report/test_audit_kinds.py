@@ -6,9 +6,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from report.small_audit import SMALL, linear_of, table
+from report.small_audit import audited, linear_of, table
 from trustworthy.core.errors import ModelContractError
-from trustworthy.report.audit import audit
 from trustworthy.report.estimator import scores_of
 
 
@@ -19,7 +18,7 @@ def parts(record):
 def test_an_estimator_with_probabilities_is_asked_for_them():
     x, y = table()
     model = LogisticRegression().fit(x, y)
-    record = audit(model, (x, y), plan=SMALL)
+    record = audited(model, (x, y))
     names, left_out = parts(record)
     assert names >= {"uncertainty.ece", "robustness.l2.accuracy", "robustness.l2.distortion", "robustness.l2.pictures"}
     assert "without gradients" in left_out["robustness.linf"]
@@ -30,8 +29,8 @@ def test_an_estimator_with_probabilities_is_asked_for_them():
 def test_distances_of_the_decision_attack_bound_the_closed_form():
     x, y = table()
     model = LogisticRegression().fit(x, y)
-    plan = {**SMALL, "robustness": {**SMALL["robustness"], "decision_attack": {"name": "BoundaryAttack", "steps": 300}}}
-    (finding,) = (f for f in audit(model, (x, y), plan=plan).findings if f.kind == "distortion")
+    attacks = {"decision": {"name": "BoundaryAttack", "steps": 300}}
+    (finding,) = audited(model, (x, y), "robustness.distortion", attacks=attacks).findings
     weight = model.coef_[0] * x.std(axis=0)
     margin = np.abs(model.decision_function(x)) / np.linalg.norm(weight)
     assert finding.conditions["n"] <= 6
@@ -40,7 +39,8 @@ def test_distances_of_the_decision_attack_bound_the_closed_form():
 
 def test_an_estimator_without_probabilities_has_no_uncertainty():
     x, y = table()
-    names, left_out = parts(audit(LinearSVC(random_state=0).fit(x, y), (x, y), plan=SMALL))
+    steps = ("accuracy", "uncertainty.calibration", "uncertainty.scores", "robustness.l2", "interpretation")
+    names, left_out = parts(audited(LinearSVC(random_state=0).fit(x, y), (x, y), *steps))
     assert not any(name.startswith("uncertainty") for name in names)
     assert "labels without probabilities" in left_out["uncertainty.calibration"]
     assert names >= {"accuracy", "robustness.l2.accuracy", "interpretation.importance"}
@@ -54,9 +54,8 @@ def test_a_callable_without_gradient_meets_the_square_attack_in_linf():
         with torch.no_grad():
             return inner(z)
 
-    plan = {**SMALL, "robustness": {**SMALL["robustness"], "attacks": [{"name": "SquareAttack", "steps": 5}]}}
-    record = audit(scores, (x, y), plan=plan)
-    finding = next(f for f in record.findings if f.name == "robustness.linf.accuracy")
+    record = audited(scores, (x, y), "robustness.linf", attacks={"tried": [{"name": "SquareAttack", "steps": 5}]})
+    (finding,) = record.findings
     assert finding.conditions["n"] == 6
     assert list(finding.series["attacks"]) == ["SquareAttack"]
     assert record.models[0]["gives_gradients"] is False
@@ -75,9 +74,9 @@ def test_a_black_box_that_wins_lowers_the_worst_case():
         def forward(self, z):
             return self.inner(2 * z.detach() - z)
 
-    attacks = [*SMALL["robustness"]["attacks"], {"name": "SquareAttack", "steps": 100}]
-    plan = {**SMALL, "robustness": {**SMALL["robustness"], "attacks": attacks}}
-    series = next(f for f in audit(Masked(), (x, y), plan=plan).findings if f.name == "robustness.linf.accuracy").series
+    tried = [{"name": "PGD", "steps": 10}, {"name": "SquareAttack", "steps": 100}]
+    (finding,) = audited(Masked(), (x, y), "robustness.linf", attacks={"tried": tried}).findings
+    series = finding.series
     assert series["attacks"]["PGD"][2] > series["worst"][2]
     assert list(series["attacks"]) == ["PGD"]
     assert (np.diff(series["worst"]) <= 0).all()
@@ -85,12 +84,10 @@ def test_a_black_box_that_wins_lowers_the_worst_case():
 
 def test_nothing_is_left_for_the_black_box_where_everything_is_broken():
     x, y = table()
-    attacks = [*SMALL["robustness"]["attacks"], {"name": "SquareAttack", "steps": 2}]
-    radii = {"headline": 50.0, "multiples": [0.001, 1.0]}
-    plan = {**SMALL, "robustness": {**SMALL["robustness"], "attacks": attacks, "linf": radii, "l2": radii}}
-    series = next(
-        f for f in audit(linear_of(x), (x, y), plan=plan).findings if f.name == "robustness.linf.accuracy"
-    ).series
+    tried = [{"name": "PGD", "steps": 10}, {"name": "SquareAttack", "steps": 2}]
+    changes = {"attacks": {"tried": tried, "linf": 50.0}, "linf": {"multiples": [0.001, 1.0]}}
+    (finding,) = audited(linear_of(x), (x, y), "robustness.linf", **changes).findings
+    series = finding.series
     assert series["worst"][-1] == 0.0
     assert series["worst"][1] > 0.0
 
@@ -115,4 +112,4 @@ def test_labels_of_an_estimator_keep_their_numbers():
 )
 def test_what_is_no_classifier_is_refused(model, message):
     with pytest.raises(ModelContractError, match=message):
-        audit(model, table(), plan=SMALL)
+        audited(model, table(), "accuracy")

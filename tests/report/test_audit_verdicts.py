@@ -4,37 +4,30 @@ import numpy as np
 import pytest
 import torch
 
-from report.small_audit import SMALL, images, linear_of, table
-from trustworthy.report.audit import audit
-from trustworthy.report.profiles import make_plan
+from report.small_audit import audited, images, linear_of, table
+from trustworthy.report.arsenal import headline_radius
+from trustworthy.report.case import Case
+from trustworthy.report.findings import corruptions, robustness_curve
+from trustworthy.report.findings.robustness_curve import radii
+from trustworthy.report.findings.saliency import concentration
+from trustworthy.report.findings.selective import handover
+from trustworthy.report.kind import NotApplicable
+from trustworthy.report.plan import make_plan
 from trustworthy.report.rows import draw_examples, read_data
-from trustworthy.report.steps.case import Case, NotApplicable
-from trustworthy.report.steps.corruptions import corruptions
-from trustworthy.report.steps.interpretation import concentration
-from trustworthy.report.steps.radii import headline_radius, radii
-from trustworthy.report.steps.uncertainty import handover
 from trustworthy.report.subject import examine
-from trustworthy.report.verdicts import RULES, verdict
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_verdict_changes_at_its_thresholds(name):
-    rule = RULES[name]
-    better = 1e-9 if rule.good > rule.worry else -1e-9
-    assert verdict(name, rule.good) == "good"
-    assert verdict(name, rule.good - better) == "attention"
-    assert verdict(name, rule.worry + better) == "attention"
-    assert verdict(name, rule.worry) == "worry"
-    assert verdict(name, None) == verdict(name, float("nan")) == "information"
-
-
-def case_of(shape, **plan):
+def case_of(shape, kind=robustness_curve.LINF, **attacks):
     y = np.arange(8, dtype=np.int64) % 2
     x = np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32)
     examples = draw_examples(read_data((x, y)), 0, 0)
     cpu = torch.device("cpu")
     subject = examine("m", lambda z: z.flatten(1)[:, :2], examples, batch=8, seed=0, device=cpu)
-    return Case(subject=subject, examples=examples, plan=make_plan(None, plan), seed=0, device=cpu)
+    plan = make_plan(None, {"attacks": attacks})
+    return Case(
+        kind=kind, subject=subject, examples=examples, seed=0, device=cpu, batch=8, resamples=9, level=0.9,
+        attacks=plan.attacks,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -54,8 +47,8 @@ def test_headline_radii_follow_the_data(shape, linf, l2):
 
 
 def test_the_plan_overrules_the_radii():
-    case = case_of((4,), robustness={"linf": {"headline": 0.3, "multiples": [2, 1, 0.1]}})
-    assert radii(case, "linf") == [0.03, 0.3, 0.6]
+    assert headline_radius(case_of((4,), linf=0.3), "linf") == 0.3
+    assert radii(0.3, [2, 1, 0.1]) == [0.03, 0.3, 0.6]
 
 
 def test_the_radius_of_a_table_is_in_standard_deviations_of_the_training_rows():
@@ -64,14 +57,14 @@ def test_the_radius_of_a_table_is_in_standard_deviations_of_the_training_rows():
     x, y = table()
     wide = Dataset(name="wide", task="classification", x_train=10 * x, y_train=y, x_test=x, y_test=y)
     examples = draw_examples(wide, 0, 0)
-    np.testing.assert_allclose(examples.spread, 10 * x.std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(examples.domain.spread, 10 * x.std(axis=0), rtol=1e-5)
     constant = draw_examples(read_data((np.ones_like(x), y)), 0, 0)
-    assert torch.equal(constant.spread, torch.ones(5))
+    assert torch.equal(constant.domain.spread, torch.ones(5))
 
 
 def test_corruptions_say_why_they_do_not_apply():
     with pytest.raises(NotApplicable, match="1 or 3 channels from 8 pixels"):
-        corruptions(case_of((2, 8, 8)))
+        corruptions.KIND.measure(case_of((2, 8, 8), corruptions.KIND), corruptions.KIND.settings["quick"])
 
 
 def test_concentration_of_even_and_single_pixel_maps():
@@ -111,8 +104,8 @@ def test_the_handover_admits_what_it_cannot_know():
 
 def test_one_example_has_no_interval():
     x, y = table()
-    record = audit(linear_of(x), (x[:1], y[:1]), plan=SMALL)
-    assert record.findings[0].interval is None
+    record = audited(linear_of(x), (x[:1], y[:1]), "accuracy", "uncertainty.calibration")
+    assert [finding.interval for finding in record.findings] == [None] * 2
 
 
 def test_class_and_feature_names_are_used():

@@ -6,13 +6,12 @@ import pytest
 
 from trustworthy.attacks import PGD, BoundaryAttack
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
-from trustworthy.report.plan import AttackPlan
-from trustworthy.report.profiles import CHANGES, make_plan
-from trustworthy.report.steps import POISONING, STEPS, TRANSFER
-from trustworthy.report.verdicts import RULES
+from trustworthy.report.findings import KINDS, RULES
+from trustworthy.report.plan import make_plan
+from trustworthy.report.settings import PROFILES, AttackPlan
 
 
-@pytest.mark.parametrize("profile", CHANGES)
+@pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_is_a_valid_plan(profile):
     plan = make_plan(profile)
     assert plan.profile == profile
@@ -23,7 +22,8 @@ def test_profiles_try_harder_in_order():
     quick, standard, thorough = (make_plan(profile) for profile in ("quick", "standard", "thorough"))
     assert quick.rows < standard.rows
     assert thorough.rows == 0
-    assert len(quick.robustness.linf.multiples) < len(standard.robustness.linf.multiples)
+    assert quick.draws < standard.draws < thorough.draws
+    assert len(quick.linf.multiples) < len(standard.linf.multiples)
     assert make_plan() == standard
 
 
@@ -34,27 +34,34 @@ def test_a_file_changes_a_profile_and_arguments_change_both(tmp_path):
         profile = "quick"
         rows = 40
         skip = ["robustness.corruptions"]
-        [robustness]
-        attacks = [{name = "APGD", steps = 7}]
-        [robustness.linf]
-        headline = 0.2
-        [robustness.distortion.attack]
+        [attacks]
+        tried = [{name = "APGD", steps = 7}]
+        linf = 0.2
+        [distortion.attack]
         name = "CarliniWagner"
         """
     )
     plan = make_plan(None, path)
     assert plan.rows == 40
     assert plan.skip == ["robustness.corruptions"]
-    assert plan.robustness.linf.headline == 0.2
-    assert plan.robustness.linf.multiples == make_plan("quick").robustness.linf.multiples
-    assert plan.robustness.distortion.attack.model_extra == {}  # the steps of the profile's PGD are gone with it
+    assert plan.attacks.linf == 0.2
+    assert plan.attacks.decision == make_plan("quick").attacks.decision
+    assert plan.distortion.attack.model_extra == {}  # the steps of the profile's PGD are gone with it
     assert make_plan("thorough", path).profile == "thorough"
     assert make_plan(None, path, rows=5).rows == 5
 
 
-def test_skip_knows_every_step():
-    steps = [*STEPS, TRANSFER, POISONING]
+def test_skip_knows_every_kind():
+    steps = [kind.step for kind in KINDS]
     assert make_plan(None, {"skip": steps}).skip == steps
+
+
+@pytest.mark.parametrize("settings", [{"corruptions": {"rows": 3}}, {"corruptions": {}}])
+def test_a_setting_of_what_is_skipped_is_refused(settings):
+    message = r"plan key corruptions sets what is not measured.*skip names 'robustness\.corruptions'; leave out one"
+    with pytest.raises(InvalidInput, match=message):
+        make_plan(None, {"skip": ["accuracy", "robustness.corruptions"], **settings})
+    assert make_plan(None, {"skip": ["accuracy"], **settings}).skip == ["accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -62,11 +69,14 @@ def test_skip_knows_every_step():
     [
         ({"profile": "fast"}, "unknown profile 'fast'"),
         ({"profil": "quick"}, "did you mean 'profile'"),
-        ({"robustness": {"linf": {"headlin": 1}}}, r"did you mean 'robustness\.linf\.headline'"),
-        ({"robustness": {"attacks": [{"name": "PDG"}]}}, "did you mean 'PGD'"),
-        ({"robustness": {"attacks": [{"name": "PGD", "step": 3}]}}, "did you mean 'steps'"),
-        ({"robustness": {"attacks": [{"name": "PGD", "eps": 3}]}}, "unknown parameter of PGD 'eps'"),
-        ({"robustness": {"attacks": [{"name": "Attack"}]}}, "unknown attack 'Attack'"),
+        ({"linf": {"multiple": [1]}}, r"did you mean 'linf\.multiples'"),
+        ({"corruption": {"rows": 1}}, "unknown plan key 'corruption'; did you mean 'corruptions'"),
+        ({"accuracy": {}}, "unknown plan key 'accuracy'"),  # it has no settings
+        ({"attacks": {"tried": [{"name": "PDG"}]}}, "did you mean 'PGD'"),
+        ({"distortion": {"attack": {"name": "PDG"}}}, "did you mean 'PGD'"),
+        ({"attacks": {"tried": [{"name": "PGD", "step": 3}]}}, "did you mean 'steps'"),
+        ({"attacks": {"tried": [{"name": "PGD", "eps": 3}]}}, "unknown parameter of PGD 'eps'"),
+        ({"attacks": {"tried": [{"name": "Attack"}]}}, "unknown attack 'Attack'"),
         ({"skip": ["robustness.l3"]}, r"did you mean 'robustness\.l2'"),
     ],
 )
@@ -80,12 +90,13 @@ def test_unknown_names(changes, message):
     [
         ({"rows": -1}, "plan key rows: .*got -1"),
         ({"level": 1.0}, "plan key level"),
+        ({"draws": 0}, "plan key draws: input should be greater than or equal to 1, got 0"),
         ({"poisoning": {"labelled": 1}}, r"plan key poisoning\.labelled"),
         ({"corruptions": {"severities": [6]}}, r"plan key corruptions\.severities\.0"),
-        ({"robustness": {"attacks": []}}, r"plan key robustness\.attacks"),
-        ({"robustness": {"attacks": [{"steps": 3}]}}, r"robustness\.attacks\.0\.name: field required"),
-        ({"robustness": {"attacks": [{"name": "PGD", "steps": 0}]}}, "steps must be >= 1"),
-        ({"uncertainty": 3}, "plan key uncertainty"),
+        ({"attacks": {"tried": []}}, r"plan key attacks\.tried"),
+        ({"attacks": {"tried": [{"steps": 3}]}}, r"attacks\.tried\.0\.name: field required"),
+        ({"attacks": {"tried": [{"name": "PGD", "steps": 0}]}}, "steps must be >= 1"),
+        ({"calibration": 3}, "plan key calibration"),
     ],
 )
 def test_values_out_of_range(changes, message):
@@ -107,6 +118,7 @@ def test_an_attack_takes_only_what_it_has_parameters_for():
     )
     boundary = AttackPlan(name="BoundaryAttack").build(bounds=(0.0, 1.0), norm="l2", eps=0.5)
     assert boundary == BoundaryAttack()
+    assert AttackPlan(name="PGD", eot=3).build(bounds=None, eps=1.0, eot=10).eot == 3  # the plan knows best
 
 
 def flat(section, prefix=""):
@@ -127,8 +139,10 @@ def text(value):
 
 def test_the_documented_tables_are_those_of_the_code():
     page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
-    plans = [dict(flat(make_plan(profile).model_dump())) for profile in ("quick", "standard", "thorough")]
+    plans = [dict(flat(make_plan(profile).model_dump())) for profile in PROFILES]
     rows = [f"| `{key}` | {' | '.join(text(plan[key]) for plan in plans)} |" for key in plans[0] if key != "profile"]
     rows += [f"| `{name}` | {rule.judged} | {rule.good:g} | {rule.worry:g} |" for name, rule in RULES.items()]
     assert [row for row in rows if row not in page] == []
-    assert all(f"`{step}`" in page for step in [*STEPS, TRANSFER, POISONING])
+    documented = [line for line in page.splitlines() if line.startswith("| `")]
+    assert [line for line in documented if line not in rows] == []
+    assert all(f"`{kind.step}`" in page for kind in KINDS)

@@ -12,7 +12,10 @@ import pytest
 from matplotlib.image import imread
 
 from trustworthy.report import plots
-from trustworthy.report.kinds import Calibration, Distortion, RiskCoverage, RobustnessCurve
+from trustworthy.report.findings.calibration import Calibration
+from trustworthy.report.findings.distortion import Distortion
+from trustworthy.report.findings.robustness_curve import RobustnessCurve
+from trustworthy.report.findings.selective import RiskCoverage
 from trustworthy.report.plots import Style
 
 CURVE = RobustnessCurve(
@@ -99,7 +102,7 @@ def test_each_attack_keeps_its_dashes() -> None:
         d for _, d in _strokes(FIGURES["curve"], "series-1") if "stroke-width: 2.2" not in d and "stroke-dasharray" in d
     ]
     assert len({re.search(r"stroke-dasharray: ([\d., ]+)", d)[1] for d in thin}) == 2  # type: ignore[index]
-    assert plots.attack_dashes(0) != plots.attack_dashes(1)
+    assert plots.dashes_of(0) != plots.dashes_of(1)
 
 
 def test_a_single_attack_is_the_worst_case_and_has_no_line_of_its_own() -> None:

@@ -7,27 +7,24 @@ import numpy as np
 import pytest
 import torch
 
-from report.small_audit import SMALL, linear_of, table
+from report.small_audit import audited, linear_of, plan_of, table
 from report.test_plots import _strokes
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
 from trustworthy.graphs import LabelPropagation
 from trustworthy.report import plots
-from trustworthy.report.audit import audit
-from trustworthy.report.kinds import Poisoning
+from trustworthy.report.case import Case
+from trustworthy.report.finding import ALL_MODELS
+from trustworthy.report.findings.poisoning import KIND, Poisoning, drawn_rows, most_confused
 from trustworthy.report.plots import Style
 from trustworthy.report.poisoning.rows import draw
 from trustworthy.report.poisoning.split import Protocol, Split, known_rows
 from trustworthy.report.poisoning.words import answer, telling
-from trustworthy.report.profiles import make_plan
 from trustworthy.report.rows import draw_examples
-from trustworthy.report.steps import ALL_MODELS, Case, drawn_rows
-from trustworthy.report.steps.poisoning import most_confused
 from trustworthy.report.subject import examine
 
-LEFT_OUT = ["robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures",
-            "robustness.corruptions", "evaluation.diagnosis", "interpretation", "robustness.transfer"]  # fmt: skip
-ALONE = {**SMALL, "skip": LEFT_OUT}
+STEP = "robustness.poisoning"
+WHOLE = plan_of([KIND], poisoning={"rows": 0}).of(KIND)
 
 
 def blobs(counts=(30, 30, 30), name="blobs", shift=3.0):
@@ -50,14 +47,14 @@ def omission_of(record):
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory):
+def found(tmp_path_factory):
     x, y = table()
     folder = tmp_path_factory.mktemp("audited")
-    return folder, audit({"one": linear_of(x), "two": linear_of(x)}, (x, y), folder, plan=ALONE, seed=3)
+    return folder, audited({"one": linear_of(x), "two": linear_of(x)}, (x, y), STEP, out=folder, seed=3)
 
 
-def test_the_finding_is_about_the_data_and_never_about_a_model(audited):
-    folder, record = audited
+def test_the_finding_is_about_the_data_and_never_about_a_model(found):
+    folder, record = found
     finding = finding_of(record)
     assert finding.model == ALL_MODELS
     assert finding.verdict == "information"
@@ -71,9 +68,9 @@ def test_the_finding_is_about_the_data_and_never_about_a_model(audited):
     assert "no attack can pass this" in page
 
 
-def test_the_flips_named_do_the_damage(audited):
+def test_the_flips_named_do_the_damage(found):
     x, y = table()
-    _, record = audited
+    _, record = found
     finding = finding_of(record)
     rows = draw(blobs_of(x, y), rows=40, seed=3)
     split = Split(rows, Protocol(labelled=10, seed=3))
@@ -93,13 +90,13 @@ def blobs_of(x, y):
     return Dataset(name="arrays", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y)
 
 
-def test_it_is_the_same_again_and_kept_when_the_audit_goes_on(audited, monkeypatch):
-    folder, record = audited
+def test_it_is_the_same_again_and_kept_when_the_audit_goes_on(found, monkeypatch):
+    folder, record = found
     x, y = table()
     models = {"one": linear_of(x), "two": linear_of(x)}
-    assert finding_of(audit(models, (x, y), plan=ALONE, seed=3)).series == finding_of(record).series
+    assert finding_of(audited(models, (x, y), STEP, seed=3)).series == finding_of(record).series
     monkeypatch.setattr(Split, "points", None)  # nothing may be measured
-    assert finding_of(audit(models, (x, y), folder, plan=ALONE, seed=3)).series == finding_of(record).series
+    assert finding_of(audited(models, (x, y), STEP, out=folder, seed=3)).series == finding_of(record).series
     saved = json.loads((folder / "findings.json").read_text())
     assert finding_of(record).series == finding_of(type(record).model_validate(saved)).series
 
@@ -109,11 +106,11 @@ def test_other_training_labels_are_measured_anew(tmp_path):
     x, y = table()
     first, second = (
         finding_of(
-            audit(
+            audited(
                 linear_of(x),
                 Dataset(name="d", task="classification", x_train=x, y_train=labels, x_test=x, y_test=y),
-                tmp_path,
-                plan=ALONE,
+                STEP,
+                out=tmp_path,
             )
         )
         for labels in (y, np.roll(y, 7))
@@ -124,13 +121,12 @@ def test_other_training_labels_are_measured_anew(tmp_path):
 
 def test_it_is_left_out_with_the_reason():
     x, y = table()
-    plan = {**ALONE, "poisoning": {"labelled": 31, "rows": 0}}
-    few = omission_of(audit(linear_of(x), (x, y), plan=plan))
+    few = omission_of(audited(linear_of(x), (x, y), STEP, poisoning={"labelled": 31, "rows": 0}))
     assert "have 60 test rows, of which 31 should be labelled" in few.reason
     assert few.model == ALL_MODELS
-    single = audit(linear_of(x), (x[y == 1], y[y == 1]), plan=ALONE)
+    single = audited(linear_of(x), (x[y == 1], y[y == 1]), STEP)
     assert "at least two classes" in omission_of(single).reason
-    skipped = audit(linear_of(x), (x, y), plan={**ALONE, "skip": [*LEFT_OUT, "robustness.poisoning"]})
+    skipped = audited(linear_of(x), (x, y), STEP, skip=[STEP])
     assert omission_of(skipped).reason == "the plan skips it."
 
 
@@ -140,13 +136,12 @@ def test_training_rows_that_no_graph_can_take_are_an_omission():
     bad[3, 1] = np.nan
     for features, reason in ((bad, "NaN or infinity"), (np.ones_like(x), "rows that differ")):
         data = Dataset(name="d", task="classification", x_train=features, y_train=y, x_test=x, y_test=y)
-        assert reason in omission_of(audit(linear_of(x), data, plan=ALONE)).reason
+        assert reason in omission_of(audited(linear_of(x), data, STEP)).reason
 
 
 def cases_of(data, *answers):
     """A case per model; each model answers the classes it is given, row by row."""
     examples, cpu = draw_examples(data, 0, 0), torch.device("cpu")
-    plan = make_plan(None, {"poisoning": {"rows": 0}})
     cases = []
     for place, answer_ in enumerate(answers):
         logits = torch.nn.functional.one_hot(torch.as_tensor(answer_), 3) * 5.0
@@ -156,7 +151,8 @@ def cases_of(data, *answers):
             return torch.stack([keys.get(tuple(row.tolist()), torch.zeros(3)) for row in x])
 
         subject = examine(f"m{place}", model, examples, batch=512, seed=0, device=cpu)
-        cases.append(Case(subject=subject, examples=examples, plan=plan, seed=0, device=cpu))
+        frame = {"seed": 0, "device": cpu, "batch": 512, "resamples": 9, "level": 0.9}
+        cases.append(Case(kind=KIND, subject=subject, examples=examples, dataset=data, **frame))
     return cases
 
 
@@ -170,10 +166,10 @@ def test_the_two_classes_that_all_models_together_confuse_most_are_taken():
     cases = cases_of(data, first, second)
     assert most_confused(cases, y) == (1, 2)
     assert most_confused(cases, np.array([0, 2])) == (0, 2)  # a class that is not among the rows cannot be taken
-    assert drawn_rows(cases, data).classes == ("1", "2")
+    assert drawn_rows(cases, WHOLE).classes == ("1", "2")
     right = cases_of(data, y)
     assert most_confused(right, y) is None
-    rows = drawn_rows(right, data)
+    rows = drawn_rows(right, WHOLE)
     assert rows.classes == ("1", "2")  # the commonest
     assert len(rows.y) == 55
 

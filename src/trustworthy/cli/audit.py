@@ -51,7 +51,7 @@ def audit(
     An interrupted audit goes on where it stopped when the same command is given again.
     """
     from trustworthy.report.gate import parse_limits, shortfalls
-    from trustworthy.report.profiles import make_plan
+    from trustworthy.report.plan import make_plan
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])

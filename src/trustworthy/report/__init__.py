@@ -6,11 +6,13 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "KINDS": "findings",
     "AuditRecord": "finding",
     "Finding": "finding",
+    "Kind": "kind",
     "Omission": "finding",
     "Plan": "plan",
-    "make_plan": "profiles",
+    "make_plan": "plan",
 }
 
 __all__ = [*_HOME]

@@ -1,9 +1,9 @@
-"""The audit: every step of the plan on every model, saved as it goes."""
+"""The audit: every kind of finding on every model, saved as it goes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,28 +13,18 @@ import numpy as np
 import torch
 
 from trustworthy.core import checks
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.record import versions
 from trustworthy.datasets import Dataset
-from trustworthy.report.examples import Examples
-from trustworthy.report.finding import AuditRecord, Omission
-from trustworthy.report.plan import Plan
-from trustworthy.report.profiles import make_plan
+from trustworthy.report.case import Case
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Omission
+from trustworthy.report.findings import KINDS
+from trustworthy.report.kind import Kind, Measured, NotApplicable
+from trustworthy.report.plan import Plan, make_plan
 from trustworthy.report.render import REPORT, render
 from trustworthy.report.rows import draw_examples, read_data
-from trustworthy.report.steps import (
-    ALL_MODELS,
-    POISONING,
-    STEPS,
-    TRANSFER,
-    Case,
-    Measured,
-    NotApplicable,
-    drawn_rows,
-    poisoning,
-    transfer,
-)
-from trustworthy.report.store import Part, Store, explained, fingerprint
+from trustworthy.report.store import Part, Store, explained
 from trustworthy.report.subject import Subject, examine
 
 OnProgress = Callable[[str, str, float], None]
@@ -55,12 +45,14 @@ def audit(
     command: str = "",
     sources: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
+    kinds: Sequence[Kind] = KINDS,
 ) -> AuditRecord:
     """Measure how far one or several models can be depended on.
 
     Parameters
     ----------
-    model : a module or callable from tensors to logits, a fitted scikit-learn classifier, or a dict of them by name.
+    model : a module or callable from tensors to logits, a posterior of them (`draws` and `modules`), a fitted
+        scikit-learn classifier, or a dict of them by name. Of a stochastic model the plan's `draws` are averaged.
     data : name of a data set, path of an .npz file, a `Dataset`, or a pair (x, y). Images lie in [0, 1].
     out : folder for `findings.json`, `arrays.npz` and `report.html`; None writes nothing. An audit that was
         interrupted goes on where it stopped if it is started again with the same arguments.
@@ -70,6 +62,7 @@ def audit(
     device : where the models run, modules are moved there; None for the GPU where there is one.
     title, command, sources : shown in the report; `sources` says where each model came from.
     on_progress : told what is running.
+    kinds : kinds of finding to measure.
 
     Raises
     ------
@@ -80,7 +73,10 @@ def audit(
     begun = time.perf_counter()
     checks.integer("seed", seed, at_least=0)
     limits = {} if limit is None else {"rows": checks.integer("limit", limit, at_least=0)}
-    chosen = plan.model_copy(update=limits) if isinstance(plan, Plan) else make_plan(profile, plan, **limits)
+    chosen = plan if isinstance(plan, Plan) else make_plan(profile, plan, kinds=kinds)
+    if not all(kind.section in dict(chosen) for kind in kinds if dict(kind.settings["standard"])):
+        raise InvalidInput("plan must be made for the kinds of this audit; pass them to make_plan(..., kinds=...) too.")
+    chosen = chosen.model_copy(update=limits)
     where = _device(device)
     dataset = read_data(data)
     examples = draw_examples(dataset, chosen.rows, seed)
@@ -88,15 +84,22 @@ def audit(
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
     subjects = [
-        examine(name, m, examples, batch=chosen.batch, seed=seed, device=where, source=(sources or {}).get(name, ""))
+        examine(
+            name,
+            m,
+            examples,
+            batch=chosen.batch,
+            seed=seed,
+            device=where,
+            draws=chosen.draws,
+            source=(sources or {}).get(name, ""),
+        )
         for name, m in named.items()
     ]
-    run = _Run(examples, chosen, seed, where, Store(None if out is None else Path(out)), on_progress)
-    for place, subject in enumerate(subjects):
-        run.all_steps(place, subject)
-    if len(subjects) > 1:
-        run.transfer(subjects)
-    run.poisoning(subjects, dataset)
+    frame = {"examples": examples, "seed": seed, "device": where}
+    frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
+    run = _Run(frame, chosen, dataset, Store(None if out is None else Path(out)), on_progress)
+    run.measure(subjects, kinds)
     record = AuditRecord(
         title=title or f"Trust report: {', '.join(named)} on {examples.name}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -117,75 +120,89 @@ def audit(
 
 
 class _Run:
-    """The steps of one audit, and what they have left so far."""
+    """What one audit measures, and what it has found so far.
+
+    frame : what every case shares.
+    """
 
     def __init__(
-        self, examples: Examples, plan: Plan, seed: int, device: torch.device, store: Store, tell: OnProgress | None
+        self, frame: dict[str, Any], plan: Plan, dataset: Dataset, store: Store, tell: OnProgress | None
     ) -> None:
-        self.examples, self.plan, self.seed, self.device, self.store = examples, plan, seed, device, store
+        self.frame, self.plan, self.dataset, self.store = frame, plan, dataset, store
         self.tell: OnProgress = tell or (lambda model, step, share: None)
         self.parts: list[Part] = []
         self.arrays: dict[str, np.ndarray] = {}
 
-    def all_steps(self, place: int, subject: Subject) -> None:
-        """Every step on one model."""
-        for name, step in STEPS.items():
-            case = self._case(subject, name)
-            self._step(f"{place}-{name}", name, subject.name, [subject.fingerprint], partial(step, case))
+    def measure(self, subjects: Sequence[Subject], kinds: Sequence[Kind]) -> None:
+        """Every kind on every model, cheap ones first; then what compares models, then what judges the data."""
+        ordered = sorted(kinds, key=lambda kind: kind.cost)
+        for place, subject in enumerate(subjects):
+            for kind in ordered:
+                if kind.about == "model":
+                    case, marks = self._case(kind, subject), [subject.fingerprint]
+                    self._part(f"{place}-{kind.step}", kind, subject.name, [case], marks)
+        for about in ("models", "data")[len(subjects) < 2 :]:
+            for kind in ordered:
+                if kind.about == about:
+                    cases = [self._case(kind, subject) for subject in subjects]
+                    self._part(f"all-{kind.step}", kind, ALL_MODELS, cases, self._marks(kind, cases))
 
-    def transfer(self, subjects: list[Subject]) -> None:
-        """The step that is about all models together."""
-        cases = [self._case(subject, TRANSFER) for subject in subjects]
-        marks = [f"{subject.name} {subject.fingerprint}" for subject in subjects]
-        self._step(f"all-{TRANSFER}", TRANSFER, ALL_MODELS, marks, partial(transfer, cases))
-
-    def poisoning(self, subjects: list[Subject], dataset: Dataset) -> None:
-        """The step that is about the data."""
-        cases = [self._case(subject, POISONING) for subject in subjects]
-        rows = drawn_rows(cases, dataset)
-        mark = rows if isinstance(rows, str) else rows.fingerprint
-        self._step(f"all-{POISONING}", POISONING, ALL_MODELS, [mark], partial(poisoning, cases, rows))
-
-    def _case(self, subject: Subject, step: str) -> Case:
+    def _case(self, kind: Kind, subject: Subject) -> Case:
         return Case(
+            kind=kind,
             subject=subject,
-            examples=self.examples,
-            plan=self.plan,
-            seed=self.seed,
-            device=self.device,
-            advance=lambda share: self.tell(subject.name, step, share),
+            attacks=self.plan.attacks if kind.attacks else None,
+            dataset=self.dataset if kind.about == "data" else None,
+            advance=lambda share: self.tell(subject.name, kind.step, share),
+            **self.frame,
         )
 
-    def _step(self, key: str, name: str, model: str, about: list[str], measure: Callable[[], Measured]) -> None:
-        mark = fingerprint(
-            step=name,
-            models=[model, *about],
-            data=self.examples.described(),
-            plan=self.plan.model_dump(),
-            seed=self.seed,
-            device=str(self.device),
-            versions=versions(),
+    def _marks(self, kind: Kind, cases: Sequence[Case]) -> list[str]:
+        """What tells apart the models, or the data, that a kind is about."""
+        if kind.depends is not None:
+            return [kind.depends(cases, self.plan.of(kind))]
+        return [f"{case.subject.name} {case.subject.fingerprint}" for case in cases]
+
+    def _part(self, key: str, kind: Kind, model: str, cases: list[Case], about: list[str]) -> None:
+        """One kind on one model or on all of them: kept from an earlier run, or measured."""
+        skipped = kind.step in self.plan.skip
+        mark = digest(
+            {
+                "step": kind.step,
+                "skipped": skipped,
+                "settings": self.plan.of(kind).model_dump(),
+                "attacks": self.plan.attacks.model_dump() if kind.attacks else None,
+                "models": [model, *about],
+                "draws": [case.subject.draws for case in cases],
+                "frame": {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")},
+                "data": self.frame["examples"].described(),
+                "versions": versions(),
+            }
         )
-        self.tell(model, name, 0.0)
+        self.tell(model, kind.step, 0.0)
         kept = self.store.load(key, mark)
         if kept is None:
-            kept = self._measured(name, model, mark, measure)
+            kept = _measured(kind, model, mark, partial(self._ask, kind, cases, skipped=skipped))
             self.store.save(key, *kept)
-        self.tell(model, name, 1.0)
+        self.tell(model, kind.step, 1.0)
         self.parts.append(kept[0])
         self.arrays |= kept[1]
 
-    def _measured(self, name: str, model: str, mark: str, measure: Callable[[], Measured]) -> tuple[Part, dict]:
-        begun = time.perf_counter()
-        try:
-            if name in self.plan.skip:
-                raise NotApplicable("the plan skips it.")
-            measured = measure()
-        except NotApplicable as reason:
-            return Part(fingerprint=mark, omission=Omission(model=model, part=name, reason=str(reason))), {}
-        seconds = time.perf_counter() - begun
-        timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
-        return Part(fingerprint=mark, findings=timed), measured.arrays
+    def _ask(self, kind: Kind, cases: list[Case], *, skipped: bool) -> Measured:
+        if skipped:
+            raise NotApplicable("the plan skips it.")
+        return kind.measure(cases[0] if kind.about == "model" else cases, self.plan.of(kind))
+
+
+def _measured(kind: Kind, model: str, mark: str, ask: Callable[[], Measured]) -> tuple[Part, dict[str, np.ndarray]]:
+    begun = time.perf_counter()
+    try:
+        measured = ask()
+    except NotApplicable as reason:
+        return Part(fingerprint=mark, omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
+    seconds = time.perf_counter() - begun
+    timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
+    return Part(fingerprint=mark, findings=timed), measured.arrays
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,17 +10,17 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trustworthy.core.threat import Bounds
+from trustworthy.core.digest import digest
+from trustworthy.report.domain import Domain
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Examples:
     """Labelled rows that a model is audited on.
 
-    x : images (n, channels, h, w) in [0, 1], or rows of a table (n, features), in the units that the model takes.
+    x : in the units that the model takes; `domain` says what they are.
     y : true classes (n,).
     rows : index of each example in the test set it was drawn from, which had `available` rows.
-    center, spread : mean and standard deviation of each feature of a table; None for images.
     """
 
     name: str
@@ -29,26 +28,10 @@ class Examples:
     y: Int[Tensor, " n"]
     rows: Int[np.ndarray, " n"]
     available: int
+    domain: Domain
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
-    center: Float[Tensor, " features"] | None = None
-    spread: Float[Tensor, " features"] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_image(self) -> bool:
-        """Whether one example is (channels, height, width)."""
-        return self.x.ndim == 4
-
-    @property
-    def bounds(self) -> Bounds | None:
-        """Box of valid inputs: [0, 1] for images, none for tables."""
-        return (0.0, 1.0) if self.is_image else None
-
-    @property
-    def units(self) -> str:
-        """What a radius of an attack is measured in."""
-        return "pixel values in [0, 1]" if self.is_image else "standard deviations of each feature"
 
     def class_name(self, label: int) -> str:
         """Name of a class, or its number where there are no names."""
@@ -67,7 +50,7 @@ class Examples:
             "available": self.available,
             "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)],
-            "units": self.units,
+            "units": self.domain.units,
             "fingerprint": self.fingerprint,
             **self.origin,
         }
@@ -75,9 +58,4 @@ class Examples:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of inputs and labels."""
-        digest = hashlib.blake2b(digest_size=16)
-        for array in (self.x, self.y, self.center, self.spread):
-            if array is not None:
-                digest.update(f"{array.dtype} {tuple(array.shape)}".encode())
-                digest.update(array.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return digest(self.x, self.y, self.domain.center, self.domain.spread)

@@ -10,6 +10,8 @@ from trustworthy.core.record import Record
 
 Property = Literal["robustness", "uncertainty", "interpretation", "evaluation"]
 Verdict = Literal["good", "attention", "worry", "information"]
+ALL_MODELS = "all models"
+"""What a finding or an omission that compares models, or judges the data, says it is about."""
 
 
 class Finding(Record):

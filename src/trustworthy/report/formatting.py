@@ -9,7 +9,6 @@ from typing import Any
 from trustworthy.report.finding import Finding
 
 NOTHING = "–"
-_SHARES = frozenset({"accuracy", "robustness_curve", "adversarial_pictures", "corruptions", "saliency", "poisoning"})
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -35,28 +34,20 @@ def score(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
 
 
-def is_share(finding: Finding) -> bool:
-    """Whether the value of `finding` reads as a percentage."""
-    return finding.kind in _SHARES and not finding.unit
-
-
-def value(finding: Finding) -> str:
-    """The value of a finding as its kind is usually written, with its unit."""
-    if is_share(finding):
+def value(finding: Finding, *, share: bool = False) -> str:
+    """The value of a finding with its unit; as a percentage where it is a share, which has no unit."""
+    if share and not finding.unit:
         return percent(finding.value)
-    if finding.kind == "diagnosis" and finding.value is not None:
-        total = len(finding.series.get("checks", ()))
-        return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
     text = score(finding.value)
     return text if text == NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
 
 
-def interval(finding: Finding) -> str:
+def interval(finding: Finding, *, share: bool = False) -> str:
     """The bootstrap interval of a finding, "" where it has none."""
     if finding.interval is None:
         return ""
     low, high = finding.interval
-    if is_share(finding):
+    if share and not finding.unit:
         return f"{100 * low:.1f} to {percent(high)}"
     return f"{score(low)} to {score(high)}"
 

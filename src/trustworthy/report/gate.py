@@ -7,34 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.report.finding import AuditRecord, Finding
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
+from trustworthy.report.findings import OF_FINDING
 
-GATED = (
-    "accuracy",
-    "robustness.linf.accuracy",
-    "robustness.l2.accuracy",
-    "robustness.l2.distortion",
-    "robustness.corruptions",
-    "robustness.transfer",
-    "uncertainty.ece",
-    "uncertainty.nll",
-    "uncertainty.brier",
-    "uncertainty.aurc",
-    "evaluation.diagnosis",
-)
+GATED = tuple(name for name, kind in OF_FINDING.items() if kind.findings[name].higher_is_better is not None)
 """Findings that have a better and a worse."""
-STEP_OF = {
-    "robustness.linf.accuracy": "robustness.linf",
-    "robustness.l2.accuracy": "robustness.l2",
-    "robustness.l2.distortion": "robustness.distortion",
-    "uncertainty.ece": "uncertainty.calibration",
-    "uncertainty.nll": "uncertainty.scores",
-    "uncertainty.brier": "uncertainty.scores",
-    "uncertainty.aurc": "uncertainty.selective",
-}
-"""The step that measures a finding, where it has another name."""
-ALL_MODELS = "all models"
-"""What a finding or an omission that compares models says it is about."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +68,7 @@ def _shortfalls(record: AuditRecord, limit: Limit) -> list[str]:
 
 
 def _why(record: AuditRecord, model: str, name: str) -> str:
-    step = STEP_OF.get(name, name)
+    step = OF_FINDING[name].step
     reasons = [o.reason.rstrip(".") for o in record.omissions if o.part == step and o.model in (model, ALL_MODELS)]
     return reasons[0] if reasons else "it does not apply here"
 

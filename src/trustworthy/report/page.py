@@ -1,32 +1,27 @@
-"""What the page shows and in which order: findings become sections, blocks of one kind, and groups of one name."""
+"""What the page shows and in which order: findings become sections, cards of one kind, and panels."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from trustworthy.report import summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
-from trustworthy.report.kinds import AdversarialExamples, Saliency
+from trustworthy.report.findings import BY_NAME, KINDS
+from trustworthy.report.kind import Kind, interval_of, value_of
+from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.plots.theme import Style
 from trustworthy.report.saved import Audit, Entry
 
-_SECTIONS: dict[Property, tuple[str, tuple[str, ...]]] = {
-    "robustness": (
-        "Robustness",
-        ("accuracy", "robustness_curve", "distortion", "adversarial_pictures", "corruptions", "transfer", "poisoning"),
-    ),
-    "evaluation": ("The evaluation itself", ("diagnosis",)),
-    "uncertainty": ("Uncertainty", ("calibration", "score", "risk_coverage")),
-    "interpretation": ("Interpretation", ("saliency",)),
+_TITLES: dict[Property, str] = {
+    "robustness": "Robustness",
+    "evaluation": "The evaluation itself",
+    "uncertainty": "Uncertainty",
+    "interpretation": "Interpretation",
 }
-CHANGES_SHOWN = 5
+"""Parts of the page in its order."""
 
 
 @dataclass(frozen=True)
@@ -41,53 +36,13 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A finding of one model, with the look of that model."""
-
-    model: str
-    look: Style
-    entry: Entry
-
-    @property
-    def finding(self) -> Finding:
-        return self.entry.finding
-
-    @property
-    def series(self) -> Any:
-        return self.entry.series
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        return self.entry.arrays
-
-
-@dataclass(frozen=True)
-class Group:
-    """Findings of one name, one per model, to be seen side by side; `id` is unique on the page."""
-
-    id: str
-    name: str
-    title: str
-    shown: list[Shown]
-
-
-@dataclass(frozen=True)
 class Section:
-    """A part of the page: its blocks are (kind, groups of that kind)."""
+    """A part of the page: a card of panels for each kind."""
 
     id: Property
     title: str
     question: str
-    blocks: list[tuple[str, list[Group]]]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A feature that an attack changed."""
-
-    feature: str
-    original: float
-    adversarial: float
+    cards: list[list[Panel]]
 
 
 def build(audit: Audit) -> dict[str, Any]:
@@ -110,72 +65,45 @@ def build(audit: Audit) -> dict[str, Any]:
         "versions": _versions(record),
         "shared_conditions": shared,
         "own_conditions": own,
-        "units": record.data.get("units", ""),
     }
 
 
-def norm(name: str) -> str:
-    """Norm that a finding's name speaks of: "robustness.linf.accuracy" -> "linf"."""
-    return next((part for part in name.split(".") if part in {"l1", "l2", "linf"}), "")
-
-
-def changes(shown: Shown) -> list[list[Change]]:
-    """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
-    series: AdversarialExamples = shown.series
-    before, after = shown.arrays["original"], shown.arrays["adversarial"]
-    names = [*series.features, *(f"feature {column}" for column in range(len(series.features), before.shape[1]))]
-    spread = np.concatenate([before, after]).std(axis=0)
-    size = np.abs(after - before) / np.where(spread > 0, spread, 1.0)
-    rows = []
-    for place, order in enumerate(np.argsort(-size, axis=1, kind="stable")):
-        kept = [column for column in order[:CHANGES_SHOWN] if before[place, column] != after[place, column]]
-        rows.append([Change(names[c], float(before[place, c]), float(after[place, c])) for c in kept])
-    return rows
-
-
-def curve(shown: Shown) -> tuple[str, Style, Any]:
-    """What a figure of several models needs of each."""
-    return shown.model, shown.look, shown.series
-
-
-def ranked_features(shown: Shown) -> list[tuple[str, float, float]]:
-    """Features of a table by importance: (name, importance, its size as a share of the largest)."""
-    series: Saliency = shown.series
-    largest = max((abs(value) for value in series.importance if value == value), default=0.0) or 1.0
-    rows = [(n, v, abs(v) / largest) for n, v in zip(series.features, series.importance, strict=True) if v == v]
-    return sorted(rows, key=lambda row: -row[2])
-
-
-def mean(values: Iterable[float]) -> float:
-    """Mean of the values that were measured; NaN if none was."""
-    measured = [value for value in values if not math.isnan(value)]
-    return sum(measured) / len(measured) if measured else math.nan
-
-
-def columns(rows: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
-    """Columns of a table given by rows, short rows filled with NaN."""
-    return list(itertools.zip_longest(*rows, fillvalue=math.nan))
-
-
 def _sections(audit: Audit, looks: dict[str, Style]) -> list[Section]:
+    groups = {name: _groups(audit, kind, looks) for name, kind in BY_NAME.items()}
     sections = []
-    for about, (title, kinds) in _SECTIONS.items():
-        blocks = [(kind, groups) for kind in kinds if (groups := _groups(audit, kind, looks))]
-        if blocks:
-            sections.append(Section(about, title, summary.QUESTIONS[about], blocks))
+    for about, title in _TITLES.items():
+        own = [kind for kind in dict.fromkeys(BY_NAME[kind.name] for kind in KINDS) if kind.property == about]
+        cards = [
+            list(
+                kind.draw(Shown(groups[kind.name], list(looks), audit.record.data.get("units", ""), groups.__getitem__))
+            )
+            for kind in own
+            if groups[kind.name]
+        ]
+        if cards:
+            sections.append(Section(about, title, summary.QUESTIONS[about], cards))
     return sections
 
 
-def _groups(audit: Audit, kind: str, looks: dict[str, Style]) -> list[Group]:
-    entries = [entry for entry in audit.entries if entry.finding.kind == kind]
+def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
+    """Findings of one kind by name, those of a name in the order of the models."""
+    entries = [entry for entry in audit.entries if entry.finding.kind == kind.name]
+    order = {model: rank for rank, model in enumerate(looks)}
+    entries.sort(key=lambda entry: order.get(entry.finding.model, len(order)))
     groups = []
-    for place, name in enumerate(dict.fromkeys(entry.finding.name for entry in entries), 1):
-        own = [entry for entry in entries if entry.finding.name == name]
-        shown = [Shown(e.finding.model, looks.get(e.finding.model, Style(len(looks) + 1)), e) for e in own]
-        order = {model: rank for rank, model in enumerate(looks)}
-        shown.sort(key=lambda item: order.get(item.model, len(order)))
-        groups.append(Group(f"{kind.replace('_', '-')}-{place}", name, own[0].finding.title, shown))
+    for place, name in enumerate(
+        dict.fromkeys(e.finding.name for e in audit.entries if e.finding.kind == kind.name), 1
+    ):
+        items = [_item(entry, kind, looks) for entry in entries if entry.finding.name == name]
+        groups.append(Group(f"{kind.name.replace('_', '-')}-{place}", name, items[0].finding.title, items))
     return groups
+
+
+def _item(entry: Entry, kind: Kind, looks: dict[str, Style]) -> Item:
+    finding = entry.finding
+    look = looks.get(finding.model, Style(len(looks) + 1))
+    value, interval = value_of(finding, kind), interval_of(finding, kind)
+    return Item(finding.model, look, finding, entry.series, entry.arrays, value, interval)
 
 
 def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple[Finding, dict[str, Any]]]]:

@@ -1,172 +1,154 @@
-"""What an audit measures and how hard it tries (docs/plan.md): the schema of a plan, without any number of its own.
+"""What an audit measures and how hard it tries (docs/plan.md): a profile, and what changes it.
 
-The numbers are in `profiles`.
+The sections and their numbers are those of the kinds of finding.
 """
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import tomllib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError, create_model
 
 from trustworthy.core import checks
-from trustworthy.core.errors import UnknownName
-
-if TYPE_CHECKING:
-    from trustworthy.attacks import Attack
-    from trustworthy.core.threat import Bounds
-
-Count = Annotated[int, Field(ge=1)]
-Rows = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Step = Literal[
-    "accuracy", "uncertainty.calibration", "uncertainty.scores", "uncertainty.selective", "interpretation",
-    "robustness.linf", "robustness.l2", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
-    "evaluation.diagnosis", "robustness.transfer", "robustness.poisoning",
-]  # fmt: skip
-GIVEN = frozenset({"norm", "eps", "bounds", "attack", "starts"})
-"""Parameters of an attack that the audit chooses."""
+from trustworthy.core.errors import DataError, InvalidInput, UnknownName
+from trustworthy.report.findings import KINDS
+from trustworthy.report.kind import Kind
+from trustworthy.report.settings import ATTACKS, PROFILES, Attacks, Count, Rows, Section, check_attacks, in_profiles
 
 
-class Section(BaseModel):
-    """A table of the plan; keys that no field has are refused."""
+class Common(Section):
+    """What every kind of finding takes part in.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AttackPlan(BaseModel):
-    """An attack by name; any other key is one of its hyper-parameters (`steps`, `restarts`, `loss`, ...)."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def kind(self) -> type[Attack]:
-        """The class that the name stands for."""
-        return checks.choice("attack", self.name, _attacks())
-
-    def build(self, *, bounds: Bounds | None, **given: Any) -> Attack:
-        """The attack, in the box `bounds`; of `given` (norm, eps, ...) it takes what the attack has parameters for."""
-        parameters = {field.name for field in fields(self.kind) if field.init}
-        chosen = dict(self.model_extra or {})
-        for name in chosen:
-            if name not in parameters - GIVEN:
-                raise UnknownName.of(f"parameter of {self.name}", name, parameters - GIVEN)
-        return self.kind(
-            bounds=bounds, **chosen, **{name: value for name, value in given.items() if name in parameters}
-        )
-
-
-def _attacks() -> dict[str, type[Attack]]:
-    """Attacks that a plan can name."""
-    from trustworthy import attacks
-
-    public = {name: getattr(attacks, name) for name in attacks.__all__}
-    kinds = {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, attacks.Attack)}
-    return {name: kind for name, kind in kinds.items() if not inspect.isabstract(kind) and name != "Bisection"}
-
-
-class CurvePlan(Section):
-    """Accuracy against the radius of one norm.
-
-    headline : radius of the summary, in units of the input; 0 chooses by the data.
-    multiples : radii of the curve, as multiples of the headline radius, which is always one of them.
-    """
-
-    headline: Annotated[float, Field(ge=0.0)]
-    multiples: list[Annotated[float, Field(gt=0.0)]]
-
-
-class DistortionPlan(Section):
-    """Smallest l2 perturbation of `rows` examples.
-
-    attack : minimises the distance itself, or has a budget and is bisected over it.
-    largest : largest radius tried, as a multiple of the headline l2 radius.
+    rows : test examples, drawn with the classes in proportion; 0 for all.
+    batch : examples shown to the model at once.
+    draws : of a stochastic model, whose probabilities are averaged, in every prediction and every step of an attack.
+    resamples, level : bootstrap of every interval.
     """
 
     rows: Rows
-    attack: AttackPlan
-    bisections: Count
-    largest: Annotated[float, Field(gt=0.0)]
+    batch: Count
+    draws: Count
+    resamples: Count
+    level: Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class RobustnessPlan(Section):
-    """Attacks.
-
-    attacks : the worst case over them is reported, in each norm that they can search in.
-    decision_attack, decision_rows : for models without gradients, on fewer examples because it asks much more of them.
-    pictures : examples shown before and after the first attack.
-    transfer_rows : examples carried from model to model by the first attack.
-    """
-
-    attacks: Annotated[list[AttackPlan], Field(min_length=1)]
-    linf: CurvePlan
-    l2: CurvePlan
-    distortion: DistortionPlan
-    decision_attack: AttackPlan
-    decision_rows: Rows
-    pictures: Count
-    transfer_rows: Rows
-
-
-class CorruptionsPlan(Section):
-    """The 15 common corruptions of `rows` examples, at `severities` out of 1..5."""
-
-    rows: Rows
-    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)]
-
-
-class UncertaintyPlan(Section):
-    """Calibration in `bins` bins; predictions are answered where at most `target_risk` of them are wrong."""
-
-    bins: Count
-    target_risk: Share
-
-
-class InterpretationPlan(Section):
-    """Saliency maps of `images` examples; importances over `repeats` permutations of each feature."""
-
-    images: Count
-    repeats: Count
-
-
-class EvaluationPlan(Section):
-    """Examples on which the evaluation is questioned, and steps of the black-box rival."""
-
-    rows: Rows
-    queries: Count
-
-
-class PoisoningPlan(Section):
-    """Up to `flips` wrong labels among the `labelled` that a graph learner is told of `rows` rows of two classes."""
-
-    rows: Rows
-    labelled: Annotated[int, Field(ge=2)]
-    flips: Count
-
-
-class Plan(Section):
-    """Everything that an audit measures and how hard it tries. Wherever rows are counted, 0 means all.
+class Plan(Common):
+    """Everything that an audit measures and how hard it tries; `make_plan` adds a section for each kind of finding.
 
     profile : preset that the other keys change.
-    rows : test examples, drawn with the classes in proportion.
-    batch : examples shown to the model at once.
-    resamples, level : bootstrap of every interval.
-    skip : steps left out.
+    skip : kinds left out, by their step.
     """
 
     profile: str
-    rows: Rows
-    batch: Count
-    resamples: Count
-    level: Annotated[float, Field(gt=0.0, lt=1.0)]
-    skip: list[Step]
-    robustness: RobustnessPlan
-    corruptions: CorruptionsPlan
-    poisoning: PoisoningPlan
-    uncertainty: UncertaintyPlan
-    interpretation: InterpretationPlan
-    evaluation: EvaluationPlan
+    skip: list[str]
+    attacks: Attacks
+
+    def of(self, kind: Kind) -> Section:
+        """The section of a kind, an empty one where it has no settings."""
+        return dict(self).get(kind.section) or Section()
+
+
+COMMON = in_profiles(Common, rows=(100, 300, 0), batch=256, draws=(5, 10, 20), resamples=1000, level=0.95)
+
+
+def preset(profile: str, kinds: Sequence[Kind] = KINDS) -> dict[str, Any]:
+    """All keys of a plan in a profile."""
+    sections = {"attacks": ATTACKS[profile], **{kind.section: kind.settings[profile] for kind in kinds}}
+    common = {"profile": profile, **COMMON[profile].model_dump(), "skip": []}
+    return common | {name: section.model_dump() for name, section in sections.items() if dict(section)}
+
+
+def make_plan(
+    profile: str | None = None,
+    changes: dict[str, Any] | str | Path | None = None,
+    *,
+    kinds: Sequence[Kind] = KINDS,
+    **top: Any,
+) -> Plan:
+    """Build a plan from a preset.
+
+    Parameters
+    ----------
+    profile : "quick", "standard" or "thorough"; None for the one that `changes` names, else "standard".
+    changes : nested dict, or path of a TOML file, whose keys replace those of the profile.
+    kinds : kinds of finding that the plan is for.
+    top : top-level keys that replace both, such as `rows`.
+
+    Raises
+    ------
+    UnknownName : a key, profile, kind or attack that does not exist, with the nearest one.
+    InvalidInput : a value out of its range, or a setting of a kind that is skipped, with its key.
+    DataError : a TOML file that cannot be read.
+    """
+    given = changes if isinstance(changes, dict) else {} if changes is None else read_toml(Path(changes))
+    name = checks.choice("profile", profile or given.get("profile", "standard"), {known: known for known in PROFILES})
+    given = {**given, **top, "profile": name}
+    kind_of_plan = _plan_for(tuple(kinds))
+    try:
+        plan = kind_of_plan.model_validate(_merge(preset(name, kinds), given))
+    except ValidationError as error:
+        raise _explained(error, kind_of_plan) from None
+    _check_skipped(plan.skip, given, kinds)
+    for section in (plan.attacks, *map(plan.of, kinds)):
+        check_attacks(section)
+    return plan
+
+
+@lru_cache(maxsize=8)
+def _plan_for(kinds: tuple[Kind, ...]) -> type[Plan]:
+    """`Plan` with the sections of these kinds."""
+    samples = {kind.section: kind.settings[PROFILES[0]] for kind in kinds}
+    sections: Any = {name: (type(sample), ...) for name, sample in samples.items() if dict(sample)}
+    return cast("type[Plan]", create_model("Plan", __base__=Plan, **sections))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Content of the TOML file at `path`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"the plan {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"the plan {path} is not valid TOML: {error}.") from error
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        # An attack is replaced whole: what it is called decides which other keys it has.
+        if isinstance(old, dict) and isinstance(value, dict) and "name" not in value:
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check_skipped(skip: Sequence[str], given: dict[str, Any], kinds: Sequence[Kind]) -> None:
+    steps = {kind.step: kind for kind in kinds}
+    for step in skip:
+        section = checks.choice("kind to skip", step, steps).section
+        if section in given:
+            raise InvalidInput(
+                f"plan key {section} sets what is not measured, since skip names {step!r}; leave out one of the two."
+            )
+
+
+def _explained(error: ValidationError, plan: type[Plan]) -> InvalidInput:
+    """The first thing wrong with a plan, as one line."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return UnknownName.of("plan key", where, _siblings(plan, list(first["loc"][:-1])))
+    return InvalidInput(f"plan key {where}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}.")
+
+
+def _siblings(plan: type[Plan], parents: list[Any]) -> list[str]:
+    section: Any = plan
+    for parent in parents:
+        section = section.model_fields[parent].annotation
+    return [".".join([*map(str, parents), name]) for name in section.model_fields]

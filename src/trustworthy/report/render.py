@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from trustworthy.core.files import atomic_write
-from trustworthy.report import formatting, page, plots
+from trustworthy.report import findings, formatting, page
 from trustworthy.report.saved import read
 
 REPORT = "report.html"
@@ -46,9 +47,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(plots=plots)
-    for name in ("percent", "number", "score", "value", "interval", "duration", "words", "flat"):
+    for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
-    for name in ("norm", "changes", "curve", "ranked_features", "mean", "columns"):
-        environment.filters[name] = getattr(page, name)
+    environment.tests["markup"] = lambda content: isinstance(content, Markup)
+    environment.filters |= {"value": findings.value, "interval": findings.interval}
     return environment

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.report.domain import Domain, images, table
 from trustworthy.report.examples import Examples
 
 if TYPE_CHECKING:
@@ -48,15 +49,7 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
     x, y = _checked_inputs(dataset.x_test), _checked_labels(dataset.y_test, len(dataset.x_test))
     chosen = stratified_rows(y, rows, seed)
-    center = spread = None
-    if x.ndim == 2:
-        # The training rows say what a typical change of a feature is; without them the test rows must.
-        reference = dataset.x_train if len(dataset.x_train) else x
-        center, spread = (
-            torch.from_numpy(f(np.asarray(reference, np.float64), axis=0)).float() for f in (np.mean, np.std)
-        )
-        spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-        _warn_of_rounding(center, spread)
+    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset.x_train if len(dataset.x_train) else x)
     return Examples(
         name=dataset.name,
         x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
@@ -65,8 +58,7 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         available=len(x),
         class_names=tuple(dataset.class_names),
         feature_names=tuple(dataset.feature_names),
-        center=center,
-        spread=spread,
+        domain=domain,
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )
 
@@ -87,6 +79,15 @@ def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.nd
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
 
 
+def _table(reference: Any) -> Domain:
+    """Tables whose training rows, or test rows where there are no others, say what a typical change of a feature is."""
+    wide = np.asarray(reference, np.float64)
+    center, spread = (torch.from_numpy(f(wide, axis=0)).float() for f in (np.mean, np.std))
+    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+    _warn_of_rounding(center, spread)
+    return table(center, spread)
+
+
 def _warn_of_rounding(center: Tensor, spread: Tensor) -> None:
     """Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows."""
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
@@ -95,7 +96,7 @@ def _warn_of_rounding(center: Tensor, spread: Tensor) -> None:
             f"features {coarse[:5]} vary by less than 1/100,000 of their size, which float32 hardly resolves; subtract "
             "an offset (of a time stamp, say) from the data and from what the model was trained on.",
             TrustworthyWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

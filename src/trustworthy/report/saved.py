@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from trustworthy.core.errors import DataError
 from trustworthy.report.finding import AuditRecord, Finding
-from trustworthy.report.kinds import KINDS, Series
+from trustworthy.report.findings import BY_NAME
+from trustworthy.report.series import Series
 
 FINDINGS = "findings.json"
 ARRAYS = "arrays.npz"
@@ -92,7 +93,8 @@ def _arrays(path: Path, wanted: set[str]) -> dict[str, NDArray]:
 
 
 def _entry(finding: Finding, arrays: dict[str, NDArray], folder: Path) -> Entry:
-    kind = KINDS.get(finding.kind, Series)
+    known = BY_NAME.get(finding.kind)
+    kind = Series if known is None else known.series
     where = f"{folder / FINDINGS}: finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r})"
     try:
         series = kind.model_validate(finding.series)

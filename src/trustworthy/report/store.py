@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -31,11 +28,6 @@ class Part(BaseModel):
     fingerprint: str
     findings: list[Finding] = []
     omission: Omission | None = None
-
-
-def fingerprint(**content: Any) -> str:
-    """Hash of everything that the result of a step depends on."""
-    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 class Store:

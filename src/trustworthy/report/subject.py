@@ -1,10 +1,11 @@
-"""The model under audit, whatever its kind, as a function from a batch of tensors to logits."""
+"""The model under audit, whatever its kind, as predictors from a batch of tensors to logits."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import joblib
@@ -14,140 +15,201 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core import seeds
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import ModelContractError, TrustworthyError, TrustworthyWarning
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import check_logits
-from trustworthy.core.protocols import Classifier
+from trustworthy.core.predictive import Predictive, predict
+from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.report.estimator import scores_of
 from trustworthy.report.examples import Examples
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Subject:
     """A model and what can be asked of it.
 
-    model : a batch (n, *shape) in, scores (n, classes) out; an `nn.Module` where the user's model is one.
+    given : the model as the user gave it.
+    model : a callable from a batch (n, *shape) to scores (n, classes), or a posterior of them.
     gives_scores : whether the output is logits; otherwise it is one-hot votes made of labels.
     gives_gradients : whether the scores can be differentiated with respect to the input.
-    logits : of the audited examples (n, classes).
+    is_random : whether two draws answer differently.
+    predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
     """
 
     name: str
-    model: Classifier
-    kind: str
+    given: Any
+    model: Any
     gives_scores: bool
     gives_gradients: bool
-    logits: Float[np.ndarray, "n classes"]
+    is_random: bool
+    predictive: Predictive
     fingerprint: str
     origin: dict[str, Any]
+
+    @property
+    def draws(self) -> int:
+        """Draws whose probabilities are averaged, in a prediction as in a step of an attack."""
+        return len(self.predictive.members)
+
+    @cached_property
+    def logits(self) -> Float[np.ndarray, "n classes"]:
+        """Scores of the classifier that averages probabilities over the draws."""
+        return self.predictive.logits.numpy()
 
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the model."""
         return {
             "name": self.name,
-            "kind": self.kind,
+            "kind": type(self.given).__name__,
             "gives_scores": self.gives_scores,
             "gives_gradients": self.gives_gradients,
+            "is_random": self.is_random,
+            "draws": self.draws,
             "classes": self.logits.shape[1],
             "fingerprint": self.fingerprint,
             **self.origin,
         }
 
+    def predict(self, x: Float[Tensor, "n *shape"], *, batch: int, seed: int, device: torch.device) -> Predictive:
+        """What the model says of other inputs than the examples, with as many draws."""
+        return answers(self.model, x, draws=self.draws, batch=batch, seed=seed, device=device)
+
 
 def examine(
-    name: str, model: Any, examples: Examples, *, batch: int, seed: int, device: torch.device, source: str = ""
+    name: str,
+    model: Any,
+    examples: Examples,
+    *,
+    batch: int,
+    seed: int,
+    device: torch.device,
+    draws: int = 1,
+    source: str = "",
 ) -> Subject:
-    """Ask a model about the examples once, and find out what else can be asked of it.
+    """Ask a model about the examples, and find out what else can be asked of it.
 
     Parameters
     ----------
-    model : an `nn.Module` or a callable from tensors to logits, or a fitted scikit-learn classifier.
+    model : an `nn.Module` or another callable from tensors to logits, a posterior of them, or a fitted scikit-learn
+        classifier.
+    draws : that a stochastic model is asked for; a fixed one, which answers twice alike, is asked once.
 
     Raises
     ------
-    ModelContractError : it is neither, or raises, or does not return logits (n, classes).
+    ModelContractError : it is none of these, or raises, or does not return logits (n, classes).
     """
-    is_estimator = hasattr(model, "predict") and not isinstance(model, nn.Module)
-    if not is_estimator and not callable(model):
+    is_estimator = hasattr(model, "predict") and not isinstance(model, nn.Module | Posterior)
+    if not (is_estimator or callable(model) or isinstance(model, Posterior)):
         raise ModelContractError(
-            f"the model must be callable or a scikit-learn classifier, got {type(model).__name__}."
+            "the model must be callable or a scikit-learn classifier, or have draws(count, generator) and modules(), "
+            f"got {type(model).__name__}."
         )
-    if isinstance(model, nn.Module):
-        model.to(device)
     asked: Any = scores_of(model) if is_estimator else model
-    logits = predict(asked, examples.x, examples.y, batch=batch, seed=seed, device=device)
-    if not is_estimator and are_probabilities(logits):
+    for module in as_posterior(model).modules() if isinstance(model, nn.Module | Posterior) else ():
+        module.to(device)
+    given = {"batch": batch, "seed": seed, "device": device}
+    is_random = not is_estimator and differs(asked, examples.x[:batch], max(2, draws), **given)
+    predictive = answers(asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
+    if not is_estimator and are_probabilities(predictive.members):
         warnings.warn(
             f"{name} returns probabilities; confidences are read as they are, but attacks work on logits: remove the "
             "final softmax.",
             TrustworthyWarning,
             stacklevel=3,
         )
-        logits = np.log(np.maximum(logits, np.finfo(np.float32).tiny))
+        predictive = Predictive(predictive.members.clamp_min(_TINY).log())
     slope = None if is_estimator else _slope(asked, examples.x[:8].to(device))
     origin: dict[str, Any] = {"source": source} if source else {}
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
         name=name,
+        given=model,
         model=asked,
-        kind=type(model).__name__,
         gives_scores=not is_estimator or hasattr(model, "predict_proba"),
         gives_gradients=slope is not None,
-        logits=logits,
-        fingerprint=_fingerprint(model, logits, examples.y.numpy(), slope),
+        is_random=is_random,
+        predictive=predictive,
+        fingerprint=_fingerprint(model, predictive.logits.numpy(), examples.y.numpy(), slope),
         origin=origin,
     )
 
 
-def are_probabilities(scores: Float[np.ndarray, "n classes"]) -> bool:
+def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
     """Whether every row is non-negative and sums to one, as no logits happen to."""
-    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
+    return bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1.0).abs() <= 1e-3).all())
 
 
-def predict(
-    model: Classifier,
+def differs(
+    model: Any, x: Float[Tensor, "n *shape"], draws: int, *, batch: int, seed: int, device: torch.device
+) -> bool:
+    """Whether several draws answer differently, beyond the rounding of sums in another order.
+
+    A posterior is asked for `draws` of them, since its first two members may be alike; a callable is asked twice.
+    """
+    count = draws if isinstance(model, Posterior) else 2
+    members = answers(model, x, draws=count, batch=batch, seed=seed, device=device).members
+    scale = members[0].abs().amax(-1, keepdim=True).clamp_min(1.0)
+    return bool(((members[1:] - members[0]).abs() > 1e-4 * scale).any())
+
+
+def answers(
+    model: Any,
     x: Float[Tensor, "n *shape"],
     y: Int[Tensor, " n"] | None = None,
     *,
+    draws: int = 1,
     batch: int,
     seed: int,
     device: torch.device,
-) -> Float[np.ndarray, "n classes"]:
+) -> Predictive:
     """Logits of every row in float64, checked (against the labels `y` too); a stochastic model draws from `seed`."""
-    labels = torch.zeros(len(x), dtype=torch.int64) if y is None else y
     generator = seeds.torch_generator(seed, "predict", device=device)
-    parts = []
-    with undisturbed(model, x[:1].to(device), generator), torch.no_grad():
-        for inputs, known in zip(x.split(batch), labels.split(batch), strict=True):
-            logits = _asked(model, inputs.to(device))
-            check_logits(logits, len(inputs), known.to(device), None)
-            parts.append(logits.detach().double().cpu().numpy())
-    logits = np.concatenate(parts)
-    if not np.isfinite(logits).all():
+    checked = _Checked(as_posterior(model), None if y is None else y.to(device))
+    members = predict(checked, x, draws=draws, batch_size=batch, generator=generator, device=device).members.double()
+    if not bool(members.isfinite().all()):
         raise ModelContractError(
             "the model returned infinite logits; clip probabilities before taking their logarithm."
         )
-    return logits
+    return Predictive(members)
 
 
-def _asked(model: Classifier, x: Tensor) -> Any:
-    try:
-        return model(x)
-    except TrustworthyError:
-        raise
-    except Exception as error:
-        said = str(error).strip().splitlines()
-        raise ModelContractError(
-            f"the model raised {type(error).__name__} on a batch of shape {tuple(x.shape)}: {said[0] if said else ''}"
-        ) from error
+@dataclass(frozen=True, eq=False)
+class _Checked:
+    """A posterior of predictors whose every answer is checked, and whose exceptions say where they came from."""
+
+    posterior: Posterior
+    y: Tensor | None
+
+    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
+        return (partial(self._ask, predictor) for predictor in drawn(self.posterior, count, generator))
+
+    def modules(self) -> Iterable[nn.Module]:
+        return self.posterior.modules()
+
+    def _ask(self, predictor: Predictor, x: Tensor) -> Tensor:
+        try:
+            output = predictor(x)
+        except TrustworthyError:
+            raise
+        except Exception as error:
+            said = str(error).strip().splitlines()
+            kind, shape = type(error).__name__, tuple(x.shape)
+            raise ModelContractError(
+                f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
+            ) from error
+        return check_logits(output, len(x), self.y)
 
 
-def _slope(model: Classifier, x: Tensor) -> float | None:
+def _slope(model: Any, x: Tensor) -> float | None:
     """Length of the gradient of the scores, weighted differently by class; None for a model without gradients."""
     with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
         x = x.clone().requires_grad_()
-        scores = _asked(model, x + 0)  # a copy: a model that writes into its input must not do so to a leaf
+        (predictor,) = drawn(_Checked(as_posterior(model), None), 1)
+        scores = predictor(x + 0)  # a copy: a model that writes into its input must not do so to a leaf
         if not scores.requires_grad:
             return None
         weights = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
@@ -163,18 +225,15 @@ def _fingerprint(
     Scores may round differently from run to run, so they enter by the predicted classes and by three numbers of three
     digits: what is hidden from the weights (a temperature, a scale, a masked gradient) changes one of these.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(type(model).__qualname__.encode())
-    digest.update(logits.argmax(1).astype("<i8").tobytes())
     surprise = np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y])
-    digest.update(f"{surprise:.3g} {np.abs(logits).mean():.3g} {slope if slope is None else f'{slope:.3g}'}".encode())
-    if not isinstance(model, nn.Module) and hasattr(model, "predict"):
-        digest.update(str(joblib.hash(model)).encode())
-    if isinstance(model, nn.Module):
-        digest.update(repr(model).encode())
-        for key, value in model.state_dict().items():
-            if isinstance(value, Tensor):
-                content = value.detach().cpu().reshape(-1).contiguous().view(torch.uint8)
-                digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-                digest.update(content.numpy().tobytes())
-    return digest.hexdigest()
+    answer = [f"{surprise:.3g}", f"{np.abs(logits).mean():.3g}", None if slope is None else f"{slope:.3g}"]
+    if isinstance(model, nn.Module | Posterior):
+        modules = [model] if isinstance(model, nn.Module) else list(model.modules())
+        inside: Any = [(repr(module), _tensors(module)) for module in modules]
+    else:
+        inside = str(joblib.hash(model)) if hasattr(model, "predict") else None
+    return digest(type(model).__qualname__, logits.argmax(1), answer, inside)
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}

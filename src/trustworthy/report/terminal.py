@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from trustworthy.report import formatting
+from trustworthy.report import findings
 from trustworthy.report.finding import AuditRecord, Finding, Verdict
 from trustworthy.report.summary import model_names, summarize
 
@@ -37,8 +37,8 @@ def _claim(finding: Finding) -> Text:
     symbol, colour = _LOOK[finding.verdict]
     text = Text.assemble((f"{symbol} {finding.verdict}", colour), " ", finding.title)
     if finding.value is not None:
-        text.append(f": {formatting.value(finding)}")
-    if interval := formatting.interval(finding):
+        text.append(f": {findings.value(finding)}")
+    if interval := findings.interval(finding):
         text.append(f" ({interval})", style="dim")
     if finding.statement:
         text.append(f"\n{finding.statement}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,16 +12,32 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.kinds import RiskCoverage, RobustnessCurve
 from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
 
+if TYPE_CHECKING:
+    from trustworthy.report.findings.certificate import Certified
+    from trustworthy.report.findings.robustness_curve import RobustnessCurve
+    from trustworthy.report.findings.selective import RiskCoverage
 
-def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCurve]], norm: str) -> Markup:
-    """Accuracy against eps: in bold the worst case with its bootstrap band; of several attacks, each alone thin."""
+
+PROVED = "proved: no attack can take more"
+
+
+def robustness_curve(
+    name: str,
+    models: Sequence[tuple[str, Style, RobustnessCurve]],
+    norm: str,
+    certified: Mapping[str, Mapping[float, float]] | None = None,
+) -> Markup:
+    """Accuracy against eps: in bold the worst case with its bootstrap band; of several attacks, each alone thin.
+
+    certified : by model, what is proved at each eps: a dotted line below the worst case, with the gap hatched.
+    """
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure()
         attacks = attack_names([series for _, _, series in models])
-        for _, look, series in models:
+        for model, look, series in models:
+            _draw_proved(axes, look, series, (certified or {}).get(model, {}))
             for attack, accuracy in series.attacks.items() if len(attacks) > 1 else ():
                 dashes = DASHES[attacks.index(attack) % len(DASHES)]
                 axes.plot(series.eps, accuracy, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.85)
@@ -35,7 +51,27 @@ def robustness_curve(name: str, models: Sequence[tuple[str, Style, RobustnessCur
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.set_xlabel(f"eps, {norm} radius of the perturbation")
         axes.set_ylabel("accuracy")
-        return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(map(_spoken_curve, models)))
+        proved = "".join(f" {model}, proved: {_spoken(found)}." for model, found in (certified or {}).items())
+        return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(map(_spoken_curve, models)) + proved)
+
+
+def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], norm: str) -> Markup:
+    """What is proved against eps; the accuracy without a perturbation is a ring where eps is 0."""
+    with mpl.rc_context(RC):
+        figure, (axes,) = new_figure()
+        for _, look, series in models:
+            axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
+            axes.plot(series.eps, series.certified, **_bold(look), clip_on=False)
+            axes.plot([0.0], [series.clean], look.marker, **_ring(look))
+        _accuracy_axis(axes)
+        axes.set_xlim(left=0.0)
+        for eps in sorted({series.headline_eps for _, _, series in models if series.headline_eps is not None}):
+            mark(axes, eps, f"eps {eps:.3g}")
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        axes.set_xlabel(f"eps, {norm} radius of the perturbation")
+        axes.set_ylabel("certified accuracy")
+        told = (f"{model}: {_spoken(dict(zip(s.eps, s.certified, strict=True)))}." for model, _, s in models)
+        return to_svg(figure, name, f"Certified accuracy against eps ({norm}). " + " ".join(told))
 
 
 def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) -> Markup:
@@ -47,8 +83,7 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
             kept = series.coverage_at_threshold
             if kept and series.coverage:
                 distance = np.abs(np.asarray(series.coverage) - kept)
-                ring: Any = {"markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4, "clip_on": False}
-                axes.plot(kept, series.risk[distance.argmin()], look.marker, color=look.colour, zorder=5, **ring)
+                axes.plot(kept, series.risk[distance.argmin()], look.marker, **_ring(look))
         for target in sorted({series.target_risk for _, _, series in models if series.target_risk is not None}):
             axes.axhline(target, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
             axes.annotate(
@@ -73,13 +108,30 @@ def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
     return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
 
 
-def attack_dashes(place: int) -> str:
-    """Dash pattern of the attack at `place` of `attack_names`, for the legend of the page."""
-    return " ".join(f"{length * 2:g}" for length in DASHES[place % len(DASHES)][1])
-
-
 def _bold(look: Style) -> dict[str, Any]:
     return {"color": look.colour, "marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
+
+
+def _ring(look: Style) -> dict[str, Any]:
+    ring = {"markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4, "clip_on": False}
+    return {"color": look.colour, "zorder": 5, **ring}
+
+
+def _draw_proved(axes: Axes, look: Style, series: RobustnessCurve, certified: Mapping[float, float]) -> None:
+    """What is proved at the radii of the curve: between these, straight lines could cross though the truth does not."""
+    shared = [
+        (eps, certified[eps], worst) for eps, worst in zip(series.eps, series.worst, strict=True) if eps in certified
+    ]
+    if len(shared) > 1:
+        eps, proved, worst = (list(column) for column in zip(*shared, strict=True))
+        gap: Any = {"facecolor": "none", "edgecolor": look.colour, "hatch": "///", "linewidth": 0.0, "alpha": 0.4}
+        axes.fill_between(eps, proved, worst, **gap)
+        dots: Any = {"linestyle": (0, (0.1, 1.7)), "dash_capstyle": "round", "linewidth": 2.2}
+        axes.plot(eps, proved, color=look.colour, clip_on=False, **dots)
+
+
+def _spoken(values: Mapping[float, float]) -> str:
+    return ", ".join(f"{formatting.percent(value)} at {eps:.3g}" for eps, value in values.items())
 
 
 def _accuracy_axis(axes: Axes) -> None:
@@ -90,8 +142,7 @@ def _accuracy_axis(axes: Axes) -> None:
 
 def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:
     name, _, series = model
-    points = (f"{formatting.percent(worst)} at {eps:.3g}" for eps, worst in zip(series.eps, series.worst, strict=True))
-    return f"{name}, worst case: {', '.join(points)}."
+    return f"{name}, worst case: {_spoken(dict(zip(series.eps, series.worst, strict=True)))}."
 
 
 def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -10,8 +11,11 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.kinds import Calibration, Distortion
 from trustworthy.report.plots.theme import INK, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+
+if TYPE_CHECKING:
+    from trustworthy.report.findings.calibration import Calibration
+    from trustworthy.report.findings.distortion import Distortion
 
 
 def distortion(

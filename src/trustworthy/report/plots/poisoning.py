@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,8 +10,10 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.kinds import Poisoning
 from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+
+if TYPE_CHECKING:
+    from trustworthy.report.findings.poisoning import Poisoning
 
 BOUND = "no attack can pass this"
 GUESS = "a blind guess"

@@ -23,6 +23,12 @@ _VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1.4)), (0, (9, 3)), (0, (2, 3)))
 
+
+def dashes_of(place: int) -> str:
+    """Dash pattern of the `place`-th of several thin lines, for the legend of the page."""
+    return " ".join(f"{length * 2:g}" for length in DASHES[place % len(DASHES)][1])
+
+
 WIDTH = 4.8  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
 RC: Any = {
     "svg.fonttype": "none",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.core.files import atomic_write
 from trustworthy.core.record import Record
-from trustworthy.report.kinds import Poisoning
+from trustworthy.report.findings.poisoning import Poisoning
 from trustworthy.report.store import explained
 
 FILE = "poisoning.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from jaxtyping import Int
 from scipy import sparse
 
 from trustworthy.core import checks, seeds
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import Dataset, from_file, load
 from trustworthy.datasets.npz import read_npz
@@ -44,12 +44,7 @@ class LabelledRows:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of features and labels."""
-        parts = [self.x.data, self.x.indices, self.x.indptr] if sparse.issparse(self.x) else [self.x]
-        digest = hashlib.blake2b(digest_size=16)
-        for array in (*parts, self.y, self.numbers):
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return digest(self.x, self.y, self.numbers)
 
 
 def read(data: str | Path | Dataset) -> Dataset:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trustworthy.core import checks
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.core.record import versions
@@ -23,7 +24,7 @@ from trustworthy.report.poisoning.record import Point, PoisoningRecord, SplitRec
 from trustworthy.report.poisoning.rows import LabelledRows, draw, read
 from trustworthy.report.poisoning.split import Protocol, Split
 from trustworthy.report.poisoning.words import answer
-from trustworthy.report.store import explained, fingerprint
+from trustworthy.report.store import explained
 
 FIGURE = "poisoning.svg"
 OnProgress = Callable[[str, float], None]
@@ -80,7 +81,7 @@ def poison(
     chosen = _budgets(drawn, labelled, budgets)
     conditions = _conditions(drawn, protocol)
     folder = None if out is None else _folder(Path(out))
-    mark = fingerprint(data=drawn.fingerprint, conditions=conditions, seed=seed, versions=versions())
+    mark = digest(drawn.fingerprint, conditions, seed, versions())
     tell = on_progress or (lambda what, share: None)
 
     def record(measured: list[SplitRecord], *, finished: bool) -> PoisoningRecord:

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from trustworthy.report import formatting
-from trustworthy.report.kinds import Poisoning
+from trustworthy.report.findings.poisoning import Poisoning
 from trustworthy.report.poisoning.record import PoisoningRecord
 
 MOST = 0.9

@@ -1,9 +1,9 @@
-"""What a step of an audit is given: one model, the examples, the plan, and the frame of a finding."""
+"""What a kind of finding measures: one model, the examples, and the frame of a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,40 +11,41 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
-from torch import Tensor, nn
+from torch import Tensor
 
 from trustworthy.core import seeds
-from trustworthy.core.protocols import Classifier
-from trustworthy.core.threat import Bounds
+from trustworthy.datasets import Dataset
 from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.examples import Examples
-from trustworthy.report.finding import Finding
-from trustworthy.report.plan import Plan
+from trustworthy.report.finding import Finding, Verdict
+from trustworthy.report.kind import Kind, NotApplicable
 from trustworthy.report.rows import stratified_rows
-from trustworthy.report.subject import Subject, predict
-
-
-class NotApplicable(Exception):
-    """A step says that it does not apply to this model or data, and why."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a step returns: findings, and the arrays that they name."""
-
-    findings: list[Finding]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+from trustworthy.report.settings import Attacks
+from trustworthy.report.subject import Subject
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Case:
-    """One model on the examples. `advance(share)` tells how much of the running step is done."""
+    """One model on the examples, as one kind of finding looks at it.
 
+    kind : whose findings are made.
+    batch : examples shown to the model at once.
+    resamples, level : of every bootstrap interval.
+    attacks : attacks and radii of the plan, for a kind that says that it needs them.
+    dataset : where the examples come from, for a kind that is about the data.
+    advance : told the share of the work that is done.
+    """
+
+    kind: Kind
     subject: Subject
     examples: Examples
-    plan: Plan
     seed: int
     device: torch.device
+    batch: int
+    resamples: int
+    level: float
+    attacks: Attacks | None = None
+    dataset: Dataset | None = None
     advance: Callable[[float], None] = lambda share: None
 
     @property
@@ -67,6 +68,12 @@ class Case:
         """Softmax of the logits."""
         return softmax(self.subject.logits, axis=1)
 
+    def stated_probabilities(self) -> Float[np.ndarray, "n classes"]:
+        """`probabilities`, for a kind that does not apply to labels alone."""
+        if not self.subject.gives_scores:
+            raise NotApplicable("the model gives labels without probabilities.")
+        return self.probabilities
+
     @property
     def accuracy(self) -> float:
         """Share of right predictions."""
@@ -83,20 +90,11 @@ class Case:
         guess = self.commonest_share
         return (self.accuracy - guess) / (1.0 - guess) if guess < 1.0 else None
 
-    @property
-    def bounds(self) -> Bounds | None:
-        """Box of valid inputs."""
-        return self.examples.bounds
-
     @cached_property
-    def attacked(self) -> tuple[Classifier, Tensor, Tensor]:
+    def attacked(self) -> tuple[Any, Tensor, Tensor]:
         """Model, inputs and labels as an attack sees them: the features of a table in standard deviations."""
-        model, e = self.subject.model, self.examples
-        x, y = e.x.to(self.device), e.y.to(self.device)
-        if e.center is None or e.spread is None:
-            return model, x, y
-        center, spread = e.center.to(self.device), e.spread.to(self.device)
-        return standardised(model, center, spread), (x - center) / spread, y
+        domain, x = self.examples.domain, self.examples.x.to(self.device)
+        return domain.asked(self.subject.model), domain.attacked(x), self.examples.y.to(self.device)
 
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers of this model under `names`."""
@@ -108,7 +106,8 @@ class Case:
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        return predict(self.subject.model, x, batch=self.plan.batch, seed=self.seed, device=self.device).argmax(1)
+        found = self.subject.predict(x, batch=self.batch, seed=self.seed, device=self.device)
+        return found.logits.argmax(1).numpy()
 
     def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
@@ -117,40 +116,46 @@ class Case:
         return bootstrap_interval(
             statistic,
             *arrays,
-            level=self.plan.level,
-            resamples=self.plan.resamples,
+            level=self.level,
+            resamples=self.resamples,
             random_state=seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name),
         )
 
-    def finding(self, name: str, value: float | None, **given: Any) -> Finding:
-        """A finding about this model; the frame fills in everything that is the same for all of them."""
-        conditions = {"n": len(self.examples.x), "data": self.examples.name, **given.pop("conditions", {})}
+    def finding(
+        self,
+        name: str,
+        value: float | None,
+        *,
+        judged: float | None = None,
+        verdict: Verdict | None = None,
+        conditions: dict[str, Any] | None = None,
+        **given: Any,
+    ) -> Finding:
+        """A finding about this model; the kind and the frame fill in everything that is the same for all of them.
+
+        judged : the quantity that the rule of the finding judges; `verdict` in its place where another is due.
+        """
+        about = self.kind.findings[name]
+        if verdict is None:
+            verdict = about.rule(judged) if about.rule else "information"
         return Finding(
             name=name,
             value=value,
             model=self.subject.name,
-            level=self.plan.level,
-            conditions=conditions,
+            property=self.kind.property,
+            kind=self.kind.name,
+            title=about.title,
+            headline=about.headline,
+            verdict=verdict,
+            higher_is_better=about.higher_is_better,
+            level=self.level,
+            conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **self._draws()},
             seed=self.seed,
             device=str(self.device),
             wall_time=0.0,
             **given,
         )
 
-
-class Standardised(nn.Module):
-    """A model of raw features as a model of features in standard deviations from their mean."""
-
-    def __init__(self, model: nn.Module, center: Tensor, spread: Tensor) -> None:
-        super().__init__()
-        self.model, self.center, self.spread = model, center, spread
-
-    def forward(self, z: Float[Tensor, "batch features"]) -> Tensor:
-        return self.model(self.center + self.spread * z)
-
-
-def standardised(model: Classifier, center: Tensor, spread: Tensor) -> Classifier:
-    """`model` as a function of (x - center) / spread; a module stays a module, so that attacks can guard its mode."""
-    if isinstance(model, nn.Module):
-        return Standardised(model, center, spread)
-    return lambda z: model(center + spread * z)
+    def _draws(self) -> dict[str, int]:
+        """How many draws of a stochastic model were averaged."""
+        return {"draws": self.subject.draws} if self.subject.is_random else {}

@@ -1,0 +1,113 @@
+"""The kind of the audited inputs, chosen once: their valid range, the units of a radius, and a radius to judge by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trustworthy.core.protocols import Posterior, Predictor, as_posterior
+from trustworthy.core.threat import Bounds
+
+SMALL_GREY = 0.1
+"""linf radius for grey images of up to 32 pixels a side: strokes are nearly black and white, a tenth leaves them."""
+OTHER_IMAGES = 8 / 255
+"""linf radius for all other images, the customary one of CIFAR-10."""
+TABLE = 0.1
+"""linf radius for tables, in standard deviations of each feature."""
+L2_SHARE = 0.5
+"""Headline l2 radius as a share of the largest l2 length in the linf ball, sqrt(d) * radius."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Domain:
+    """What inputs are, and in which units an adversary moves them.
+
+    kind : "image", examples (channels, h, w) in [0, 1], attacked as they are; or "table", examples (features,),
+        attacked in standard deviations from the mean of each feature.
+    shape : of one example.
+    bounds : box of valid inputs, in the attacked units; None without limits.
+    units, unit : of a radius, in a sentence and beside a number.
+    linf : radius that the summary takes where the plan leaves it to the data.
+    center, spread : mean and standard deviation of each feature of a table.
+    """
+
+    kind: Literal["image", "table"]
+    shape: tuple[int, ...]
+    bounds: Bounds | None
+    units: str
+    unit: str
+    linf: float
+    center: Float[Tensor, " features"] | None = None
+    spread: Float[Tensor, " features"] | None = None
+
+    def headline(self, norm: str) -> float:
+        """Radius of the summary in "linf" or "l2", with two significant digits."""
+        return self.linf if norm == "linf" else float(f"{L2_SHARE * math.sqrt(math.prod(self.shape)) * self.linf:.2g}")
+
+    def attacked(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """Inputs in the units in which they are attacked."""
+        return x if self.center is None or self.spread is None else (x - self.center.to(x)) / self.spread.to(x)
+
+    def as_given(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """Attacked inputs in the units of the data, in which the model takes them."""
+        return z if self.center is None or self.spread is None else self.center.to(z) + self.spread.to(z) * z
+
+    def asked(self, model: Any) -> Any:
+        """`model` as it answers inputs in the attacked units."""
+        return model if self.center is None else Translated(as_posterior(model), self)
+
+
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """A model of the data's units as one of the attacked units; a posterior, whatever the model is."""
+
+    posterior: Posterior
+    domain: Domain
+
+    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
+        """Draws of the model, each asked in the data's units."""
+        return (partial(self._ask, predictor) for predictor in self.posterior.draws(count, generator))
+
+    def modules(self) -> Iterable[nn.Module]:
+        """Modules of the model."""
+        return self.posterior.modules()
+
+    def _ask(self, predictor: Predictor, z: Tensor) -> Tensor:
+        return predictor(self.domain.as_given(z))
+
+
+def images(shape: tuple[int, ...]) -> Domain:
+    """Images (channels, h, w) in [0, 1]."""
+    small_grey = shape[0] == 1 and max(shape[1:]) <= 32
+    return Domain(
+        kind="image",
+        shape=shape,
+        bounds=(0.0, 1.0),
+        units="pixel values in [0, 1]",
+        unit="",
+        linf=SMALL_GREY if small_grey else OTHER_IMAGES,
+    )
+
+
+def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]) -> Domain:
+    """Rows of features with these means and standard deviations.
+
+    There are no bounds, because a range that the rows happen to have is not a rule of what is possible.
+    """
+    return Domain(
+        kind="table",
+        shape=tuple(center.shape),
+        bounds=None,
+        units="standard deviations of each feature",
+        unit="standard deviations",
+        linf=TABLE,
+        center=center,
+        spread=spread,
+    )

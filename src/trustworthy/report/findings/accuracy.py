@@ -1,0 +1,122 @@
+"""How often the model is right on clean examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import AliasChoices, BaseModel, Field
+
+from trustworthy.report import formatting, panel
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.panel import Box, Claim, Details, Head, Item, Panel, Row, Shown, Table
+from trustworthy.report.series import Number, Series
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+CLASSES_SHOWN = 20
+RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
+
+
+class ClassAccuracy(BaseModel):
+    """Accuracy on the examples of one class."""
+
+    name: str | int = Field(validation_alias=AliasChoices("name", "class"))
+    accuracy: Number
+    n: int
+
+
+class Accuracy(Series):
+    """Share of examples classified correctly, overall and by class."""
+
+    n: int
+    per_class: list[ClassAccuracy] = Field(default_factory=list)
+
+
+def measure(case: Case, settings: Any) -> Measured:
+    """Accuracy, overall and per class."""
+    labels, correct, name = case.labels, case.correct, case.examples.class_name
+    per_class = [
+        {"class": name(int(k)), "accuracy": float(correct[labels == k].mean()), "n": int((labels == k).sum())}
+        for k in np.unique(labels)
+    ]
+    weakest = min(per_class, key=lambda row: row["accuracy"])
+    sentence = f"{case.accuracy:.1%} of {len(labels)} examples are classified correctly"
+    if len(per_class) > 1:
+        sentence += f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%}"
+    return Measured([
+        case.finding(
+            "accuracy",
+            case.accuracy,
+            judged=case.accuracy_above_guessing,
+            interval=case.interval("accuracy", np.mean, correct),
+            statement=f"{sentence}.",
+            series={"n": len(labels), "per_class": per_class},
+            conditions={"commonest_class_share": case.commonest_share},
+        )
+    ])  # fmt: skip
+
+
+def is_useful(case: Case) -> bool:
+    """Whether robustness can be judged: a constant model loses nothing to any attack."""
+    return RULE(case.accuracy_above_guessing) != "worry"
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """The value of each model, and its accuracy by class, the worst first."""
+    lead = (
+        "Share of undisturbed examples classified correctly; every other number of this part is to be compared with it."
+    )
+    return [
+        Panel(group.title, lead, [Box([_model(item) for item in group.items], look=group.columns)])
+        for group in shown.groups
+    ]
+
+
+def _model(item: Item) -> Box:
+    classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
+    if not classes:
+        return Box([Head(item), Claim(item)])
+    rows = [
+        Row(str(row.name), [panel.bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
+        for row in classes[:CLASSES_SHOWN]
+    ]
+    table = Table(
+        f"Accuracy by class, worst first, {item.model}",
+        ["class", panel.column("accuracy", "text", span=2), "n"],
+        rows,
+        look="grid bars",
+        style=f"--bar: var({item.look.variable})",
+    )
+    left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
+    return Box([Head(item), Claim(item), Details(f"Accuracy by class{left_out}", [table])])
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two classes."""
+    per_class = [{"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}]
+    return "accuracy", 0.9, {"n": 10, "per_class": per_class}, {}
+
+
+KIND = Kind(
+    name="accuracy",
+    step="accuracy",
+    title="Accuracy on clean examples",
+    property="robustness",
+    value="share of correct predictions",
+    documents="`n`, [`per_class`: list of {`name`, `accuracy`, `n`}]",
+    findings={
+        "accuracy": Judged(
+            title="Accuracy on clean examples",
+            rule=RULE,
+            share=True,
+            higher_is_better=True,
+            headline=True,
+        )
+    },
+    series=Accuracy,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

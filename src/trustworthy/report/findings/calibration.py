@@ -1,0 +1,137 @@
+"""Whether the model is right as often as it is confident."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from trustworthy.report import formatting, panel, plots
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.panel import Box, Group, Head, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Count, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+
+class Settings(Section):
+    """Bins of confidence."""
+
+    bins: Count
+
+
+class Calibration(Series):
+    """Reliability diagram: mean confidence, accuracy and number of predictions of each confidence bin."""
+
+    binned: ClassVar = ("confidence", "accuracy", "count")
+
+    edges: Annotated[list[float], Field(min_length=2)]
+    confidence: list[Number]
+    accuracy: list[Number]
+    count: list[int]
+    adaptive_ece: float | None = None
+    mean_confidence: float | None = None
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Expected calibration error (eq. 5.3) and the reliability diagram."""
+    from trustworthy import metrics
+
+    p, y, bins = case.stated_probabilities(), case.labels, settings.bins
+    curve = metrics.reliability_curve(p, y, bins=bins)
+    confidence = p.max(axis=1)
+    gap = float(confidence.mean() - case.accuracy)
+    lean = "over" if gap > 0 else "under"
+    return Measured([
+        case.finding(
+            "uncertainty.ece",
+            curve.error,
+            judged=curve.error,
+            interval=case.interval("ece", lambda c, r: metrics.ece(c, r, bins=bins), confidence, case.correct),
+            statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
+            f"{lean}confident by {100 * abs(gap):.1f} points.",
+            series={
+                "edges": curve.edges.tolist(),
+                "confidence": _filled(curve.confidence),
+                "accuracy": _filled(curve.accuracy),
+                "count": curve.count.tolist(),
+                "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"),
+                "mean_confidence": float(confidence.mean()),
+            },
+            conditions={"bins": bins},
+        )
+    ])  # fmt: skip
+
+
+def _filled(values: Float[np.ndarray, " bins"]) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """A reliability diagram for each model, and the numbers side by side."""
+    lead = (
+        "Is the model right as often as it is confident? Bars and markers: accuracy of the predictions of each "
+        "confidence, on the dashed line if calibrated; below it the model is overconfident. The lower panel counts the "
+        "predictions."
+    )
+    return [
+        Panel(
+            group.title,
+            lead,
+            [Box([_figure(group, i) for i in range(len(group.items))], look=group.columns), _numbers(group)],
+        )
+        for group in shown.groups
+    ]
+
+
+def _figure(group: Group, place: int) -> Box:
+    item = group.items[place]
+    plot = plots.reliability(f"{group.id}-{place + 1}", item.look, item.series)
+    return Box([Head(item), plot, Box([Statement(item)], tag="figcaption")], tag="figure")
+
+
+def _numbers(group: Group) -> Table:
+    items = group.items
+    rows = [
+        Row("expected calibration error (ECE)", [panel.measured(item) for item in items]),
+        Row("ECE, bins of equal count", [formatting.score(item.series.adaptive_ece) for item in items]),
+        Row("mean confidence", [formatting.percent(item.series.mean_confidence) for item in items]),
+    ]
+    caption = "Calibration in numbers"
+    return Table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two bins, one of them empty."""
+    series = {
+        "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
+        "adaptive_ece": 0.1, "mean_confidence": 0.8,
+    }  # fmt: skip
+    return "uncertainty.ece", 0.1, series, {}
+
+
+KIND = Kind(
+    name="calibration",
+    step="uncertainty.calibration",
+    title="Calibration",
+    property="uncertainty",
+    value="expected calibration error",
+    documents="`edges`, `confidence`, `accuracy`, `count` (one per bin), [`adaptive_ece`], [`mean_confidence`]",
+    findings={
+        "uncertainty.ece": Judged(
+            title="Calibration",
+            rule=Rule("expected calibration error", 0.03, 0.10),
+            higher_is_better=False,
+            headline=True,
+        )
+    },
+    settings=in_profiles(Settings, bins=10),
+    series=Calibration,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

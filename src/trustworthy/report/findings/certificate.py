@@ -1,0 +1,361 @@
+"""Accuracy that is proved: what no attack can take, beside what attacks took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import Field
+
+from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Finding
+from trustworthy.report.findings import accuracy, robustness_curve
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.panel import Box, Details, Group, Item, Legend, Panel, Row, Shown, Table, heading, statements
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.core.certificate import Certificate
+    from trustworthy.report.case import Case
+
+RULE = Rule("certified accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
+SMOOTHING = "randomised smoothing"
+AT_ONCE = 16
+"""Rows that are certified at once, so that the progress is seen."""
+
+
+class Settings(Section):
+    """Certified accuracy at `multiples` of the headline radius, of the rows that are attacked.
+
+    neurons : ReLUs of the largest network that is certified by linear bounds.
+    smoothing : draws of noise an example, by which the smoothed model is certified; 0 for none.
+    """
+
+    multiples: list[Radius]
+    neurons: Count
+    smoothing: Rows
+
+
+class Certified(Series):
+    """Share of examples proved to withstand each radius."""
+
+    aligned: ClassVar = ("eps", "certified")
+
+    eps: Annotated[list[float], Field(min_length=1)]
+    certified: list[Number]
+    clean: Number
+    method: str
+    exact: bool = False
+    headline_eps: float | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One way to certify a model.
+
+    norm : of the radii. finding : what it leaves. exact : whether a radius that is not certified breaks the example.
+    prove : certificates of some rows of the examples, in the attacked units.
+    """
+
+    norm: str
+    finding: str
+    method: str
+    exact: bool
+    prove: Callable[[Int[np.ndarray, " some"]], Certificate]
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Certified accuracy in every norm in which something can be proved of the model.
+
+    Nearest neighbours are certified exactly (one neighbour, linf and l2) or by a lower bound (more, l2), small ReLU
+    networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
+    """
+    from trustworthy.report.arsenal import attacked_rows
+
+    rows = attacked_rows(case)
+    if not case.correct[rows].any():
+        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to certify.")
+    proofs, reasons = [], []
+    for ways in (_of_the_model, _of_the_smoothed_model):
+        try:
+            proofs += ways(case, settings)
+        except NotApplicable as reason:
+            reasons.append(str(reason))
+    if not proofs:
+        raise NotApplicable(reasons[0])
+    return Measured(
+        [_finding(case, settings, proof, rows, i / len(proofs), 1 / len(proofs)) for i, proof in enumerate(proofs)]
+    )
+
+
+def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
+    from trustworthy.core.certificate import Certificate
+    from trustworthy.report.arsenal import headline_radius
+
+    parts = []
+    for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+        parts.append(proof.prove(some))
+        case.advance(begun + share * sum(len(part.lower) for part in parts) / len(rows))
+    certificate, headline, units = (
+        Certificate.joined(parts),
+        headline_radius(case, proof.norm),
+        case.examples.domain.units,
+    )
+    grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
+    certified = 1.0 - certificate.error_at(grid)
+    clean, value = float(case.correct[rows].mean()), float(certified[grid.index(headline)])
+    verdict = RULE(value / clean) if accuracy.is_useful(case) else "information"
+    if verdict != "good" and not proof.exact:
+        verdict = "information"  # a bound that is loose says nothing against the model
+    whose = "of the smoothed predictions" if proof.method == SMOOTHING else "of the predictions"
+    return case.finding(
+        proof.finding,
+        value,
+        verdict=verdict,
+        interval=case.interval(proof.finding, np.mean, certificate.lower > headline),
+        statement=f"{value:.1%} {whose} are right and proved to stay so under every perturbation of up to "
+        f"{headline:.3g} ({proof.norm}, {units}).",
+        series={
+            "eps": grid,
+            "certified": certified.tolist(),
+            "clean": clean,
+            "method": proof.method,
+            "exact": proof.exact,
+            "headline_eps": headline,
+        },
+        conditions={"n": len(rows), "method": proof.method, "eps": headline, "norm": proof.norm, "units": units},
+    )
+
+
+def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
+    from torch import nn
+
+    if isinstance(case.subject.given, nn.Module):
+        return _linear_bounds(case, settings)
+    if hasattr(case.subject.given, "predict"):
+        return _neighbors(case)
+    raise NotApplicable("nothing can be proved of a function whose parts cannot be seen.")
+
+
+def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
+    """A ReLU network in the attacked units."""
+    from torch import nn
+
+    from trustworthy.certify import certify_linear
+    from trustworthy.certify.network import read
+    from trustworthy.core.errors import InvalidInput
+    from trustworthy.nn import Normalize
+
+    if case.subject.is_random:
+        raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
+    domain, model = case.examples.domain, case.subject.given
+    if domain.center is not None and domain.spread is not None:
+        model = nn.Sequential(Normalize(-domain.center / domain.spread, 1.0 / domain.spread), model)
+        model.to(case.device)
+    _, x, y = case.attacked
+    try:
+        neurons = sum(block.bias.numel() for block in read(model, x[0])[:-1])
+    except InvalidInput as error:
+        raise NotApplicable(str(error)) from error
+    if neurons > settings.neurons:
+        raise NotApplicable(
+            f"linear bounds are for networks of up to {settings.neurons} ReLUs, this one has {neurons}."
+        )
+
+    def prove(rows: np.ndarray, norm: Any) -> Certificate:
+        found = certify_linear(model, x[rows], y[rows], norm=norm, bounds=domain.bounds)
+        return _only(case.correct[rows], found)
+
+    return [
+        Proof(norm, f"robustness.{norm}.certified", "linear bounds (CROWN)", False, partial(prove, norm=norm))
+        for norm in ("linf", "l2")
+    ]
+
+
+def _neighbors(case: Case) -> list[Proof]:
+    """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
+    from trustworthy.core.certificate import Certificate
+    from trustworthy.core.errors import InvalidInput
+    from trustworthy.neighbors import NearestNeighborVerifier
+
+    points, codes, classifier, slope = _neighbors_of(case)
+    domain, count = case.examples.domain, int(classifier.n_neighbors)
+    inside = (
+        domain.bounds
+        if domain.bounds and points.min() >= domain.bounds[0] and points.max() <= domain.bounds[1]
+        else None
+    )
+    metric = None if (slope == 1.0).all() else np.diag(slope**2)
+    z = domain.attacked(case.examples.x.double()).flatten(1).numpy()
+    proofs = []
+    for norm in ("linf", "l2") if count == 1 else ("l2",):
+        verifier = NearestNeighborVerifier(n_neighbors=count, metric=metric, norm=norm, bounds=inside)
+        try:
+            verifier.fit(points, classifier.classes_[codes])
+        except InvalidInput as error:
+            raise NotApplicable(str(error)) from error
+
+        def prove(rows: np.ndarray, verifier: Any = verifier) -> Certificate:
+            x, y = z[rows], case.labels[rows]
+            # Where the two break a tie otherwise, nothing is proved of the classifier that is audited.
+            sure = case.correct[rows] & (verifier.predict(x) == case.predictions[rows])
+            if count == 1:
+                return _only(sure, verifier.exact(x, y))
+            lower = verifier.lower_bound(x, y)
+            return _only(sure, Certificate(lower, np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool)))
+
+        method = "exact" if count == 1 else "lower bound, eq. (3.18)"
+        proofs.append(Proof(norm, f"robustness.{norm}.certified", method, count == 1, prove))
+    return proofs
+
+
+def _neighbors_of(case: Case) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " n"], Any, Float[np.ndarray, " d"]]:
+    """Training rows in the attacked units, codes of their classes, the classifier, and its units per attacked unit."""
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    domain, given = case.examples.domain, case.subject.given
+    steps: list[Any] = [step for _, step in given.steps] if isinstance(given, Pipeline) else [given]
+    *before, classifier = steps
+    if not isinstance(classifier, KNeighborsClassifier):
+        raise NotApplicable(
+            f"of scikit-learn's classifiers nearest neighbours are certified, not {type(classifier).__name__}."
+        )
+    for step in before:
+        if not isinstance(step, StandardScaler):
+            raise NotApplicable(
+                f"nearest neighbours are certified after StandardScaler alone, not {type(step).__name__}."
+            )
+    if classifier.weights not in ("uniform", None) or classifier.effective_metric_ != "euclidean":
+        raise NotApplicable(
+            "nearest neighbours are certified with uniform weights and the Euclidean metric, not with "
+            f"weights={classifier.weights!r} and metric {classifier.effective_metric_!r}."
+        )
+    fitted: Any = classifier
+    rows, codes = fitted._fit_X, fitted._y
+    if not isinstance(rows, np.ndarray) or codes.ndim > 1:
+        raise NotApplicable("nearest neighbours are certified on dense rows with one label each.")
+    width = rows.shape[1]
+    slope, offset = np.ones(width), np.zeros(width)
+    if domain.center is not None and domain.spread is not None:
+        slope, offset = domain.spread.double().numpy(), domain.center.double().numpy()
+    for scaler in before:
+        if scaler.with_mean:
+            offset = offset - scaler.mean_
+        if scaler.with_std:
+            slope, offset = slope / scaler.scale_, offset / scaler.scale_
+    points = (rows - offset) / slope
+    _, first = np.unique(points, axis=0, return_inverse=True)
+    if len(np.unique(np.stack([first.ravel(), codes]), axis=1).T) > first.max() + 1:
+        raise NotApplicable("some training rows are repeated with another class: which one wins is up to the search.")
+    return points, codes, classifier, slope
+
+
+def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
+    """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
+    import torch
+
+    from trustworthy.certify import RandomizedSmoothing
+    from trustworthy.core.protocols import drawn
+    from trustworthy.report.arsenal import headline_radius
+
+    if not settings.smoothing:
+        raise NotApplicable("the plan asks for no smoothing.")
+    if case.subject.is_random:
+        raise NotApplicable("a model that answers differently each time is not smoothed once more.")
+    smoothing = RandomizedSmoothing(sigma=headline_radius(case, "l2"), n=settings.smoothing)
+    model, x, y = case.attacked
+    (predictor,) = drawn(model, 1)
+    generator = case.generator("smoothing")
+
+    def prove(rows: np.ndarray) -> Certificate:
+        some = torch.from_numpy(rows).to(case.device)
+        return smoothing(predictor, x[some], y[some], generator=generator)
+
+    return [Proof("l2", "robustness.l2.smoothed", SMOOTHING, False, prove)]
+
+
+def _only(sure: np.ndarray, found: Certificate) -> Certificate:
+    """The certificate of the predictions that are right; of the others nothing is proved."""
+    return replace(found, lower=np.where(sure, found.lower, 0.0), exact=found.exact & sure, perturbation=None)
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """The proved curves; what attacks took is in the curves of the same norm above."""
+    units = f" eps is in {shown.units}." if shown.units else ""
+    lead = (
+        "Attacks find failures, they cannot rule them out; a certificate can. At each radius: the share of examples "
+        "that are predicted rightly and proved to be, whatever the perturbation. Where a method is not exact the truth "
+        "lies between this and the accuracy under attack. A smoothed model is another classifier than the model: it "
+        f"votes under noise.{units}"
+    )
+    figures = Box([_figure(group) for group in shown.groups], look="columns")
+    numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
+    return [Panel("Certified accuracy", lead, [figures, Details("The numbers of these figures", numbers)])]
+
+
+def _figure(group: Group) -> Box:
+    curves = [(item.model, item.look, item.series) for item in group.items]
+    plot = plots.certified_curve(group.id, curves, group.norm)
+    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items])
+    return Box([heading(group.title), plot, legend, Box(statements(group.items), tag="figcaption")], tag="figure")
+
+
+def _numbers(shown: Shown, group: Group, item: Item) -> Table:
+    s = item.series
+    rows = [Row(formatting.number(eps), [formatting.percent(s.certified[i])]) for i, eps in enumerate(s.eps)]
+    caption = f"{group.title}, {item.model}" if shown.compares else group.title
+    head = ["eps", f"proved ({s.method})"]
+    return Table(caption, head, rows, label=f"{group.title}, {item.model}", captioned=True)
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Three radii."""
+    series = {
+        "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
+        "headline_eps": 0.1,
+    }  # fmt: skip
+    return "robustness.linf.certified", 0.4, series, {}
+
+
+KIND = Kind(
+    name="certificate",
+    step="robustness.certificate",
+    title="Certified accuracy",
+    property="robustness",
+    value="certified accuracy at `headline_eps`",
+    documents="`eps` ascending, `certified`, `clean`, `method`, [`exact`: whether what is not certified breaks], "
+    "[`headline_eps`]",
+    findings={
+        f"robustness.{norm}.{what}": Judged(
+            title=f"{title}, {norm}",
+            rule=RULE,
+            share=True,
+            higher_is_better=True,
+            headline=what == "certified",
+        )
+        for norm, what, title in (
+            ("linf", "certified", "Certified accuracy"),
+            ("l2", "certified", "Certified accuracy"),
+            ("l2", "smoothed", "Certified accuracy of the smoothed model"),
+        )
+    },
+    settings=in_profiles(
+        Settings,
+        multiples=[0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
+        neurons=(300, 1000, 10_000),
+        smoothing=(0, 0, 1000),
+    ),
+    series=Certified,
+    attacks=True,
+    cost=3,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

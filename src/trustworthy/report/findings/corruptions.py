@@ -1,0 +1,185 @@
+"""Accuracy under the corruptions that happen without an adversary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from markupsafe import Markup
+from pydantic import Field
+
+from trustworthy.report import panel
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.panel import Box, Head, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Rows, Section, in_profiles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trustworthy.report.case import Case
+    from trustworthy.report.examples import Examples
+
+
+class Settings(Section):
+    """The 15 common corruptions of `rows` examples, at `severities` out of 1..5."""
+
+    rows: Rows
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)]
+
+
+class Corruptions(Series):
+    """Accuracy under each corruption (row) at each severity (column)."""
+
+    aligned: ClassVar = ("names", "groups", "accuracy")
+
+    clean: Number
+    names: list[str]
+    groups: list[str] = Field(default_factory=list)
+    severities: list[int] = Field(default_factory=list)
+    accuracy: list[list[Number]]
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Accuracy under each of the 15 corruptions at each severity of the plan."""
+    import torch
+
+    from trustworthy.datasets.corruptions import CORRUPTIONS
+
+    _check_applicable(case.examples)
+    severities = settings.severities
+    rows = torch.from_numpy(case.sample("corruptions", settings.rows))
+    x, y = case.examples.x[rows], case.examples.y[rows].numpy()
+    scale = "imagenet-c" if min(x.shape[2:]) >= 128 else "cifar10-c"
+    correct = np.zeros((len(CORRUPTIONS), len(severities), len(rows)), dtype=bool)
+    for i, name in enumerate(CORRUPTIONS):
+        for j, severity in enumerate(severities):
+            correct[i, j] = case.classify(corrupted(case, x, name, severity, scale)) == y
+            case.advance((i * len(severities) + j + 1) / correct[..., 0].size)
+    clean = float(case.correct[rows.numpy()].mean())
+    value = float(correct.mean())
+    hardest = list(CORRUPTIONS)[int(correct.mean(axis=(1, 2)).argmin())]
+    return Measured([
+        case.finding(
+            "robustness.corruptions",
+            value,
+            judged=value / clean if clean else None,
+            interval=case.interval("corruptions", np.mean, correct.mean(axis=(0, 1))),
+            statement=f"Over 15 corruptions at severities {', '.join(map(str, severities))} accuracy is "
+            f"{value:.1%} on average, {clean:.1%} without; the hardest is {hardest.replace('_', ' ')} "
+            f"({correct.mean(axis=(1, 2)).min():.1%}).",
+            series={
+                "clean": clean,
+                "names": list(CORRUPTIONS),
+                "groups": list(CORRUPTIONS.values()),
+                "severities": severities,
+                "accuracy": correct.mean(axis=2).tolist(),
+            },
+            conditions={"n": len(rows), "scale": scale, "severities": severities},
+        )
+    ])  # fmt: skip
+
+
+def corrupted(case: Case, x: Tensor, name: str, severity: int, scale: str) -> Tensor:
+    """`x` under one corruption; the same for every model, so that models are compared on the same images."""
+    from trustworthy.core import seeds
+    from trustworthy.datasets.corruptions import corrupt
+
+    return corrupt(x, name, severity, seeds.numpy_generator(case.seed, "corruptions", name, severity), scale=scale)
+
+
+def _check_applicable(examples: Examples) -> None:
+    if examples.domain.kind != "image":
+        raise NotApplicable("the corruptions are defined for images, the data are a table.")
+    channels, *sides = examples.x.shape[1:]
+    if channels not in (1, 3) or min(sides) < 8:
+        raise NotApplicable(
+            "the corruptions are defined for images of 1 or 3 channels from 8 pixels up, "
+            f"got {tuple(examples.x.shape[1:])}."
+        )
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """A table of colours for each model."""
+    lead = "Accuracy in per cent under disturbances that nobody designed, by severity from 1 (mild) to 5."
+    scale = Markup('<div class="scale" aria-hidden="true"><span>100% right</span><i></i><span>all wrong</span></div>')
+    return [
+        Panel(group.title, lead, [scale, Box([_model(item) for item in group.items], look=group.columns)])
+        for group in shown.groups
+    ]
+
+
+def _model(item: Item) -> Box:
+    s = item.series
+    width = max(map(len, s.accuracy), default=0)
+    rows = []
+    for i, accuracies in enumerate(s.accuracy):
+        if s.groups and (i == 0 or s.groups[i] != s.groups[i - 1]):
+            group = Markup('<th class="group" colspan="{}" scope="colgroup">{}</th>').format(width + 2, s.groups[i])
+            rows.append(Row(group))
+        rows.append(Row(s.names[i].replace("_", " "), [*map(_heat, accuracies), _heat(mean(accuracies))]))
+    means = [mean(column) for column in columns(s.accuracy)]
+    rows.append(Row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
+    rows.append(Row("undisturbed", [Markup('<td colspan="{}"></td>').format(width), _heat(s.clean)]))
+    severities = s.severities or range(1, width + 1)
+    table = Table(
+        f"Accuracy in per cent by corruption and severity, {item.model}",
+        [panel.column(panel.unseen("corruption")), *map(str, severities), "mean"],
+        rows,
+        label=f"Accuracy under corruptions, {item.model}",
+        look="grid heat",
+    )
+    return Box([Head(item), Statement(item), table])
+
+
+def _heat(accuracy: float) -> Markup:
+    return panel.heat(1.0 - accuracy, f"{100 * accuracy:.0f}" if accuracy == accuracy else "–")
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean of the values that were measured; NaN if none was."""
+    measured = [value for value in values if not math.isnan(value)]
+    return sum(measured) / len(measured) if measured else math.nan
+
+
+def columns(rows: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
+    """Columns of a table given by rows, short rows filled with NaN."""
+    return list(zip_longest(*rows, fillvalue=math.nan))
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Three corruptions at two severities."""
+    series = {
+        "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
+        "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
+    }  # fmt: skip
+    return "robustness.corruptions", 0.76, series, {}
+
+
+KIND = Kind(
+    name="corruptions",
+    step="robustness.corruptions",
+    title="Accuracy under common corruptions",
+    property="robustness",
+    value="mean corrupted accuracy",
+    documents="`clean`, `names`, [`groups`: one per name], `accuracy`: one row per name, one column per severity, "
+    "[`severities`: headings of the columns]",
+    findings={
+        "robustness.corruptions": Judged(
+            title="Accuracy under common corruptions",
+            rule=Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7),
+            share=True,
+            higher_is_better=True,
+            headline=True,
+        )
+    },
+    settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),
+    series=Corruptions,
+    cost=2,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

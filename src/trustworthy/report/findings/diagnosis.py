@@ -1,0 +1,176 @@
+"""Whether the evaluation itself can be believed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from trustworthy.report import formatting
+from trustworthy.report.finding import Finding
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.panel import Box, Checklist, Head, Item, Panel, Shown, Statement
+from trustworthy.report.series import Series
+from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.attacks import PGD
+    from trustworthy.report.case import Case
+
+
+class Settings(Section):
+    """Examples on which the evaluation is questioned, and steps of the black-box rival."""
+
+    rows: Rows
+    queries: Count
+
+
+class Check(BaseModel):
+    """One question that the audit asks about itself; `passed` is None where it does not apply."""
+
+    name: str
+    passed: bool | None
+    value: float | bool | str | None = None
+    explanation: str = ""
+
+
+class Diagnosis(Series):
+    """Checks of whether the robustness numbers can be believed."""
+
+    checks: list[Check]
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Signs that the attacks failed because of themselves, not because of the model."""
+    import torch
+
+    from trustworthy.attacks import diagnose
+    from trustworthy.core.errors import NothingToAttackError
+
+    if not case.subject.gives_gradients:
+        raise NotApplicable("the checks question attacks by gradients, and the model has none.")
+    rows = case.sample("diagnosis", settings.rows)
+    rows = rows[case.correct[rows]]
+    if not len(rows):
+        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
+    attack = _questioned(case)
+    model, x, y = case.attacked
+    chosen = torch.from_numpy(rows).to(case.device)
+    try:
+        found = diagnose(
+            model,
+            x[chosen],
+            y[chosen],
+            attack=attack,
+            queries=settings.queries,
+            generator=case.generator("diagnosis"),
+            batch_size=case.batch,
+            advance=case.advance,
+        )
+    except NothingToAttackError as error:  # a stochastic model that was right before and is not now
+        raise NotApplicable(str(error)) from error
+    names = [check.name.replace("_", " ") for check in found.failed]
+    told = (
+        f"{len(names)} of {len(found.checks)} checks failed: {', '.join(names)}" if names else "No check found a sign"
+    )
+    doubt = "the robustness above may be overstated." if names else "that the attacks were weaker than they look."
+    checks = [
+        {
+            "name": check.name,
+            "passed": check.passed,
+            "value": check.value if math.isfinite(check.value) else None,
+            "explanation": check.explanation,
+        }
+        for check in found.checks
+    ]
+    return Measured([
+        case.finding(
+            "evaluation.diagnosis",
+            float(len(names)),
+            judged=float(len(names)),
+            statement=f"{told}{'; ' if names else ' '}{doubt}",
+            series={"checks": checks},
+            conditions={"n": len(rows), "attacks": [repr(attack)], "queries": settings.queries},
+        )
+    ])  # fmt: skip
+
+
+def _questioned(case: Case) -> PGD:
+    """The plan's first PGD at the headline linf radius."""
+    from trustworthy.attacks import PGD
+    from trustworthy.report.arsenal import built, headline_radius, shared
+
+    plans = [plan for plan in shared(case).tried if plan.name == "PGD"]
+    attack = built(case, [*plans, AttackPlan(name="PGD")][0], "linf", headline_radius(case, "linf"))
+    assert isinstance(attack, PGD)
+    return attack
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """Every check of each model."""
+    lead = (
+        "Weak attacks make a model look robust. Each check asks for one sign of it; where one failed, read the "
+        "accuracies under attack as too high."
+    )
+    return [
+        Panel(group.title, lead, [Box([_model(item) for item in group.items], look=group.columns)])
+        for group in shown.groups
+    ]
+
+
+def _model(item: Item) -> Box:
+    verdicts = {None: None, True: "good", False: "worry"}
+    rows = [
+        (
+            verdicts[check.passed],
+            check.name.replace("_", " "),
+            "" if check.value is None else formatting.number(check.value),
+            check.explanation,
+        )
+        for check in item.series.checks
+    ]
+    return Box([Head(item), Statement(item), Checklist(rows)])
+
+
+def written(finding: Finding) -> str:
+    """How many of the checks failed."""
+    total = len(finding.series.get("checks", ()))
+    return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """A check of each outcome."""
+    checks = [
+        {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
+        {"name": "black_box_wins", "passed": False, "value": 0.2},
+        {"name": "probabilities", "passed": None},
+    ]
+    return "evaluation.diagnosis", 1.0, {"checks": checks}, {}
+
+
+KIND = Kind(
+    name="diagnosis",
+    step="evaluation.diagnosis",
+    title="Diagnosis of the attacks",
+    property="evaluation",
+    value="number of failed checks",
+    documents="`checks`: list of {`name`, `passed` (`null`: does not apply), [`value`], [`explanation`]}",
+    findings={
+        "evaluation.diagnosis": Judged(
+            title="Diagnosis of the attacks",
+            rule=Rule("failed checks of the evaluation", 0.0, 2.0),
+            higher_is_better=False,
+            headline=True,
+        )
+    },
+    settings=in_profiles(Settings, rows=(20, 50, 300), queries=(100, 300, 1000)),
+    series=Diagnosis,
+    attacks=True,
+    written=written,
+    cost=3,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

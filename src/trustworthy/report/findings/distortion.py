@@ -1,0 +1,200 @@
+"""The smallest perturbation that breaks each prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from trustworthy.report import formatting, plots
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.panel import Box, Group, Head, Item, Panel, Shown, Statement
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.attacks import Attack
+    from trustworthy.report.case import Case
+
+BINS = 20
+BATCH = 50
+"""Examples that are bisected at once, so that the progress is seen."""
+
+
+class Settings(Section):
+    """Smallest l2 perturbation of `rows` examples.
+
+    attack : minimises the distance itself, or has a budget and is bisected over it, `bisections` times.
+    largest : largest radius tried, as a multiple of the headline l2 radius.
+    """
+
+    rows: Rows
+    attack: AttackPlan
+    bisections: Count
+    largest: Radius
+
+
+class Distortion(Series):
+    """Histogram of the smallest perturbation found per example; `unbroken` examples have none."""
+
+    binned: ClassVar = ("counts",)
+
+    edges: Annotated[list[float], Field(min_length=2)]
+    counts: list[int]
+    unbroken: int = 0
+    quartiles: list[Number] = Field(default_factory=list)
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Histogram of minimal l2 perturbations, of the examples that are classified correctly."""
+    from trustworthy.attacks import Bisection
+    from trustworthy.report.arsenal import attacked_rows, headline_radius
+
+    headline = headline_radius(case, "l2")
+    largest = headline * settings.largest
+    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else attacked_rows(case)
+    rows = rows[case.correct[rows]]
+    if not len(rows):
+        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
+    attack = _minimising(case, settings, largest)
+    distance, bounded = _distances(case, attack, rows), isinstance(attack, Bisection)
+    broken = distance[np.isfinite(distance)]
+    edges = np.linspace(0.0, broken.max() if len(broken) else largest, BINS + 1)
+    quartiles = [_finite(np.quantile(distance, q, method="inverted_cdf")) for q in (0.25, 0.5, 0.75)]
+    median = quartiles[1]
+    survived = largest if median is None and bounded else None
+    interval = case.interval("distortion", lambda d: float(np.quantile(d, 0.5, method="inverted_cdf")), distance)
+    if median is None:
+        tried = f"by perturbations of up to {largest:.3g} (l2)" if bounded else "by any perturbation tried (l2)"
+        told = f"Fewer than half of the predictions were broken {tried}"
+    else:
+        told = f"Half of the correct predictions break under a perturbation of {median:.3g} or less (l2)"
+    return Measured([
+        case.finding(
+            "robustness.l2.distortion",
+            median,
+            judged=settings.largest if survived else None if median is None else median / headline,
+            interval=interval if interval and np.isfinite(interval).all() else None,
+            unit=case.examples.domain.unit,
+            statement=f"{told}, as far as the attack could find.",
+            series={
+                "edges": edges.tolist(),
+                "counts": np.histogram(broken, edges)[0].tolist(),
+                "unbroken": int(np.isinf(distance).sum()),
+                "quartiles": quartiles,
+            },
+            conditions={
+                "n": len(rows),
+                "attacks": [repr(attack)],
+                "norm": "l2",
+                "units": case.examples.domain.units,
+                **({"at_least": survived} if survived else {}),
+            },
+        )
+    ])  # fmt: skip
+
+
+def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
+    """The attack of the plan as one that minimises the distance."""
+    from trustworthy.attacks import Bisection, BudgetAttack
+    from trustworthy.report.arsenal import arsenal, built
+
+    chosen = settings.attack if case.subject.gives_gradients else arsenal(case, "l2")[-1]
+    attack = built(case, chosen, "l2", largest)
+    return Bisection(attack=attack, bisections=settings.bisections) if isinstance(attack, BudgetAttack) else attack
+
+
+def _distances(case: Case, attack: Attack, rows: np.ndarray) -> Float[np.ndarray, " n"]:
+    import torch
+
+    from trustworthy.attacks import minimal_distortion
+
+    model, x, y = case.attacked
+    kept = torch.from_numpy(rows).to(case.device)
+    found: Any = minimal_distortion(
+        model,
+        attack,
+        x[kept],
+        y[kept],
+        generator=case.generator("distortion"),
+        batch_size=min(case.batch, BATCH),
+        advance=case.advance,
+    )
+    return found.distance.cpu().double().numpy()
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """A histogram for each model, their axes shared."""
+    units = f" Measured in {shown.units}." if shown.units else ""
+    lead = (
+        f"How far each example had to be moved before the model changed its mind; the further right, the better.{units}"
+    )
+    return [
+        Panel(group.title, lead, [Box([_figure(group, i) for i in range(len(group.items))], look=group.columns)])
+        for group in shown.groups
+    ]
+
+
+def _figure(group: Group, place: int) -> Box:
+    item = group.items[place]
+    right = max(other.series.edges[-1] for other in group.items)
+    top = max(max(other.series.counts) for other in group.items)
+    plot = plots.distortion(f"{group.id}-{place + 1}", item.look, item.series, group.norm, right=right, top=top)
+    return Box(
+        [Head(item), plot, Box([_unbroken(item), Statement(item)], tag="figcaption")],
+        tag="figure",
+    )
+
+
+def _unbroken(item: Item) -> str:
+    count = item.series.unbroken
+    if not count:
+        return ""
+    subject, verb = ("example", "is") if count == 1 else ("examples", "are")
+    return f"{formatting.number(count)} {subject} withstood every attack and {verb} not in the figure."
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Sixty broken examples, and one that was not."""
+    series = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
+    return "robustness.l2.distortion", 1.5, series, {}
+
+
+KIND = Kind(
+    name="distortion",
+    step="robustness.distortion",
+    title="Smallest perturbation that breaks a prediction",
+    property="robustness",
+    value="median smallest perturbation",
+    documents="`edges`, `counts` (one fewer), [`unbroken`: examples without any], [`quartiles`: 25, 50, 75%]",
+    findings={
+        "robustness.l2.distortion": Judged(
+            title="Smallest perturbation that breaks a prediction, l2",
+            rule=Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0),
+            higher_is_better=True,
+        )
+    },
+    settings=in_profiles(
+        Settings,
+        rows=(40, 100, 1000),
+        attack=(
+            AttackPlan.model_validate({"name": "PGD", "steps": 10}),
+            AttackPlan.model_validate({"name": "PGD", "steps": 20}),
+            AttackPlan(name="CarliniWagner"),
+        ),
+        bisections=(6, 8, 8),
+        largest=20.0,
+    ),
+    series=Distortion,
+    attacks=True,
+    cost=3,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

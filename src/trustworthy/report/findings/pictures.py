@@ -1,0 +1,266 @@
+"""Examples before and after an attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Int
+from markupsafe import Markup
+from pydantic import Field
+
+from trustworthy.report import formatting, plots
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
+from trustworthy.report.panel import (
+    Block,
+    Box,
+    Group,
+    Head,
+    Item,
+    Note,
+    Outcome,
+    Panel,
+    Picture,
+    Pictures,
+    Row,
+    Shown,
+    Statement,
+    Table,
+)
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Count, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+ATTACKED_PER_SHOWN = 4
+CHANGES_SHOWN = 5
+
+
+class Settings(Section):
+    """Examples `shown` before and after the first attack."""
+
+    shown: Count
+
+
+class AdversarialExamples(Series):
+    """Examples before and after an attack; images as (k, c, h, w), tables as (k, d) with `features` naming columns."""
+
+    aligned: ClassVar = ("label", "prediction", "adversarial_prediction", "distance")
+    roles: ClassVar[frozenset[str]] = frozenset({"original", "adversarial"})
+
+    label: list[str | int]
+    prediction: list[str | int]
+    adversarial_prediction: list[str | int]
+    distance: list[Number] = Field(default_factory=list)
+    eps: float | None = None
+    amplification: float = 1.0
+    features: list[str] = Field(default_factory=list)
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """A few examples under the first attack of the plan that applies, at the headline radius (linf if it can).
+
+    More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
+    the value says how many of all there are.
+    """
+    from trustworthy.report.arsenal import arsenal, built, headline_radius
+
+    norm, domain, name = _norm(case), case.examples.domain, case.examples.class_name
+    eps = headline_radius(case, norm)
+    attack = built(case, arsenal(case, norm)[0], norm, eps)
+    model, x, y = case.attacked
+    tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
+    result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
+    success = result.success.cpu().numpy()
+    shown = np.sort(np.argsort(~success, kind="stable")[: settings.shown])
+    rows = tried[shown]
+    before, after = (domain.as_given(z) for z in (x[rows], result.adversarial[shown]))
+    size, moved = float((after - before).abs().max()), result.distance.cpu().numpy()
+    keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
+    finding = case.finding(
+        f"robustness.{norm}.pictures",
+        float(success.mean()),
+        statement=f"{success.sum()} of {len(tried)} attacked examples are misclassified after a change of at "
+        f"most {moved[success].max(initial=0.0):.3g} ({norm}, {domain.units}); {len(rows)} are shown.",
+        series={
+            "label": [name(label) for label in y[rows].tolist()],
+            "prediction": [name(int(case.predictions[row])) for row in rows],
+            "adversarial_prediction": [name(label) for label in case.classify(after.cpu()).tolist()],
+            "distance": [float(d) if np.isfinite(d) else None for d in moved[shown]],
+            "eps": eps,
+            "amplification": float(f"{0.5 / size:.1g}") if domain.kind == "image" and size > 0 else 1.0,
+            "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
+        },
+        arrays=keys,
+        conditions={"n": len(tried), "attacks": [repr(attack)], "norm": norm, "units": domain.units},
+    )
+    return Measured([finding], {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()})
+
+
+def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
+    """Rows of up to `count` correctly classified examples, evenly over the classes, in the order of the data."""
+    rows = np.flatnonzero(case.correct)
+    labels = case.labels[rows]
+    turn = np.array([int((labels[:place] == label).sum()) for place, label in enumerate(labels)])
+    return np.sort(rows[np.argsort(turn, kind="stable")[:count]])
+
+
+def _norm(case: Case) -> str:
+    from trustworthy.report.arsenal import arsenal
+
+    try:
+        arsenal(case, "linf")
+    except NotApplicable:
+        return "l2"
+    return "linf"
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """Every example of each model."""
+    return [
+        Panel(
+            group.title,
+            "",
+            [
+                Box(_model(group, item, first=item is group.items[0]), style="margin-top: 1.1rem")
+                for item in group.items
+            ],
+        )
+        for group in shown.groups
+    ]
+
+
+def _model(group: Group, item: Item, *, first: bool) -> list[Block]:
+    s = item.series
+    images = item.arrays["original"].ndim == 4
+    shown = [_images(item, i) for i in range(len(s.label))] if images else _rows(item)
+    return [
+        Head(item),
+        *([Note(_lead(group, item, images=images))] if first else []),
+        Statement(item),
+        Box(shown, look="examples" if images else "examples rows"),
+    ]
+
+
+def _lead(group: Group, item: Item, *, images: bool) -> str:
+    s = item.series
+    lead = "Rows before and after the attack; the features that changed most, in the spread of the rows shown."
+    if images:
+        lead = (
+            "Left the original, in the middle what the attack made of it, right the difference, amplified "
+            f"{formatting.number(s.amplification)} times (blue: darker, vermilion: brighter)."
+        )
+    return lead if s.eps is None else f"{lead} {group.norm} eps {formatting.number(s.eps)}."
+
+
+def _fooled(item: Item, i: int) -> bool:
+    return str(item.series.adversarial_prediction[i]) != str(item.series.label[i])
+
+
+def _distance(item: Item, i: int) -> str:
+    distance = item.series.distance[i] if item.series.distance else np.nan
+    return "" if np.isnan(distance) else f"distance {formatting.number(distance)}"
+
+
+def _images(item: Item, i: int) -> Pictures:
+    s, before, after = item.series, item.arrays["original"][i], item.arrays["adversarial"][i]
+    label, read, misread = s.label[i], s.prediction[i], s.adversarial_prediction[i]
+    amplified = f"the difference, amplified {formatting.number(s.amplification)} times"
+    return Pictures(
+        [
+            Picture(
+                plots.picture_png(before),
+                f"original example of {label}",
+                Markup("is <b>{}</b><br>read as <b>{}</b>").format(label, read),
+            ),
+            Picture(
+                plots.picture_png(after),
+                f"the same after the attack, read as {misread}",
+                Markup("attacked:<br>read as <b>{}</b>").format(misread),
+            ),
+            Picture(
+                plots.difference_png(before, after, s.amplification), amplified, _distance(item, i), _fooled(item, i)
+            ),
+        ]
+    )
+
+
+def _rows(item: Item) -> list[Box]:
+    s, boxes = item.series, []
+    for i, changed in enumerate(changes(item)):
+        text = Markup("is <b>{}</b>, read as <b>{}</b>; after the attack as <b>{}</b>").format(
+            s.label[i], s.prediction[i], s.adversarial_prediction[i]
+        )
+        rows = [
+            Row(c.feature, [formatting.number(c.original), f"{formatting.number(c.adversarial)} {c.arrow}"])
+            for c in changed
+        ]
+        table = Table(
+            "Features before and after the attack",
+            ["feature", "original", "attacked"],
+            rows or [Row("nothing changed", ["", ""])],
+            label=f"Row {i + 1}, features before and after the attack",
+        )
+        boxes.append(Box([Outcome(text, _fooled(item, i), _distance(item, i)), table]))
+    return boxes
+
+
+@dataclass(frozen=True)
+class Change:
+    """A feature that an attack changed."""
+
+    feature: str
+    original: float
+    adversarial: float
+
+    @property
+    def arrow(self) -> str:
+        return "↑" if self.adversarial > self.original else "↓"
+
+
+def changes(item: Item) -> list[list[Change]]:
+    """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
+    before, after = item.arrays["original"], item.arrays["adversarial"]
+    known = item.series.features
+    names = [*known, *(f"feature {column}" for column in range(len(known), before.shape[1]))]
+    spread = np.concatenate([before, after]).std(axis=0)
+    size = np.abs(after - before) / np.where(spread > 0, spread, 1.0)
+    rows = []
+    for place, order in enumerate(np.argsort(-size, axis=1, kind="stable")):
+        kept = [column for column in order[:CHANGES_SHOWN] if before[place, column] != after[place, column]]
+        rows.append([Change(names[c], float(before[place, c]), float(after[place, c])) for c in kept])
+    return rows
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two grey images, one of them broken."""
+    series = {
+        "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
+        "eps": 0.1, "amplification": 5.0,
+    }  # fmt: skip
+    original = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
+    return "robustness.linf.pictures", 0.5, series, {"original": original, "adversarial": original + 0.1}
+
+
+KIND = Kind(
+    name="adversarial_pictures",
+    step="robustness.pictures",
+    title="What an attack changes",
+    property="robustness",
+    value="share fooled",
+    documents="`label`, `prediction`, `adversarial_prediction`, [`distance`], [`eps`], [`amplification`], [`features`: "
+    "column names of a table]; arrays `original`, `adversarial`: images (k, c, h, w) in [0, 1] or rows (k, d)",
+    findings={
+        f"robustness.{norm}.pictures": Judged(title=f"What an attack changes, {norm}", share=True)
+        for norm in ("linf", "l2")
+    },
+    settings=in_profiles(Settings, shown=8),
+    series=AdversarialExamples,
+    attacks=True,
+    cost=1,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

@@ -1,0 +1,254 @@
+"""Accuracy against the size of a perturbation, in the worst case over the attacks of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import Field
+
+from trustworthy.report import formatting, panel, plots
+from trustworthy.report.findings import accuracy
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.panel import Box, Details, Group, Item, Legend, Panel, Row, Shown, Table, statements
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Radius, Section, in_profiles
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from trustworthy.attacks import Attack
+    from trustworthy.report.case import Case
+
+
+class Settings(Section):
+    """Radii of the curve, as multiples of the headline radius (`attacks.linf`, `attacks.l2`), which is always one."""
+
+    multiples: list[Radius]
+
+
+class RobustnessCurve(Series):
+    """Accuracy against the radius: worst case over the attacks with its bootstrap band, and each attack alone."""
+
+    aligned: ClassVar = ("eps", "worst", "low", "high", "attacks")
+
+    eps: Annotated[list[float], Field(min_length=1)]
+    worst: list[Number]
+    low: list[Number] = Field(default_factory=list)
+    high: list[Number] = Field(default_factory=list)
+    attacks: dict[str, list[Number]] = Field(default_factory=dict)
+    headline_eps: float | None = None
+
+
+def radii(headline: float, multiples: list[float]) -> list[float]:
+    """Radii of the curve in ascending order, the headline radius among them."""
+    # Rounded, so that three times 0.1 is 0.3 in the table.
+    return sorted({headline, *(float(f"{headline * m:.6g}") for m in multiples if m != 1.0)})
+
+
+def measure(case: Case, settings: Settings, norm: str) -> Measured:
+    """Accuracy against the radius in `norm`: worst case with its bootstrap band, and each attack alone.
+
+    An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
+    unbroken, to see whether they were misled, and has no line of its own.
+    """
+    from trustworthy.report.arsenal import arsenal, attacked_rows, built, headline_radius
+
+    headline, units = headline_radius(case, norm), case.examples.domain.units
+    eps = radii(headline, settings.multiples)
+    attacks = [built(case, plan, norm, max(eps)) for plan in arsenal(case, norm)]
+    rows = attacked_rows(case)
+    alone: dict[str, Float[np.ndarray, " n"]] = {}
+    worst = np.full(len(rows), np.inf)
+    for place, attack in enumerate(attacks):
+        stream = case.generator("robustness", norm, place, type(attack).__name__)
+        ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
+        if alone and case.subject.gives_gradients and attack.asks == "scores":
+            worst = _also_broken(ask, eps, headline, rows, worst)
+        else:
+            alone[_fresh_name(attack, alone)] = ask(eps, rows)
+            worst = np.minimum(worst, list(alone.values())[-1])
+    grid = [0.0, *eps]
+    standing = np.array([worst > radius for radius in grid])
+    bands = [case.interval(f"{norm} {radius}", np.mean, holds) for radius, holds in zip(grid, standing, strict=True)]
+    clean, value = float(standing[0].mean()), float(standing[grid.index(headline)].mean())
+    return Measured([
+        case.finding(
+            f"robustness.{norm}.accuracy",
+            value,
+            judged=value / clean,
+            verdict=None if accuracy.is_useful(case) else "information",
+            interval=bands[grid.index(headline)],
+            statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
+            f"{clean:.1%} to {value:.1%}.",
+            series={
+                "eps": grid,
+                "worst": standing.mean(axis=1).tolist(),
+                "low": [band[0] if band else None for band in bands],
+                "high": [band[1] if band else None for band in bands],
+                "attacks": {name: [float((at > radius).mean()) for radius in grid] for name, at in alone.items()},
+                "headline_eps": headline,
+            },
+            conditions={
+                "n": len(rows),
+                "attacks": [repr(attack) for attack in attacks],
+                "eps": headline,
+                "norm": norm,
+                "units": units,
+            },
+        )
+    ])  # fmt: skip
+
+
+def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
+    """Name of the attack in the figure; with its loss, or a number, where the plan has several of a kind."""
+    name = type(attack).__name__
+    candidates = [name, f"{name} ({attack.loss})", *(f"{name} {i}" for i in range(2, 100))]
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _broken_at(
+    case: Case,
+    attack: Attack,
+    eps: list[float],
+    rows: Int[np.ndarray, " n"],
+    *,
+    generator: Generator,
+    place: tuple[int, int],
+    part: tuple[int, int] = (0, 1),
+) -> Float[np.ndarray, " n"]:
+    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did.
+
+    place, part : which of how many attacks this is, and which of how many calls of this attack.
+    """
+    import torch
+
+    from trustworthy.attacks import robustness_curve
+
+    def advance(share: float) -> None:
+        case.advance((place[0] + (part[0] + share) / part[1]) / place[1])
+
+    model, x, y = case.attacked
+    kept = torch.from_numpy(rows).to(case.device)
+    found = robustness_curve(
+        model, attack, x[kept], y[kept], eps, generator=generator, batch_size=case.batch, advance=advance
+    )
+    # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
+    # time, the smallest radius breaks it.
+    return np.where(case.correct[rows], np.maximum(found.broken_at, min(eps)), 0.0)
+
+
+def _also_broken(
+    ask: Callable[..., Float[np.ndarray, " n"]],
+    eps: list[float],
+    headline: float,
+    rows: Int[np.ndarray, " n"],
+    worst: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " n"]:
+    """`worst`, lowered where one more attack breaks a row that withstood so far.
+
+    The headline radius is tried first, and the others only if it breaks something there.
+    """
+    lowered = worst.copy()
+    for place, radius in enumerate([headline, *(radius for radius in eps if radius != headline)]):
+        left = np.flatnonzero(lowered > radius)
+        if len(left):
+            found = ask([radius], rows[left], part=(place, len(eps)))
+            lowered[left] = np.minimum(lowered[left], found)
+        if np.array_equal(lowered, worst):
+            break
+    return lowered
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """A figure for each norm, all models in it, and the numbers."""
+    units = f" eps is in {shown.units}." if shown.units else ""
+    lead = (
+        "How accuracy falls as an adversary may change the input more. Bold: the worst case over all attacks, an "
+        "example counting as lost when any of them succeeds, with its bootstrap band. Thin, where several were run: "
+        f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
+    )
+    numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
+    figures = Box([_figure(group, _certified(shown, group)) for group in shown.groups], look="columns")
+    return [Panel("Accuracy under attack", lead, [figures, Details("The numbers of these figures", numbers)])]
+
+
+def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
+    """By model what was proved at which radius in the norm of `group`."""
+    name = f"robustness.{group.norm}.certified"
+    items = [item for other in shown.beside("certificate") if other.name == name for item in other.items]
+    return {item.model: dict(zip(item.series.eps, item.series.certified, strict=True)) for item in items}
+
+
+def _figure(group: Group, certified: dict[str, dict[float, float]]) -> Box:
+    curves = [(item.model, item.look, item.series) for item in group.items]
+    names = plots.attack_names([series for *_, series in curves])
+    thin = [(name, panel.dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
+    proved = [(plots.PROVED, panel.proved())] if certified else []
+    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], [*thin, *proved])
+    plot = plots.robustness_curve(group.id, curves, group.norm, certified)
+    caption = Box(statements(group.items), tag="figcaption")
+    return Box([panel.heading(group.title), plot, legend, caption], tag="figure")
+
+
+def _numbers(shown: Shown, group: Group, item: Item) -> Table:
+    s, percent = item.series, formatting.percent
+    banded = bool(s.low and s.high)
+    rows = [
+        Row(
+            formatting.number(eps),
+            [
+                percent(s.worst[i]),
+                *([f"{percent(s.low[i])} to {percent(s.high[i])}"] if banded else []),
+                *(percent(shares[i]) for shares in s.attacks.values()),
+            ],
+        )
+        for i, eps in enumerate(s.eps)
+    ]
+    caption = f"{group.title}, {item.model}" if shown.compares else group.title
+    head = ["eps", "worst case", *(["interval"] if banded else []), *s.attacks]
+    return Table(caption, head, rows, label=f"{group.title}, {item.model}", captioned=True)
+
+
+def example(norm: str) -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two attacks at three radii."""
+    series = {
+        "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
+        "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
+    }  # fmt: skip
+    return f"robustness.{norm}.accuracy", 0.5, series, {}
+
+
+def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) -> Kind:
+    return Kind(
+        name="robustness_curve",
+        step=f"robustness.{norm}",
+        title="Accuracy under attack",
+        property="robustness",
+        value="worst-case accuracy at `headline_eps`",
+        documents="`eps` ascending, `worst`, [`low`, `high`: band of `worst`], [`attacks`: {name: accuracy at each "
+        "eps}], [`headline_eps`]",
+        findings={
+            f"robustness.{norm}.accuracy": Judged(
+                title=f"Accuracy under attack, {norm}",
+                rule=Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4),
+                share=True,
+                higher_is_better=True,
+                headline=True,
+            )
+        },
+        settings=in_profiles(Settings, multiples=multiples),
+        series=RobustnessCurve,
+        attacks=True,
+        cost=3,
+        measure=partial(measure, norm=norm),
+        draw=draw,
+        example=partial(example, norm),
+    )
+
+
+LINF = _kind("linf", ([0.5, 1.0, 2.0], [0.25, 0.5, 1.0, 2.0, 3.0], [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]))
+L2 = _kind("l2", ([1.0, 2.0, 4.0], [0.5, 1.0, 2.0, 4.0], [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]))

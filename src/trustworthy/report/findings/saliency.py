@@ -1,0 +1,232 @@
+"""What the predictions depend on: gradient saliency of images, importances of the features of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from markupsafe import Markup
+from pydantic import Field
+
+from trustworthy.report import formatting, panel, plots
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
+from trustworthy.report.panel import (
+    Block,
+    Box,
+    Group,
+    Head,
+    Item,
+    Note,
+    Panel,
+    Picture,
+    Pictures,
+    Row,
+    Shown,
+    Statement,
+    Table,
+)
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Count, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+FEATURES_SHOWN = 15
+
+
+class Settings(Section):
+    """Saliency maps of `images` examples; importances over `repeats` permutations of each feature."""
+
+    images: Count
+    repeats: Count
+
+
+class Saliency(Series):
+    """What the predictions depend on: maps over images, or one importance per feature of a table."""
+
+    aligned: ClassVar = ("features", "importance")
+
+    label: list[str | int] = Field(default_factory=list)
+    prediction: list[str | int] = Field(default_factory=list)
+    method: str = ""
+    features: list[str] = Field(default_factory=list)
+    importance: list[Number] = Field(default_factory=list)
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Saliency maps of a few images, or the importance of every feature of a table."""
+    if case.examples.domain.kind == "image":
+        return _saliency(case, settings.images)
+    return _importances(case, settings.repeats)
+
+
+def _saliency(case: Case, images: int) -> Measured:
+    """Gradient of the true class's score, averaged over the draws of a stochastic model as its probabilities are."""
+    import torch
+
+    from trustworthy.core.guard import undisturbed
+    from trustworthy.core.predictive import pooled
+    from trustworthy.core.protocols import drawn
+    from trustworthy.report.findings.pictures import spread_over_classes
+
+    if not case.subject.gives_gradients:
+        raise NotApplicable("the model has no gradient with respect to its input.")
+    rows = torch.from_numpy(spread_over_classes(case, images))
+    if not len(rows):
+        raise NotApplicable("the model classifies no example correctly.")
+    x, y = case.examples.x[rows].to(case.device), case.examples.y[rows].to(case.device)
+    with undisturbed(case.subject.model, x, case.generator("saliency")):
+        inputs = x.clone().requires_grad_()
+        logits = pooled([predictor(inputs) for predictor in drawn(case.subject.model, case.subject.draws)])
+        (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), inputs)
+    maps = gradient.abs().amax(1).cpu().double().numpy()
+    value = concentration(maps)
+    names = case.examples.class_name
+    keys = {"image": f"{case.subject.name}/saliency_image", "saliency": f"{case.subject.name}/saliency"}
+    finding = case.finding(
+        "interpretation.saliency",
+        value,
+        statement=f"In these {len(rows)} images the tenth of the pixels with the largest gradients carries "
+        f"{value:.0%} of the saliency; a model that looks everywhere equally would have 10%.",
+        series={
+            "label": [names(label) for label in y.tolist()],
+            "prediction": [names(int(case.predictions[row])) for row in rows.tolist()],
+            "method": "gradient: largest |d logit of the true class / d pixel| over the channels",
+        },
+        arrays=keys,
+        conditions={"n": len(rows)},
+    )
+    return Measured([finding], {keys["image"]: x.float().cpu().numpy(), keys["saliency"]: maps.astype(np.float32)})
+
+
+def concentration(maps: Float[np.ndarray, "n h w"]) -> float:
+    """Share of the saliency in the tenth of the pixels that has most, averaged over the maps that are not zero."""
+    flat = -np.sort(-maps.reshape(len(maps), -1), axis=1)
+    total = flat.sum(axis=1)
+    top = flat[:, : max(1, round(0.1 * flat.shape[1]))].sum(axis=1)
+    shares = top[total > 0] / total[total > 0]
+    return float(shares.mean()) if len(shares) else 0.0
+
+
+def _importances(case: Case, repeats: int) -> Measured:
+    """Loss of accuracy when one feature is shuffled over the examples (permutation importance)."""
+    import torch
+
+    from trustworthy.core import seeds
+
+    x, name = case.examples.x, case.examples.feature_name
+    lost = np.zeros((x.shape[1], repeats))
+    for column in range(x.shape[1]):
+        for repeat in range(repeats):
+            order = seeds.numpy_generator(case.seed, "importance", column, repeat).permutation(len(x))
+            shuffled = x.clone()
+            shuffled[:, column] = x[torch.from_numpy(order), column]
+            lost[column, repeat] = case.accuracy - (case.classify(shuffled) == case.labels).mean()
+        case.advance((column + 1) / len(lost))
+    importance = lost.mean(axis=1)
+    top = np.argsort(-importance, kind="stable")[:3]
+    named = ", ".join(f"{name(int(c))} ({importance[c]:.1%})" for c in top)
+    return Measured([
+        case.finding(
+            "interpretation.importance",
+            float(importance.max()),
+            statement=f"Shuffling one feature costs most accuracy for {named}.",
+            series={
+                "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}",
+                "features": [name(column) for column in range(x.shape[1])],
+                "importance": importance.tolist(),
+            },
+            conditions={"repeats": repeats},
+        )
+    ])  # fmt: skip
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """Maps or bars of each model."""
+    return [Panel(group.title, _lead(group), [_models(group)]) for group in shown.groups]
+
+
+def _lead(group: Group) -> str:
+    first = group.items[0]
+    lead = "How much the predictions move with each feature, on average."
+    if first.arrays:
+        lead = (
+            "Where a small change of the input moves the prediction most. Dark: no influence; bright: the strongest of "
+            "this picture."
+        )
+    return f"{lead} Method: {first.series.method}." if first.series.method else lead
+
+
+def _models(group: Group) -> Box:
+    look = "columns" if group.items[0].arrays else group.columns
+    return Box([Box([Head(item), Statement(item), *_maps(item), *_bars(item)]) for item in group.items], look=look)
+
+
+def _maps(item: Item) -> list[Block]:
+    s = item.series
+    if not {"image", "saliency"} <= item.arrays.keys():
+        return []
+    shown = [
+        Pictures(
+            [
+                Picture(plots.picture_png(item.arrays["image"][i]), f"example of {label}"),
+                Picture(plots.saliency_png(item.arrays["saliency"][i]), "map of influence on the prediction"),
+            ],
+            caption=Markup("is <b>{}</b>").format(label)
+            + (Markup(", read as <b>{}</b>").format(s.prediction[i]) if s.prediction else ""),
+        )
+        for i, label in enumerate(s.label)
+    ]
+    return [Box(shown, look="examples small")]
+
+
+def _bars(item: Item) -> list[Block]:
+    ranked = ranked_features(item.series)
+    if not ranked:
+        return []
+    rows = [Row(name, [panel.bar(share), formatting.score(value)]) for name, value, share in ranked[:FEATURES_SHOWN]]
+    table = Table(
+        f"Importance of features, {item.model}",
+        ["feature", panel.column("importance", span=2)],
+        rows,
+        look="grid bars",
+        style=f"--bar: var({item.look.variable}); margin-top: .75rem",
+        head_look="hidden",
+    )
+    rest = len(ranked) - FEATURES_SHOWN
+    return [table, *([Note(f"and {rest} less important features")] if rest > 0 else [])]
+
+
+def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
+    """Features of a table by importance: (name, importance, its size as a share of the largest)."""
+    largest = max((abs(value) for value in series.importance if value == value), default=0.0) or 1.0
+    rows = [(n, v, abs(v) / largest) for n, v in zip(series.features, series.importance, strict=True) if v == v]
+    return sorted(rows, key=lambda row: -row[2])
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two maps."""
+    images = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
+    series = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
+    return "interpretation.saliency", 0.4, series, {"image": images, "saliency": images[:, 0]}
+
+
+KIND = Kind(
+    name="saliency",
+    step="interpretation",
+    title="What the predictions depend on",
+    property="interpretation",
+    value="share of the saliency in the top tenth of the pixels, or largest importance",
+    documents="images: `label`, [`prediction`], [`method`], arrays `image` (k, c, h, w), `saliency` (k, h, w); tables: "
+    "`features`, `importance`, [`method`]",
+    findings={
+        name: Judged(title="What the predictions depend on", share=True, headline=True)
+        for name in ("interpretation.saliency", "interpretation.importance")
+    },
+    settings=in_profiles(Settings, images=8, repeats=5),
+    series=Saliency,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

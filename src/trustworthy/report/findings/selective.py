@@ -1,0 +1,177 @@
+"""Which predictions should go to a human."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+from markupsafe import Markup
+
+from trustworthy.report import formatting, plots
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.panel import Block, Box, Group, Head, Item, Legend, Note, Panel, Shown, Statement
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Section, Share, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+RULE = Rule("share of predictions that can be answered at the target error rate", 0.9, 0.5)
+
+
+class Settings(Section):
+    """Largest share of wrong answers that is accepted before predictions go to a human."""
+
+    target_risk: Share
+
+
+class RiskCoverage(Series):
+    """Error rate of what the model keeps, against the share that it keeps; below `threshold` a human decides."""
+
+    aligned: ClassVar = ("coverage", "risk")
+
+    coverage: list[Number]
+    risk: list[Number]
+    threshold: float | None = None
+    target_risk: float | None = None
+    coverage_at_threshold: float | None = None
+    risk_at_threshold: float | None = None
+    rule: str = ""
+
+
+def measure(case: Case, settings: Settings) -> Measured:
+    """Risk against coverage, and the confidence below which predictions should go to a human."""
+    from trustworthy import metrics
+    from trustworthy.core import seeds
+
+    confidence, wrong, target = case.stated_probabilities().max(axis=1), ~case.correct, settings.target_risk
+    curve = metrics.risk_coverage_curve(confidence, wrong)
+    order = seeds.numpy_generator(case.seed, "selective").permutation(len(wrong))
+    point = handover(confidence[order], wrong[order], target)
+    verdict = RULE(point["coverage_at_threshold"])
+    if verdict == "good" and point["risk_at_threshold"] > target:
+        verdict = "attention"
+    return Measured([
+        case.finding(
+            "uncertainty.aurc",
+            curve.area,
+            verdict=verdict,
+            interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
+            statement=point["rule"],
+            series={"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target} | point,
+            conditions={"target_risk": target},
+        )
+    ])  # fmt: skip
+
+
+def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float) -> dict[str, Any]:
+    """Lowest confidence to answer at, if at most the share `target` of the answers may be wrong, and what it brings.
+
+    It is chosen on the first half of the examples and judged on the second: on the half that chose it, it would look
+    better than it is. For the same reason the choice counts one error more than it saw, as conformal risk control does
+    (Angelopoulos et al. 2024); without that method's guarantee, because the risk need not fall with the coverage.
+    """
+    half = len(wrong) // 2
+    nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
+    if (half + 1) * target < 1:
+        rule = f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them."
+        return nothing | {"coverage_at_threshold": None, "rule": rule}
+    threshold = _cautious_threshold(confidence[:half], wrong[:half], target)
+    if threshold is None:
+        rule = f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
+        return nothing | {"rule": rule}
+    answered = confidence[half:] >= threshold
+    coverage = float(answered.mean())
+    risk = float(wrong[half:][answered].mean()) if answered.any() else 0.0
+    rule = (
+        f"Send predictions with a confidence below {threshold:.3f} to a human: the model then answers {coverage:.0%} "
+        f"of the cases and errs in {risk:.1%} of these (target {target:.1%}; threshold chosen on {half} examples, "
+        f"judged on {len(wrong) - half} others)."
+    )
+    return {"threshold": threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk, "rule": rule}
+
+
+def _cautious_threshold(
+    confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float
+) -> float | None:
+    from trustworthy import metrics
+
+    curve = metrics.risk_coverage_curve(confidence, wrong)
+    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
+    return float(curve.threshold[allowed[-1]]) if len(allowed) else None
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """One curve for each model in one figure, and the thresholds."""
+    lead = (
+        "If the model may pass its least confident predictions to a human, how many errors are left among those it "
+        "keeps? The ring marks the threshold chosen."
+    )
+    return [
+        Panel(group.title, lead, [Box([_figure(group), Box([_model(i) for i in group.items])], look="columns")])
+        for group in shown.groups
+    ]
+
+
+def _figure(group: Group) -> Box:
+    plot = plots.risk_coverage(group.id, [(item.model, item.look, item.series) for item in group.items])
+    models = [(item.model, item.look) for item in group.items]
+    return Box([plot, *([Legend("Models in the figures", models)] if len(models) > 1 else [])], tag="figure")
+
+
+def _model(item: Item) -> Box:
+    s, percent = item.series, formatting.percent
+    blocks: list[Block] = [Head(item)]
+    if s.threshold is None:
+        told = f"At no confidence is the error rate as low as {percent(s.target_risk)}."
+        blocks.append(_value("no threshold"))
+        blocks.append(Markup("<p>{}</p>").format(told if s.target_risk is not None else ""))
+    else:
+        blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
+        if not item.finding.statement and s.coverage_at_threshold is not None:
+            blocks.append(Markup("<p>{}</p>").format(_kept(s)))
+    if item.finding.statement:
+        blocks.append(Statement(item))
+    elif s.rule:
+        blocks.append(Note(s.rule))
+    interval = f" ({item.interval})" if item.interval else ""
+    return Box([*blocks, Note(f"Area under the curve: {item.value}{interval}.")], look="claim")
+
+
+def _kept(s: RiskCoverage) -> str:
+    told = f"The model keeps {formatting.percent(s.coverage_at_threshold)} of the cases"
+    if s.risk_at_threshold is not None:
+        told += f"; {formatting.percent(s.risk_at_threshold)} of those answers are wrong"
+    return f"{told} (accepted: {formatting.percent(s.target_risk)})." if s.target_risk is not None else f"{told}."
+
+
+def _value(text: str, beside: str = "") -> Markup:
+    said = Markup('<span class="interval">{}</span>').format(beside) if beside else ""
+    return Markup('<div class="figure"><span class="value">{}</span>{}</div>').format(text, said)
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """A curve with a threshold."""
+    series = {
+        "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
+        "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
+    }  # fmt: skip
+    return "uncertainty.aurc", 0.2, series, {}
+
+
+KIND = Kind(
+    name="risk_coverage",
+    step="uncertainty.selective",
+    title="Risk and coverage",
+    property="uncertainty",
+    value="area under the curve",
+    documents="`coverage` ascending, `risk`, [`threshold`: confidence below which a human decides], [`target_risk`], "
+    "[`coverage_at_threshold`], [`risk_at_threshold`], [`rule`]",
+    findings={"uncertainty.aurc": Judged(title="Risk and coverage", rule=RULE, higher_is_better=False, headline=True)},
+    settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
+    series=RiskCoverage,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

@@ -1,0 +1,156 @@
+"""Whether adversarial examples made on one model fool another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from trustworthy.report import formatting, panel
+from trustworthy.report.finding import ALL_MODELS
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series
+from trustworthy.report.settings import Rows, Section, in_profiles
+
+if TYPE_CHECKING:
+    from trustworthy.report.case import Case
+
+LEAST_LOSS = 0.05
+"""Accuracy that a model must lose to its own examples for its affinity to say anything."""
+
+
+class Settings(Section):
+    """Examples carried from model to model by the first attack."""
+
+    rows: Rows
+
+
+class Transfer(Series):
+    """rho[source][target] of eq. 2.26; `accuracy` is each model's clean accuracy."""
+
+    aligned: ClassVar = ("models", "affinity", "accuracy")
+
+    models: list[str]
+    affinity: list[list[Number]]
+    accuracy: list[Number] = Field(default_factory=list)
+
+
+def measure(cases: Sequence[Case], settings: Settings) -> Measured:
+    """Matrix of eq. 2.26 between the models that have gradients, under the first attack at the headline linf radius."""
+    import torch
+
+    from trustworthy.attacks import transfer_affinity
+    from trustworthy.report.arsenal import arsenal, built, headline_radius
+
+    cases = [case for case in cases if case.subject.gives_gradients and case.correct.any()]
+    if len(cases) < 2:
+        raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
+    case, eps = cases[0], headline_radius(cases[0], "linf")
+    draws = max(each.subject.draws for each in cases)
+    attack = built(case, arsenal(case, "linf")[0], "linf", eps, draws=draws)
+    _, x, y = case.attacked
+    rows = torch.from_numpy(case.sample("transfer", settings.rows)).to(case.device)
+    models = {each.subject.name: each.attacked[0] for each in cases}
+    found = transfer_affinity(
+        models,
+        attack,
+        x[rows],
+        y[rows],
+        generator=case.generator("transfer"),
+        batch_size=case.batch,
+        advance=case.advance,
+    )
+    harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
+    crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)
+    value = float(np.nanmax(crossing)) if not np.isnan(crossing).all() else None
+    told = f"No model loses {LEAST_LOSS:.0%} of accuracy to its own adversarial examples: nothing to compare."
+    if value is not None:
+        source, target = np.unravel_index(int(np.nanargmax(crossing)), crossing.shape)
+        told = (
+            f"Examples made on {found.names[source]} cost {found.names[target]} {value:.0%} of the accuracy that it "
+            "loses to its own."
+        )
+        if value > 1.0:
+            told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
+    finding = case.finding(
+        "robustness.transfer",
+        value,
+        judged=value,
+        statement=told,
+        series={
+            "models": list(found.names),
+            "affinity": [[None if np.isnan(rho) else float(rho) for rho in row] for row in found.affinity],
+            "accuracy": found.clean.tolist(),
+            "attacked": found.attacked.tolist(),
+        },
+        conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
+    )
+    return Measured([finding.model_copy(update={"model": ALL_MODELS})])
+
+
+def draw(shown: Shown) -> list[Panel]:
+    """The matrix."""
+    lead = (
+        "Do perturbations made for one model fool another? 0: not at all, 1: as well as those made for it. An "
+        "adversary who cannot see a model can still attack a copy."
+    )
+    return [
+        Panel(group.title, lead, [block for item in group.items for block in _matrix(item)]) for group in shown.groups
+    ]
+
+
+def _matrix(item: Item) -> list[Block]:
+    s = item.series
+    rows = [Row(name, [_rho(rho) for rho in row]) for name, row in zip(s.models, s.affinity, strict=True)]
+    if s.accuracy:
+        rows.append(Row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
+    table = Table(
+        "Rows: made for. Columns: tried on.",
+        ["", *s.models],
+        rows,
+        label="Transfer of attacks between models",
+        look="grid heat-wide",
+        captioned=True,
+    )
+    return [table, Statement(item)]
+
+
+def _rho(rho: float) -> Any:
+    return panel.heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
+
+
+def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
+    """Two models, of which one loses nothing to its own examples."""
+    return (
+        "robustness.transfer",
+        0.4,
+        {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]},
+        {},
+    )
+
+
+KIND = Kind(
+    name="transfer",
+    step="robustness.transfer",
+    title="Transfer of adversarial examples",
+    property="robustness",
+    value="largest rho off the diagonal",
+    documents="`models`, `affinity`: rho[source][target] of eq. 2.26, [`accuracy`: clean, per model]",
+    findings={
+        "robustness.transfer": Judged(
+            title="Transfer of adversarial examples",
+            rule=Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6),
+            higher_is_better=False,
+        )
+    },
+    about="models",
+    settings=in_profiles(Settings, rows=(50, 200, 1000)),
+    series=Transfer,
+    attacks=True,
+    measure=measure,
+    draw=draw,
+    example=example,
+)

@@ -1,0 +1,270 @@
+"""What the page shows of the findings of one kind: panels of a few sorts of blocks, which one template draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from markupsafe import Markup
+
+from trustworthy.report.finding import Finding, Verdict
+from trustworthy.report.plots.theme import Style, dashes_of
+
+Block = Any
+"""`Markup`, or an instance of a class below that has a `sort`."""
+Cell = str | Markup
+"""Text of a table's cell, or the whole element `<td ...>` as markup."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A finding of one model with its series checked and its arrays read, and how the page writes it."""
+
+    model: str
+    look: Style
+    finding: Finding
+    series: Any
+    arrays: dict[str, np.ndarray]
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one name, one per model, to be seen side by side; `id` is unique on the page."""
+
+    id: str
+    name: str
+    title: str
+    items: list[Item]
+
+    @property
+    def norm(self) -> str:
+        """Norm that the name speaks of: "robustness.linf.accuracy" -> "linf"."""
+        return next((part for part in self.name.split(".") if part in {"l1", "l2", "linf"}), "")
+
+    @property
+    def columns(self) -> str:
+        """Look of a row of boxes, one for each model."""
+        return "columns one" if len(self.items) == 1 else "columns"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The groups of one kind, and what else of the audit a figure may need.
+
+    models : names in the order of the audit. units : of a radius.
+    beside : the groups of another kind, by its name.
+    """
+
+    groups: list[Group]
+    models: list[str]
+    units: str
+    beside: Callable[[str], list[Group]]
+
+    @property
+    def compares(self) -> bool:
+        """Whether there are several models."""
+        return len(self.models) > 1
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A heading, a sentence that says how to read what follows, and blocks."""
+
+    title: str
+    lead: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Blocks within one element."""
+
+    sort: ClassVar = "box"
+    blocks: Sequence[Block]
+    look: str = ""
+    tag: str = "div"
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Details:
+    """Blocks that are folded away."""
+
+    sort: ClassVar = "details"
+    summary: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Name of the model of what follows, where the page shows several."""
+
+    sort: ClassVar = "head"
+    item: Item
+
+
+@dataclass(frozen=True)
+class Note:
+    """A muted paragraph."""
+
+    sort: ClassVar = "note"
+    text: str | Markup
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The verdict and the sentence of a finding; `named` says of which model."""
+
+    sort: ClassVar = "statement"
+    item: Item
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The value of a finding, large, with its interval, verdict and sentence."""
+
+    sort: ClassVar = "claim"
+    item: Item
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Lines of a figure: models by their look, others by a small picture of the line."""
+
+    sort: ClassVar = "legend"
+    label: str
+    models: Sequence[tuple[str, Style]] = ()
+    lines: Sequence[tuple[str, Markup]] = ()
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table."""
+
+    head: Cell
+    cells: Sequence[Cell] = ()
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `caption` is what a screen reader calls it, and is seen where `captioned`.
+
+    look : "grid" and further classes. scrolls : whether it may be wider than the page; `label` then names the region.
+    """
+
+    sort: ClassVar = "table"
+    caption: str
+    head: Sequence[Cell]
+    rows: Sequence[Row]
+    label: str = ""
+    look: str = "grid"
+    style: str = ""
+    captioned: bool = False
+    head_look: str = ""
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """Questions with their answers: (verdict or None, name, value as text, explanation)."""
+
+    sort: ClassVar = "checks"
+    rows: Sequence[tuple[Verdict | None, str, str, str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as a data URI, what it shows, and what stands below it."""
+
+    source: str
+    shows: str
+    caption: str | Markup = ""
+    outcome: bool | None = None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures in a row, each with its caption, or one caption for all."""
+
+    sort: ClassVar = "pictures"
+    pictures: Sequence[Picture]
+    caption: str | Markup = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Markup followed by whether an attack fooled the model, and a muted rest."""
+
+    sort: ClassVar = "outcome"
+    text: Markup
+    fooled: bool
+    rest: str = ""
+
+
+def statements(items: Sequence[Item]) -> list[Statement]:
+    """Statements below a figure of several models; each says of which it speaks."""
+    return [Statement(item, named=len(items) > 1) for item in items]
+
+
+def measured(item: Item) -> Markup:
+    """Cell with the value of a finding and its interval."""
+    below = Markup('<br><span class="interval">{}</span>').format(item.interval) if item.interval else ""
+    return Markup("<td>{}{}</td>").format(item.value, below)
+
+
+def bar(share: float) -> Markup:
+    """Cell with a bar as long as `share`, from 0 to 1."""
+    return Markup('<td class="bar" style="--v: {}"><i></i></td>').format(f"{share:.3f}" if share == share else 0)
+
+
+def heat(share: float, text: str) -> Markup:
+    """Cell coloured by `share`, from 0 to 1."""
+    return Markup('<td class="cell" style="--v: {}">{}</td>').format(f"{share:.2f}" if share == share else 0, text)
+
+
+def column(text: str, look: str = "", span: int = 1) -> Markup:
+    """Heading of a column, of a class, over `span` columns."""
+    classes = Markup(' class="{}"').format(look) if look else ""
+    spans = Markup(' colspan="{}"').format(span) if span > 1 else ""
+    return Markup('<th scope="col"{}{}>{}</th>').format(classes, spans, text)
+
+
+def unseen(text: str) -> Markup:
+    """Text for a screen reader alone."""
+    return Markup('<span class="hidden">{}</span>').format(text)
+
+
+def dashed(place: int) -> Markup:
+    """Picture of the `place`-th kind of thin line."""
+    return Markup(
+        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 9h42" stroke="currentColor" stroke-width="2" '
+        'stroke-dasharray="{}"/></svg>'
+    ).format(dashes_of(place))
+
+
+def bounded() -> Markup:
+    """Picture of a line with what it rules out shaded."""
+    return Markup(
+        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M0 0h44v9H0Z" fill="currentColor" opacity=".25"/>'
+        '<path d="M1 9h42" stroke="var(--ink)" stroke-width="2"/></svg>'
+    )
+
+
+def proved() -> Markup:
+    """Picture of the line of what is proved, with the hatched gap above it."""
+    return Markup(
+        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 12 9 1M12 12 20 1M23 12 31 1M34 12 42 1" '
+        'stroke="currentColor" stroke-width="1" opacity=".6"/><path d="M1 15h42" stroke="currentColor" '
+        'stroke-width="2.5" stroke-dasharray="1 4" stroke-linecap="round"/></svg>'
+    )
+
+
+def heading(text: str) -> Markup:
+    """A small heading of a figure."""
+    return Markup("<h4>{}</h4>").format(text)

@@ -1,0 +1,252 @@
+"""What every kind of finding keeps to, from its example: measured, saved, judged, gated, drawn, documented."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from report.small_audit import Halves, audited, images, table
+from report.synthetic_audit import finding, save
+from trustworthy.report.audit import audit
+from trustworthy.report.finding import AuditRecord, Finding, Omission
+from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
+from trustworthy.report.gate import GATED, Limit, holds, parse_limits, shortfalls
+from trustworthy.report.kind import NotApplicable
+from trustworthy.report.panel import Group, Item, Panel, Shown
+from trustworthy.report.plan import Plan, make_plan
+from trustworthy.report.plots import Style
+from trustworthy.report.render import render
+from trustworthy.report.settings import PROFILES, Section
+from trustworthy.report.summary import PROPERTIES
+
+DOCS = Path(__file__).parents[2] / "docs"
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.step)
+FORBIDDEN = ("torch", *(f"trustworthy.{name}" for name in (
+    "attacks", "certify", "datasets", "graphs", "metrics", "neighbors", "nn", "training")))  # fmt: skip
+
+
+def example_of(kind, **changes):
+    """The example as a saved finding of the model "m", and its arrays."""
+    name, value, series, arrays = kind.example()
+    keys = {role: f"m/{role}" for role in arrays}
+    judged = kind.judged(name)
+    given = {"series": series, "arrays": keys, "statement": "What the example says.", "headline": judged.headline}
+    given |= {"higher_is_better": judged.higher_is_better}
+    made = finding("m", kind.property, kind.name, name, judged.title, value, **given | changes)
+    return made, {keys[role]: array for role, array in arrays.items()}
+
+
+def saved(kind, folder, **changes):
+    made, arrays = example_of(kind, **changes)
+    record = AuditRecord(
+        title="T", created="2026-05-04T09:30:00+00:00", models=[{"name": "m"}], data={"units": "pixels"}, plan={},
+        seed=0, wall_time=1.0, findings=[made],
+    )  # fmt: skip
+    return save(folder, record, arrays), record
+
+
+def test_names_steps_and_sections_are_one_each():
+    assert len({kind.step for kind in KINDS}) == len(KINDS)
+    assert len({kind.section for kind in KINDS}) == len(KINDS)
+    assert not {kind.section for kind in KINDS} & set(Plan.model_fields)
+    assert sum(len(kind.findings) for kind in KINDS) == len(OF_FINDING)
+    for kind in KINDS:  # kinds of one name are drawn by the first
+        assert kind.series is BY_NAME[kind.name].series
+        assert kind.draw is BY_NAME[kind.name].draw
+
+
+@every_kind
+def test_its_declaration_is_whole(kind):
+    assert kind.property in PROPERTIES
+    assert kind.step.startswith(kind.property) or kind.step == "accuracy"  # an omission explains its property
+    assert set(kind.settings) == set(PROFILES)
+    assert len({type(section) for section in kind.settings.values()}) == 1
+    assert all(isinstance(section, Section) for section in kind.settings.values())
+    assert kind.title
+    assert kind.value
+    assert all(judged.title for judged in kind.findings.values())
+    assert kind.example()[0] in kind.findings
+
+
+@every_kind
+def test_its_series_is_checked(kind):
+    _, _, series, arrays = kind.example()
+    read = kind.series.model_validate(series)
+    assert kind.series.roles <= arrays.keys()
+    required = [key for key, field in kind.series.model_fields.items() if field.is_required()]
+    assert set(required) <= set(series)
+    for key in required:
+        with pytest.raises(ValueError, match="Field required"):
+            kind.series.model_validate({k: item for k, item in series.items() if k != key})
+    for key in [k for k in (*kind.series.aligned[1:], *kind.series.binned) if series.get(k)]:
+        short = [] if isinstance(series[key], list) else {next(iter(series[key])): [0.0]}
+        if key in required or short:
+            with pytest.raises(ValueError, match="must have"):
+                kind.series.model_validate({**series, key: short})
+    assert read == kind.series.model_validate(json.loads(read.model_dump_json()))
+
+
+@every_kind
+def test_the_page_shows_it_alone(kind, tmp_path):
+    folder, record = saved(kind, tmp_path)
+    page = render(folder).read_text()
+    (made,) = record.findings
+    for text in (made.title, made.statement, kind.title):
+        assert text in page
+    assert page == render(folder).read_text()
+    assert "nan" not in page.split("<main>")[1].split("data:image")[0].lower().split()
+
+
+@every_kind
+def test_it_survives_json(kind, tmp_path):
+    made, _ = example_of(kind)
+    assert Finding.model_validate_json(made.model_dump_json()) == made
+    assert "NaN" not in json.dumps(json.loads(made.model_dump_json()))
+
+
+@every_kind
+def test_a_verdict_changes_at_its_thresholds(kind):
+    for judged in kind.findings.values():
+        if (rule := judged.rule) is None:
+            continue
+        better = 1e-9 if rule.good > rule.worry else -1e-9
+        assert rule.good != rule.worry
+        assert rule(rule.good) == "good"
+        assert rule(rule.good - better) == rule(rule.worry + better) == "attention"
+        assert rule(rule.worry) == "worry"
+        assert rule(None) == rule(math.nan) == "information"
+        assert rule.judged
+
+
+@every_kind
+def test_the_gate_reads_what_has_a_better_and_a_worse(kind, tmp_path):
+    for name, judged in kind.findings.items():
+        assert (name in GATED) == (judged.higher_is_better is not None)
+        assert judged.rule is None or judged.higher_is_better is not None
+        if name not in GATED:
+            continue
+        assert parse_limits([f"{name}=0.5"]) == [Limit(name, 0.5)]
+        made, _ = example_of(kind)
+        low, high = (
+            made.model_copy(update={"value": v, "higher_is_better": judged.higher_is_better}) for v in (0.4, 0.6)
+        )
+        assert holds(high if judged.higher_is_better else low, 0.5)
+        assert not holds(low if judged.higher_is_better else high, 0.5)
+        _, record = saved(kind, tmp_path)
+        reason = Omission(model="m", part=kind.step, reason="of the weather.")
+        empty = record.model_copy(update={"findings": [], "omissions": [reason]})
+        assert shortfalls(empty, [Limit(name, 0.5)]) == [f"{name} was not measured: of the weather"]
+
+
+@every_kind
+def test_the_guide_names_it(kind):
+    rows = [line for line in (DOCS / "findings.md").read_text().splitlines() if line.startswith(f"| `{kind.name}` |")]
+    (row,) = rows
+    assert row.endswith(f"| {kind.value} | {kind.documents} |")
+    assert all(f"`{name}`" in row for name in kind.findings)
+    assert all(f"`{key}`" in row for key in kind.series.model_fields if kind.series.model_fields[key].is_required())
+    assert f"`{kind.step}`" in (DOCS / "plan.md").read_text()
+
+
+def test_the_guide_names_no_other():
+    text = (DOCS / "findings.md").read_text().split("## Kinds")[1].split("## When")[0]
+    named = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert named == list(dict.fromkeys(kind.name for kind in KINDS))
+
+
+def test_drawing_imports_neither_torch_nor_an_algorithm(tmp_path):
+    for kind in KINDS:
+        saved(kind, tmp_path / kind.step)
+    code = (
+        "import sys, pathlib\nfrom trustworthy.report.render import render\nfrom trustworthy.report.gate import GATED\n"
+        f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir(): render(folder)\n"
+        f"print([name for name in {FORBIDDEN} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Every kind measured: on two models of images, and on a model without gradients of a table."""
+    x, y = images()
+    of_images = audited({"a": Halves(), "b": Halves()}, (x, y), attacks={"linf": 0.05, "l2": 0.2})
+    rows, labels = table(20)
+    return of_images, audited(lambda z: torch.stack([0 * z[:, 0], z[:, 0].detach() - 3], 1), (rows, labels))
+
+
+def test_what_is_measured_is_declared_and_keeps_to_its_contract(whole):
+    measured = [found for record in whole for found in record.findings]
+    left_out = [omission for record in whole for omission in record.omissions]
+    assert {OF_FINDING[f.name].step for f in measured} | {o.part for o in left_out} == {kind.step for kind in KINDS}
+    for found in measured:
+        kind = OF_FINDING[found.name]
+        judged = kind.findings[found.name]
+        assert (found.kind, found.property) == (kind.name, kind.property)
+        assert (found.title, found.headline) == (judged.title, judged.headline)
+        assert found.higher_is_better == judged.higher_is_better
+        assert found.verdict == "information" or judged.rule is not None
+        assert kind.series.roles <= found.arrays.keys()
+        kind.series.model_validate(json.loads(found.model_dump_json())["series"])
+    for omission in left_out:
+        assert omission.reason.endswith(".")
+    # Whatever is not measured in either audit needs another model; what that is tested beside its kind.
+    assert {kind.step for kind in KINDS} - {OF_FINDING[f.name].step for f in measured} == {"robustness.certificate"}
+
+
+@every_kind
+def test_a_part_is_kept_unless_its_own_settings_change(kind, tmp_path, monkeypatch):
+    """Changing every other section leaves the mark of the part as it is; each of its own keys changes it."""
+    x, y = images(8)
+    models = {"a": Halves(), "b": Halves()}
+    calls = []
+
+    def count(case, settings):
+        calls.append(settings)
+        raise NotApplicable("counted.")
+
+    counted = tuple(replace(other, measure=count, depends=None) for other in KINDS)
+    mine = tuple(other for other in counted if other.step == kind.step)
+    plan = make_plan(kinds=counted)
+
+    def run(changed):
+        calls.clear()
+        audit(models, (x, y), tmp_path, plan=changed, kinds=mine)
+        return len(calls)
+
+    monkeypatch.setattr("trustworthy.report.audit.render", lambda folder: None)
+    monkeypatch.setattr("trustworthy.report.store.Store._warn", lambda self, message: None)
+    assert run(plan) > 0
+    assert run(plan) == 0
+    thorough = make_plan("thorough", kinds=counted)
+    others = {other.section: dict(thorough)[other.section] for other in counted
+              if other.step != kind.step and other.section in dict(thorough)}  # fmt: skip
+    assert run(plan.model_copy(update=others)) == 0
+    assert (run(plan.model_copy(update={"attacks": thorough.attacks})) > 0) == kind.attacks
+    for key, value in dict(plan.of(mine[0])).items():
+        other = value + 1 if isinstance(value, int | float) else [*value, value[0]] if isinstance(value, list) else None
+        other = thorough.attacks.decision if other is None else other
+        section = plan.of(mine[0]).model_copy(update={key: other})
+        assert run(plan.model_copy(update={kind.section: section})) > 0, key
+
+
+def test_plans_differ_by_profile_and_every_section_is_a_kind_s():
+    plans = [make_plan(profile) for profile in PROFILES]
+    assert len({plan.model_dump_json(exclude={"profile"}) for plan in plans}) == 3
+    sections = {name for name, value in dict(make_plan()).items() if isinstance(value, Section)}
+    assert sections == {"attacks", *(kind.section for kind in KINDS if dict(kind.settings["quick"]))}
+
+
+def test_panels_are_made_of_what_the_template_knows():
+    for kind in KINDS:
+        _, _, series, arrays = kind.example()
+        made, _ = example_of(kind)
+        item = Item("m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
+        panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))
+        assert panels
+        assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)
