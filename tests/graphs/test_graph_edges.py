@@ -3,9 +3,10 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.graphs import LabelPropagation, ManifoldRegularization
@@ -294,3 +295,52 @@ def test_a_cut_that_no_width_mends_is_told_with_its_remedy():
     classes[:6] = [1, -1, -1, -1, -1, -1]
     with pytest.raises(InvalidInput, match="raise n_neighbors"):
         LabelPropagation(n_neighbors=2).fit(X, classes)
+
+
+@pytest.mark.parametrize("mark", [pd.NA, None])
+@pytest.mark.parametrize(
+    ("kind", "labels", "found"),
+    [
+        ("Int64", [1, 7, 3], [1, 1, 7, 3]),
+        ("boolean", [True, False, False], [True, True, False, False]),
+        ("string", ["a", "b", "b"], ["a", "a", "b", "b"]),
+        ("category", [1, 7, 3], [1, 1, 7, 3]),
+        ("Float64", [1.5, 7.5, 3.5], None),
+    ],
+)
+def test_nullable_columns_keep_their_kind(kind, labels, found, mark):
+    X, y = [[0.0], [1.0], [10.0], [11.0]], pd.Series([labels[0], mark, *labels[1:]], dtype="object").astype(kind)
+    fitted = LabelPropagation().fit(X, y)
+    if found is None:
+        assert 1.5 < fitted.transduction_[1] < 7.5
+    else:
+        np.testing.assert_array_equal(fitted.transduction_, np.array(found, dtype=object))
+    for column in (y.array, y.to_frame()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            np.testing.assert_array_equal(LabelPropagation().fit(X, column).transduction_, fitted.transduction_)
+
+
+def test_masked_labels_are_missing():
+    y = np.ma.array([1, 0, 7, 3], mask=[False, True, False, False])
+    np.testing.assert_array_equal(LabelPropagation().fit([[0.0], [1.0], [10.0], [11.0]], y).transduction_, [1, 1, 7, 3])
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 5])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_affinities_that_underflow_are_no_error(scale, n_neighbors):
+    X, truth = load_iris(return_X_y=True)
+    X, y = scale * X[::3], np.where(np.arange(50) % 2 == 0, truth[::3], -1)
+    two = y < 2
+    with np.errstate(all="raise"):
+        for solver in ("cholesky", "cg", "iteration", "elimination"):
+            fitted = LabelPropagation(solver=solver, n_neighbors=n_neighbors, gamma=2.0).fit(X, y)
+            assert np.isfinite(fitted.operator_).all()
+            fitted.predict_proba(100 * X)
+        LabelPropagation(n_neighbors=n_neighbors).fit(X, y)
+        for kernel in ("linear", "rbf"):
+            ManifoldRegularization(kernel=kernel, gamma=30.0, n_neighbors=n_neighbors).fit(X, y).predict(100 * X)
+        hidden = truth[::3][two][y[two] < 0].clip(max=1)
+        for attack in (FeatureAttack(budget=1.0, steps=2), CentralityAttack(budget=1, centrality="pagerank")):
+            if n_neighbors is None:
+                attack(X[two], y[two], gamma=10.0, truth=hidden)

@@ -40,6 +40,7 @@ class PoisoningAttack(ABC):
     assumed_gamma: float | None = None
     n_neighbors: int | None = None
 
+    @np.errstate(under="ignore")
     def __call__(
         self,
         X: Rows,

@@ -51,6 +51,7 @@ class PoisoningProblem:
     towards: bool
 
     @classmethod
+    @np.errstate(under="ignore")
     def of(
         cls,
         X: Rows,
