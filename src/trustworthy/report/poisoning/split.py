@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Int
 
 from trustworthy.core import seeds
-from trustworthy.graphs import LabelPropagation
+from trustworthy.graphs.affinity import GaussianGraphs
+from trustworthy.graphs.labels import read_labels
 from trustworthy.graphs.poisoning import (
     CentralityAttack,
     ClassificationLabelAttack,
@@ -22,6 +23,7 @@ from trustworthy.graphs.poisoning import (
     RandomLabelAttack,
     RegressionLabelAttack,
 )
+from trustworthy.graphs.width import choose_gamma, default_gammas
 from trustworthy.report.poisoning.record import Point, SplitRecord
 from trustworthy.report.poisoning.rows import LabelledRows
 
@@ -67,10 +69,13 @@ class Split:
     @cached_property
     def gamma(self) -> float:
         """Width of the graph, given or chosen."""
-        if self.protocol.gamma is not None:
-            return self.protocol.gamma
-        learner = LabelPropagation(task=self._task, n_neighbors=self.protocol.n_neighbors)
-        return learner.fit(self.rows.x, self.labels).gamma_
+        return self.chosen_gamma() if self.protocol.gamma is None else self.protocol.gamma
+
+    def chosen_gamma(self, advance: Callable[[float], None] = lambda share: None) -> float:
+        """The width that `LabelPropagation` chooses; `advance` is called with the share of the candidates tried."""
+        labels = read_labels(self.labels, self._task)
+        graphs = GaussianGraphs(self.rows.x, labels.known, self.protocol.n_neighbors)
+        return choose_gamma(graphs, labels, default_gammas(self.rows.x), "auto", advance)[0]
 
     @cached_property
     def problem(self) -> PoisoningProblem:
