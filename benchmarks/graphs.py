@@ -117,7 +117,7 @@ def news() -> tuple[attack.PoisoningProblem, np.ndarray, np.ndarray]:
     """A problem, its margins and its effects."""
     X, y = shuffled("newsgroups-comp-sci")
     hidden = labelled_first(y, LABELLED)
-    p = attack.PoisoningProblem.of(X, hidden, gamma=NEWS_GAMMA, truth=y[LABELLED:])
+    p = attack.PoisoningProblem.of(LabelPropagation(gamma=NEWS_GAMMA), X, hidden, truth=y[LABELLED:])
     return p, *p.margins(p.operator, p.aim)
 
 
@@ -297,9 +297,9 @@ def widths(rounds: int) -> Iterator[Record]:
 def attacks(rounds: int) -> Iterator[Record]:
     p, margin, effect = news()
     shape = {"unlabelled": len(margin), "labelled": LABELLED, "flips": FLIPS, "gamma": NEWS_GAMMA}
-    rng = {name: {"rng": np.random.default_rng(SEED)} for name in ("probabilistic", "local-search")}
+    rngs = {name: np.random.default_rng(SEED) for name in attack.METHODS}
     for name in ("greedy", "relaxed", "probabilistic", "local-search"):
-        work = functools.partial(attack.METHODS[name], margin, effect, FLIPS, **rng.get(name, {}))
+        work = functools.partial(attack.METHODS[name], margin, effect, FLIPS, rngs[name])
         broken = search.broken(margin, effect, work())
         yield record(f"attacks.{name}", alternate({name: work}, rounds)[name], broken=broken, **shape)
     certify = {

@@ -73,7 +73,7 @@ def as_labels(y: ArrayLike, *, warn: bool = False) -> np.ndarray:
     """
     given: Any = y
     if isinstance(given, np.ma.MaskedArray):
-        given = np.where(np.ma.getmaskarray(given), None, given.data.astype(object))
+        given = np.where(np.ma.getmaskarray(given), np.array(None), given.data.astype(object))
     elif not all(isinstance(kind, np.dtype) for kind in _kinds(given)):
         given = np.asarray(given.astype(object) if hasattr(given, "astype") else given, dtype=object)
     if isinstance(given, list | tuple) and any(isinstance(label, str) for label in given):
