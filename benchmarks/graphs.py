@@ -9,6 +9,8 @@ closed   `LabelPropagation.fit` on digits, 10 % and 50 % labelled, beside `scipy
          and scikit-learn's iteration;
 growth   dense graphs of 2,000 to 15,170 rows of mnist17 and a k-nearest graph of the 60,000 images of MNIST, each in a
          process of its own: seconds and peak memory;
+widths   sparse graphs of 8,000 to 10⁶ rows of two classes, 1 % labelled, ten neighbours each: a fit with a given width
+         and one that chooses it, which share the search for neighbours; each size in a process of its own;
 attacks  the searches, the certificates and the trust region, with 1,000 labels.
 
 Contenders take turns in each round; a ratio is the median over rounds of the ratio within a round, in processor seconds
@@ -33,7 +35,7 @@ from unittest import mock
 
 import numpy as np
 from scipy import linalg, sparse
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.semi_supervised import LabelPropagation as Iterated
 from threadpoolctl import threadpool_limits
@@ -50,6 +52,9 @@ SIZES = (2000, 4000, 8000, 15170)
 CASES: list[tuple[str, int, dict[str, Any]]] = [("mnist17", rows, {"gamma": 0.02}) for rows in SIZES]
 CASES += [("mnist17", SIZES[-1], {"gamma": 0.6, "solver": solver}) for solver in ("cholesky", "elimination")]
 CASES += [("mnist", 60000, {"gamma": 0.02, "n_neighbors": 10})]
+DRAWN = ((8000, 20, 8), (60000, 20, 8), (235000, 20, 8), (10**6, 5, 3))
+"""Rows, features and informative features of `widths`; beyond 15 features all pairs of rows are compared, which takes
+hours for a million."""
 
 
 class Spent(NamedTuple):
@@ -112,7 +117,7 @@ def news() -> tuple[attack.PoisoningProblem, np.ndarray, np.ndarray]:
     """A problem, its margins and its effects."""
     X, y = shuffled("newsgroups-comp-sci")
     hidden = labelled_first(y, LABELLED)
-    p = attack.PoisoningProblem.of(X, hidden, gamma=NEWS_GAMMA, truth=y[LABELLED:])
+    p = attack.PoisoningProblem.of(LabelPropagation(gamma=NEWS_GAMMA), X, hidden, truth=y[LABELLED:])
     return p, *p.margins(p.operator, p.aim)
 
 
@@ -245,6 +250,30 @@ def case(name: str, rows: int, settings: dict[str, Any]) -> Record:
     return record(".".join(["growth", name, str(rows), *map(str, settings.values())]), times, **said)
 
 
+def chosen(rows: int, features: int, informative: int) -> list[Record]:
+    """Two fits, as the only work of this process; the search for neighbours counts for both."""
+    X, truth = make_classification(rows, features, n_informative=informative, random_state=3)
+    known = np.random.default_rng(SEED).permutation(rows)[: rows // 100]
+    y = np.full(rows, -1)
+    y[known] = truth[known]
+    said = {"rows": rows, "features": features, "labelled": len(known), "n_neighbors": 10}
+    said["gib_before"] = memory("VmRSS")
+    near: list[Any] = []
+    fits: dict[str, Spent] = {}
+    found = []
+    with threadpool_limits(1):
+        search = spent(lambda: near.append(affinity.near_distances(X, 10)))
+        with mock.patch.object(affinity, "near_distances", return_value=near[0]):
+            for name, settings in (("given", {"gamma": 0.05}), ("chosen", {})):
+                learner = LabelPropagation(n_neighbors=10, **settings)
+                rest = spent(lambda learner=learner: learner.fit(X, y))
+                fits[name] = Spent(search.cpu + rest.cpu, search.wall + rest.wall)
+                said |= {"gamma": learner.gamma_, "peak_gib": memory("VmHWM"), "search_wall_seconds": search.wall}
+                right = accuracy(learner.transduction_, truth, y < 0)
+                found.append(record(f"widths.{rows}.{name}", [fits[name]], [fits["given"]], accuracy=right, **said))
+    return found
+
+
 def memory(kind: str) -> float:
     """GiB that this process holds (VmRSS) or has held at most (VmHWM, which leaves out the parent's)."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -258,12 +287,19 @@ def growth(rounds: int) -> Iterator[Record]:
             yield pool.submit(case, *given).result()
 
 
+def widths(rounds: int) -> Iterator[Record]:
+    """Once each, whatever the rounds."""
+    for given in DRAWN:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            yield from pool.submit(chosen, *given).result()
+
+
 def attacks(rounds: int) -> Iterator[Record]:
     p, margin, effect = news()
     shape = {"unlabelled": len(margin), "labelled": LABELLED, "flips": FLIPS, "gamma": NEWS_GAMMA}
-    rng = {name: {"rng": np.random.default_rng(SEED)} for name in ("probabilistic", "local-search")}
+    rngs = {name: np.random.default_rng(SEED) for name in attack.METHODS}
     for name in ("greedy", "relaxed", "probabilistic", "local-search"):
-        work = functools.partial(attack.METHODS[name], margin, effect, FLIPS, **rng.get(name, {}))
+        work = functools.partial(attack.METHODS[name], margin, effect, FLIPS, rngs[name])
         broken = search.broken(margin, effect, work())
         yield record(f"attacks.{name}", alternate({name: work}, rounds)[name], broken=broken, **shape)
     certify = {
@@ -290,7 +326,7 @@ def trust_region(p: attack.PoisoningProblem, rounds: int) -> Iterator[Record]:
         yield record(f"attacks.trust-region.{name}", times, labelled=LABELLED, radius=radius, **said)
 
 
-SECTIONS = {"greedy": greedy, "closed": closed, "growth": growth, "attacks": attacks}
+SECTIONS = {"greedy": greedy, "closed": closed, "growth": growth, "widths": widths, "attacks": attacks}
 
 
 def shown(found: Record) -> str:

@@ -27,10 +27,11 @@ if __name__ == "__main__":
     print(f"flips that a prediction withstands: median {np.median(withstands):.0f}, most {withstands.max()}")
 
     budgets = [0, 1, 2, 3, 5, 8]
-    settings = {"gamma": learner.gamma_, "truth": truth, "random_state": 0}
-    attack = poisoning_curve(ClassificationLabelAttack(budget=0), X, y, budgets, **settings)
-    blind = poisoning_curve(ClassificationLabelAttack(budget=0, knowledge="estimated"), X, y, budgets, **settings)
-    chance = poisoning_curve(RandomLabelAttack(budget=0), X, y, budgets, **settings)
+    settings = {"truth": truth, "random_state": 0}
+    attack = poisoning_curve(ClassificationLabelAttack(budget=0), learner, X, y, budgets, **settings)
+    unaware = ClassificationLabelAttack(budget=0, knowledge="estimated")
+    blind = poisoning_curve(unaware, learner, X, y, budgets, **settings)
+    chance = poisoning_curve(RandomLabelAttack(budget=0), learner, X, y, budgets, **settings)
     print("flips   attack   without the truth   at random   no attack exceeds")
     for rows in zip(budgets, attack.error, blind.error, chance.error, attack.bound, strict=True):
         print("{:5}   {:6.3f}   {:17.3f}   {:9.3f}   {:17.3f}".format(*rows))

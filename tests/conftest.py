@@ -27,6 +27,7 @@ CHECKED = (
     "graphs.poisoning.feature_search",
     "graphs.poisoning.features",
     "graphs.poisoning.gradient_path",
+    "graphs.poisoning.methods",
     "graphs.poisoning.probabilistic",
     "graphs.poisoning.regression",
     "graphs.poisoning.relaxed",

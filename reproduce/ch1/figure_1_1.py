@@ -31,7 +31,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     marked = np.array([*LABELS, *[-1] * (len(points) - known)])
     before = _predicted(points, marked, gamma)
     strongest = ClassificationLabelAttack(budget=1, method="exhaustive", knowledge="estimated")
-    flip = int(strongest(points, marked, gamma=gamma).flipped[0])
+    flip = int(strongest(LabelPropagation(gamma=gamma), points, marked).flipped[0])
     turned = [_predicted(points, _flipped(marked, node), gamma) != before for node in range(known)]
     shaded = np.isin(np.arange(len(before)), np.arange(len(SHADED)))
     pictures = {

@@ -12,6 +12,7 @@ from reproduce import intervals
 from reproduce.ch1.data import REGRESSION, hidden, prepared
 from reproduce.runner import Setting
 from reproduce.store import Measured
+from trustworthy.graphs import LabelPropagation
 from trustworthy.graphs.poisoning import (
     ClassificationLabelAttack,
     LabelAttack,
@@ -40,7 +41,7 @@ def seeds(setting: Setting, head: str = "") -> list[int]:
 def posed(data: str, labelled: int, gamma: float, seed: int, limit: int | None = None) -> PoisoningProblem:
     """The problem of an attacker that knows everything; `limit` rows of the data, None: all."""
     x, y, truth = hidden(prepared(data, seed), labelled, seed, limit)
-    return attack(data).problem(x, y, gamma=gamma, truth=truth)
+    return attack(data).problem(LabelPropagation(gamma=gamma), x, y, truth=truth)
 
 
 problem = functools.lru_cache(maxsize=5)(posed)
@@ -54,7 +55,7 @@ def estimated(known: PoisoningProblem) -> PoisoningProblem:
 
 def solved(attack: LabelAttack, problem: PoisoningProblem, budget: float, seed: int) -> PoisoningResult:
     """The attack with a budget; its bound is left out."""
-    return dataclasses.replace(attack, budget=budget).solve(problem, np.random.default_rng(seed), np.nan)
+    return dataclasses.replace(attack, budget=budget).solve(problem, np.random.default_rng(seed))
 
 
 def errors(attack: LabelAttack, problem: PoisoningProblem, budgets: Sequence[float], seed: int) -> list[float]:

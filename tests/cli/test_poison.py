@@ -181,7 +181,7 @@ def test_a_regression_of_an_npz_file_moves_labels_within_their_range(regression)
         (("--data", "digist"), "did you mean 'digits'"),
         (("--data", "none.npz"), "there is no file none.npz"),
         (("--data", os.curdir + os.sep), "unknown data set '.'"),
-        (("--data", __file__), f"or a file that ends in .npz, got '{__file__}'"),
+        (("--data", __file__), f"or an .npz file, got '{__file__}'"),
         (
             ("--data", "breast-cancer", "--labelled", 427),
             "one of the 427 rows of malignant and benign without its label, got 427",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import from_file
+from trustworthy.datasets import from_file, load
 
 X = np.linspace(0.0, 1.0, 12).reshape(3, 1, 2, 2)
 Y = np.array([0, 2, 1], dtype=np.uint8)
@@ -92,3 +92,30 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
         from_file(tmp_path / "single.npy")
     with pytest.raises(DataError, match="not a readable"):
         from_file(save(tmp_path, x=np.array([object()]), y=Y))
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog", "cat"], [-1, 1, 1], [0.0, 1.0, 1.0]])
+def test_the_remedy_for_labels_that_are_no_numbers_of_classes_works(tmp_path: Path, labels: list[object]) -> None:
+    with pytest.raises(InvalidInput, match="number the classes") as refused:
+        from_file(save(tmp_path, x=X, y=np.array(labels)))
+    remedy = str(refused.value).rpartition(" by ")[2].rstrip(".")
+    found = from_file(save(tmp_path, x=X, y=eval(remedy, {"numpy": np, "y": np.array(labels)})))
+    np.testing.assert_array_equal(found.y_test, np.unique(labels, return_inverse=True)[1])
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_table_is_refused_with_a_way_to_convert_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    place = tmp_path / "own data.csv"
+    if not missing:
+        place.write_text("size,label,colour\n1.5,yes,red\n2,no,blue\n3,yes,red\n")
+    with pytest.raises(InvalidInput, match=r"must be the name of a data set .* or an \.npz file") as refused:
+        load(str(place))
+    assert "unknown data set" not in str(refused.value)
+    if not missing:
+        monkeypatch.chdir(tmp_path)
+        exec(str(refused.value).partition("named label: ")[2], {})
+        found = from_file(place.with_suffix(".npz"))
+        np.testing.assert_array_equal(found.x_test, [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]])
+        np.testing.assert_array_equal(found.y_test, [1, 0, 1])

@@ -23,13 +23,24 @@ def marks_missing(estimator):
 
 @parametrize_with_checks(
     [
-        ManifoldRegularization(kernel=kernel, task=task)
-        for kernel in KERNELS
-        for task in ("classification", "regression")
+        ManifoldRegularization(kernel="linear", task="classification"),
+        ManifoldRegularization(kernel="rbf", task="regression"),
     ],
     expected_failed_checks=marks_missing,
 )
 def test_scikit_learn_accepts_it(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        ManifoldRegularization(kernel="linear", task="regression"),
+        ManifoldRegularization(kernel="rbf", task="classification"),
+    ],
+    expected_failed_checks=marks_missing,
+)
+def test_scikit_learn_accepts_the_other_pairs(estimator, check):
     check(estimator)
 
 

@@ -1,6 +1,7 @@
 """Attacks on training data through their public door: what they return, what bounds them, what they refuse."""
 
 import dataclasses
+import inspect
 from itertools import combinations
 
 import numpy as np
@@ -10,19 +11,25 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import StandardScaler
 
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.graphs import LabelPropagation, affinity, certify_flips
+from trustworthy.graphs import LabelPropagation, ManifoldRegularization, affinity, certify_flips
 from trustworthy.graphs.poisoning import (
     METHODS,
     CentralityAttack,
     ClassificationLabelAttack,
     FeatureAttack,
+    Greedy,
+    LocalSearch,
+    PoisoningProblem,
     RandomLabelAttack,
     RegressionLabelAttack,
     poisoning_curve,
+    search,
 )
 
 GAMMA = 0.002  # of raw digits
 WIDTH = 0.3  # of scaled diabetes rows
+SPARSE = LabelPropagation(gamma=GAMMA, n_neighbors=10)
+DIGITS, PATIENTS = LabelPropagation(gamma=GAMMA), LabelPropagation(gamma=WIDTH)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +76,7 @@ VALUE_ATTACKS = [
 def test_flips_are_few_do_what_they_say_and_stay_below_the_bound(pair, attack, knowledge):
     X, y, truth = pair
     attack = dataclasses.replace(attack, knowledge=knowledge)
-    found = attack(X, y, gamma=GAMMA, truth=truth, random_state=0)
+    found = attack(DIGITS, X, y, truth=truth, random_state=0)
     assert len(found.flipped) <= 2
     assert (y[found.flipped] != -1).all()
     np.testing.assert_array_equal(np.flatnonzero(found.labels != y), found.flipped)
@@ -79,7 +86,7 @@ def test_flips_are_few_do_what_they_say_and_stay_below_the_bound(pair, attack, k
     np.testing.assert_allclose(found.error_after, learner_error(X, found.labels, truth, GAMMA))
     assert found.error_after <= found.bound <= 1.0
     np.testing.assert_allclose(found.gap, found.bound - found.error_after)
-    again = attack(X, y, gamma=GAMMA, truth=truth, random_state=0)
+    again = attack(DIGITS, X, y, truth=truth, random_state=0)
     np.testing.assert_array_equal(again.labels, found.labels)
 
 
@@ -88,7 +95,7 @@ def test_flips_are_few_do_what_they_say_and_stay_below_the_bound(pair, attack, k
 def test_values_move_within_the_budget_and_the_error_below_the_bound(diabetes, attack, knowledge):
     X, y, truth = diabetes
     attack = dataclasses.replace(attack, knowledge=knowledge)
-    found = attack(X, y, gamma=WIDTH, truth=truth, random_state=0)
+    found = attack(PATIENTS, X, y, truth=truth, random_state=0)
     change = found.labels[:60] - y[:60]
     assert np.linalg.norm(change) <= 0.8 * (1 + 1e-12)
     np.testing.assert_array_equal(np.flatnonzero(change), found.flipped)
@@ -103,7 +110,7 @@ def test_values_move_within_the_budget_and_the_error_below_the_bound(diabetes, a
 def test_the_exact_regression_attack_reaches_its_bound_and_nothing_passes_it(diabetes):
     X, y, truth = diabetes
     exact, descent = (
-        RegressionLabelAttack(budget=0.8, solver=solver)(X, y, gamma=WIDTH, truth=truth)
+        RegressionLabelAttack(budget=0.8, solver=solver)(PATIENTS, X, y, truth=truth)
         for solver in ("exact", "algorithm-1")
     )
     np.testing.assert_allclose(exact.error_after, exact.bound, rtol=1e-8)
@@ -119,7 +126,7 @@ def test_the_exact_regression_attack_reaches_its_bound_and_nothing_passes_it(dia
 
 def test_without_the_truth_it_is_the_top_singular_vector(diabetes):
     X, y, _ = diabetes
-    found = RegressionLabelAttack(budget=0.5, knowledge="estimated")(X, y, gamma=WIDTH)
+    found = RegressionLabelAttack(budget=0.5, knowledge="estimated")(PATIENTS, X, y)
     K = LabelPropagation(gamma=WIDTH).fit(X, y).operator_
     values, vectors = np.linalg.svd(K)[1:]
     change = found.labels[:60] - y[:60]
@@ -141,9 +148,9 @@ def test_exhaustive_flips_are_the_worst_of_all_that_the_learner_can_be_taught(pa
             labels = y.copy()
             labels[list(flips)] = 11 - labels[list(flips)]
             worst = max(worst, learner_error(X, labels, truth, GAMMA))
-    found = ClassificationLabelAttack(budget=2, method="exhaustive")(X, y, gamma=GAMMA, truth=truth)
+    found = ClassificationLabelAttack(budget=2, method="exhaustive")(DIGITS, X, y, truth=truth)
     np.testing.assert_allclose(found.error_after, worst)
-    searched = ClassificationLabelAttack(budget=2)(X, y, gamma=GAMMA, truth=truth, random_state=0)
+    searched = ClassificationLabelAttack(budget=2)(DIGITS, X, y, truth=truth, random_state=0)
     np.testing.assert_allclose(searched.error_after, worst)
     assert worst <= found.bound
 
@@ -151,12 +158,12 @@ def test_exhaustive_flips_are_the_worst_of_all_that_the_learner_can_be_taught(pa
 def test_local_search_is_no_worse_than_the_others_and_worse_than_chance_is_not_enough(pair):
     X, y, truth = pair
     errors = {
-        method: ClassificationLabelAttack(budget=4, method=method)(X, y, gamma=GAMMA, truth=truth, random_state=0)
+        method: ClassificationLabelAttack(budget=4, method=method)(DIGITS, X, y, truth=truth, random_state=0)
         for method in ("greedy", "probabilistic", "relaxed", "local-search")
     }
     best = errors.pop("local-search").error_after
     assert all(found.error_after <= best for found in errors.values())
-    chance = [RandomLabelAttack(budget=4)(X, y, gamma=GAMMA, truth=truth, random_state=s).error_after for s in range(9)]
+    chance = [RandomLabelAttack(budget=4)(DIGITS, X, y, truth=truth, random_state=s).error_after for s in range(9)]
     assert best > 2 * np.median(chance)
 
 
@@ -167,14 +174,14 @@ def test_certified_flips_bound_what_is_reported(pair):
     wrong = np.sign(operator @ codes) != np.where(truth == 8, 1, -1)
     needed = certify_flips(operator, codes)
     for budget in (0, 1, 3):
-        found = ClassificationLabelAttack(budget=budget, method="greedy")(X, y, gamma=GAMMA, truth=truth)
+        found = ClassificationLabelAttack(budget=budget, method="greedy")(DIGITS, X, y, truth=truth)
         assert found.error_after <= found.bound <= np.mean(wrong | (needed <= budget)) + 1e-12
 
 
 def test_a_target_is_approached(pair, diabetes):
     X, y, truth = pair
     target = np.full(len(truth), 8)
-    found = ClassificationLabelAttack(budget=4)(X, y, gamma=GAMMA, target=target, truth=truth, random_state=0)
+    found = ClassificationLabelAttack(budget=4)(DIGITS, X, y, target=target, truth=truth, random_state=0)
     share = [
         np.mean(LabelPropagation(gamma=GAMMA).fit(X, labels).transduction_[40:] == 8) for labels in (y, found.labels)
     ]
@@ -183,19 +190,19 @@ def test_a_target_is_approached(pair, diabetes):
     np.testing.assert_allclose(found.objective, 2 * (1 - share[1]) * len(truth))
     X, y, truth = diabetes
     goal = np.full(len(truth), 0.9)
-    found = RegressionLabelAttack(budget=2.0)(X, y, gamma=WIDTH, target=goal, truth=truth)
+    found = RegressionLabelAttack(budget=2.0)(PATIENTS, X, y, target=goal, truth=truth)
     before, after = (LabelPropagation(gamma=WIDTH).fit(X, labels).transduction_[60:] for labels in (y, found.labels))
     np.testing.assert_allclose(found.objective, 0.5 * np.sum((after - goal) ** 2))
     assert np.sum((after - goal) ** 2) < 0.5 * np.sum((before - goal) ** 2)
     with pytest.raises(InvalidInput, match="nonzeros must be None where a target is given"):
-        RegressionLabelAttack(budget=2.0, nonzeros=3)(X, y, gamma=WIDTH, target=goal, truth=truth)
+        RegressionLabelAttack(budget=2.0, nonzeros=3)(PATIENTS, X, y, target=goal, truth=truth)
 
 
 def test_a_wrong_idea_of_gamma_costs_the_attacker(diabetes):
     X, y, truth = diabetes
-    right = RegressionLabelAttack(budget=0.8)(X, y, gamma=WIDTH, truth=truth)
+    right = RegressionLabelAttack(budget=0.8)(PATIENTS, X, y, truth=truth)
     for guess in (WIDTH / 8, WIDTH * 4):
-        found = RegressionLabelAttack(budget=0.8, assumed_gamma=guess)(X, y, gamma=WIDTH, truth=truth)
+        found = RegressionLabelAttack(budget=0.8, assumed_gamma=guess)(PATIENTS, X, y, truth=truth)
         assert found.error_after < right.error_after
         np.testing.assert_allclose(found.bound, right.bound)
         np.testing.assert_allclose(found.error_after, learner_error(X, found.labels, truth, WIDTH))
@@ -204,24 +211,35 @@ def test_a_wrong_idea_of_gamma_costs_the_attacker(diabetes):
 def test_a_curve_is_the_attacks_one_by_one(pair, diabetes):
     X, y, truth = pair
     attack = ClassificationLabelAttack(budget=0, method="greedy")
-    curve = poisoning_curve(attack, X, y, [0, 2, 5], gamma=GAMMA, truth=truth, random_state=0, n_jobs=2)
-    alone = [dataclasses.replace(attack, budget=c)(X, y, gamma=GAMMA, truth=truth) for c in (0, 2, 5)]
+    curve = poisoning_curve(attack, DIGITS, X, y, [0, 2, 5], truth=truth, random_state=0)
+    alone = [dataclasses.replace(attack, budget=c)(DIGITS, X, y, truth=truth) for c in (0, 2, 5)]
     np.testing.assert_array_equal(curve.error, [found.error_after for found in alone])
     assert (curve.error <= curve.bound).all()
     assert (np.diff(curve.bound) >= 0).all()
     X, y, truth = diabetes
-    curve = poisoning_curve(RegressionLabelAttack(budget=0), X, y, [0.0, 0.5, 1.0], gamma=WIDTH, truth=truth)
+    curve = poisoning_curve(RegressionLabelAttack(budget=0), PATIENTS, X, y, [0.0, 0.5, 1.0], truth=truth)
     np.testing.assert_allclose(curve.error, curve.bound, rtol=1e-8)
     assert curve.results[0].error_before == curve.error[0]
     with pytest.raises(InvalidInput, match="budgets must hold at least one"):
-        poisoning_curve(attack, X, y, [], gamma=WIDTH, truth=truth)
+        poisoning_curve(attack, PATIENTS, X, y, [], truth=truth)
+
+
+@pytest.mark.slow
+def test_a_curve_is_the_same_in_processes(pair):
+    X, y, truth = pair
+    attack = ClassificationLabelAttack(budget=0, method="probabilistic")
+    one, two = (
+        poisoning_curve(attack, DIGITS, X, y, [1, 3], truth=truth, random_state=0, n_jobs=jobs) for jobs in (None, 2)
+    )
+    np.testing.assert_array_equal(one.error, two.error)
+    np.testing.assert_array_equal(one.bound, two.bound)
 
 
 def test_a_curve_of_central_labels_builds_their_graph_once(monkeypatch, pair):
     X, y, truth = pair
     built, build = [], affinity.gaussian_graph
     monkeypatch.setattr(affinity, "gaussian_graph", lambda *given: built.append(1) or build(*given))
-    curve = poisoning_curve(CentralityAttack(budget=0), X, y, [1, 2, 3], gamma=GAMMA, truth=truth)
+    curve = poisoning_curve(CentralityAttack(budget=0), DIGITS, X, y, [1, 2, 3], truth=truth)
     assert [len(found.flipped) for found in curve.results] == [1, 2, 3]
     assert len(built) == 1
 
@@ -229,19 +247,19 @@ def test_a_curve_of_central_labels_builds_their_graph_once(monkeypatch, pair):
 def test_graphs_of_nearest_neighbours_and_sparse_rows_are_attacked_too(pair):
     X, y, truth = pair
     dense, rows = (
-        ClassificationLabelAttack(budget=3, method="greedy", n_neighbors=10)(data, y, gamma=GAMMA, truth=truth)
+        ClassificationLabelAttack(budget=3, method="greedy")(SPARSE, data, y, truth=truth)
         for data in (X, sparse.csr_array(X))
     )
     np.testing.assert_array_equal(dense.labels, rows.labels)
     found = LabelPropagation(gamma=GAMMA, n_neighbors=10).fit(X, dense.labels).transduction_[40:]
     np.testing.assert_allclose(np.mean(found != truth), dense.error_after)
-    central = CentralityAttack(budget=3, n_neighbors=10)(X, y, gamma=GAMMA, truth=truth)
+    central = CentralityAttack(budget=3)(SPARSE, X, y, truth=truth)
     assert len(central.flipped) == 3
 
 
 def test_features_that_move_a_little_mislead(pair, diabetes):
     X, y, truth = pair
-    found = FeatureAttack(budget=30.0, steps=30)(X, y, gamma=GAMMA, truth=truth, random_state=0)
+    found = FeatureAttack(budget=30.0, steps=30)(DIGITS, X, y, truth=truth, random_state=0)
     moved = found.features - X
     assert np.linalg.norm(moved) <= 30.0 * (1 + 1e-9)
     assert (moved[40:] == 0).all()
@@ -249,11 +267,11 @@ def test_features_that_move_a_little_mislead(pair, diabetes):
     np.testing.assert_array_equal(found.labels, y)
     assert found.error_after > found.error_before + 0.05
     np.testing.assert_allclose(found.error_after, learner_error(found.features, y, truth, GAMMA))
-    few = FeatureAttack(budget=30.0, steps=30, rows=3)(X, y, gamma=GAMMA, truth=truth, random_state=0)
+    few = FeatureAttack(budget=30.0, steps=30, rows=3)(DIGITS, X, y, truth=truth, random_state=0)
     assert len(few.flipped) <= 3
     assert few.error_before < few.error_after <= few.bound
     X, y, truth = diabetes
-    found = FeatureAttack(budget=3.0, steps=20)(X, y, gamma=WIDTH, truth=truth, random_state=0)
+    found = FeatureAttack(budget=3.0, steps=20)(PATIENTS, X, y, truth=truth, random_state=0)
     assert found.error_before < found.error_after <= found.bound
     np.testing.assert_allclose(found.error_after, learner_error(found.features, y, truth, WIDTH))
 
@@ -272,10 +290,11 @@ def spoiled(y, **changes):
         (ClassificationLabelAttack(budget=41), {}, "budget must be <= 40"),
         (ClassificationLabelAttack(budget=1.5), {}, "budget must be a whole number"),
         (ClassificationLabelAttack(budget=1, method="greed"), {}, "did you mean 'greedy'"),
+        (ClassificationLabelAttack(budget=1), {"learner": LabelPropagation()}, "a number as gamma, or be fitted"),
         (
-            ClassificationLabelAttack(budget=1, method="greedy", options={"swaps": 3}),
-            {},
-            "unknown option of the method 'greedy' 'swaps'",
+            ClassificationLabelAttack(budget=1),
+            {"learner": LabelPropagation(gamma=GAMMA, task="regression")},
+            "learner must have task='classification' or 'auto' for this attack, got 'regression'",
         ),
         (ClassificationLabelAttack(budget=9, method="exhaustive"), {}, "local-search"),
         (ClassificationLabelAttack(budget=1, knowledge="none"), {}, "unknown knowledge 'none'"),
@@ -289,8 +308,12 @@ def spoiled(y, **changes):
             "truth must hold the classes of y, 3 and 8",
         ),
         (ClassificationLabelAttack(budget=1), {"target": [8]}, r"target must have shape \(200,\)"),
-        (ClassificationLabelAttack(budget=1), {"gamma": 0.0}, "gamma must be > 0"),
-        (ClassificationLabelAttack(budget=1), {"gamma": 50.0}, "gamma is so large that the graph falls apart"),
+        (ClassificationLabelAttack(budget=1), {"learner": LabelPropagation(gamma=0.0)}, "gamma must be > 0"),
+        (
+            ClassificationLabelAttack(budget=1),
+            {"learner": LabelPropagation(gamma=50.0)},
+            "gamma is so large that the graph falls apart",
+        ),
         (ClassificationLabelAttack(budget=1), {"y": np.full(240, -1)}, "y must hold some labels, got none"),
         (ClassificationLabelAttack(budget=1), {"y": np.arange(240) % 2}, "y must leave some rows unlabelled"),
         (
@@ -303,15 +326,15 @@ def spoiled(y, **changes):
         (ClassificationLabelAttack(budget=1), {"X": np.full((240, 2), np.nan)}, "contains NaN"),
         (FeatureAttack(budget=-1.0), {}, "budget must be >= 0"),
         (FeatureAttack(budget=1.0, rows=41), {}, "rows must be <= 40"),
-        (FeatureAttack(budget=1.0, n_neighbors=5), {}, "n_neighbors must be None"),
+        (FeatureAttack(budget=1.0), {"learner": SPARSE}, "n_neighbors must be None"),
         (FeatureAttack(budget=1.0), {"X": sparse.csr_array(np.eye(240))}, "X must be dense"),
     ],
 )
 def test_bad_input_is_named(pair, attack, options, message):
     X, y, truth = pair
-    given = {"X": X, "y": y, "gamma": GAMMA, "truth": truth, **options}
+    given = {"learner": DIGITS, "X": X, "y": y, "truth": truth, **options}
     with pytest.raises((InvalidInput, UnknownName, ValueError), match=message):
-        attack(given.pop("X"), given.pop("y"), **given)
+        attack(**given)
 
 
 @pytest.mark.parametrize(
@@ -328,18 +351,43 @@ def test_bad_input_is_named(pair, attack, options, message):
 )
 def test_bad_input_of_regressions_is_named(diabetes, attack, options, message):
     X, y, truth = diabetes
-    given = {"y": y, "gamma": WIDTH, "truth": truth, **options}
+    given = {"learner": PATIENTS, "X": X, "y": y, "truth": truth, **options}
     with pytest.raises((InvalidInput, UnknownName), match=message):
-        attack(X, given.pop("y"), **given)
+        attack(**given)
 
 
 def test_duplicated_points_and_numbered_classes_of_floats_are_no_trouble(pair):
     X, y, truth = pair
     X, y, truth = np.vstack([X, X[40:60]]), np.concatenate([y, y[40:60]]), np.concatenate([truth, truth[:20]])
-    words = ClassificationLabelAttack(budget=2, method="greedy")(X, y, gamma=GAMMA, truth=truth)
+    words = ClassificationLabelAttack(budget=2, method="greedy")(DIGITS, X, y, truth=truth)
     real = np.where(y == -1, np.nan, np.where(y == 8, 1.0, -1.0))
-    numbers = ClassificationLabelAttack(budget=2, method="greedy")(
-        X, real, gamma=GAMMA, truth=np.where(truth == 8, 1, -1)
-    )
+    numbers = ClassificationLabelAttack(budget=2, method="greedy")(DIGITS, X, real, truth=np.where(truth == 8, 1, -1))
     np.testing.assert_array_equal(numbers.flipped, words.flipped)
     np.testing.assert_array_equal(numbers.labels[numbers.flipped], -real[numbers.flipped])
+
+
+def test_only_label_propagation_is_attacked(pair):
+    X, y, truth = pair
+    unchecked = inspect.unwrap(PoisoningProblem.of.__func__)  # the shape checks of the tests would refuse it first
+    with pytest.raises(InvalidInput, match="learner must be a LabelPropagation, got ManifoldRegularization"):
+        unchecked(PoisoningProblem, ManifoldRegularization(), X, y, truth=truth)
+
+
+def test_a_fitted_learner_is_attacked_with_the_width_that_it_has_chosen(pair):
+    X, y, truth = pair
+    learner = LabelPropagation(gammas=[GAMMA / 10, GAMMA]).fit(X, y)
+    found = ClassificationLabelAttack(budget=2, method=Greedy())(learner, X, y, truth=truth)
+    same = ClassificationLabelAttack(budget=2, method="greedy")(
+        LabelPropagation(gamma=learner.gamma_), X, y, truth=truth
+    )
+    np.testing.assert_array_equal(found.flipped, same.flipped)
+    assert found.bound == same.bound
+
+
+def test_a_search_is_called_with_its_own_settings(pair, monkeypatch):
+    X, y, truth = pair
+    asked = []
+    monkeypatch.setattr(search, "local_search", lambda *given, **options: asked.append(options) or np.array([1]))
+    found = ClassificationLabelAttack(budget=2, method=LocalSearch(restarts=7))(DIGITS, X, y, truth=truth)
+    assert asked[0]["restarts"] == 7
+    np.testing.assert_array_equal(found.flipped, [1])

@@ -13,6 +13,8 @@ import numpy as np
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.dataset import Dataset
 
+_NUMBER = "number the classes 0, 1, 2, ... by numpy.unique({}, return_inverse=True)[1]."
+
 
 def arrays_of(path: Path, *names: str) -> tuple[np.ndarray, ...]:
     """Return the named arrays of the file at `path`."""
@@ -83,9 +85,9 @@ def _rows(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> tuple[np.n
     if y.ndim != 1 or len(y) != len(x):
         raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
     if not np.issubdtype(y.dtype, np.integer):
-        raise InvalidInput(f"{y_name} must hold integers, got {y.dtype}; convert with {y_name}.astype('int64').")
+        raise InvalidInput(f"{y_name} must hold integers, got {y.dtype}; {_NUMBER.format(y_name)}")
     if y.min() < 0:
-        raise InvalidInput(f"{y_name} must hold labels from 0, got {y.min()}; number the classes 0, 1, 2, ...")
+        raise InvalidInput(f"{y_name} must hold labels from 0, got {y.min()}; {_NUMBER.format(y_name)}")
     table = x.ndim == 2
     if not (np.issubdtype(x.dtype, np.floating) or (table and np.issubdtype(x.dtype, np.integer))):
         raise InvalidInput(

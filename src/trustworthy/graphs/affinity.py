@@ -72,8 +72,7 @@ class GaussianGraphs:
     def split(self, gamma: float) -> Graph:
         """The part that a harmonic solution needs."""
         if self.n_neighbors is not None:
-            rows = self.whole(gamma)[~self.known]
-            return Graph(rows[:, ~self.known], rows[:, self.known])
+            return split_weights(self.whole(gamma), self.known)
         free, held = self.X[~self.known], self.X[self.known]
         check_fits(len(self.known), 2 * free.shape[0] * len(self.known))  # with the copy that is factored
         within = gaussian(free, None, gamma)
@@ -96,6 +95,12 @@ class GaussianGraphs:
         return near_distances(self.X, self.n_neighbors)
 
 
+def split_weights(weights: Weights, known: Bool[np.ndarray, " n"]) -> Graph:
+    """The part of all affinities (n, n) that a harmonic solution needs where the rows `known` have labels."""
+    rows = weights[~known]
+    return Graph(rows[:, ~known], rows[:, known])
+
+
 def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
     """Affinities exp(-gamma |x_i - x_j|²) of all rows X (n, d), with a diagonal of 0."""
     check_fits(X.shape[0], X.shape[0] ** 2)
@@ -106,10 +111,14 @@ def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:
 
 def gaussian(X: Rows, Z: Rows | None, gamma: float) -> Float[np.ndarray, "n m"]:
     """Affinities exp(-gamma |x - z|²) of rows X (n, d) to rows Z (m, d), or among themselves."""
-    weights = squared_distances(X, Z)
-    with np.errstate(over="ignore"):  # -inf gives an affinity of 0
-        weights *= -gamma
-    return np.exp(weights, out=weights)
+    return decayed(squared_distances(X, Z), gamma)
+
+
+def decayed(squares: np.ndarray, gamma: float) -> np.ndarray:
+    """exp(-gamma squares), in place: 0 where that is too small for a number."""
+    with np.errstate(over="ignore", under="ignore"):  # -inf gives an affinity of 0
+        squares *= -gamma
+        return np.exp(squares, out=squares)
 
 
 def squared_distances(X: Rows, Z: Rows | None) -> Float[np.ndarray, "n m"]:
@@ -151,9 +160,7 @@ def near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
 def _joined(near: sparse.csr_matrix, gamma: float) -> sparse.csr_matrix:
     """Affinities from squared distances, both ways where they are known one way."""
     graph = near.copy()
-    with np.errstate(over="ignore"):  # -inf gives an affinity of 0
-        graph.data *= -gamma
-    np.exp(graph.data, out=graph.data)
+    graph.data = decayed(graph.data, gamma)
     graph = graph.maximum(graph.T).tocsr()
     graph.eliminate_zeros()
     return graph

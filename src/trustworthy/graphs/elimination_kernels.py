@@ -1,4 +1,8 @@
-"""Elimination without a subtraction, exact to rounding however far apart the affinities are."""
+"""Elimination without a subtraction, exact to rounding however far apart the affinities are.
+
+`solvers._elimination` takes out blocks of 128 rows with it: affinities and right sides of a block go in, its solution
+comes out in place of the right sides.
+"""
 
 from __future__ import annotations
 

@@ -68,9 +68,14 @@ def as_labels(y: ArrayLike, *, warn: bool = False) -> np.ndarray:
     """Labels as an array (n,) that keeps their marks: words next to -1 or NaN stay apart from "-1" and "nan".
 
     Objects that are real numbers, at least one of them no whole one, become floating numbers, with NaN for what is
-    missing. warn : say so where y is a column.
+    missing. Nullable and categorical columns, and masked arrays, are read as objects, whose kind missing ones do not
+    change. warn : say so where y is a column.
     """
     given: Any = y
+    if isinstance(given, np.ma.MaskedArray):
+        given = np.where(np.ma.getmaskarray(given), np.array(None), given.data.astype(object))
+    elif not all(isinstance(kind, np.dtype) for kind in _kinds(given)):
+        given = np.asarray(given.astype(object) if hasattr(given, "astype") else given, dtype=object)
     if isinstance(given, list | tuple) and any(isinstance(label, str) for label in given):
         labels = np.empty(len(given), dtype=object)
         labels[:] = given
@@ -82,6 +87,12 @@ def as_labels(y: ArrayLike, *, warn: bool = False) -> np.ndarray:
     if any(isinstance(label, float | np.floating) for label in present) and all(map(_is_number, present)):
         return np.array([np.nan if _is_absent(label) else float(label) for label in labels])
     return labels
+
+
+def _kinds(y: Any) -> list[Any]:
+    """Types of the column, or columns, of labels that come with any."""
+    kinds = getattr(y, "dtypes", getattr(y, "dtype", None))  # a table's are a column
+    return [] if kinds is None else list(kinds) if hasattr(kinds, "__iter__") else [kinds]
 
 
 def _of_one_kind(known: np.ndarray) -> np.ndarray:

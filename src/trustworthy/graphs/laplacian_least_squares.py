@@ -1,4 +1,8 @@
-"""Weights of Laplacian-regularised least squares, linear and kernel, by symmetric positive definite systems."""
+"""Weights of Laplacian-regularised least squares, linear and kernel, by symmetric positive definite systems.
+
+`ManifoldRegularization.fit` calls it with rows or their kernel (n, n), the mask of labelled rows, their targets, and
+affinities of all rows; weights of the features or of the kernels come out, a column for each function.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def linear_weights(
 ) -> Float[np.ndarray, "d k"]:
     """w = (X_lᵀ X_l + ridge I + smoothness XᵀLX)⁻¹ X_lᵀ y_l, by a Cholesky factor."""
     labelled = X[known]
-    system = labelled.T @ labelled
+    system = labelled.T @ labelled  # (d, d)
     if graph is not None:
         rows = X - X.mean(axis=0)  # L takes constants to 0: without an offset no digits are lost
         system += smoothness * (rows.T @ laplacian_times(graph, rows))
@@ -58,8 +62,8 @@ def kernel_weights(
     penalty = _penalty(labelled, graph, smoothness, len(kernel), centred=centred)
     pulls = np.zeros((len(kernel), targets.shape[1]))
     pulls[labelled] = targets - targets.mean(axis=0) if centred else targets
-    root = _root(kernel)
-    system = root.T @ (penalty @ root)
+    root = _root(kernel)  # (n, n)
+    system = root.T @ (penalty @ root)  # (n, n)
     if ridge < _EPS * np.trace(system):
         raise _too_small(ridge)
     system[np.diag_indices_from(system)] += ridge

@@ -81,6 +81,7 @@ class ManifoldRegularization(BaseEstimator):
         self.task = task
         self.fit_intercept = fit_intercept
 
+    @np.errstate(under="ignore")  # affinities of rows far apart are 0 or next to it
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,), of which a missing one is -1, or NaN if floating."""
         checks.choice("kernel", self.kernel, _KERNELS)
@@ -141,6 +142,7 @@ class ManifoldRegularization(BaseEstimator):
             if hasattr(self, name):
                 delattr(self, name)
 
+    @np.errstate(under="ignore")
     def _values(self, X: ArrayLike) -> Float[np.ndarray, "m functions"]:
         check_is_fitted(self)
         rows: Any = validate_data(self, X, dtype=np.float64, reset=False)  # pyright: ignore[reportArgumentType]

@@ -21,9 +21,13 @@ from trustworthy.graphs.elimination_kernels import eliminate
 _NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before it is not believed
 _TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
 _STEPS = 10_000  # and how often they may try
-_SMALL = 4000  # unlabelled rows of a sparse graph up to which a dense factor is quicker at every width
+_SURE, _ROUGH = 100 * _NEAR, 1e-2  # how far sums of values may be from what they should be
+SMALL = 4000  # rows of a sparse graph up to which a dense factor is quicker at every width
 _BLOCK = 128  # rows eliminated at a time
 _ROWS = 8 * _BLOCK  # rows changed at a time, which bounds the memory; whole blocks
+
+Solve = Callable[[Graph, np.ndarray], np.ndarray]
+"""(D_uu - S_uu)⁻¹ of a graph all of whose rows are reached, times right sides (unlabelled, k)."""
 
 
 def harmonic(
@@ -38,35 +42,46 @@ def harmonic(
     What the labels, brought to [0, 1], lack of a fixed sum is solved for as well: where the answers have another sum,
     the graph all but falls apart, and the solvers that cannot bear it say so.
     """
+    return _in_shares(graph, values, checks.choice("solver", solver, SOLVERS), _SURE)
+
+
+def rough_harmonic(graph: Graph, values: Float[np.ndarray, "labelled k"]) -> Float[np.ndarray, "unlabelled k"]:
+    """`harmonic` to two digits or so, by conjugate gradients that warn where few steps do not suffice for them."""
+    return _in_shares(graph, values, partial(_descend, tolerance=1e-5, steps=500), _ROUGH)
+
+
+def _in_shares(
+    graph: Graph, values: Float[np.ndarray, "labelled k"], solve: Solve, near: float
+) -> Float[np.ndarray, "unlabelled k"]:
     low, spread = values.min(axis=0), np.ptp(values, axis=0)
     shares = (values - low) / np.where(spread > 0.0, spread, 1.0)
-    shares = np.column_stack([shares, shares.shape[1] - shares.sum(axis=1)])
-    return low + spread * _solved(graph, lambda part: np.asarray(part.across @ shares), values.shape[1], solver)[:, :-1]
+    shares = np.column_stack([shares, shares.shape[1] - shares.sum(axis=1)])  # (labelled, k + 1)
+    found = _solved(graph, lambda part: np.asarray(part.across @ shares), values.shape[1], solve, near)
+    return low + spread * found[:, :-1]
 
 
 def harmonic_operator(graph: Graph, solver: str = "auto") -> Float[np.ndarray, "unlabelled labelled"]:
     """The matrix K = (D_uu - S_uu)⁻¹ S_ul that labels are multiplied by; its rows are averages. NaN as `harmonic`."""
     unlabelled, labelled = graph.across.shape
     check_fits(unlabelled + labelled, 2 * unlabelled * labelled)
-    return _solved(graph, lambda part: _dense(part.across), 1, solver)
+    return _solved(graph, lambda part: _dense(part.across), 1, checks.choice("solver", solver, SOLVERS), _SURE)
 
 
 def _solved(
-    graph: Graph, pull: Callable[[Graph], np.ndarray], total: int, solver: str
+    graph: Graph, pull: Callable[[Graph], np.ndarray], total: int, solve: Solve, near: float
 ) -> Float[np.ndarray, "unlabelled k"]:
     """Solutions for right sides that labels with rows of sum `total` have: the values of each row have it too.
 
     Each of them is in the sum. A column of ones would tell of a direct solver, but conjugate gradients run anew for
     each column, and may fail at one alone.
     """
-    solve = checks.choice("solver", solver, SOLVERS)
     reached = graph.reached
     part = graph.part(reached)
     right = pull(part)
     found = np.full((len(reached), right.shape[1]), np.nan)
     if reached.any():
         found[reached] = whole = solve(part, right)
-        _say_unsure(np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= 100 * _NEAR)))
+        _say_unsure(np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near)))
     return found
 
 
@@ -94,7 +109,7 @@ def factored(graph: Graph) -> Callable[[Float[np.ndarray, "n k"]], Float[np.ndar
 
 
 def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    many = sparse.issparse(graph.within) and len(pull) > _SMALL
+    many = sparse.issparse(graph.within) and len(pull) > SMALL
     return (_conjugate_gradients if many else _cholesky)(graph, pull)
 
 
@@ -132,6 +147,10 @@ def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarr
 
 
 def _conjugate_gradients(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    return _descend(graph, pull, _TOLERANCE, _STEPS)
+
+
+def _descend(graph: Graph, pull: Float[np.ndarray, "n k"], tolerance: float, steps: int) -> Float[np.ndarray, "n k"]:
     """One run a column, with products S_uu v alone: no factor is stored.
 
     On I - D^-½ S_uu D^-½, in which the residual of a row with a small degree counts as much as the others'.
@@ -141,9 +160,9 @@ def _conjugate_gradients(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[
     found = np.empty_like(pull)
     for k, column in enumerate((pull * root[:, None]).T):
         with np.errstate(divide="ignore", invalid="ignore"):  # where it breaks down, the sum of the values tells
-            found[:, k], status = cg(system, column, rtol=_TOLERANCE, atol=0.0, maxiter=_STEPS)
+            found[:, k], status = cg(system, column, rtol=tolerance, atol=0.0, maxiter=steps)
         if status:
-            _say_unfinished("cg")
+            _say_unfinished("cg", tolerance, steps)
     return found * root[:, None]
 
 
@@ -155,16 +174,16 @@ def _iteration(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray
         before, found = found, start + (graph.within @ found) / degree
         if np.abs(found - before).max() <= _TOLERANCE * scale:
             return found
-    _say_unfinished("iteration")
+    _say_unfinished("iteration", _TOLERANCE, _STEPS)
     return found
 
 
-def _say_unfinished(what: str) -> None:
+def _say_unfinished(what: str, tolerance: float, steps: int) -> None:
     warnings.warn(
-        f"solver={what!r} stopped after {_STEPS} steps before it reached a relative {_TOLERANCE:g}: the values are "
+        f"solver={what!r} stopped after {steps} steps before it reached a relative {tolerance:g}: the values are "
         'only near. Use solver="cholesky".',
         ConvergenceWarning,
-        stacklevel=5,
+        stacklevel=7,
     )
 
 
@@ -174,7 +193,7 @@ def _say_unsure(off: np.ndarray) -> None:
             f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
             f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".',
             TrustworthyWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -195,11 +214,11 @@ def say_unreached(reached: np.ndarray, rows: np.ndarray, gamma: float) -> None:
             f"{len(lost)} unlabelled rows of X are joined to no label, even through others (rows {named}): their "
             f"values are NaN. The graph falls apart at gamma={gamma:g}: lower it, raise n_neighbors, or label more.",
             TrustworthyWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
-SOLVERS: dict[str, Callable[[Graph, np.ndarray], np.ndarray]] = {
+SOLVERS: dict[str, Solve] = {
     "auto": _auto,
     "cholesky": _cholesky,
     "cg": _conjugate_gradients,

@@ -4,10 +4,21 @@ from trustworthy.graphs.poisoning.attack import LabelAttack, PoisoningAttack
 from trustworthy.graphs.poisoning.baselines import CentralityAttack, RandomLabelAttack
 from trustworthy.graphs.poisoning.bounds import error_bounds
 from trustworthy.graphs.poisoning.certificate import certified_errors, certify_flips
-from trustworthy.graphs.poisoning.classification import METHODS, ClassificationLabelAttack
+from trustworthy.graphs.poisoning.classification import ClassificationLabelAttack
 from trustworthy.graphs.poisoning.curve import PoisoningCurve, poisoning_curve
 from trustworthy.graphs.poisoning.features import FeatureAttack
 from trustworthy.graphs.poisoning.gradient_path import algorithm_1
+from trustworthy.graphs.poisoning.methods import (
+    METHODS,
+    Exhaustive,
+    FlipSearch,
+    Greedy,
+    LocalSearch,
+    Probabilistic,
+    Relaxed,
+    ReleasedGreedy,
+    ReleasedProbabilistic,
+)
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
 from trustworthy.graphs.poisoning.regression import RegressionLabelAttack
 from trustworthy.graphs.poisoning.result import PoisoningResult
@@ -18,15 +29,23 @@ __all__ = [
     "METHODS",
     "CentralityAttack",
     "ClassificationLabelAttack",
+    "Exhaustive",
     "FeatureAttack",
+    "FlipSearch",
+    "Greedy",
     "LabelAttack",
+    "LocalSearch",
     "PoisoningAttack",
     "PoisoningCurve",
     "PoisoningProblem",
     "PoisoningResult",
+    "Probabilistic",
     "Quadratic",
     "RandomLabelAttack",
     "RegressionLabelAttack",
+    "Relaxed",
+    "ReleasedGreedy",
+    "ReleasedProbabilistic",
     "algorithm_1",
     "certified_errors",
     "certify_flips",

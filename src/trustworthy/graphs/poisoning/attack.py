@@ -1,10 +1,11 @@
-"""What all attacks on labels share: their arguments, and the call."""
+"""What all attacks share: the attacker's arguments, and the call."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from trustworthy.graphs.affinity import Rows
 from trustworthy.graphs.poisoning.bounds import checked_budget, error_bounds
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
 from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.propagation import LabelPropagation
 
 
 def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
@@ -24,59 +26,60 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
 
 @dataclass(frozen=True, kw_only=True)
 class PoisoningAttack(ABC):
-    """An attack on the training data of label propagation, called with them.
+    """An attack on the training data of label propagation, called with the learner and the data.
 
     budget : how much may be changed; see each attack.
-    task : "classification", "regression" or "auto", how labels are read; see `LabelPropagation`.
     knowledge : "true", the attacker knows the values of the unlabelled rows, or "estimated", it takes what the learner
         predicts from clean data.
     assumed_gamma : the width of the graph that the attacker believes in (figure 1.5); None, it knows the learner's.
-    n_neighbors : neighbours in the learner's graph; None for the dense graph.
     """
 
+    reads: ClassVar[str] = "auto"
+    """The kind of labels that it changes: "classification", "regression", or "auto" for what the learner reads."""
     budget: float
-    task: str = "auto"
     knowledge: str = "true"
     assumed_gamma: float | None = None
-    n_neighbors: int | None = None
 
+    @np.errstate(under="ignore")
     def __call__(
         self,
+        learner: LabelPropagation,
         X: Rows,
         y: ArrayLike,
         *,
-        gamma: float,
         truth: ArrayLike | None = None,
         target: ArrayLike | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> PoisoningResult:
         """Poison labels y (n,) of rows X (n, features), dense or CSR; missing labels are -1, or NaN if floating.
 
-        gamma : width of the learner's graph, > 0.
+        learner : its settings are used, and where gamma is "cv" the width that it has been fitted with.
         truth : (unlabelled,) true values of the unlabelled rows in their order; needed where `knowledge` is "true".
         target : (unlabelled,) values that the attacker wants predicted; None, it wants predictions to be wrong.
         random_state : seed or generator of the attacks that draw; None draws from NumPy's global stream.
         """
-        return self.solve(self.problem(X, y, gamma=gamma, truth=truth, target=target), generator(random_state))
+        problem = self.problem(learner, X, y, truth=truth, target=target)
+        found = self.solve(problem, generator(random_state))
+        return replace(found, bound=float(self.bounds(problem, [self.budget])[0]))
 
     def problem(
         self,
+        learner: LabelPropagation,
         X: Rows,
         y: ArrayLike,
         *,
-        gamma: float,
         truth: ArrayLike | None = None,
         target: ArrayLike | None = None,
     ) -> PoisoningProblem:
         """The problem in numbers, to be solved for several budgets."""
         return PoisoningProblem.of(
-            X, y, gamma=gamma, task=self.task, truth=truth, target=target, knowledge=self.knowledge,
-            assumed_gamma=self.assumed_gamma, n_neighbors=self.n_neighbors,
+            learner, X, y, reads=self.reads, truth=truth, target=target, knowledge=self.knowledge,
+            assumed_gamma=self.assumed_gamma,
         )  # fmt: skip
 
     @abstractmethod
-    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
-        """Attack a problem that has been made; `bound` saves working it out again."""
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator) -> PoisoningResult:
+        """Attack a problem that has been made, without the bound."""
 
     @abstractmethod
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
@@ -90,12 +93,10 @@ class LabelAttack(PoisoningAttack):
     budget : classes to flip at most, or the largest l2 norm of the change of real labels.
     """
 
-    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
-        """Attack a problem that has been made; `bound` saves working it out again."""
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator) -> PoisoningResult:
+        """Attack a problem that has been made, without the bound."""
         checked_budget(problem, self.budget)
-        values = self.changed(problem, rng)
-        bound = float(self.bounds(problem, [self.budget])[0]) if bound is None else bound
-        return problem.result(values, bound)
+        return problem.result(self.changed(problem, rng))
 
     @abstractmethod
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:

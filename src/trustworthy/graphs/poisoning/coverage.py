@@ -1,4 +1,7 @@
-"""A bound on the relaxed covering problem by a primal-dual method with restarts: products with W, no LP solver."""
+"""A bound on the relaxed covering problem by a primal-dual method with restarts: products with W, no LP solver.
+
+`collective` calls `covered` with W (nodes, labels) and a budget; a whole number of nodes comes out.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import Rows
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.propagation import LabelPropagation
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class PoisoningCurve:
 
 def poisoning_curve(
     attack: PoisoningAttack,
+    learner: LabelPropagation,
     X: Rows,
     y: ArrayLike,
     budgets: Sequence[float],
     *,
-    gamma: float,
     truth: ArrayLike | None = None,
     target: ArrayLike | None = None,
     random_state: int | np.random.RandomState | None = None,
@@ -57,20 +57,22 @@ def poisoning_curve(
 ) -> PoisoningCurve:
     """Run an attack with each of `budgets` in place of its own; the graph is solved once.
 
-    X, y, gamma, truth, target : as in the call of the attack. random_state : each budget draws from a seed of its own.
+    learner, X, y, truth, target : as in the call of the attack.
+    random_state : each budget draws from a seed of its own.
     n_jobs : processes, as in scikit-learn. progress : show how far it is.
     """
     if not isinstance(budgets, Sequence | np.ndarray) or isinstance(budgets, str) or np.ndim(budgets) != 1:
         raise InvalidInput(f"budgets must be a list of budgets, got {budgets!r}.")
     if not len(budgets):
         raise InvalidInput("budgets must hold at least one budget, got none.")
-    problem = attack.problem(X, y, gamma=gamma, truth=truth, target=target)
+    problem = attack.problem(learner, X, y, truth=truth, target=target)
     bounds = attack.bounds(problem, budgets)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=len(budgets))
     tasks = (
-        delayed(dataclasses.replace(attack, budget=budget).solve)(problem, np.random.default_rng(seed), float(bound))
-        for budget, seed, bound in zip(budgets, seeds, bounds, strict=True)
+        delayed(replace(attack, budget=budget).solve)(problem, np.random.default_rng(seed))
+        for budget, seed in zip(budgets, seeds, strict=True)
     )
-    found = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    results: Any = tuple(track(found, description="budgets", total=len(budgets), disable=not progress))
+    found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    shown = track(found, description="budgets", total=len(budgets), disable=not progress)
+    results = tuple(replace(result, bound=float(bound)) for result, bound in zip(shown, bounds, strict=True))
     return PoisoningCurve(np.asarray(budgets, dtype=np.float64), results)

@@ -1,4 +1,7 @@
-"""Search for the features that ruin the predictions most, within a ball and with few rows changed (R2 of eq. 1.2)."""
+"""Search for the features that ruin the predictions most, within a ball and with few rows changed (R2 of eq. 1.2).
+
+`FeatureAttack` calls `ascend` with the rows, the affinities of the unlabelled ones and a loss; moved rows come out.
+"""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ class FeatureAttack(PoisoningAttack):
     steps: int = 60
     sharpness: float = 10.0
 
-    def solve(self, problem: PoisoningProblem, rng: np.random.Generator, bound: float | None = None) -> PoisoningResult:
-        """Attack a problem that has been made, with random starts from `rng`."""
+    def solve(self, problem: PoisoningProblem, rng: np.random.Generator) -> PoisoningResult:
+        """Attack a problem that has been made, with random starts from `rng`, without the bound."""
         if problem.graphs.n_neighbors is not None:
             raise InvalidInput("n_neighbors must be None: who is whose neighbour jumps where features move.")
         if sparse.issparse(problem.graphs.X):
@@ -61,8 +61,10 @@ class FeatureAttack(PoisoningAttack):
         return self._result(problem, moved, sign)
 
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
-        """What averages of labels allow, the same for each budget."""
-        return np.full(len(budgets), _bound(problem))
+        """What averages of labels allow, the same for each budget: each prediction the worse of the extreme labels."""
+        low, high = problem.values.min(), problem.values.max()
+        worst = np.maximum(np.abs(low - problem.truth), np.abs(high - problem.truth))
+        return np.full(len(budgets), 1.0 if problem.classifies else float(np.sqrt(np.mean(worst**2))))
 
     def _result(
         self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], sign: float
@@ -86,7 +88,7 @@ class FeatureAttack(PoisoningAttack):
             objective=-sign * 0.5 * float(np.sum((problem.squeezed(believed) - problem.aim) ** 2)),
             error_before=problem.error(problem.operator @ problem.values),
             error_after=problem.error(actual),
-            bound=_bound(problem),
+            bound=np.nan,
         )
 
 
@@ -107,11 +109,3 @@ def _scores(
     problem: PoisoningProblem, features: Float[np.ndarray, "n d"], gamma: float
 ) -> Float[np.ndarray, " unlabelled"]:
     return harmonic(GaussianGraphs(features, problem.labels.known).split(gamma), problem.values[:, None])[:, 0]
-
-
-def _bound(problem: PoisoningProblem) -> float:
-    """Error of predictions that are the worst value between the smallest and the largest label."""
-    if problem.classifies:
-        return 1.0
-    low, high = problem.values.min(), problem.values.max()
-    return float(np.sqrt(np.mean(np.maximum(np.abs(low - problem.truth), np.abs(high - problem.truth)) ** 2)))

@@ -1,4 +1,7 @@
-"""Algorithm 1: the quadratic of label poisoning over a ball, problem (1.4), by gradients alone."""
+"""Algorithm 1: the quadratic of label poisoning over a ball, problem (1.4), by gradients alone.
+
+`RegressionLabelAttack(solver="algorithm-1")` calls it with H and g of `PoisoningProblem.terms`, and takes the point.
+"""
 
 from __future__ import annotations
 

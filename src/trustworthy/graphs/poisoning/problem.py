@@ -18,6 +18,7 @@ from trustworthy.graphs.affinity import LARGEST, GaussianGraphs, Rows, check_siz
 from trustworthy.graphs.labels import Labels, as_labels, read_labels
 from trustworthy.graphs.poisoning.result import PoisoningResult
 from trustworthy.graphs.poisoning.trust_region import Quadratic
+from trustworthy.graphs.propagation import LabelPropagation
 from trustworthy.graphs.solvers import harmonic_operator
 
 Terms = tuple[Float[np.ndarray, "labelled labelled"], Float[np.ndarray, " labelled"]]
@@ -51,21 +52,21 @@ class PoisoningProblem:
     towards: bool
 
     @classmethod
+    @np.errstate(under="ignore")
     def of(
         cls,
+        learner: LabelPropagation,
         X: Rows,
         y: ArrayLike,
         *,
-        gamma: float,
-        task: str = "auto",
+        reads: str = "auto",
         truth: ArrayLike | None = None,
         target: ArrayLike | None = None,
         knowledge: str = "true",
         assumed_gamma: float | None = None,
-        n_neighbors: int | None = None,
     ) -> Self:
         """Check everything and work out the operators; the arguments are those of the attacks."""
-        gamma = checks.real("gamma", gamma, above=0.0)
+        gamma, task, n_neighbors = _width(learner), _task(learner, reads), learner.n_neighbors
         guess = gamma if assumed_gamma is None else checks.real("assumed_gamma", assumed_gamma, above=0.0)
         checks.choice("knowledge", knowledge, KNOWLEDGE)
         rows = _checked_rows(X)
@@ -80,8 +81,8 @@ class PoisoningProblem:
                 'use knowledge="estimated".'
             )
         graphs = GaussianGraphs(rows, labels.known, n_neighbors)
-        operator = _operator(graphs, "gamma", gamma)
-        assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess)
+        operator = _operator(graphs, "gamma", gamma, learner.solver)
+        assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess, learner.solver)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
         given = None if truth is None else _encoded("truth", truth, labels)
         problem = cls(
@@ -159,8 +160,8 @@ class PoisoningProblem:
         apart = self.squeezed(self.assumed @ values) - self.aim
         return 0.5 * float(apart @ apart) * (1.0 if self.towards else -1.0)
 
-    def result(self, values: Float[np.ndarray, " labelled"], bound: float) -> PoisoningResult:
-        """What the learner makes of the labels that an attack has changed to `values`."""
+    def result(self, values: Float[np.ndarray, " labelled"]) -> PoisoningResult:
+        """What the learner makes of the labels that an attack has changed to `values`; without a bound."""
         changed = np.flatnonzero(values != self.values)
         labels = self.y.copy()
         if self.labels.classes is None:
@@ -175,8 +176,25 @@ class PoisoningProblem:
             objective=self.objective(values),
             error_before=self.error(self.operator @ self.values),
             error_after=self.error(self.operator @ values),
-            bound=float(bound),
+            bound=np.nan,
         )
+
+
+def _width(learner: LabelPropagation) -> float:
+    if not isinstance(learner, LabelPropagation):
+        raise InvalidInput(f"learner must be a LabelPropagation, got {type(learner).__name__}.")
+    if not isinstance(learner.gamma, str):
+        return checks.real("gamma", learner.gamma, above=0.0)
+    if not hasattr(learner, "gamma_"):
+        raise InvalidInput(f"learner must have a number as gamma, or be fitted, got gamma={learner.gamma!r}. Fit it.")
+    return learner.gamma_
+
+
+def _task(learner: LabelPropagation, reads: str) -> str:
+    """How labels are read: as the attack changes them, or as the learner says."""
+    if reads != "auto" and learner.task not in ("auto", reads):
+        raise InvalidInput(f"learner must have task={reads!r} or 'auto' for this attack, got {learner.task!r}.")
+    return learner.task if reads == "auto" else reads
 
 
 def _terms(
@@ -217,7 +235,7 @@ def _check_attackable(labels: Labels) -> None:
         )
 
 
-def _operator(graphs: GaussianGraphs, name: str, gamma: float) -> Float[np.ndarray, "unlabelled labelled"]:
+def _operator(graphs: GaussianGraphs, name: str, gamma: float, solver: str) -> Float[np.ndarray, "unlabelled labelled"]:
     graph = graphs.split(gamma)
     lost = np.flatnonzero(~graphs.known)[~graph.reached]
     if len(lost):
@@ -226,7 +244,7 @@ def _operator(graphs: GaussianGraphs, name: str, gamma: float) -> Float[np.ndarr
             f"is row {lost[0]}) are joined to no label, even through others. Lower {name} or scale X down, or raise "
             "n_neighbors."
         )
-    return harmonic_operator(graph)
+    return harmonic_operator(graph, solver)
 
 
 def _encoded(name: str, given: ArrayLike, labels: Labels) -> Float[np.ndarray, " unlabelled"]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -29,16 +30,15 @@ class RegressionLabelAttack(LabelAttack):
     solver : "exact", the global optimum by eigen-decomposition and the secular equation; or "algorithm-1", the gradient
         descent of the dissertation. With estimated labels both are the top singular vector, of either sign: the one
         that adds most to the labels is taken.
-    knowledge, assumed_gamma, n_neighbors : see `PoisoningAttack`.
+    knowledge, assumed_gamma : see `PoisoningAttack`.
 
     The bound of its result is the exact worst RMSE within the budget; with `nonzeros`, the least of several bounds.
     Cost: n_u n_l² + n_l³ operations for the problem, and n_l² for each budget.
     """
 
+    reads: ClassVar = "regression"
     nonzeros: int | None = None
     solver: str = "exact"
-
-    task: str = field(default="regression", init=False)
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
         """The labels with the change added; nothing is drawn."""

@@ -19,7 +19,7 @@ class PoisoningResult:
     objective : value of eq. (1.2) that the attacker reached by its own knowledge; lower is better for it.
     error_before, error_after : RMSE (regression) or share of wrong classes (classification; a tie is wrong) of the
         unlabelled rows: against the truth, or where that is not given against the predictions from clean labels.
-    bound : proven upper bound on `error_after` of any attack of the same budget; NaN where there is none.
+    bound : proven upper bound on `error_after` of any attack of the same budget; NaN where none was worked out.
     """
 
     labels: np.ndarray

@@ -1,6 +1,9 @@
 """The compiled loops of the search for label flips. Effects are in C order: a node's effects lie side by side.
 
-So a node that no single flip can decide is skipped as a whole, and only the rows of the others are read.
+`search` calls them with margins (unlabelled,), effects (unlabelled, labelled) and the extremes low, high (unlabelled,)
+of each row of effects; counts and flips (numbers of labels) come out.
+
+A node that no single flip can decide is skipped as a whole: only the rows of the others are read.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """Poisoning of few real labels: maximise 1/2 ||K delta + r||² over ||delta||_2 <= radius and ||delta||_0 <= nonzeros.
 
+`RegressionLabelAttack(nonzeros=)` calls `maximize_sparse` with K, r and the budgets and adds what comes out (labelled,)
+to its labels; `bounds.error_bounds` calls `sparse_bound`.
+
 The combinatorial part of R_1 in (1.2). On one support the problem is the trust region (1.4) with H = -K_SᵀK_S and
 g = -K_Sᵀr, solved exactly; the search is over supports.
 """
@@ -124,9 +127,9 @@ class _Supports:
         at once. Cost: one eigen-decomposition and O(k labelled) for each halving.
         """
         kernel = Quadratic.of(self.gram[np.ix_(support, support)], self.linear[support]) if len(support) else None
-        levels = kernel.eigenvalues[:, None] if kernel else np.zeros((0, 1))
+        levels = kernel.eigenvalues[:, None] if kernel else np.zeros((0, 1))  # (k, 1)
         inner = kernel.linear[:, None] if kernel else np.zeros((0, 1))
-        outside = np.setdiff1d(np.arange(len(self.linear)), support)
+        outside = np.setdiff1d(np.arange(len(self.linear)), support)  # (labelled - k,)
         cross = kernel.vectors.T @ self.gram[np.ix_(support, outside)] if kernel else np.zeros((0, len(outside)))
         own, linear = self.gram.diagonal()[outside], self.linear[outside]
         top = levels.max(initial=0.0)

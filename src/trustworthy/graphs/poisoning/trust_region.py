@@ -1,4 +1,8 @@
-"""The quadratic of label poisoning over a ball, problem (1.4): its exact minimum."""
+"""The quadratic of label poisoning over a ball, problem (1.4): its exact minimum.
+
+`PoisoningProblem` makes H (labelled, labelled) and g (labelled,) of K, labels and aim; minimisers are the changes of
+real labels, the ranking of `relaxed`, and the bounds of `bounds` and `sparse`.
+"""
 
 from __future__ import annotations
 

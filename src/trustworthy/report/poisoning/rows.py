@@ -58,8 +58,6 @@ def read(data: str | Path | Dataset) -> Dataset:
         )
     path = Path(data)
     if path.suffix != ".npz":
-        if len(path.parts) > 1 and path.exists():
-            raise InvalidInput(f"data must be the name of a data set or a file that ends in .npz, got {str(data)!r}.")
         return load(str(data))
     arrays = read_npz(path)
     for x, y in (("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")):

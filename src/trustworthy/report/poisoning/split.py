@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +13,8 @@ from jaxtyping import Int
 
 from trustworthy.core import seeds
 from trustworthy.graphs import LabelPropagation
+from trustworthy.graphs.affinity import GaussianGraphs
+from trustworthy.graphs.labels import read_labels
 from trustworthy.graphs.poisoning import (
     CentralityAttack,
     ClassificationLabelAttack,
@@ -22,6 +23,7 @@ from trustworthy.graphs.poisoning import (
     RandomLabelAttack,
     RegressionLabelAttack,
 )
+from trustworthy.graphs.width import choose_gamma, default_gammas
 from trustworthy.report.poisoning.record import Point, SplitRecord
 from trustworthy.report.poisoning.rows import LabelledRows
 
@@ -67,16 +69,20 @@ class Split:
     @cached_property
     def gamma(self) -> float:
         """Width of the graph, given or chosen."""
-        if self.protocol.gamma is not None:
-            return self.protocol.gamma
-        learner = LabelPropagation(task=self._task, n_neighbors=self.protocol.n_neighbors)
-        return learner.fit(self.rows.x, self.labels).gamma_
+        return self.chosen_gamma() if self.protocol.gamma is None else self.protocol.gamma
+
+    def chosen_gamma(self, advance: Callable[[float], None] = lambda share: None) -> float:
+        """The width that `LabelPropagation` chooses; `advance` is called with the share of the candidates tried."""
+        labels = read_labels(self.labels, self._task)
+        graphs = GaussianGraphs(self.rows.x, labels.known, self.protocol.n_neighbors)
+        return choose_gamma(graphs, labels, default_gammas(self.rows.x), "auto", advance)[0]
 
     @cached_property
     def problem(self) -> PoisoningProblem:
         """The poisoning problem in numbers."""
         hidden = np.setdiff1d(np.arange(len(self.rows.y)), self.known)
-        return self._attack.problem(self.rows.x, self.labels, gamma=self.gamma, truth=self.rows.y[hidden])
+        learner = LabelPropagation(gamma=self.gamma, n_neighbors=self.protocol.n_neighbors)
+        return self._attack.problem(learner, self.rows.x, self.labels, truth=self.rows.y[hidden])
 
     @property
     def clean_error(self) -> float:
@@ -108,7 +114,7 @@ class Split:
         for budget, bound in zip(exact, bounds.tolist(), strict=True):
             begun = time.perf_counter()
             attack = dataclasses.replace(self._attack, budget=budget)
-            found = attack.solve(self.problem, self._stream("attack", budget), bound)
+            found = attack.solve(self.problem, self._stream("attack", budget))
             baselines = self._baselines(budget) if self.protocol.baselines else {}
             yield Point(
                 budget=budget, flipped=self.rows.numbers[found.flipped].tolist(), error=found.error_after, bound=bound,
@@ -121,18 +127,18 @@ class Split:
 
     @cached_property
     def _attack(self) -> LabelAttack:
-        given = {"budget": 0, "knowledge": self.protocol.knowledge, "n_neighbors": self.protocol.n_neighbors}
+        method, knowledge = self.protocol.method, self.protocol.knowledge
         if self.rows.classifies:
-            return ClassificationLabelAttack(method=self.protocol.method, **given)
-        return RegressionLabelAttack(solver=self.protocol.method, **given)
+            return ClassificationLabelAttack(budget=0, knowledge=knowledge, method=method)
+        return RegressionLabelAttack(budget=0, knowledge=knowledge, solver=method)
 
     def _baselines(self, budget: float) -> dict[str, float]:
         """Errors that attacks cause which do not look at what the learner makes of the labels."""
         rng = self._stream("random", budget)
         random = RandomLabelAttack(budget=budget)
-        draws = [random.solve(self.problem, rng, math.nan).error_after for _ in range(RANDOM_DRAWS)]
+        draws = [random.solve(self.problem, rng).error_after for _ in range(RANDOM_DRAWS)]
         central = {
-            name: CentralityAttack(budget=budget, centrality=name).solve(self.problem, rng, math.nan).error_after
+            name: CentralityAttack(budget=budget, centrality=name).solve(self.problem, rng).error_after
             for name in ("degree", "pagerank")
         }
         return {"random": float(np.mean(draws)), **central}

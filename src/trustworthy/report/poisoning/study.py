@@ -139,7 +139,9 @@ def _split(
     if not missing:
         return
     if known is None and split.protocol.gamma is None:
-        tell("choosing the width of the graph", 0.0)
+        what = "choosing the width of the graph"
+        tell(what, 0.0)
+        split.gamma = split.chosen_gamma(lambda share: tell(what, share))
     if known is not None:
         split.gamma = known.gamma
     tell(f"graph of width {split.gamma:.3g}", 0.0)
