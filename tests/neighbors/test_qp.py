@@ -68,6 +68,23 @@ def test_an_empty_intersection_is_said_to_be_empty():
     assert not project_halfspaces(normals[:1], offsets[:1], low=-0.5, high=0.5).feasible
 
 
+@pytest.mark.parametrize("box", [{}, {"low": -10.0, "high": 10.0}])
+def test_half_spaces_count_alike_whatever_their_units(box):
+    units = np.array([1e5, 1e-5, 10.0])
+    normals, offsets = np.array([[1.0, 1.0], [-1.0, -1.0], [0.0, -2.0]]), np.array([-3.0, 1.0, -2.0])
+    assert not project_halfspaces(normals, offsets, **box).feasible  # at least 3 and at most 1
+    assert not project_halfspaces(normals * units[:, None], offsets * units, **box).feasible
+    offsets[1] = 5.0
+    plain = project_halfspaces(normals, offsets, **box)
+    other = project_halfspaces(normals * units[:, None], offsets * units, **box)
+    assert plain.feasible
+    assert other.feasible
+    np.testing.assert_allclose(plain.delta, [4.0, -1.0], rtol=1e-8)
+    np.testing.assert_allclose(other.delta, plain.delta, rtol=1e-12)
+    np.testing.assert_allclose((other.dual * units), plain.dual, rtol=1e-9)
+    assert plain.lower <= np.sqrt(17.0)
+
+
 def test_the_origin_is_the_answer_where_it_is_inside():
     found = project_halfspaces(np.eye(3), np.ones(3))
     assert found.size == found.lower == 0

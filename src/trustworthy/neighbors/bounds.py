@@ -36,7 +36,7 @@ def lower_bounds(
     parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
-        points = geometry.embed(queries[block])
+        points, blurs = geometry.embed(queries[block]), geometry.blurs(queries[block])
         for k, row in enumerate(range(block.start, block.stop)):
             shared = coarse[k], error[k]
             voted = vote_kernels.vote(
@@ -45,6 +45,6 @@ def lower_bounds(
             if voted == codes[row]:
                 bounds[row] = bounds_kernels.bound(
                     *shared, *parted[codes[row]], geometry.embedded, geometry.images, points[k], geometry.stretch,
-                    (n_neighbors + 1) // 2, n_same or 0,
+                    blurs[k], (n_neighbors + 1) // 2, n_same or 0,
                 )  # fmt: skip
     return bounds

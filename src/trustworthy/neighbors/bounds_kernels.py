@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import between, gap
+from trustworthy.neighbors.exact_kernels import between, gap, precision
 from trustworthy.neighbors.vote_kernels import few
 
 _POOL = 64  # nearest own rows that are tried on every candidate before all of them are
 _FIRST = 24  # nearest other rows, beside s of them, whose values make the first bound on the rest
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
-_ROUNDING = 1e-13  # relative to a squared distance: what double precision may have added to a difference of two
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
@@ -48,43 +47,52 @@ def _keep(largest, value):
 
 
 @njit(cache=True)
-def _bisector(squared_j, squared_i, between_images):
-    """Eq. (3.19) as a distance: how far the plane between two rows is from the query, never too much."""
-    ahead = squared_j * (1.0 - _ROUNDING) - squared_i * (1.0 + _ROUNDING)
-    if ahead <= 0.0 or between_images <= 0.0:
-        return 0.0
-    return ahead / (2.0 * np.sqrt(between_images))
+def ahead_of_squares(squared_j, squared_i, unit, blurs):
+    """What the squared distance of row j exceeds that of row i, less all that rounding may have added."""
+    blur = blurs[0] + blurs[1]  # of a distance
+    blurred = 0.0 if blur == 0.0 else blur * (2.0 * (np.sqrt(squared_j) + np.sqrt(squared_i)) + blur)
+    return squared_j * (1.0 - unit) - squared_i * (1.0 + unit) - blurred
 
 
 @njit(cache=True)
-def _at_least(j, best, pool, squared_pool, embedded, images, point, largest):
+def _bisector(squared_j, squared_i, between_images, unit, blurs):
+    """Eq. (3.19) as a distance: how far the plane between two rows is from the query, never too much."""
+    ahead = ahead_of_squares(squared_j, squared_i, unit, blurs)
+    if ahead <= 0.0 or between_images <= 0.0:
+        return 0.0
+    return ahead / (2.0 * (np.sqrt(between_images) * (1.0 + unit) + blurs[2]))
+
+
+@njit(cache=True)
+def _at_least(j, best, pool, squared_pool, embedded, images, point, blurs, largest):
     """The s-th largest bisector distance between row j and the pool, from distances in the rows' own precision.
 
     Never too much; stops at `best`.
     """
     s = len(largest)
     largest[:] = 0.0
-    squared_j = gap(embedded[j], point)
+    squared_j, unit = gap(embedded[j], point), precision(max(images.shape[1], len(point)))
     # The rounding of a sum of n squares is below (n + 4) units of the precision.
     widened = 1.0 + (images.shape[1] + 4) * np.finfo(images.dtype).eps
     for k in range(len(pool)):
         if squared_pool[k] < squared_j:
             apart = _roughly(images[j], images[pool[k]]) * widened
-            _keep(largest, _bisector(squared_j, squared_pool[k], apart))
+            _keep(largest, _bisector(squared_j, squared_pool[k], apart, unit, blurs))
             if largest[s - 1] >= best:
                 break
     return largest[s - 1]
 
 
 @njit(cache=True)
-def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole):
+def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, blurs, largest, whole):
     """The s-th largest bisector distance between row j and own rows; any number >= best where it is not below."""
     s = len(largest)
     largest[:] = 0.0
-    squared_j = gap(embedded[j], point)
+    squared_j, unit = gap(embedded[j], point), precision(max(images.shape[1], len(point)))
     for k in range(len(pool)):
         if squared_pool[k] < squared_j:
-            _keep(largest, _bisector(squared_j, squared_pool[k], between(images[j], images[pool[k]])))
+            apart = between(images[j], images[pool[k]])
+            _keep(largest, _bisector(squared_j, squared_pool[k], apart, unit, blurs))
             if largest[s - 1] >= best:
                 return largest[s - 1]
     if not whole:
@@ -103,14 +111,15 @@ def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, 
         for k in range(len(pool)):
             known = known or pool[k] == i
         if not known:
-            _keep(largest, _bisector(squared_j, gap(embedded[i], point), between(images[j], images[i])))
+            apart = between(images[j], images[i])
+            _keep(largest, _bisector(squared_j, gap(embedded[i], point), apart, unit, blurs))
             if largest[s - 1] >= best:
                 return largest[s - 1]
     return largest[s - 1]
 
 
 @njit(cache=True)
-def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_same):
+def bound(coarse, error, own, others, embedded, images, point, stretch, blurs, s, n_same):
     """The s-th smallest over other rows of the s-th largest over own rows of the bisector distance: (3.18), (3.46).
 
     A row whose distance is at least d_s + 2 stretch b, where d_s is the s-th own distance, has a value of at least b.
@@ -120,7 +129,8 @@ def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_sam
     whole = n_same == 0
     pool = few(coarse, own, max(_POOL, s) if whole else n_same)
     squared_pool = np.array([gap(embedded[i], point) for i in pool])
-    reach = np.sqrt(np.partition(squared_pool, s - 1)[s - 1])
+    unit = precision(max(images.shape[1], len(point)))
+    reach = np.sqrt(np.partition(squared_pool, s - 1)[s - 1]) * (1.0 + unit) + 2.0 * (blurs[0] + blurs[1])
     largest = np.empty(s)
     smallest = np.full(s, -np.inf)  # negated, so that the same list serves
     best = np.inf
@@ -142,12 +152,12 @@ def bound(coarse, error, own, others, embedded, images, point, stretch, s, n_sam
             rows = rows[:count]
         values = np.empty(len(rows))
         for k in range(len(rows)):
-            values[k] = _at_least(rows[k], best, pool, squared_pool, embedded, images, point, largest)
+            values[k] = _at_least(rows[k], best, pool, squared_pool, embedded, images, point, blurs, largest)
         for k in np.argsort(values):
             if values[k] >= best:
                 break
             value = _exactly(
-                rows[k], best, pool, squared_pool, own, coarse, error, embedded, images, point, largest, whole
+                rows[k], best, pool, squared_pool, own, coarse, error, embedded, images, point, blurs, largest, whole
             )
             if value < best:
                 _keep(smallest, -value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import dot
+from trustworthy.neighbors.exact_kernels import dot, doubt, plane, precision, proof
 from trustworthy.neighbors.qp_kernels import UNBOUNDED, active_set, boxed
 
 REACHED, BEYOND, EMPTY = 0, 1, 2
@@ -14,12 +14,6 @@ _TOLERANCE = 1e-11  # of the largest distance: by how far a step may miss the pl
 _HEAVY = 1e4  # weights, in units of the distance over the spread of the rows, that spoil sums of inner products
 _LENGTH, _OFFSET, _TILT, _DOUBT = 0, 1, 2, 3  # of a half-space: columns of `sides`
 NO_PAIRS, NO_DUAL = np.empty((0, 2), np.int64), np.empty(0)
-
-
-@njit(cache=True)
-def precision(dimension):
-    """By how much rounding may change an inner product, relative to the lengths of its vectors."""
-    return np.finfo(np.float64).eps * (16.0 + 2.0 * np.sqrt(dimension))
 
 
 @njit(cache=True)
@@ -37,34 +31,17 @@ def _plane(images, far, home, blurs, a, b, normal, side):
     length = np.sqrt(total)
     for c in range(len(normal)):
         normal[c] /= length
-    difference, centre = np.empty(len(home)), np.empty(len(home))
+    offset, apart, away = 0.0, 0.0, 0.0
     for c in range(len(home)):
-        difference[c] = far[b, c] - far[a, c]
-        centre[c] = 0.5 * ((far[a, c] - home[c]) + (far[b, c] - home[c]))
-    offset, apart, middle = dot(difference, centre), np.sqrt(dot(difference, difference)), np.sqrt(dot(centre, centre))
-    unit = precision(images.shape[1])
+        difference, before, after = far[b, c] - far[a, c], far[a, c] - home[c], far[b, c] - home[c]
+        offset += difference * (0.5 * (before + after))
+        apart += difference * difference
+        away += before * before
+    unit = precision(len(normal))
     side[_LENGTH], side[_OFFSET] = length, offset / length
-    side[_TILT] = unit + blurs[2] * blurs[0] / length
-    side[_DOUBT] = (unit * apart * middle + blurs[0] * middle + blurs[1] * apart) / length
+    side[_TILT] = unit + blurs[2] / length
+    side[_DOUBT] = doubt(np.sqrt(apart), np.sqrt(away), unit, blurs) / length
     return True
-
-
-@njit(cache=True)
-def _proved(normals, sides, x, low, high):
-    """The step that belongs to multipliers x >= 0, and the dual's value there less all that rounding may have added.
-
-    Whatever x is, the value is a lower bound of half the squared size.
-    """
-    pull = x @ normals
-    move = np.minimum(np.maximum(pull, low), high)
-    size = np.sqrt(move @ move)
-    value = 0.5 * size * size - pull @ move
-    tilt, doubt = 0.0, 0.0
-    for k in range(len(x)):
-        value -= x[k] * sides[k, _OFFSET]
-        tilt += x[k] * sides[k, _TILT]
-        doubt += x[k] * sides[k, _DOUBT]
-    return move, value - doubt - tilt * (size + tilt) - precision(len(move)) * size * size
 
 
 @njit(cache=True)
@@ -243,10 +220,13 @@ def solve(
             p[before:count, :count] = normals[before:count] @ normals[:count].T
             p[:before, before:count] = p[before:count, :before].T
             missing = _dual(p[:count, :count].copy(), offsets, x[:count])
-        move, value = _proved(normals[:count], sides[:count], x[:count], low, high)
+        normal, need, tilt = plane(
+            normals[:count], offsets, sides[:count, _TILT].copy(), sides[:count, _DOUBT].copy(), x[:count]
+        )
+        move, least = proof(normal, need, tilt, low, high, is_boxed)
         heavy = (x[:count] / sides[:count, _LENGTH]).sum() * spread > _HEAVY * reach
         scores = _scores(heights, gram, shifted, held, sides, x[:count], move, is_boxed or heavy)
-        proved = max(proved, np.sqrt(max(2.0 * value, 0.0)))
+        proved = max(proved, least)
         if proved >= limit:
             break
         # In a box, the dual of an empty programme has no end either, but the solver just stops making progress.

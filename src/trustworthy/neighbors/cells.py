@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from trustworthy.neighbors import branch_kernels
-from trustworthy.neighbors.exact import inside
+from trustworthy.neighbors import branch_kernels, exact_kernels
+from trustworthy.neighbors.exact import inside, room
 from trustworthy.neighbors.geometry import Geometry
 
 _POOL = 64  # nearest own rows, and as many of any class, whose bisectors bound where the other rows come in
@@ -63,8 +63,7 @@ class Arena:
     images : (m, d) M times the rows, up to a constant: distances fall along their differences; origin : (d,) the image
         of the nearest row.
     far, home : (m, rank) the rows and (rank,) the query where the metric is Euclidean, up to a constant.
-    blurs : (3,) rounding of a difference of two rows of `far`, of the midpoint of two relative to the query, and how
-        much the metric lengthens.
+    blurs : (3,) rounding by the metric, in l2: of a row of `far`, of `home`, and of the difference of two images.
     twins : (m,) equal for rows that no perturbation can tell apart.
     low, high : (d,) the box that a perturbation keeps, infinite without bounds.
     """
@@ -107,9 +106,10 @@ class Arena:
         norms = np.diagonal(self.gram)
         squared = norms[before, None] + norms[None, after] - 2.0 * self.gram[np.ix_(before, after)]
         # Rounding of the inner products; where rows nearly coincide it makes the bound smaller, and 0 at worst.
-        squared = np.maximum(squared, 0.0) + 1e-14 * (norms[before, None] + norms[None, after])
+        unit = branch_kernels.precision(self.images.shape[1])
+        squared = np.maximum(squared, 0.0) + 2.0 * unit * (norms[before, None] + norms[None, after])
         ahead = ahead - self.doubts[None, after] - self.doubts[before, None]
-        apart = np.sqrt(np.maximum(squared, 1e-300)) + self.blurs[0] * self.blurs[2]
+        apart = np.sqrt(np.maximum(squared, 1e-300)) + self.blurs[2]
         return np.where(ahead > 0.0, ahead / apart, 0.0) * (1.0 - _ROUNDING)
 
     def lengths(self, pairs: Int[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
@@ -178,25 +178,24 @@ def arena_of(
     unit = branch_kernels.precision(len(query))
     if geometry.root is None:
         images = far = points
-        home, blurs = query, np.array([0.0, 0.0, 1.0])
+        home, blurs = query, np.zeros(3)
     else:
         # Under a metric each row is rounded as it is mapped, by more the farther it is from the nearest one.
-        local = points - points[nearest]
+        local, weight = points - points[nearest], np.abs(geometry.root)
         far, home = local @ geometry.root.T, (query - points[nearest]) @ geometry.root.T
         images = np.ascontiguousarray(far @ geometry.root)
-        blur = 2.0 * unit * geometry.stretch * np.linalg.norm(local, axis=1).max()
-        blurs = np.array([blur, blur + unit * geometry.stretch * np.linalg.norm(gap[nearest]), geometry.stretch])
+        heavy = np.abs(local) @ weight.T
+        largest = [np.linalg.norm(v, axis=-1).max() for v in (heavy, np.abs(gap[nearest]) @ weight.T, heavy @ weight)]
+        blurs = unit * np.array([1.0, 1.0, 2.0]) * largest
     apart, start = far - far[nearest], far[nearest] - home
     heights = np.einsum("ij,ij->i", apart, apart / 2.0 + start)
-    size = np.linalg.norm(apart, axis=1)
-    middle = size + np.linalg.norm(start)
-    doubts = unit * size * middle + blurs[0] * middle + blurs[1] * size
+    size, away = np.linalg.norm(apart, axis=1), float(np.linalg.norm(start))
+    doubts = exact_kernels.doubt(size, away, unit, blurs)
     twins = np.unique(geometry.embedded[rows], axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    low, high = (-np.inf, np.inf) if bounds is None else bounds
     return Arena(
         rows.astype(np.int64), geometry.labels[rows] == code, geometry.labels[rows], int(code),
         heights, float(start @ start) / 2.0, doubts, images, images[nearest].copy(), far, home, blurs, twins,
-        np.minimum(low - query, 0.0), np.maximum(high - query, 0.0), bounds is not None,
+        *room(query, bounds), bounds is not None,
     )  # fmt: skip
 
 
@@ -222,9 +221,14 @@ def entries(
     images = geometry.coarse if geometry.root is None else geometry.images
     norms = geometry.coarse_norms if geometry.root is None else np.einsum("ij,ij->i", images, images)
     squared = norms[:, None] + norms[pool][None, :] - 2.0 * (images @ images[pool].T)
-    slack = 4.0 * float(norms.max()) * np.finfo(squared.dtype).eps * (4.0 + 2.0 * np.sqrt(images.shape[1]))
+    slack = 4.0 * float(norms.max()) * np.finfo(squared.dtype).eps * (4.0 + 0.51 * images.shape[1])
     ahead = coarse[:, None].astype(np.float64) - coarse[pool].astype(np.float64)[None, :] - 2.0 * error
-    crossing = np.where(ahead > 0.0, ahead / (2.0 * np.sqrt(np.maximum(squared, 0.0) + slack)), 0.0)
+    blurs = geometry.blurs(query[None])[0]
+    blur = blurs[0] + blurs[1]  # of a distance
+    ahead -= 2.0 * blur * (2.0 * np.sqrt(np.maximum(coarse, 0.0)[:, None] + error) + blur)
+    apart = np.sqrt(np.maximum(squared, 0.0) + slack) + blurs[2]
+    # Where no row differs from another, nothing is ahead and `apart` is 0.
+    crossing = np.divide(ahead, 2.0 * apart, out=np.zeros_like(ahead), where=ahead > 0.0)
     bound = _largest(crossing, n_neighbors)
     majority = _largest(crossing[:, own[pool]], (n_neighbors + 1) // 2)
     return np.where(own, bound, np.maximum(bound, majority)) * (1.0 - _ROUNDING)

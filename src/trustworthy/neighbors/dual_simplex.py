@@ -7,6 +7,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from trustworthy.neighbors import linear_program_kernels as kernels
+from trustworthy.neighbors.exact_kernels import precision
 
 _FEASIBLE = 1e-9  # by how much a row of the scaled programme may be violated
 _GAP = 1e-9  # relative gap of the dual and the primal value that is put down to rounding
@@ -23,8 +24,9 @@ class ShortestVector:
     linf, (3.20): d = s (t - x) with the signs s of `direction`, so that x is 0 but for a few coordinates; those with
     no room for t on the side of s get d = s (room - x). The sides that this leaves open are constraints like others.
     l1, (3.21): d = x' - x''.
-    Everything is divided by `scale`, a proved lower bound of the optimum. A compiled dual simplex solves it, since
-    constraints that are added later leave the dual feasible; SciPy's HiGHS does where rounding gets in its way.
+    Everything is divided by `scale`, a proved lower bound of the optimum. It must not be much smaller than that, since
+    all tolerances are relative to it. A compiled dual simplex solves it, since constraints that are added later leave
+    the dual feasible; SciPy's HiGHS does where rounding gets in its way.
     """
 
     def __init__(
@@ -40,16 +42,26 @@ class ShortestVector:
         self._width = d + 1 if linf else 2 * d
         self._objective = np.r_[np.zeros(d), 1.0] if linf else np.ones(2 * d)
         self._normals, self._offsets = np.zeros((0, d)), np.zeros(0)  # of the half-spaces, scaled
+        self._tilts, self._doubts = np.zeros(0), np.zeros(0)
         self._places = np.zeros(0, np.int64)  # which row of the programme each of them is
         self._count, self._usable = 0, True
         self._reserve(64)
 
-    def add(self, normals: Float[np.ndarray, "k d"], offsets: Float[np.ndarray, " k"]) -> None:
-        """Add half-spaces."""
+    def add(
+        self,
+        normals: Float[np.ndarray, "k d"],
+        offsets: Float[np.ndarray, " k"],
+        tilts: Float[np.ndarray, " k"] | float = 0.0,
+        doubts: Float[np.ndarray, " k"] | float = 0.0,
+    ) -> None:
+        """Add half-spaces; tilts and doubts say by how much an entry of the normal, and the offset, may be wrong."""
         length = np.abs(normals).sum(1) if self._linf else np.abs(normals).max(1)
         apart = length > 0  # rows that the metric cannot tell apart leave no half-space
+        tilts, doubts = (np.broadcast_to(part, length.shape)[apart] for part in (tilts, doubts))
         normals, offsets, length = normals[apart], offsets[apart], length[apart]
         normals, offsets = normals / length[:, None], offsets / (length * self._scale)
+        self._tilts = np.r_[self._tilts, tilts / length]
+        self._doubts = np.r_[self._doubts, doubts / (length * self._scale)]
         self._normals, self._offsets = np.vstack([self._normals, normals]), np.r_[self._offsets, offsets]
         self._places = np.r_[self._places, self._count + np.arange(len(normals))]
         if self._linf:
@@ -59,8 +71,8 @@ class ShortestVector:
         else:
             self._append(np.hstack([normals, -normals]), -offsets)
 
-    def solve(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"], float]:
-        """The optimum d, and the sum of the half-spaces times their multipliers: all solutions have normal . d >= need.
+    def solve(self) -> tuple[Float[np.ndarray, " d"], float]:
+        """The optimum d, and the size that its multipliers prove, less all that rounding may have added.
 
         Raises NotSolved.
         """
@@ -75,7 +87,12 @@ class ShortestVector:
             if self._usable and kernels.least(normal, need, self._low, self._high, self._linf) < size * (1 - _GAP):
                 self._usable = False
                 continue
-            return d * self._scale, normal, need * self._scale
+            # The sum of the half-spaces times their multipliers: all solutions have normal . d >= need.
+            unit = precision(len(d) + len(weights))
+            tilt = float(weights @ (self._tilts + unit * np.abs(self._normals).max(1, initial=0.0)))
+            need -= float(weights @ (self._doubts + unit * np.abs(self._offsets)))
+            proved = kernels.least(normal, need, self._low, self._high, self._linf, tilt)
+            return d * self._scale, proved * self._scale * (1.0 - unit)
 
     def _vector(self, x: Float[np.ndarray, " width"]) -> Float[np.ndarray, " d"]:
         d = len(self._sign)

@@ -34,10 +34,9 @@ def exact_l2(
     perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
     owned = {code: np.flatnonzero(geometry.labels == code) for code in np.unique(codes) if code >= 0}
     root = np.empty((0, 0)) if geometry.root is None else geometry.root
-    low, high = (-np.inf, np.inf) if bounds is None else bounds
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
-        points = geometry.embed(queries[block])
+        points, blurs = geometry.embed(queries[block]), geometry.blurs(queries[block])
         voted = geometry.votes(coarse, error, points, 1)
         for k, row in enumerate(range(block.start, block.stop)):
             query, code, point = queries[row], codes[row], points[k]
@@ -45,12 +44,13 @@ def exact_l2(
                 continue
             step, lower[row], target, touching = exact_kernels.certify(
                 coarse[k], error[k], geometry.labels, owned[code], code, geometry.embedded, geometry.images,
-                point, root, geometry.stretch, low - query, high - query, bounds is not None,
+                point, root, geometry.stretch, blurs[k], *room(query, bounds), bounds is not None,
             )  # fmt: skip
             perturbation[row] = past_the_boundary(geometry, query, step, target, touching, bounds)
             rounding[row] = rounding_of(query, geometry.points[target])
             upper[row] = np.linalg.norm(perturbation[row])
     upper[np.isnan(upper)] = np.inf
+    lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
     return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
 
 
@@ -90,6 +90,15 @@ def past_the_boundary(
         if squared[0] + 8 * np.finfo(np.float64).eps * squared.max() < squared[1:].min(initial=np.inf):
             return moved
     return np.full_like(step, np.nan)
+
+
+def room(
+    query: Float[np.ndarray, " d"], bounds: tuple[float, float] | None
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """How far each coordinate of a query may go down (d,) and up (d,): rounded away from 0, so that no step is lost."""
+    low, high = (-np.inf, np.inf) if bounds is None else bounds
+    wider = 1.0 + 2.0 * np.finfo(np.float64).eps
+    return np.minimum(low - query, 0.0) * wider, np.maximum(high - query, 0.0) * wider
 
 
 def inside(

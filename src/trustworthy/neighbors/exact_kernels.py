@@ -10,8 +10,17 @@ from trustworthy.neighbors.qp_kernels import STOPPED, active_set, boxed
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before it is solved, n_scr of Figure 3.4
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 _FIRST = 6  # constraints that a subproblem begins with
-_SAFE = 1e-12  # relative: more than the rounding of a sum of products in double precision
+_SAFE = 1e-12  # relative: what is taken as rounding of a slack
 _GROW = 6  # violated constraints that are added at once
+
+
+@njit(cache=True)
+def precision(dimension):
+    """By how much rounding may change an inner product at most, relative to the lengths of its vectors.
+
+    Twice the bound of any order of summation, so that a few roundings more need no thought.
+    """
+    return np.finfo(np.float64).eps * (16.0 + dimension)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
@@ -36,12 +45,63 @@ def between(row, other):
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def ahead(row, other, point):
-    """Half of what the squared distance of a point to `other` exceeds that to `row`; no difference of squares."""
+    """Half of what the squared distance of a point to `other` exceeds that to `row`; no difference of squares.
+
+    Nor is there a sum of two places, so that rows far from the origin lose no digits. `doubt` bounds the rounding.
+    """
     total = 0.0
     for c in range(len(point)):
         a, b = np.float64(row[c]), np.float64(other[c])
-        total += (a - b) * (point[c] - (a + b) / 2.0)
-    return total
+        total += (a - b) * ((point[c] - a) + (point[c] - b))
+    return 0.5 * total
+
+
+@njit(cache=True)
+def doubt(apart, away, unit, blurs):
+    """By how much `ahead` may be wrong, from the distance of the two rows and that of one of them to the point.
+
+    unit : `precision`; blurs : those of `Geometry.blurs`.
+    """
+    reach = 2.0 * away + apart  # at least the sum of the distances of both rows
+    return unit * apart * reach + blurs[0] * reach + (blurs[0] + blurs[1]) * (apart + 2.0 * blurs[0])
+
+
+@njit(cache=True)
+def plane(normals, offsets, tilts, doubts, dual):
+    """The sum of half-spaces times multipliers >= 0, whatever these are.
+
+    tilts, doubts : by how much a normal, in l2, and an offset may be wrong. Returns normal, need and tilt: every step d
+    that keeps the true half-spaces has normal . d + tilt |d| >= need, with |d| in l2.
+    """
+    count, d = normals.shape
+    unit = precision(d + count)
+    normal, need, tilt, mass, weight = np.zeros(d), 0.0, 0.0, 0.0, 0.0
+    for a in range(count):
+        if dual[a] > 0.0:
+            for c in range(d):
+                normal[c] += dual[a] * normals[a, c]
+            need -= dual[a] * offsets[a]
+            mass += dual[a] * (unit * abs(offsets[a]) + doubts[a])
+            weight += dual[a] * np.sqrt(dot(normals[a], normals[a]))
+            tilt += dual[a] * tilts[a]
+    return normal, need - mass * (1.0 + unit), (tilt + unit * weight) * (1.0 + unit)
+
+
+@njit(cache=True)
+def proof(normal, need, tilt, low, high, is_boxed):
+    """Length in l2 that no step in the box with normal . step + tilt |step| >= need undercuts; and the step next to it.
+
+    Without a box, the distance of the plane. Within one, the multipliers behind the plane as they are: half the square
+    of a step d is at least |d|^2 / 2 - normal . d - tilt |d| + need, which is least near the clipped normal.
+    """
+    length, unit = np.sqrt(dot(normal, normal)), precision(len(normal))
+    if not is_boxed:
+        return normal, max(need, 0.0) / max(length + tilt, 1e-300) * (1.0 - unit)
+    step = np.minimum(np.maximum(normal, low), high)
+    size = np.sqrt(dot(step, step))
+    value = need + 0.5 * size * size - dot(normal, step) - tilt * (size + tilt)
+    value -= unit * (size * size + dot(np.abs(normal), np.abs(step)))
+    return step, np.sqrt(2.0 * max(value, 0.0)) * (1.0 - unit)
 
 
 @njit(cache=True)
@@ -109,19 +169,20 @@ def _grown(array):
 
 
 @njit(cache=True)
-def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low, high, is_boxed):
+def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blurs, low, high, is_boxed):
     """The shortest step after which row j is no farther than any row of `own`, unless it is longer than `best`.
 
-    Returns the step, its proved length, whether it is feasible, and the own rows at (nearly) the same distance.
+    Returns the step, its proved length, whether it is feasible, the own rows at (nearly) the same distance, and the
+    need and the tilt of the `plane` with the step as normal, if there is no box.
     """
     d = images.shape[1]
     plain = root.shape[0] == 0
     squared_j = gap(embedded[j], point)
-    away = np.sqrt(squared_j)
-    floor = 0.0
+    away, unit = np.sqrt(squared_j), precision(max(d, len(point)))
+    floor, need, tilt = 0.0, 0.0, 0.0
     capacity = 64
     normals = np.empty((capacity, d))
-    offsets = np.empty(capacity)
+    offsets, tilts, doubts = np.empty(capacity), np.empty(capacity), np.empty(capacity)
     gram = np.empty((capacity, capacity))
     held = np.empty(capacity, np.int64)
     dual = np.zeros(capacity)
@@ -134,46 +195,41 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
         for i in waiting:
             if count == capacity:
                 normals, offsets, held, dual = _grown(normals), _grown(offsets), _grown(held), _grown(dual)
+                tilts, doubts = _grown(tilts), _grown(doubts)
                 dual[capacity:] = 0.0
                 wider = np.empty((2 * capacity, 2 * capacity))
                 wider[:count, :count] = gram[:count, :count]
                 gram = wider
                 capacity *= 2
+            # Half-spaces with normals of length 1: nearly equal rows would drown among others.
+            length = np.sqrt(between(images[j], images[i]))
+            apart = length if plain else np.sqrt(between(embedded[j], embedded[i]))
+            scale = 1.0 / length if length > 0.0 else 0.0
             for c in range(d):
-                normals[count, c] = np.float64(images[j, c]) - np.float64(images[i, c])
-            offsets[count] = ahead(embedded[j], embedded[i], point)
+                normals[count, c] = scale * (np.float64(images[j, c]) - np.float64(images[i, c]))
+            offsets[count] = scale * ahead(embedded[j], embedded[i], point)
+            tilts[count], doubts[count] = unit + scale * blurs[2], scale * doubt(apart, away, unit, blurs)
             held[count] = i
             for a in range(count + 1):
                 gram[count, a] = dot(normals[count], normals[a])
                 gram[a, count] = gram[count, a]
-            if gram[count, count] > 0.0:
-                floor = max(floor, -offsets[count] / np.sqrt(gram[count, count]) * (1.0 - _SAFE))
+            # No less than the nearest plane proves by itself.
+            floor = max(floor, (-offsets[count] - doubts[count]) / (1.0 + tilts[count]) * (1.0 - unit))
             count += 1
         if is_boxed:
-            step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+            _, _, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
             if status == STOPPED:  # the last solution can be a bad place to begin
                 dual[:count] = 0.0
-                step, value, _ = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+                boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
         else:
             active_set(
                 np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
             )
-            step[:] = 0.0
-            for a in range(count):
-                if dual[a] > 0.0:
-                    for c in range(d):
-                        step[c] += dual[a] * normals[a, c]
-            value = -0.5 * dot(step, step)
-            for a in range(count):
-                value -= dual[a] * offsets[a]
-        # Less by more than its rounding; and no less than the nearest plane proves by itself.
-        length = np.sqrt(dot(step, step))
-        rounding = 0.5 * length * length
-        for a in range(count):
-            rounding += dual[a] * (abs(offsets[a]) + (length * np.sqrt(gram[a, a]) if is_boxed else 0.0))
-        proved = max(np.sqrt(max(0.0, 2.0 * (value - 1e-14 * rounding))), floor)
+        normal, need, tilt = plane(normals[:count], offsets[:count], tilts, doubts, dual)
+        step, proved = proof(normal, need, tilt, low, high, is_boxed)
+        proved = max(proved, floor)
         if proved >= best:
-            return step, proved, False, touching
+            return step, proved, False, touching, need, tilt
         moved = point + step if plain else point + root @ step
         target = gap(embedded[j], moved)
         length = np.sqrt(gap(moved, point))
@@ -215,24 +271,25 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, low,
                 break
         waiting = worst[:found].copy()
         if found == 0:
-            return step, proved, True, touching
-    return step, proved, False, touching
+            return step, proved, True, touching, need, tilt
+    return step, proved, False, touching, need, tilt
 
 
 @njit(cache=True)
-def certify(coarse, error, labels, own, code, embedded, images, point, root, stretch, low, high, is_boxed):
+def certify(coarse, error, labels, own, code, embedded, images, point, root, stretch, blurs, low, high, is_boxed):
     """Smallest step that changes the class of the nearest row: (step, proved length, row, touching rows).
 
     Subproblems go by distance and are left out where a bisector (3.16), or the distance alone, proves them longer than
-    the best so far. What decides is in double precision.
+    the best so far. What decides is in double precision, and what is proved is less by all that it may have rounded.
     """
+    plain, unit, blur = root.shape[0] == 0, precision(max(images.shape[1], len(point))), blurs[0] + blurs[1]
     pool = _nearest_of(coarse, own, _POOL)
     first = np.inf
     squared_pool = np.empty(len(pool))
     for k in range(len(pool)):
         squared_pool[k] = gap(embedded[pool[k]], point)
         first = min(first, squared_pool[k])
-    nearest_own = np.sqrt(first)
+    nearest_own = np.sqrt(first) * (1.0 + unit) + 2.0 * blur
     seed, least = -1, np.float32(np.inf)
     for j in range(len(coarse)):
         if coarse[j] < least and labels[j] != code:
@@ -248,19 +305,24 @@ def certify(coarse, error, labels, own, code, embedded, images, point, root, str
             if phase == 1 and j == seed:
                 continue
             squared_j = gap(embedded[j], point)
-            if np.sqrt(squared_j) - nearest_own >= 2.0 * stretch * best:
+            away = np.sqrt(squared_j)
+            if away * (1.0 - unit) - nearest_own >= 2.0 * stretch * best:
                 continue
             bounded = False
             for k in range(min(_BOUNDING, len(pool))):
                 if squared_j > squared_pool[k]:
-                    need = -ahead(embedded[j], embedded[pool[k]], point) * (1.0 - _SAFE)
-                    if need > 0.0 and need * need >= best * best * between(images[j], images[pool[k]]):
-                        bounded = True
-                        break
+                    i = pool[k]
+                    need = -ahead(embedded[j], embedded[i], point)
+                    if need > 0.0:
+                        length = np.sqrt(between(images[j], images[i]))
+                        apart = length if plain else np.sqrt(between(embedded[j], embedded[i]))
+                        if need - doubt(apart, away, unit, blurs) >= best * (length * (1.0 + unit) + blurs[2]):
+                            bounded = True
+                            break
             if bounded:
                 continue
-            step, proved, feasible, near = solve(
-                j, best, pool, own, coarse, error, embedded, images, point, root, low, high, is_boxed
+            step, proved, feasible, near, _, _ = solve(
+                j, best, pool, own, coarse, error, embedded, images, point, root, blurs, low, high, is_boxed
             )
             if proved < best:
                 lower = min(lower, proved)

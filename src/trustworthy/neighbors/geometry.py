@@ -43,7 +43,7 @@ class Geometry:
     @functools.cached_property
     def stretch(self) -> float:
         """How much the metric lengthens a step at most: the largest singular value of the root."""
-        return 1.0 if self.root is None else float(np.linalg.norm(self.root, ord=2))
+        return 1.0 if self.root is None else float(np.linalg.norm(self.root, ord=2)) * (1.0 + 1e-12)
 
     @functools.cached_property
     def coarse(self) -> Float[np.ndarray, "n rank"]:
@@ -66,7 +66,7 @@ class Geometry:
 
     def prepared(self) -> Geometry:
         """Compute all that queries share, so that processes are sent it once instead of each computing it again."""
-        _ = self.embedded, self.images, self.stretch, self.centre, self.coarse, self.coarse_norms
+        _ = self.embedded, self.images, self.stretch, self.centre, self.coarse, self.coarse_norms, self._blurs
         return self
 
     @functools.cached_property
@@ -97,14 +97,36 @@ class Geometry:
         product *= -2.0
         product += own[:, None]
         product += self.coarse_norms
-        # Rounding of a product of length `rank` and of the three terms, each at most the sum of the squared lengths.
-        scale = (np.sqrt(own) + np.sqrt(self.coarse_norms.max())) ** 2
-        error = scale * np.finfo(np.float32).eps * (4.0 + 2.0 * np.sqrt(near.shape[1]))
-        return product, error.astype(np.float64)
+        # Rounding of sums of `rank` products in any order, of the three terms, and of the places to single precision.
+        scale = (np.sqrt(own, dtype=np.float64) + np.sqrt(float(self.coarse_norms.max()))) ** 2
+        unit = np.finfo(np.float32)
+        return product, (scale * float(unit.eps) + float(unit.tiny)) * (4.0 + 0.51 * near.shape[1])
 
     def fine_distances(self, query: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
         """Squared distances (k,) of one query to some rows, in double precision and by differences."""
         return exact_kernels.gaps(self.embedded, np.asarray(rows), self.embed(query[None])[0])
+
+    @functools.cached_property
+    def _blurs(self) -> tuple[float, float]:
+        """By how much a row of `embedded`, and the difference of two `images`, may miss those of the exact root."""
+        if self.root is None:
+            return 0.0, 0.0
+        weight, unit = np.abs(self.root), exact_kernels.precision(self.root.shape[1])
+        mapped = self._heavy(self.points, weight)
+        image = np.linalg.norm(mapped @ weight, axis=1)
+        return unit * float(np.linalg.norm(mapped, axis=1).max()), 2.0 * unit * float(image.max())
+
+    def _heavy(self, x: Float[np.ndarray, "m d"], weight: Float[np.ndarray, "rank d"]) -> Float[np.ndarray, "m rank"]:
+        """As `embed`, with the sizes of all numbers: what its rounding is relative to."""
+        return np.abs(np.asarray(x, np.float64) - self.origin) @ weight.T
+
+    def blurs(self, queries: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 3"]:
+        """Rounding by the root, in l2: of an embedded row, the embedded query, and the difference of two images."""
+        blurs = np.zeros((len(queries), 3))
+        if self.root is not None:
+            unit, heavy = exact_kernels.precision(self.root.shape[1]), self._heavy(queries, np.abs(self.root))
+            blurs[:, ::2], blurs[:, 1] = self._blurs, unit * np.linalg.norm(heavy, axis=1)
+        return blurs
 
     def blocks(self, count: int) -> Iterator[slice]:
         """Slices of `count` queries whose distances fit in memory."""
@@ -144,9 +166,21 @@ class Geometry:
         """
         gap = np.asarray(self.points[j], np.float64) - np.asarray(self.points[others], np.float64)
         normals = gap if self.root is None else (gap @ self.root.T) @ self.root
-        middle = (np.asarray(self.points[j], np.float64) + np.asarray(self.points[others], np.float64)) / 2
-        # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): the difference first, so that nothing cancels.
-        return normals, np.einsum("ij,ij->i", normals, query - middle)
+        # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): differences alone, so that nothing cancels.
+        both = (query - np.asarray(self.points[j], np.float64)) + (query - np.asarray(self.points[others], np.float64))
+        return normals, np.einsum("ij,ij->i", normals, both) / 2
+
+    def rounding(
+        self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
+    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        """By how much an entry of each normal (k,) of `halfspaces`, and each offset (k,), may be wrong."""
+        row, rows = np.asarray(self.points[j], np.float64), np.asarray(self.points[others], np.float64)
+        heavy = np.abs(row - rows)
+        if self.root is not None:
+            heavy = (heavy @ np.abs(self.root).T) @ np.abs(self.root)
+        heavy *= exact_kernels.precision(len(query))
+        both = np.abs(query - row) + np.abs(query - rows)
+        return heavy.max(axis=1), np.einsum("ij,ij->i", heavy, both)
 
     def without_duplicates(self) -> Geometry:
         """The same points without rows that repeat an earlier one under the metric, whatever their class."""

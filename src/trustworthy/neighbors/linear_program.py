@@ -11,7 +11,7 @@ from trustworthy.core.certificate import Certificate
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import agree, past_the_boundary, rounding_of
+from trustworthy.neighbors.exact import agree, past_the_boundary, room, rounding_of
 from trustworthy.neighbors.geometry import Geometry
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
@@ -20,6 +20,7 @@ _FIRST = 16  # constraints that a programme begins with
 _GROW = 16  # violated constraints that are added at once
 _ROUNDS = 1000  # programmes of a subproblem, each with constraints that the last one violated
 _GAP = 1e-7  # relative gap of the dual and the primal value beyond which a programme counts as not solved
+_ROUNDED = 2.0  # over what the norms allow: the ratio of a size to what is proved of it that rounding accounts for
 _TIE = 1e-10  # relative to a squared distance: what is as good as a tie
 
 
@@ -34,16 +35,13 @@ class _Query:
     error: float
     own: Int[np.ndarray, " own"]
     pool: Int[np.ndarray, " pool"]
+    blurs: Float[np.ndarray, " 3"]
     low: Float[np.ndarray, " d"]
     high: Float[np.ndarray, " d"]
     linf: bool
 
     def size(self, step: Float[np.ndarray, " d"]) -> float:
         return float(np.abs(step).max() if self.linf else np.abs(step).sum())
-
-    def least(self, normal: Float[np.ndarray, " d"], need: float) -> float:
-        """Size of the smallest step in the box with normal . step >= need."""
-        return linear_program_kernels.least(normal, need, self.low, self.high, self.linf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +80,9 @@ def exact_lp(
     lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
     perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
     parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
-    low, high = (-np.inf, np.inf) if bounds is None else bounds
     for block in geometry.blocks(len(queries)):
         coarse, error = geometry.coarse_distances(queries[block])
-        points = geometry.embed(queries[block])
+        points, blurs = geometry.embed(queries[block]), geometry.blurs(queries[block])
         voted = geometry.votes(coarse, error, points, 1)
         for k, row in enumerate(range(block.start, block.stop)):
             query, point = queries[row], points[k]
@@ -94,7 +91,7 @@ def exact_lp(
             own, others = parted[codes[row]]
             asked = _Query(
                 geometry, query, point, coarse[k], error[k], own, few(coarse[k], own, _POOL),
-                low - query, high - query, norm == "linf",
+                blurs[k], *room(query, bounds), norm == "linf",
             )  # fmt: skip
             target, best = _certify(asked, others)
             lower[row] = best.proved
@@ -104,6 +101,7 @@ def exact_lp(
                 rounding[row] = asked.size(np.full(len(query), rounding_of(query, geometry.points[target])))
             upper[row] = asked.size(perturbation[row])
     upper[np.isnan(upper)] = np.inf
+    lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
     return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
 
 
@@ -118,10 +116,9 @@ def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]
     for rows in (seed, None):
         if rows is None:
             reach = geometry.stretch * size * (np.sqrt(len(asked.query)) if asked.linf else 1.0)
-            first = exact_kernels.gap(geometry.embedded[asked.pool[0]], asked.point)
             rows, bisectors = linear_program_kernels.candidates(
                 asked.coarse, asked.error, others[others != seed[0]], geometry.embedded, geometry.images, asked.point,
-                asked.pool[:_BOUNDING], np.sqrt(first), reach, size, asked.linf,
+                asked.blurs, asked.pool[:_BOUNDING], reach, size, asked.linf,
             )  # fmt: skip
         else:
             bisectors = np.zeros(1)
@@ -145,27 +142,28 @@ def _subproblem(asked: _Query, j: int, best: float) -> _Found:
     geometry, query = asked.geometry, asked.query
     unbounded = np.full_like(query, np.inf)
     root = np.empty((0, 0)) if geometry.root is None else geometry.root
-    shortest, length, feasible, touching = exact_kernels.solve(
+    shortest, _, feasible, touching, need, tilt = exact_kernels.solve(
         j, np.inf, asked.pool, asked.own, asked.coarse, asked.error, geometry.embedded, geometry.images, asked.point,
-        root, -unbounded, unbounded, False,
+        root, asked.blurs, -unbounded, unbounded, False,
     )  # fmt: skip
     # The multipliers times the constraints: every solution d has shortest . d >= need.
-    need = float(length**2 + shortest @ shortest) / 2 * (1 - 1e-12)
-    proved = asked.least(shortest, need)
+    unit = exact_kernels.precision(len(query))
+    proved = linear_program_kernels.least(shortest, need, asked.low, asked.high, asked.linf, tilt) * (1.0 - unit)
     if proved >= best or not np.isfinite(proved):
         return _Found(proved)
-    if proved == 0.0:
-        return _Found(0.0, shortest, touching) if feasible else _Found(0.0, failed=True)
+    if asked.size(shortest) >= _ROUNDED * np.sqrt(len(query)) * proved:
+        # Rounding is as large as what it rounds: no programme could tell more.
+        return _Found(proved, shortest if feasible else None, touching, failed=not feasible)
     program = ShortestVector(asked.linf, shortest, proved, asked.low, asked.high)
-    program.add(shortest[None], np.array([-need]))
+    program.add(shortest[None], np.array([-need]), tilt)
     held = np.union1d(touching, asked.pool[:_FIRST])
-    program.add(*geometry.halfspaces(query, j, held))
+    program.add(*geometry.halfspaces(query, j, held), *geometry.rounding(query, j, held))
     for _ in range(_ROUNDS):
         try:
-            step, normal, need = program.solve()
+            step, least = program.solve()
         except NotSolved:
             return _Found(proved, failed=True)
-        proved = max(proved, asked.least(normal, need))
+        proved = max(proved, least)
         if proved >= best:
             return _Found(proved)
         violated, touching = _nearer(asked, j, step)
@@ -173,7 +171,7 @@ def _subproblem(asked: _Query, j: int, best: float) -> _Found:
         if len(violated) == 0:
             return _Found(proved, step, touching, failed=proved < asked.size(step) * (1 - _GAP))
         held = np.union1d(held, violated)
-        program.add(*geometry.halfspaces(query, j, violated))
+        program.add(*geometry.halfspaces(query, j, violated), *geometry.rounding(query, j, violated))
     return _Found(proved, failed=True)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import gap
+from trustworthy.neighbors.bounds_kernels import ahead_of_squares
+from trustworthy.neighbors.exact_kernels import gap, precision
 
 SOLVED, EMPTY, STOPPED = 0, 1, 2
 _NEGATIVE = -1e-11  # a variable of the scaled programme below this is not yet feasible
@@ -26,13 +27,16 @@ def dual_norm(row, other, linf):
 
 
 @njit(cache=True)
-def candidates(coarse, error, others, embedded, images, point, pool, nearest_own, reach, best, linf):
+def candidates(coarse, error, others, embedded, images, point, blurs, pool, reach, best, linf):
     """Rows of other classes that no bisector with a row of the pool proves beyond `best`, with these bounds.
 
     reach : how far in l2 a perturbation of size `best` can carry the query under the metric.
     """
-    limit = (nearest_own + 2.0 * reach) ** 2 + error
+    d = images.shape[1]
+    unit, wider = precision(max(d, len(point))), np.sqrt(d) if linf else 1.0  # of l1 or linf, over l2
     squared_pool = np.array([gap(embedded[i], point) for i in pool])
+    nearest_own = np.sqrt(squared_pool.min())
+    limit = ((nearest_own + 2.0 * reach) * (1.0 + unit) + 2.0 * (blurs[0] + blurs[1])) ** 2 + error
     rows = np.empty(len(others), np.int64)
     bounds = np.empty(len(others))
     count = 0
@@ -42,11 +46,11 @@ def candidates(coarse, error, others, embedded, images, point, pool, nearest_own
         squared_j = gap(embedded[j], point)
         bound = 0.0
         for k in range(len(pool)):
-            ahead = squared_j * (1.0 - 1e-13) - squared_pool[k] * (1.0 + 1e-13)
+            ahead = ahead_of_squares(squared_j, squared_pool[k], unit, blurs)
             if ahead <= 0.0:
                 continue
-            length = dual_norm(images[j], images[pool[k]], linf)
-            bound = max(bound, ahead / (2.0 * length) if length > 0.0 else np.inf)
+            length = dual_norm(images[j], images[pool[k]], linf) * (1.0 + unit) + blurs[2] * wider
+            bound = max(bound, ahead / (2.0 * length))
             if bound >= best:
                 break
         if bound < best:
@@ -57,27 +61,33 @@ def candidates(coarse, error, others, embedded, images, point, pool, nearest_own
 
 
 @njit(cache=True)
-def least(normal, need, low, high, linf):
-    """Size of the smallest d with normal . d >= need and low <= d <= high (0 inside); inf where there is none."""
+def least(normal, need, low, high, linf, tilt=0.0):
+    """Size of the smallest d with normal . d >= need and low <= d <= high (0 inside); inf where there is none.
+
+    tilt : by how much each entry of the normal may be wrong; the size is that of the normal that makes it smallest.
+    What is left to do is kept too small, and what the coordinates left can do too large, by more than the rounding.
+    """
     if need <= 0.0:
         return 0.0
-    d = len(normal)
-    weight = np.abs(normal)
+    d, unit = len(normal), precision(len(normal))
+    weight = np.abs(normal) + tilt
     room = np.empty(d)
     for c in range(d):
         room[c] = high[c] if normal[c] > 0.0 else -low[c]
-    left = need
+        if abs(normal[c]) <= tilt:
+            room[c] = max(high[c], -low[c])
+    left = need * (1.0 - unit)
     if linf:
         # The size s gives sum of weight * min(s, room): linear between two rooms.
-        slope = weight.sum()
+        slope = weight.sum() * (1.0 + unit)
         for c in np.argsort(room):
             if weight[c] == 0.0:
                 continue
             if slope * room[c] >= left:
-                break
+                return left / slope
             left -= weight[c] * room[c]
             slope -= weight[c]
-        return left / slope if slope > 1e-15 * weight.max() else np.inf
+        return np.inf
     size = 0.0
     for c in np.argsort(-weight):
         if weight[c] == 0.0:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.neighbors import qp_kernels
+from trustworthy.neighbors import exact_kernels, qp_kernels
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Projection:
     delta : (d,) the point; NaN where there is none.
     dual : (k,) multipliers of the half-spaces.
     size : Euclidean length of `delta`; inf where there is none.
-    lower : length that is proved by the dual: nothing shorter lies in the intersection.
+    lower : length that is proved by the dual, less its rounding: nothing shorter lies in the intersection.
     feasible : whether the intersection holds a point.
     """
 
@@ -98,23 +98,28 @@ def project_halfspaces(
     a, b = np.ascontiguousarray(normals, np.float64), np.ascontiguousarray(offsets, np.float64)
     if a.ndim != 2 or b.shape != (len(a),) or not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InvalidInput(f"normals (k, d) and offsets (k,) must be finite, got shapes {a.shape} and {b.shape}.")
-    dual = np.zeros(len(b))
-    if low is None and high is None:
-        matrix = a @ a.T
-        _, status = qp_kernels.active_set(matrix, b, dual, 1e-13, 50 * len(b) + 100)
-        delta = dual @ a
-        value = -0.5 * dual @ (matrix @ dual) - dual @ b
+    # Rows of length 1, so that each counts alike whatever its unit; one without a direction stays as it is.
+    length = np.linalg.norm(a, axis=1)
+    length[length == 0.0] = 1.0
+    a, b, dual = a / length[:, None], b / length, np.zeros(len(b))
+    bottom, top = (
+        np.broadcast_to(np.asarray(edge, np.float64), a.shape[1:]).copy()
+        for edge in (-np.inf if low is None else low, np.inf if high is None else high)
+    )
+    if (bottom > 0).any() or (top < 0).any():
+        raise InvalidInput("low and high must hold the origin: low <= 0 <= high in every coordinate.")
+    is_boxed = low is not None or high is not None
+    if is_boxed:
+        _, _, status = qp_kernels.boxed(a, b, bottom, top, dual, 1e-12, 300)
     else:
-        bottom = np.broadcast_to(np.asarray(-np.inf if low is None else low, np.float64), a.shape[1:]).copy()
-        top = np.broadcast_to(np.asarray(np.inf if high is None else high, np.float64), a.shape[1:]).copy()
-        if (bottom > 0).any() or (top < 0).any():
-            raise InvalidInput("low and high must hold the origin: low <= 0 <= high in every coordinate.")
-        delta, value, status = qp_kernels.boxed(a, b, bottom, top, dual, 1e-12, 300)
-    lower = float(np.sqrt(max(2 * value, 0.0)))
-    scale = np.abs(b).max(initial=0.0)
-    if status == qp_kernels.UNBOUNDED or (a @ delta + b < -1e-6 * scale).any():
+        _, status = qp_kernels.active_set(a @ a.T, b, dual, 1e-13, 50 * len(b) + 100)
+    unit = exact_kernels.precision(a.shape[1])
+    normal, need, tilt = exact_kernels.plane(a, b, np.full(len(b), unit), unit * np.abs(b), dual)
+    delta, lower = exact_kernels.proof(normal, need, tilt, bottom, top, is_boxed)
+    size, dual = float(np.linalg.norm(delta)), dual / length
+    if status == qp_kernels.UNBOUNDED or (a @ delta + b < -1e-6 * np.abs(b) - 1e-8 * size).any():
         return Projection(np.full(a.shape[1], np.nan), dual, np.inf, lower, False)
-    return Projection(delta, dual, float(np.linalg.norm(delta)), lower, True)
+    return Projection(delta, dual, size, lower, True)
 
 
 def _as_programme(P: ArrayLike, q: ArrayLike) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " n"]]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.attacks.frame import Found, Query, attacked, only_one_neighbor
-from trustworthy.neighbors.exact import past_the_boundary
+from trustworthy.neighbors.exact import past_the_boundary, room
 from trustworthy.neighbors.geometry import Geometry
 
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -52,13 +52,12 @@ class QPTopM:
         is_own = geometry.labels == query.code
         own, pool = np.flatnonzero(is_own), query.nearest(is_own, _POOL)
         root = np.empty((0, 0)) if geometry.root is None else geometry.root
-        low, high = (-np.inf, np.inf) if query.bounds is None else query.bounds
         point = geometry.embed(query.x[None])[0]
         best, size = None, np.inf
         for j in query.nearest(~is_own, self.m):
-            step, _, feasible, touching = exact_kernels.solve(
+            step, _, feasible, touching, _, _ = exact_kernels.solve(
                 int(j), size, pool, own, query.coarse, query.error, geometry.embedded, geometry.images, point, root,
-                low - query.x, high - query.x, query.bounds is not None,
+                geometry.blurs(query.x[None])[0], *room(query.x, query.bounds), query.bounds is not None,
             )  # fmt: skip
             if not feasible:
                 continue
