@@ -12,6 +12,22 @@ from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 
 
+def test_the_demo_measures_two_trained_models(tmp_path, monkeypatch):
+    monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
+    measured = []
+    monkeypatch.setattr("trustworthy.cli.audit.measure", lambda *given, **named: measured.append((given, named)))
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--profile", "quick", "--seed", "3"])
+    assert result.exit_code == 0, result.stderr
+    (((models, data, out), named),) = measured
+    assert (list(models), data.name, out) == (["plain", "adversarial"], "digits", tmp_path)
+    assert (named["profile"], named["seed"]) == ("quick", 3)
+    shown = torch.from_numpy(data.x_test[:50])
+    assert all(
+        (model.eval()(shown).argmax(1) == torch.from_numpy(data.y_test[:50])).sum() > 10 for model in models.values()
+    )
+
+
+@pytest.mark.slow
 def test_the_demo_compares_two_models_in_one_report(tmp_path, monkeypatch):
     monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
     monkeypatch.setitem(plan.COMMON, "quick", plan.COMMON["quick"].model_copy(update={"rows": 20, "resamples": 10}))

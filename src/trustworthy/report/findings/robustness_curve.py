@@ -172,7 +172,12 @@ def draw(shown: Shown) -> list[Panel]:
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
     numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
-    figures = Box([_figure(group, _certified(shown, group)) for group in shown.groups], look="columns")
+    proved = [_certified(shown, group) for group in shown.groups]
+    if any(proved):
+        lead += (
+            " Dotted: what is proved, which no attack can undercut; the truth lies in the hatched gap between the two."
+        )
+    figures = Box([_figure(*pair) for pair in zip(shown.groups, proved, strict=True)], look="columns")
     return [Panel("Accuracy under attack", lead, [figures, Details("The numbers of these figures", numbers)])]
 
 
