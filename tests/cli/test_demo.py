@@ -12,19 +12,17 @@ from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 
 
-def test_the_demo_measures_two_trained_models(tmp_path, monkeypatch):
-    monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
-    measured = []
+def test_the_demo_hands_what_it_trained_to_the_audit(tmp_path, monkeypatch):
+    trained, measured = {"plain": object(), "adversarial": object()}, []
+    monkeypatch.setattr(
+        demonstration, "train_models", lambda data, seed: trained if (data.name, seed) == ("digits", 3) else {}
+    )
     monkeypatch.setattr("trustworthy.cli.audit.measure", lambda *given, **named: measured.append((given, named)))
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--profile", "quick", "--seed", "3"])
     assert result.exit_code == 0, result.stderr
     (((models, data, out), named),) = measured
-    assert (list(models), data.name, out) == (["plain", "adversarial"], "digits", tmp_path)
+    assert (models, data.name, out) == (trained, "digits", tmp_path)
     assert (named["profile"], named["seed"]) == ("quick", 3)
-    shown = torch.from_numpy(data.x_test[:50])
-    assert all(
-        (model.eval()(shown).argmax(1) == torch.from_numpy(data.y_test[:50])).sum() > 10 for model in models.values()
-    )
 
 
 @pytest.mark.slow
