@@ -327,11 +327,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="certificate",
     step="robustness.certificate",
-    title="Certified accuracy",
     property="robustness",
-    value="certified accuracy at `headline_eps`",
-    documents="`eps` ascending, `certified`, `clean`, `method`, [`exact`: whether what is not certified breaks], "
-    "[`headline_eps`]",
     findings={
         f"robustness.{norm}.{what}": Judged(
             title=f"{title}, {norm}",

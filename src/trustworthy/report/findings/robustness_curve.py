@@ -231,11 +231,7 @@ def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) ->
     return Kind(
         name="robustness_curve",
         step=f"robustness.{norm}",
-        title="Accuracy under attack",
         property="robustness",
-        value="worst-case accuracy at `headline_eps`",
-        documents="`eps` ascending, `worst`, [`low`, `high`: band of `worst`], [`attacks`: {name: accuracy at each "
-        "eps}], [`headline_eps`]",
         findings={
             f"robustness.{norm}.accuracy": Judged(
                 title=f"Accuracy under attack, {norm}",
