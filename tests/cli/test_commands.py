@@ -40,7 +40,8 @@ PLAN = """
 rows = 0
 resamples = 20
 skip = [
-  "robustness.l2", "robustness.distortion", "robustness.corruptions", "robustness.poisoning", "evaluation.diagnosis",
+  "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
+  "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
 ]
 [attacks]
 tried = [{name = "PGD", steps = 5}]

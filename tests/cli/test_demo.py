@@ -12,6 +12,20 @@ from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 
 
+def test_the_demo_hands_what_it_trained_to_the_audit(tmp_path, monkeypatch):
+    trained, measured = {"plain": object(), "adversarial": object()}, []
+    monkeypatch.setattr(
+        demonstration, "train_models", lambda data, seed: trained if (data.name, seed) == ("digits", 3) else {}
+    )
+    monkeypatch.setattr("trustworthy.cli.audit.measure", lambda *given, **named: measured.append((given, named)))
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--profile", "quick", "--seed", "3"])
+    assert result.exit_code == 0, result.stderr
+    (((models, data, out), named),) = measured
+    assert (models, data.name, out) == (trained, "digits", tmp_path)
+    assert (named["profile"], named["seed"]) == ("quick", 3)
+
+
+@pytest.mark.slow
 def test_the_demo_compares_two_models_in_one_report(tmp_path, monkeypatch):
     monkeypatch.setattr(demonstration, "EPOCHS", {"plain": 1, "adversarial": 1})
     monkeypatch.setitem(plan.COMMON, "quick", plan.COMMON["quick"].model_copy(update={"rows": 20, "resamples": 10}))

@@ -89,7 +89,12 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("case", MODELS)
+QUICK = ("wine, scaled 1-NN", "digits, 3-NN")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in MODELS]
+)
 def test_neighbors_are_certified_below_what_attacks_leave(case):
     model, data, norms = MODELS[case]()
     model.fit(data.x_train.reshape(len(data.x_train), -1), data.y_train)
@@ -102,7 +107,7 @@ def test_neighbors_are_certified_below_what_attacks_leave(case):
         assert certified.series["exact"] == ("1-NN" in case)
 
 
-@pytest.mark.parametrize("data", [wine, digits])
+@pytest.mark.parametrize("data", [wine, pytest.param(digits, marks=pytest.mark.slow)])
 def test_a_relu_network_is_certified_below_what_attacks_leave(data):
     data = data()
     if data.name == "wine":  # in standard deviations of each feature, which the network takes as they are

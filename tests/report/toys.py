@@ -65,7 +65,7 @@ def toy(step: str, measure: Any, **given: Any) -> Kind:
     judged = Judged(title=step, rule=Rule("a number", 1.0, 0.0), higher_is_better=True, headline=True)
     name = step.partition(".")[2]
     return Kind(
-        name=name, step=step, title=step, property=about, value="a number", findings={step: judged}, measure=measure,
+        name=name, step=step, property=about, findings={step: judged}, measure=measure,
         draw=nothing, example=lambda: (step, 1.0, {}, {}), **given,
     )  # fmt: skip
 

@@ -72,8 +72,6 @@ class Kind:
     ----------
     name : how `findings.json` names it; kinds of one name share a series and are drawn together.
     step : how a plan skips it, an omission and the progress name it: its property, a dot, and its section of the plan.
-    title, value, documents : in a few words, what it is, what its value is, and what its series and arrays hold
-        (docs/findings.md shows them).
     findings : by name, what it can leave. A word "linf" or "l2" of a name is the norm.
     measure : (case, settings) -> `Measured`, or (cases, settings) where it is `about` "models" or "data"; it imports
         its algorithms inside, and raises NotApplicable.
@@ -90,10 +88,7 @@ class Kind:
 
     name: str
     step: str
-    title: str
     property: Property
-    value: str
-    documents: str = ""
     findings: Mapping[str, Judged]
     measure: Callable[[Any, Any], Measured]
     draw: Callable[[Shown], Sequence[Panel]]

@@ -259,9 +259,9 @@ def bounded() -> Markup:
 def proved() -> Markup:
     """Picture of the line of what is proved, with the hatched gap above it."""
     return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 12 9 1M12 12 20 1M23 12 31 1M34 12 42 1" '
-        'stroke="currentColor" stroke-width="1" opacity=".6"/><path d="M1 15h42" stroke="currentColor" '
-        'stroke-width="2.5" stroke-dasharray="1 4" stroke-linecap="round"/></svg>'
+        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M2 11 9 1M13 11 20 1M24 11 31 1M35 11 42 1" '
+        'stroke="currentColor" opacity=".6"/><path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" '
+        'stroke-dasharray="1 6.6" stroke-linecap="round"/></svg>'
     )
 
 

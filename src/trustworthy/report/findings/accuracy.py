@@ -102,10 +102,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="accuracy",
     step="accuracy",
-    title="Accuracy on clean examples",
     property="robustness",
-    value="share of correct predictions",
-    documents="`n`, [`per_class`: list of {`name`, `accuracy`, `n`}]",
     findings={
         "accuracy": Judged(
             title="Accuracy on clean examples",

@@ -117,10 +117,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="calibration",
     step="uncertainty.calibration",
-    title="Calibration",
     property="uncertainty",
-    value="expected calibration error",
-    documents="`edges`, `confidence`, `accuracy`, `count` (one per bin), [`adaptive_ece`], [`mean_confidence`]",
     findings={
         "uncertainty.ece": Judged(
             title="Calibration",

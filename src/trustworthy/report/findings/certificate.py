@@ -119,7 +119,7 @@ def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, beg
         verdict=verdict,
         interval=case.interval(proof.finding, np.mean, certificate.lower > headline),
         statement=f"{value:.1%} {whose} are right and proved to stay so under every perturbation of up to "
-        f"{headline:.3g} ({proof.norm}, {units}).",
+        f"{headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
         series={
             "eps": grid,
             "certified": certified.tolist(),
@@ -209,7 +209,7 @@ def _neighbors(case: Case) -> list[Proof]:
             lower = verifier.lower_bound(x, y)
             return _only(sure, Certificate(lower, np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool)))
 
-        method = "exact" if count == 1 else "lower bound, eq. (3.18)"
+        method = "the exact distance" if count == 1 else "a lower bound, eq. (3.18)"
         proofs.append(Proof(norm, f"robustness.{norm}.certified", method, count == 1, prove))
     return proofs
 
@@ -293,7 +293,7 @@ def draw(shown: Shown) -> list[Panel]:
         "Attacks find failures, they cannot rule them out; a certificate can. At each radius: the share of examples "
         "that are predicted rightly and proved to be, whatever the perturbation. Where a method is not exact the truth "
         "lies between this and the accuracy under attack. A smoothed model is another classifier than the model: it "
-        f"votes under noise.{units}"
+        f"votes under noise. The ring is the accuracy without a perturbation.{units}"
     )
     figures = Box([_figure(group) for group in shown.groups], look="columns")
     numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
@@ -327,11 +327,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="certificate",
     step="robustness.certificate",
-    title="Certified accuracy",
     property="robustness",
-    value="certified accuracy at `headline_eps`",
-    documents="`eps` ascending, `certified`, `clean`, `method`, [`exact`: whether what is not certified breaks], "
-    "[`headline_eps`]",
     findings={
         f"robustness.{norm}.{what}": Judged(
             title=f"{title}, {norm}",

@@ -162,11 +162,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="corruptions",
     step="robustness.corruptions",
-    title="Accuracy under common corruptions",
     property="robustness",
-    value="mean corrupted accuracy",
-    documents="`clean`, `names`, [`groups`: one per name], `accuracy`: one row per name, one column per severity, "
-    "[`severities`: headings of the columns]",
     findings={
         "robustness.corruptions": Judged(
             title="Accuracy under common corruptions",

@@ -153,10 +153,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="diagnosis",
     step="evaluation.diagnosis",
-    title="Diagnosis of the attacks",
     property="evaluation",
-    value="number of failed checks",
-    documents="`checks`: list of {`name`, `passed` (`null`: does not apply), [`value`], [`explanation`]}",
     findings={
         "evaluation.diagnosis": Judged(
             title="Diagnosis of the attacks",

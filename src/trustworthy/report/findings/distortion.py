@@ -169,10 +169,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="distortion",
     step="robustness.distortion",
-    title="Smallest perturbation that breaks a prediction",
     property="robustness",
-    value="median smallest perturbation",
-    documents="`edges`, `counts` (one fewer), [`unbroken`: examples without any], [`quartiles`: 25, 50, 75%]",
     findings={
         "robustness.l2.distortion": Judged(
             title="Smallest perturbation that breaks a prediction, l2",

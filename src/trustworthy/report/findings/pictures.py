@@ -247,11 +247,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="adversarial_pictures",
     step="robustness.pictures",
-    title="What an attack changes",
     property="robustness",
-    value="share fooled",
-    documents="`label`, `prediction`, `adversarial_prediction`, [`distance`], [`eps`], [`amplification`], [`features`: "
-    "column names of a table]; arrays `original`, `adversarial`: images (k, c, h, w) in [0, 1] or rows (k, d)",
     findings={
         f"robustness.{norm}.pictures": Judged(title=f"What an attack changes, {norm}", share=True)
         for norm in ("linf", "l2")

@@ -185,12 +185,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="poisoning",
     step="robustness.poisoning",
-    title="Poisoned training labels",
     property="robustness",
-    value="error at the largest budget",
-    documents="`budgets` ascending, `error`, `clean`, `labelled`, [`bound`: no attack can pass it], [`baselines`: "
-    "{name: error at each budget}], [`guess`: error of a blind guess], [`flips`: budgets count labels and errors are "
-    "shares; false: l2 norms and RMSE]",
     findings={"robustness.poisoning": Judged(title="Poisoned training labels", share=True)},
     about="data",
     depends=depends,

@@ -172,7 +172,12 @@ def draw(shown: Shown) -> list[Panel]:
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
     numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
-    figures = Box([_figure(group, _certified(shown, group)) for group in shown.groups], look="columns")
+    proved = [_certified(shown, group) for group in shown.groups]
+    if any(proved):
+        lead += (
+            " Dotted: what is proved, which no attack can undercut; the truth lies in the hatched gap between the two."
+        )
+    figures = Box([_figure(*pair) for pair in zip(shown.groups, proved, strict=True)], look="columns")
     return [Panel("Accuracy under attack", lead, [figures, Details("The numbers of these figures", numbers)])]
 
 
@@ -226,11 +231,7 @@ def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) ->
     return Kind(
         name="robustness_curve",
         step=f"robustness.{norm}",
-        title="Accuracy under attack",
         property="robustness",
-        value="worst-case accuracy at `headline_eps`",
-        documents="`eps` ascending, `worst`, [`low`, `high`: band of `worst`], [`attacks`: {name: accuracy at each "
-        "eps}], [`headline_eps`]",
         findings={
             f"robustness.{norm}.accuracy": Judged(
                 title=f"Accuracy under attack, {norm}",

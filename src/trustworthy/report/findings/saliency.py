@@ -215,11 +215,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="saliency",
     step="interpretation",
-    title="What the predictions depend on",
     property="interpretation",
-    value="share of the saliency in the top tenth of the pixels, or largest importance",
-    documents="images: `label`, [`prediction`], [`method`], arrays `image` (k, c, h, w), `saliency` (k, h, w); tables: "
-    "`features`, `importance`, [`method`]",
     findings={
         name: Judged(title="What the predictions depend on", share=True, headline=True)
         for name in ("interpretation.saliency", "interpretation.importance")

@@ -63,9 +63,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="score",
     step="uncertainty.scores",
-    title="Scores of the predicted probabilities",
     property="uncertainty",
-    value="the score",
     findings={
         "uncertainty.nll": Judged(title="Negative log-likelihood", higher_is_better=False),
         "uncertainty.brier": Judged(title="Brier score", higher_is_better=False),

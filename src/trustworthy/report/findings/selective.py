@@ -163,11 +163,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="risk_coverage",
     step="uncertainty.selective",
-    title="Risk and coverage",
     property="uncertainty",
-    value="area under the curve",
-    documents="`coverage` ascending, `risk`, [`threshold`: confidence below which a human decides], [`target_risk`], "
-    "[`coverage_at_threshold`], [`risk_at_threshold`], [`rule`]",
     findings={"uncertainty.aurc": Judged(title="Risk and coverage", rule=RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
     series=RiskCoverage,

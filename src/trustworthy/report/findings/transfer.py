@@ -135,10 +135,7 @@ def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
 KIND = Kind(
     name="transfer",
     step="robustness.transfer",
-    title="Transfer of adversarial examples",
     property="robustness",
-    value="largest rho off the diagonal",
-    documents="`models`, `affinity`: rho[source][target] of eq. 2.26, [`accuracy`: clean, per model]",
     findings={
         "robustness.transfer": Judged(
             title="Transfer of adversarial examples",

@@ -60,7 +60,8 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure()
         for _, look, series in models:
-            axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
+            if len(models) == 1:
+                axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
             axes.plot(series.eps, series.certified, **_bold(look), clip_on=False)
             axes.plot([0.0], [series.clean], look.marker, **_ring(look))
         _accuracy_axis(axes)
