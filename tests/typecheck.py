@@ -7,8 +7,11 @@ checks the first calls of every function, and lets the rest of its loop pass.
 import functools
 import sys
 from collections import Counter
+from importlib.machinery import PathFinder
+from typing import Any, Self
 
 from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
 
 CALLS = 10
 """Calls of one function that a test checks; jaxtyping asks the checker once or twice a call."""
@@ -17,19 +20,36 @@ _seen: Counter[str] = Counter()
 _passing = []
 
 
+def install():
+    """Check every module of the library that is imported from now on."""
+    install_import_hook("trustworthy", "typecheck.checked")
+    sys.meta_path.insert(0, _Kernels())
+
+
+class _Kernels:
+    """Finds the modules that are not checked: numba compiles a function, and cannot compile the wrapper of one."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("trustworthy.") and name.endswith("kernels"):
+            return PathFinder.find_spec(name, path, target)
+        return None
+
+
 def checked(function):
     """The checker that jaxtyping asks, about a stand-in that has the name and the annotations of the function."""
-    asked = _hard(function)
     if isinstance(function, type):
-        return asked
-    name = f"{function.__module__}:{function.__qualname__}"
+        return _hard(function)
+    # Only a decorated class tells beartype what `Self` is.
+    function.__annotations__ = {key: Any if hint is Self else hint for key, hint in function.__annotations__.items()}
+    name, hard = f"{function.__module__}:{function.__qualname__}", functools.cache(lambda: _hard(function))
 
-    @functools.wraps(asked)
+    @functools.wraps(function)
     def counted(*args, **kwargs):
         _seen[name] += 1
         if _seen[name] == 2 * CALLS:
             _let_pass(function)
-        return asked(*args, **kwargs)
+        return hard()(*args, **kwargs)
 
     return counted
 

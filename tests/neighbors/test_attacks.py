@@ -241,6 +241,7 @@ def test_the_registry_holds_frozen_values_that_name_their_options():
                 setattr(attack, name, 1)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize(
     ("build", "message"),
     [
