@@ -26,7 +26,7 @@ def digest(*parts: Any) -> str:
     return state.hexdigest()
 
 
-def _pieces(part: Any) -> Iterator[bytes]:
+def _pieces(part: Any) -> Iterator[bytes | memoryview]:
     """Bytes that determine `part`: each kind has a head of its own, and says how long it is."""
     if isinstance(part, bool | int | float | type(None) | np.generic):
         yield f"{type(part).__name__} {part!r};".encode()
@@ -57,9 +57,9 @@ def _pieces(part: Any) -> Iterator[bytes]:
         raise TypeError(f"{type(part).__name__} has no content that can be hashed; pass its parts.")
 
 
-def _tensor(tensor: Any) -> Iterator[bytes]:
+def _tensor(tensor: Any) -> Iterator[bytes | memoryview]:
     import torch  # only where there is a tensor
 
     content = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)  # NumPy knows no bfloat16
     yield f"tensor {tensor.dtype} {tuple(tensor.shape)};".encode()
-    yield content.numpy().tobytes()
+    yield content.numpy().data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import warnings
@@ -14,8 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from trustworthy.core import checks
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import CheckpointError, TrustworthyWarning
-from trustworthy.training.weights import raw_bytes, read_tensors, write_tensors
+from trustworthy.training.weights import read_tensors, write_tensors
 
 _STATE, _DIGEST = "trustworthy.state", "trustworthy.digest"
 
@@ -32,7 +32,7 @@ class Checkpoint:
 def write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write a checkpoint that `read` can tell from a damaged one."""
     text = json.dumps(state, sort_keys=True)
-    write_tensors(path, tensors, {_STATE: text, _DIGEST: _digest(tensors, text)})
+    write_tensors(path, tensors, {_STATE: text, _DIGEST: digest(text, tensors)})
 
 
 def read(path: Path) -> Checkpoint:
@@ -40,17 +40,9 @@ def read(path: Path) -> Checkpoint:
     tensors, metadata = read_tensors(path)
     if not {_STATE, _DIGEST} <= metadata.keys():
         raise CheckpointError(f"{path} holds weights but is not a checkpoint of a training run; move it elsewhere.")
-    if _digest(tensors, metadata[_STATE]) != metadata[_DIGEST]:
+    if digest(metadata[_STATE], tensors) != metadata[_DIGEST]:
         raise CheckpointError(f"{path} is damaged: its content does not match its digest. Delete it.")
     return Checkpoint(tensors, json.loads(metadata[_STATE]), path)
-
-
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.blake2b(text.encode(), digest_size=16)
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(raw_bytes(tensors[name]))
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import hashlib
 import operator
 import re
 import sys
@@ -18,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
-from trustworthy.training.weights import raw_bytes
 
 _PLAIN = (NoneType, bool, int, float, complex, str, bytes, enum.Enum, torch.dtype, torch.device)
 _HELD = (*_PLAIN, tuple, functools.partial, FunctionType, BuiltinFunctionType)
@@ -47,11 +46,11 @@ def describe(value: Any) -> str:
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, Tensor | np.ndarray):
-        return digest(torch.as_tensor(value))
+        return describe_values(torch.as_tensor(value))
     if isinstance(value, nn.Module):
         state = value.state_dict()
         parts = {**describe_model(value), **{f"{name}=": describe(state[name]) for name in state}}
-        return f"{type_name(value)} {hashed([repr(parts)])}"
+        return f"{type_name(value)} {digest(repr(parts))}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{describe(key)}: {describe(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list | set | frozenset):
@@ -137,12 +136,6 @@ def type_name(value: object) -> str:
     return f"{_module_name(type(value).__module__)}.{type(value).__qualname__}"
 
 
-def digest(values: Tensor) -> str:
-    return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)} {hashed([raw_bytes(values)])}"
-
-
-def hashed(parts: Iterable[str | memoryview]) -> str:
-    summed = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        summed.update(part.encode() + b"\0" if isinstance(part, str) else part)
-    return summed.hexdigest()
+def describe_values(values: Tensor) -> str:
+    """Type, shape and digest."""
+    return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)} {digest(values)}"

@@ -15,8 +15,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
+from trustworthy.core.digest import digest
 from trustworthy.training.data import Arrays
-from trustworthy.training.description import describe_model, digest, hashed, held, told, type_name
+from trustworthy.training.description import describe_model, describe_values, held, told, type_name
 
 _MOST = 8
 """Differences that an error lists."""
@@ -45,9 +46,9 @@ def describe_data(dataset: Dataset[Any]) -> str:
     A dataset with an attribute `fingerprint` is known by that too.
     """
     if isinstance(dataset, Arrays):
-        return ", ".join(map(digest, dataset.parts))
+        return ", ".join(map(describe_values, dataset.parts))
     if type(dataset) is TensorDataset:
-        return ", ".join(map(digest, dataset.tensors))
+        return ", ".join(map(describe_values, dataset.tensors))
     mark = getattr(dataset, "fingerprint", None)
     known = "" if mark is None else f" with fingerprint {told('fingerprint of data', mark)}"
     return f"{type_name(dataset)} of {len(dataset)} items{known}"  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def describe_optimizer(optimizer: Optimizer, model: nn.Module) -> dict[str, str]
         settings = {name: value for name, value in group.items() if name != "params"}
         chosen = [names.get(id(value), "") for value in group["params"]]
         groups[f"group {number}"] = told("optimizer", settings)
-        groups[f"group {number} of"] = f"{len(chosen)} weights {hashed(chosen)}"
+        groups[f"group {number} of"] = f"{len(chosen)} weights {digest(chosen)}"
     return {"": kind, **groups}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -106,8 +105,3 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Delete it "
             "or restore it from a copy."
         ) from error
-
-
-def raw_bytes(tensor: Tensor) -> memoryview:
-    """The values of `tensor` as they lie in memory, row by row."""
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
