@@ -6,21 +6,19 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: a second BLAS thread slows small work down
 
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reproduce import claim as claims
-from reproduce.runner import Watch, run
+from reproduce.runner import run
 from reproduce.store import store
 from reproduce.verdict import VERDICTS, judge
 from trustworthy.core.errors import TrustworthyError
+from trustworthy.core.progress import shares
 
 app = typer.Typer(help="Tables and figures of the dissertation.", no_args_is_help=True, add_completion=False)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -50,7 +48,7 @@ def measure(
     """Measure what is missing of a table or figure, and judge it."""
     for claim, folder in claims.every() if name == "all" else [claims.find(name)]:
         target = records or (Path(tempfile.mkdtemp()) if scale == "smoke" else folder / "records")
-        with _progress() as watch:
+        with shares(of_all=True) as watch:
             found = run(
                 claim,
                 scale,
@@ -77,34 +75,6 @@ def write(docs: Annotated[Path, typer.Option(help="Folder of the documentation."
     from reproduce.render import render
 
     typer.echo(render(docs))
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """A bar with the time left, or a line a cell where standard error is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    if not sys.stderr.isatty():
-        told: set[str] = set()
-        yield lambda name, share: _line(name, share, told)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("reading", total=1.0)
-        yield lambda name, share: progress.update(task, description=name, completed=share)
-
-
-def _line(name: str, share: float, told: set[str]) -> None:
-    if name not in told:
-        told.add(name)
-        typer.echo(f"{share:4.0%} {name}", err=True)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def test_progress_goes_to_standard_error_when_asked(capfd):
     assert "accuracy " in lines[0]
     assert lines[1].startswith("epoch 2/2  loss ")
     assert "6/6" in lines[-1]
-    assert "ETA 0:00:00" in lines[-1]
+    assert "left: 0:00:00" in lines[-1]
 
 
 def test_a_terminal_gets_progress_unasked(monkeypatch, capfd):

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from rich.console import Console
-from rich.progress import track
 from scipy.special import ndtri
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels, check_logits
+from trustworthy.core.progress import tracked
 from trustworthy.core.protocols import Classifier
 
 
@@ -137,7 +136,7 @@ class RandomizedSmoothing:
         return self.sigma * np.maximum(ndtri(probability), 0.0)
 
     def _rows(self, inputs: Tensor, progress: bool) -> Iterable[int]:
-        return track(range(len(inputs)), description="examples", console=Console(stderr=True), disable=not progress)
+        return tracked(range(len(inputs)), "examples", len(inputs), show=progress)
 
     def _count(
         self,

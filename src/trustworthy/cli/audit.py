@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trustworthy.cli.progress import audit_progress
 from trustworthy.cli.threads import Threads, set_threads
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import shares
 
 if TYPE_CHECKING:
     from trustworthy.report.finding import AuditRecord
@@ -117,8 +117,9 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
     from trustworthy.report.terminal import summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    with audit_progress() as tell:
-        record = run(models, data, out, command=command, on_progress=tell, **given)
+    with shares() as tell:
+        on_progress = lambda model, step, share: tell(f"{model}: {step}", share)  # noqa: E731
+        record = run(models, data, out, command=command, on_progress=on_progress, **given)
     Console().print(summary_table(record))
     typer.echo(f"report: {out / 'report.html'}")
     return record

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from trustworthy.cli.progress import audit_progress
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import shares
 
 
 def poison(
@@ -57,7 +57,7 @@ def poison(
     from trustworthy.report.poisoning.study import poison as run
     from trustworthy.report.poisoning.words import table
 
-    with audit_progress() as tell:
+    with shares() as tell:
         record = run(
             data,
             out,
@@ -73,7 +73,7 @@ def poison(
             baselines=baselines,
             seed=seed,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            on_progress=lambda what, share: tell(data, what, share),
+            on_progress=lambda what, share: tell(f"{data}: {what}", share),
         )
     Console().print(table(record))
     typer.echo(record.statement)

@@ -1,11 +1,13 @@
-"""One bar on standard error with the time that is left; nothing where no one looks."""
+"""How far long work is, on standard error: a bar with the time that is left, or a line for each part of the work."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Display:
@@ -48,17 +50,54 @@ def bar(
     if not (sys.stderr.isatty() if show is None else show):
         yield Display()
         return
+    with _columns("DownloadColumn" if size else "MofNCompleteColumn", transient=not lasting) as progress:
+        yield _Bar(progress, title, total, completed)
+
+
+def tracked(items: Iterable[T], title: str, total: int, *, show: bool) -> Iterator[T]:
+    """The `total` items, with a bar of how many were taken if `show`."""
+    with bar(title, total, show=show) as display:
+        for done, item in enumerate(items, start=1):
+            yield item
+            display.at(done)
+
+
+@contextmanager
+def shares(*, of_all: bool = False) -> Iterator[Callable[[str, float], None]]:
+    """Yield what is called with the name of the part that is running and the share done, from 0 to 1.
+
+    The share is of that part, or of all parts together. A bar on a terminal; elsewhere a line where a part begins.
+    """
+    running = ""
+    with _columns() if sys.stderr.isatty() else nullcontext() as progress:
+        task = progress and progress.add_task("reading", total=1.0, note="")
+
+        def tell(part: str, share: float) -> None:
+            nonlocal running
+            begins, running = part != running, part
+            if progress is None and begins:
+                sys.stderr.write(f"{part} ...\n")
+                sys.stderr.flush()
+            elif progress is not None:
+                if begins and not of_all:
+                    progress.reset(task)
+                progress.update(task, description=part, completed=share)
+
+        yield tell
+
+
+def _columns(count: str | None = None, **options: Any) -> Any:
+    """A display of rich; `count` names the column that says how much is done."""
     from rich import progress as rich  # only where it is shown: it takes a while to import
     from rich.console import Console
 
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
-        rich.DownloadColumn() if size else rich.MofNCompleteColumn(),
+        *([] if count is None else [getattr(rich, count)()]),
         rich.TimeElapsedColumn(),
-        rich.TextColumn("ETA"),
+        rich.TextColumn("left:"),
         rich.TimeRemainingColumn(),
         rich.TextColumn("{task.fields[note]}"),
     )
-    with rich.Progress(*columns, console=Console(stderr=True), transient=not lasting) as progress:
-        yield _Bar(progress, title, total, completed)
+    return rich.Progress(*columns, console=Console(stderr=True), **options)

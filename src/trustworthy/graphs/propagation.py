@@ -7,8 +7,6 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from rich.console import Console
-from rich.progress import Progress
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
@@ -18,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import bar
 from trustworthy.graphs import solvers
 from trustworthy.graphs.affinity import GaussianGraphs, Rows, check_size, decayed, squared_distances
 from trustworthy.graphs.labels import Labels, as_labels, read_labels
@@ -104,11 +103,10 @@ class LabelPropagation(BaseEstimator):
 
     def _chosen(self, labels: Labels) -> tuple[float, np.ndarray]:
         """The best width, with a bar on standard error where that is asked for."""
-        with Progress(console=Console(stderr=True), disable=not self.progress) as bar:
-            task = bar.add_task("widths", total=1.0)
-            return choose_gamma(
-                self._graphs, labels, self.gammas_, self.solver, lambda share: bar.update(task, completed=share)
-            )
+        count = len(self.gammas_)
+        with bar("widths", count, show=self.progress) as display:
+            tell = lambda share: display.at(round(share * count))  # noqa: E731
+            return choose_gamma(self._graphs, labels, self.gammas_, self.solver, tell)
 
     def _forget(self) -> None:
         """Drop what another fit may have left that this one will not set."""

@@ -8,12 +8,12 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from rich.progress import track
 from sklearn.utils import check_random_state
 
 from trustworthy.core import checks
 from trustworthy.core.adam import Adam
 from trustworthy.core.errors import InvalidInput, TrainingDiverged
+from trustworthy.core.progress import tracked
 from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, initial_map, warn_idle
 from trustworthy.metric_learning.margin import LOSSES, loss_and_gradient, pair
 from trustworthy.metric_learning.near import near_lists
@@ -45,7 +45,7 @@ class ARML(MahalanobisTransformer):
         5,000 rows and 200 beyond. Triplets are drawn anew in every step. 1 searches in every step, as Algorithm 7 says.
     init : "identity" (of a lower rank: the leading principal directions), or G (rank, features) to start from.
     random_state : seed or generator of the draws. None draws from NumPy's global stream.
-    progress : whether to show a progress bar.
+    progress : whether to show a progress bar on standard error.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class ARML(MahalanobisTransformer):
         root, rows = start.copy(), np.ascontiguousarray(X / unit, np.float32)
         rng = check_random_state(self.random_state)
         self.loss_curve_ = np.empty(epochs)
-        steps = track(range(epochs), description="ARML", disable=not self.progress)
+        steps = tracked(range(epochs), "ARML", epochs, show=self.progress)
         for step, (gap, offset) in zip(steps, self._triplets(rows, codes, root, batch, refresh, rng), strict=False):
             self.loss_curve_[step], gradient = loss_and_gradient(gap, offset, root, loss)
             adam(root, gradient)

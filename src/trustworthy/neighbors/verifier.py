@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from rich.progress import track
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.progress import tracked
 from trustworthy.neighbors.attacks import ATTACKS
 from trustworthy.neighbors.attacks.substitute import Substitute
 from trustworthy.neighbors.bounds import lower_bounds
@@ -299,7 +299,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         geometry = self._geometry.prepared()
         tasks = (delayed(solve)(geometry, queries[rows], codes[rows], **options) for rows in blocks)
         answers = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
-        return track(answers, description="rows", total=len(starts), disable=not progress)
+        return tracked(answers, "blocks of rows", len(starts), show=progress)
 
 
 def _joined(parts: Iterable[Certificate], unit: float) -> Certificate:

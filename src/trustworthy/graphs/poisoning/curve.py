@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from rich.progress import track
 from sklearn.utils import check_random_state
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import tracked
 from trustworthy.graphs.affinity import Rows
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.result import PoisoningResult
@@ -73,6 +73,6 @@ def poisoning_curve(
         for budget, seed in zip(budgets, seeds, strict=True)
     )
     found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    shown = track(found, description="budgets", total=len(budgets), disable=not progress)
+    shown = tracked(found, "budgets", len(budgets), show=progress)
     results = tuple(replace(result, bound=float(bound)) for result, bound in zip(shown, bounds, strict=True))
     return PoisoningCurve(np.asarray(budgets, dtype=np.float64), results)
