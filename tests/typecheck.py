@@ -10,7 +10,7 @@ from collections import Counter
 
 from beartype import BeartypeConf, beartype
 
-CALLS = 100
+CALLS = 10
 """Calls of one function that a test checks; jaxtyping asks the checker once or twice a call."""
 _hard = beartype(conf=BeartypeConf(is_pep484_tower=True))
 _seen: Counter[str] = Counter()

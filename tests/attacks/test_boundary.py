@@ -28,7 +28,7 @@ def logistic(tabular):
     return LogisticRegression().fit(*tabular)
 
 
-@pytest.mark.parametrize(("steps", "excess"), [(1000, 0.25), (2000, 0.001)])
+@pytest.mark.parametrize(("steps", "excess"), [(1000, 0.25), pytest.param(2000, 0.001, marks=pytest.mark.slow)])
 def test_approaches_the_boundary_of_a_linear_scikit_learn_model(tabular, logistic, steps, excess):
     x, y = tabular[0][:20], tabular[1][:20]
     right = logistic.predict(x) == y

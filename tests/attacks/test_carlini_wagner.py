@@ -22,9 +22,24 @@ def linear(features, dtype, scale, spread=0.25):
     return model, x, logits.argmax(1), distance
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), None])
-@pytest.mark.parametrize(("features", "scale"), [(10, 30.0), (100, 0.003)])
+@pytest.mark.parametrize(
+    ("features", "scale", "bounds", "dtype"),
+    [
+        (10, 30.0, (0.0, 1.0), torch.float32),
+        (100, 0.003, None, torch.float64),
+        *(
+            pytest.param(*steep_or_flat, bounds, dtype, marks=pytest.mark.slow)
+            for steep_or_flat, bounds, dtype in (
+                ((10, 30.0), (0.0, 1.0), torch.float64),
+                ((10, 30.0), None, torch.float32),
+                ((10, 30.0), None, torch.float64),
+                ((100, 0.003), (0.0, 1.0), torch.float32),
+                ((100, 0.003), (0.0, 1.0), torch.float64),
+                ((100, 0.003), None, torch.float32),
+            )
+        ),
+    ],
+)
 def test_reaches_the_distance_to_a_linear_boundary(features, scale, bounds, dtype):
     model, x, y, distance = linear(features, dtype, scale)
     result = CarliniWagner(bounds=bounds)(model, x, y)
@@ -48,7 +63,7 @@ def test_coordinates_on_the_bounds_are_free_to_move():
     def model(z):
         return torch.stack([1.0 - z @ weight - 2.0, 0 * z[:, 0]], 1)
 
-    result = CarliniWagner()(model, x, torch.tensor([0]))
+    result = CarliniWagner(steps=100)(model, x, torch.tensor([0]))
     assert_close(result.adversarial, torch.tensor([[0.25, 0.25, 0.75, 0.75]], dtype=torch.float64), atol=1e-3, rtol=0)
 
 
@@ -102,7 +117,7 @@ def test_keeps_the_nearest_adversarial_point_that_it_asked_about():
 
 def test_giving_up_early_changes_queries_and_no_distance():
     model, x, y, _ = linear(10, torch.float64, 1.0)
-    patient, quick = (CarliniWagner(abort_early=early)(model, x, y) for early in (False, True))
+    patient, quick = (CarliniWagner(steps=100, abort_early=early)(model, x, y) for early in (False, True))
     assert quick.queries.sum() < patient.queries.sum()
     assert_close(quick.distance, patient.distance, rtol=1e-3, atol=0)
 

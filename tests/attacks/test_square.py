@@ -30,7 +30,7 @@ def test_finds_all_that_a_linear_model_can_lose_in_linf(shape):
     """eps times the l1 norm of the weights, with scores alone."""
     weight = torch.randn(shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((2, *shape), 0.5, dtype=DOUBLE), torch.tensor([0, 0])
-    result = SquareAttack(eps=0.1, steps=500)(model, x, y, generator=seeded())
+    result = SquareAttack(eps=0.1, steps=300)(model, x, y, generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     assert_close(gained, (0.1 * weight.abs().sum()).expand(2))
 
@@ -62,33 +62,34 @@ FREE = {
 }
 
 
-@pytest.mark.parametrize("free", FREE.values(), ids=FREE)
-def test_finds_what_the_free_coordinates_can_lose(free):
+@pytest.mark.parametrize(
+    ("mask", "norm", "share"), [("patch", "l2", 0.7), ("scattered", "linf", 1.0), ("features", "linf", 1.0)]
+)
+def test_finds_what_the_free_coordinates_can_lose(mask, norm, share):
+    free = FREE[mask]
     weight = torch.randn(free.shape, dtype=DOUBLE)
-    model, x, y = stubborn(weight), torch.full((2, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0, 0])
-    masks = torch.stack([free, torch.ones_like(free)])
-    for norm, share in {"linf": 1.0, "l2": 0.7}.items():
-        result = SquareAttack(eps=0.1, norm=norm, steps=500)(model, x, y, free=masks, generator=seeded())
-        gained = margin(model(result.adversarial), y) - margin(model(x), y)
-        size = (masks * weight).flatten(1).abs().sum(1) if norm == "linf" else (masks * weight).flatten(1).norm(dim=1)
-        assert (gained <= 0.1 * size * (1 + 1e-9)).all()
-        assert (gained >= share * 0.1 * size * (1 - 1e-9)).all()
+    model, x, y = stubborn(weight), torch.full((1, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0])
+    result = SquareAttack(eps=0.1, norm=norm, steps=250)(model, x, y, free=free[None], generator=seeded())
+    gained = margin(model(result.adversarial), y) - margin(model(x), y)
+    most = 0.1 * (weight[free].abs().sum() if norm == "linf" else weight[free].norm())
+    assert (gained <= most * (1 + 1e-9)).all()
+    assert (gained >= share * most * (1 - 1e-9)).all()
 
 
 @pytest.mark.parametrize("free", FREE.values(), ids=FREE)
-@pytest.mark.parametrize("share", [1e-9, 0.3, 1.0])
+@pytest.mark.parametrize("share", [1e-9, 0.3])
 def test_every_window_holds_something_free_and_nothing_else(free, share):
     generator = seeded()
     shown = layout_of(torch.zeros(1, *free.shape), "auto", free[None])
     seen = torch.zeros_like(free)
-    for _ in range(150):
+    for _ in range(80):
         window = shown.window(share, generator)
         mask = shown.spread(window.mask, torch.zeros(1, *free.shape))[0]
         assert mask.any()
         assert not (mask & ~free).any()
         assert torch.equal(window.pattern != 0, window.mask)
         seen |= mask
-    assert share == 1.0 or torch.equal(seen, free)  # a window of the whole image has one place
+    assert torch.equal(seen, free)
 
 
 def test_windows_of_a_patch_are_those_of_an_image_of_its_size():
