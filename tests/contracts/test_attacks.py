@@ -357,6 +357,40 @@ def test_leaves_no_trace(attack, fails):
     assert not x.requires_grad
 
 
+@dataclass(frozen=True, eq=False)
+class Holder:
+    """A model that is no module, and has one."""
+
+    net: nn.Module
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+class Twice(Holder):
+    """A posterior whose every draw runs the same module."""
+
+    def draws(self, count, generator=None):
+        return [lambda x: self.net(x) for _ in range(count)]
+
+    def modules(self):
+        return self.net.modules()
+
+
+FORMS = {"module": lambda net: net, "dataclass": Holder, "closure": lambda net: lambda x: net(x), "posterior": Twice}
+
+
+@each(ATTACKS)
+def test_leaves_every_module_that_a_model_reaches_as_it_was(attack):
+    for form in FORMS.values():
+        net, x, y = case()
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        modes = [module.training for module in net.modules()]
+        attack(form(net), x, y, generator=seeded())
+        assert [module.training for module in net.modules()] == modes
+        assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("given", "noise"), [(True, 0.0), (False, 0.0), (True, 0.5)], ids=["generator", "global stream", "stochastic model"]
 )
