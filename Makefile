@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow test-peers check docs bench recompile clean
+.PHONY: demo test test-slow test-peers test-gpu check docs bench recompile clean
 
 demo: .venv/.base ## train two models on real digits, audit both, write trust-report/report.html
 	$(BIN)/trustworthy demo --out trust-report
@@ -19,6 +19,9 @@ test-slow: .venv/.dev ## the tests that take longer
 
 test-peers: .venv/.dev .venv/.peers ## agreement with other libraries
 	$(BIN)/python -m pytest tests/peers
+
+test-gpu: .venv/.dev ## the contracts on an accelerator, skipped where there is none
+	$(BIN)/python -m pytest -m gpu tests/contracts
 
 check: .venv/.dev ## format, lint, types, layers, spelling
 	$(BIN)/ruff format --check .

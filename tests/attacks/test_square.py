@@ -30,7 +30,7 @@ def test_finds_all_that_a_linear_model_can_lose_in_linf(shape):
     """eps times the l1 norm of the weights, with scores alone."""
     weight = torch.randn(shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((2, *shape), 0.5, dtype=DOUBLE), torch.tensor([0, 0])
-    result = SquareAttack(eps=0.1, steps=300)(model, x, y, generator=seeded())
+    result = SquareAttack(eps=0.1, steps=500)(model, x, y, generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     assert_close(gained, (0.1 * weight.abs().sum()).expand(2))
 
@@ -69,7 +69,7 @@ def test_finds_what_the_free_coordinates_can_lose(mask, norm, share):
     free = FREE[mask]
     weight = torch.randn(free.shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((1, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0])
-    result = SquareAttack(eps=0.1, norm=norm, steps=250)(model, x, y, free=free[None], generator=seeded())
+    result = SquareAttack(eps=0.1, norm=norm, steps=500)(model, x, y, free=free[None], generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     most = 0.1 * (weight[free].abs().sum() if norm == "linf" else weight[free].norm())
     assert (gained <= most * (1 + 1e-9)).all()
@@ -82,7 +82,7 @@ def test_every_window_holds_something_free_and_nothing_else(free, share):
     generator = seeded()
     shown = layout_of(torch.zeros(1, *free.shape), "auto", free[None])
     seen = torch.zeros_like(free)
-    for _ in range(80):
+    for _ in range(150):
         window = shown.window(share, generator)
         mask = shown.spread(window.mask, torch.zeros(1, *free.shape))[0]
         assert mask.any()

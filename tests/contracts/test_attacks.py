@@ -42,6 +42,16 @@ ONE_OF_A_KIND = {name: ATTACKS[name] for name in ("pgd-linf", "cw-search", "boun
 CLASSES = 3
 
 
+PLACE = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _placed(device):
+    """Every case, every mask and every generator of a test is on its device."""
+    global PLACE
+    PLACE = device
+
+
 def each(attacks):
     return pytest.mark.parametrize("attack", attacks.values(), ids=attacks)
 
@@ -65,7 +75,7 @@ def network(shape, dtype=torch.float32):
     net[3].weight.requires_grad_(False)
     with torch.no_grad():
         net[3].weight.mul_(4.0)
-    return net
+    return net.to(PLACE)
 
 
 def answers(net, x):
@@ -79,6 +89,7 @@ def examples(net, shape, count=6, dtype=torch.float32):
     torch.manual_seed(4)
     x = (torch.rand(count, *shape, dtype=dtype) * 1.6 - 0.3).clamp(0.0, 1.0)
     assert ((x == 0) | (x == 1)).any(dim=0).any()
+    x = x.to(PLACE)
     y = answers(net, x).argmax(1)
     y[-1] = (y[-1] + 1) % CLASSES
     return x, y
@@ -90,12 +101,12 @@ def case(shape=(8,), count=6, dtype=torch.float32):
 
 
 def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator(PLACE).manual_seed(seed)
 
 
 def sizes(d, norm):
-    d = d.double().flatten(1).numpy()
-    return torch.from_numpy(np.linalg.norm(d, ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1))
+    flat = d.double().flatten(1).cpu().numpy()
+    return torch.from_numpy(np.linalg.norm(flat, ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1)).to(d.device)
 
 
 @each_shape
@@ -118,7 +129,7 @@ def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
 
 def masks(x, seed=7):
     """Another half of the coordinates free in each example; of the first all, of the second one."""
-    free = torch.rand(x.shape, generator=seeded(seed)) < 0.5
+    free = (torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)) < 0.5).to(x.device)
     free[0] = True
     free[1] = False
     free[1].view(-1)[3] = True
@@ -182,7 +193,7 @@ def test_refuses_a_mask_that_is_none(attack):
         "free must be boolean .* got torch.float32": torch.ones_like(x),
         "free must be boolean .* got list": [[True] * 8] * len(x),
         r"free must have the shape of x, \(6, 8\), got \(8,\)": torch.ones(8, dtype=torch.bool),
-        "free must leave something free .* in 1 of 6, the first at row 2": nothing.numpy(),
+        "free must leave something free .* in 1 of 6, the first at row 2": nothing.cpu().numpy(),
     }
     for message, free in wrong.items():
         with pytest.raises(InvalidInput, match=message):
@@ -470,6 +481,8 @@ def test_works_where_gradients_are_off(attack, mode):
 
 @each(ATTACKS)
 def test_answers_numpy_with_numpy(attack):
+    if PLACE.type != "cpu":
+        pytest.skip("arrays live on the CPU")
     net, x, y = case()
     expected = attack(net, x, y, generator=seeded())
     given = x.numpy().copy()
@@ -517,7 +530,7 @@ BAD = {
     "x above the bounds": (lambda x, y: (x + 0.5, y), r"x must lie in bounds=\(0.0, 1.0\)"),
     "x below the bounds": (lambda x, y: (x - 0.5, y), r"x must lie in bounds=\(0.0, 1.0\)"),
     "x integer": (lambda x, y: ((255 * x).to(torch.uint8), y), "x must be floating"),
-    "x integer array": (lambda x, y: ((255 * x).to(torch.uint8).numpy(), y.numpy()), "x must be floating"),
+    "x integer array": (lambda x, y: ((255 * x).to(torch.uint8).cpu().numpy(), y.cpu().numpy()), "x must be floating"),
     "x empty": (lambda x, y: (x[:0], y[:0]), "x must be a non-empty batch"),
     "x without features": (lambda x, y: (x[:, 0], y), "x must be a non-empty batch"),
     "x a list": (lambda x, y: (x.tolist(), y), "x must be a tensor"),
