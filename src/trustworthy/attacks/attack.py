@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import LOSSES
-from trustworthy.attacks.problem import Problem, posed
+from trustworthy.attacks.problem import Problem, pose
 from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -88,7 +88,7 @@ class Attack(ABC):
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        with self._posed(model, x, y, target, free, generator) as problem:
+        with self._pose(model, x, y, target, free, generator) as problem:
             adversarial = self.search(problem, generator).detach()
             success = problem.judged(adversarial)
             if self.minimises_distance:
@@ -114,11 +114,11 @@ class Attack(ABC):
 
         For training on them, where nobody asks which succeeded.
         """
-        with self._posed(model, x, y, target, free, generator) as problem:
+        with self._pose(model, x, y, target, free, generator) as problem:
             adversarial = self.search(problem, generator).detach()
         return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
 
-    def _posed(
+    def _pose(
         self,
         model: AnyClassifier,
         x: Array,
@@ -127,7 +127,7 @@ class Attack(ABC):
         free: Array | None,
         generator: torch.Generator | None,
     ) -> AbstractContextManager[Problem]:
-        return posed(model, x, y, target, free, bounds=self.bounds, loss=self.loss, eot=self.eot, generator=generator)
+        return pose(model, x, y, target, free, bounds=self.bounds, loss=self.loss, eot=self.eot, generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)

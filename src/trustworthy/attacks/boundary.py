@@ -81,7 +81,8 @@ class BoundaryAttack(Attack):
         checks.real("source_step", self.source_step, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        # The walk has a stream of its own: how many starting points are drawn depends on the other examples.
+        # The walk has a stream of its own: how many starting points are drawn from `generator` depends on the other
+        # examples of the batch, and the moves of an example must not depend on them.
         seed = torch.randint(2**62, (), generator=generator, device=problem.x.device)
         walk = torch.Generator(problem.x.device).manual_seed(int(seed))
         found = self._start(problem, generator)

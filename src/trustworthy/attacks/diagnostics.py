@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
 from trustworthy.attacks.pgd import PGD
-from trustworthy.attacks.problem import Problem, posed
+from trustworthy.attacks.problem import Problem, pose
 from trustworthy.attacks.result import Array
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
@@ -100,7 +100,7 @@ def diagnose(
     if not isinstance(attack.eps, float | int):
         raise InvalidInput("eps of the attack must be one radius, got a tensor.")
     check_examples(x, y, attack.bounds)
-    right = correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
+    right = is_correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
     if not right.any():
         raise NothingToAttackError(
             f"x must hold examples that the model classifies rightly, got none among {len(right)}."
@@ -169,7 +169,7 @@ class _Examination:
     def problems(self, loss: str) -> Iterator[Problem]:
         for rows in batches(self.everything, self.batch_size):
             options = {"bounds": self.attack.bounds, "eot": self.attack.eot, "generator": self.generator}
-            with posed(self.model, self.x[rows], self.y[rows], loss=loss, **options) as problem:
+            with pose(self.model, self.x[rows], self.y[rows], loss=loss, **options) as problem:
                 yield problem
 
     def survivors(self, attack: BudgetAttack, rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from trustworthy.attacks.problem import posed
+from trustworthy.attacks.problem import pose
 from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
@@ -46,7 +46,7 @@ def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Ite
         advance(min(first + batch_size, len(rows)) / len(rows))
 
 
-def correct(
+def is_correct(
     model: AnyClassifier,
     x: Array,
     y: Array,
@@ -59,7 +59,7 @@ def correct(
     """Whether `model` classifies each example rightly, in eval mode; a stochastic model by the mean of `eot` draws."""
     right = np.zeros(len(x), dtype=bool)
     for rows in batches(np.arange(len(x)), batch_size):
-        with posed(model, x[rows], y[rows], bounds=bounds, eot=eot, generator=generator) as problem:
+        with pose(model, x[rows], y[rows], bounds=bounds, eot=eot, generator=generator) as problem:
             wrong = problem.is_adversarial(problem.x)
         right[rows] = ~wrong.cpu().numpy()
     return right

@@ -145,7 +145,7 @@ def _first_answer(predictor: Predictor, x: Tensor) -> object:
 
 
 @contextmanager
-def posed(
+def pose(
     model: AnyClassifier,
     x: Array,
     y: Array,

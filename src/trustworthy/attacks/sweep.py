@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent, taken
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent, taken
 from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -92,7 +92,7 @@ def robustness_curve(
 
     broken_at = np.zeros(len(x))
     for batch in batches(np.arange(len(x)), batch_size, advance):
-        right = batch[correct(model, x[batch], y[batch], **shared)]
+        right = batch[is_correct(model, x[batch], y[batch], **shared)]
         if len(right):
             broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from trustworthy.attacks.attack import Attack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, correct, silent
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
 from trustworthy.attacks.result import Array
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
@@ -61,13 +61,13 @@ def transfer_affinity(
         raise InvalidInput("models must hold at least one model, got none.")
     count = check_examples(x, y, attack.bounds)
     shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
-    clean = np.array([correct(model, x, y, **shared).mean() for model in named.values()])
+    clean = np.array([is_correct(model, x, y, **shared).mean() for model in named.values()])
     right = np.zeros((len(named), len(named)))
     for rows in batches(np.arange(count), batch_size, advance):
         for i, source in enumerate(named.values()):
             adversarial = attack(source, x[rows], y[rows], generator=generator).adversarial
             for j, judge in enumerate(named.values()):
-                right[i, j] += correct(judge, adversarial, y[rows], **shared).sum()
+                right[i, j] += is_correct(judge, adversarial, y[rows], **shared).sum()
     attacked = right / count
     loss, own = clean[None, :] - attacked, clean - attacked.diagonal()
     affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] > 0)

@@ -122,7 +122,8 @@ class L2(AbstractNorm):
     def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         length = self.size(grad)
         safe = _tiny(grad) ** 0.5 * 1e4  # below, squares of coordinates underflow; beyond its inverse they overflow
-        # Asking would keep a GPU waiting, where the two passes saved cost next to nothing.
+        # The short way divides once and needs lengths in the safe range. Only the CPU looks whether they are: a GPU
+        # would have to finish its queue to answer, which costs more than the two passes that the short way saves.
         if grad.device.type == "cpu" and bool(((length > safe) & (length < 1 / safe)).all()):
             return grad / per_example(length, grad)
         # The largest coordinate is divided out first.

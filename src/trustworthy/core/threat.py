@@ -77,7 +77,8 @@ class ThreatModel:
         The centre lies in the box, so the second step only shortens coordinates of x - center and cannot leave the
         ball. For linf the result is the exact projection on the intersection; for l1 and l2 it is a point of it.
         """
-        # In place from here: a fresh page for every pass would cost more than the pass.
+        # In place from here: `project` returned a tensor that nobody else holds, and allocating another for each of
+        # the two operations takes longer than the operation itself.
         moved = self.geometry.project(only(self.free, x - center), self.eps).add_(center)
         return put_back(self.free, moved if self.bounds is None else moved.clamp_(*self.bounds), center)
 
@@ -89,7 +90,9 @@ class ThreatModel:
         if self.bounds is None:
             return grad
         low, high = self.bounds
-        # The signs are 0 at the bounds and 1 inside; comparisons, which change the type, take three times as long.
+        # The signs are 0 at the bounds and 1 inside, so that the products keep upward moves below `high` and downward
+        # ones above `low`. A comparison would say the same in a boolean mask, and its conversion takes three times as
+        # long as the sign.
         upward = (high - x).sign_().mul_(grad.clamp_min(0))
         return upward.add_((x - low).sign_().mul_(grad.clamp_max(0)))
 
