@@ -250,7 +250,7 @@ def test_panels_are_made_of_what_the_template_knows():
     for kind in KINDS:
         _, _, series, arrays = kind.example()
         made, _ = example_of(kind)
-        item = Item("m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
+        item = Item("g-1-1", "m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
         panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))
         assert panels
         assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)

@@ -23,6 +23,8 @@ DIFFERENT = {
     "bytes": (b"0",),
     "two texts": ("ab", "c"),
     "two texts, cut elsewhere": ("a", "bc"),
+    "a text that looks like the head of another": ("xstr ;y", "z"),
+    "the head elsewhere": ("x", "ystr ;z"),
     "a list": ([1, 2],),
     "two numbers": (1, 2),
     "nested": ([1], 2),

@@ -135,17 +135,23 @@ def test_a_linear_model_is_certified_up_to_its_margin_in_standard_deviations():
         assert series["clean"] == pytest.approx((margin > 0).mean())
 
 
-def test_one_neighbour_is_certified_up_to_half_the_way_to_the_other_row():
-    x = np.array([[0.0, 0.0], [1.0, 0.0], [0.1, 0.0], [0.44, 0.0], [0.9, 0.0]], dtype=np.float32)
-    y = np.array([0, 1, 0, 0, 1])
-    data = split("line", x, y.astype(np.int64), 2)
-    model = KNeighborsClassifier(1).fit(x[:2], y[:2])
-    # Of the training rows the deviations are 0.5 and (of a feature that never varies) 1.
-    record = audited(model, data, "robustness.certificate", attacks={"linf": 0.2, "l2": 0.2, "decision_rows": 0})
-    for norm in ("linf", "l2"):
+def test_one_neighbour_is_certified_up_to_the_plane_between_two_rows():
+    rows = np.array([[0.0, 0.0], [4.0, 1.0]])
+    queries = np.array([[1.5, 0.9], [2.4, 0.1], [0.3, 0.2], [1.9, 0.2], [3.9, 1.1]])
+    spread, normal = rows.std(axis=0), rows[1] - rows[0]  # features of deviation 2 and 0.5
+    side = (queries - rows.mean(axis=0)) @ normal
+    y = np.concatenate([[0, 1], side > 0]).astype(np.int64)
+    data = split("plane", np.concatenate([rows, queries]).astype(np.float32), y, 2)
+    radii = {
+        "attacks": {"linf": 0.2, "l2": 0.2, "decision_rows": 0},
+        "certificate": {"multiples": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0]},
+    }
+    record = audited(KNeighborsClassifier(1).fit(rows, y[:2]), data, "robustness.certificate", **radii)
+    for norm, dual in (("linf", 1), ("l2", 2)):
         series = found(record, f"robustness.{norm}.certified").series
-        lower = np.array([0.4, 0.06, 0.4]) / 0.5
+        lower = np.abs(side) / np.linalg.norm(normal * spread, ord=dual)
         assert series["certified"] == [pytest.approx((lower > eps).mean()) for eps in series["eps"]]
+        assert len(set(series["certified"])) > 2
 
 
 def test_a_tie_that_two_searches_break_otherwise_is_not_certified(monkeypatch):

@@ -55,7 +55,7 @@ def audit(
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
-    chosen = make_plan(profile, plan, **({} if limit is None else {"rows": limit}))
+    chosen = make_plan(profile, plan)
     set_threads(threads)
     loaded = _load(names, weights or [])
     record = measure(
@@ -63,6 +63,7 @@ def audit(
         data,
         out,
         plan=chosen,
+        limit=limit,
         seed=seed,
         device=device,
         title=title,

@@ -94,16 +94,17 @@ def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
     for place, name in enumerate(
         dict.fromkeys(e.finding.name for e in audit.entries if e.finding.kind == kind.name), 1
     ):
-        items = [_item(entry, kind, looks) for entry in entries if entry.finding.name == name]
-        groups.append(Group(f"{kind.name.replace('_', '-')}-{place}", name, items[0].finding.title, items))
+        own, id = [entry for entry in entries if entry.finding.name == name], f"{kind.name.replace('_', '-')}-{place}"
+        items = [_item(f"{id}-{i}", entry, kind, looks) for i, entry in enumerate(own, 1)]
+        groups.append(Group(id, name, items[0].finding.title, items))
     return groups
 
 
-def _item(entry: Entry, kind: Kind, looks: dict[str, Style]) -> Item:
+def _item(id: str, entry: Entry, kind: Kind, looks: dict[str, Style]) -> Item:
     finding = entry.finding
     look = looks.get(finding.model, Style(len(looks) + 1))
     value, interval = value_of(finding, kind), interval_of(finding, kind)
-    return Item(finding.model, look, finding, entry.series, entry.arrays, value, interval)
+    return Item(id, finding.model, look, finding, entry.series, entry.arrays, value, interval)
 
 
 def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple[Finding, dict[str, Any]]]]:

@@ -20,8 +20,12 @@ Cell = str | Markup
 
 @dataclass(frozen=True)
 class Item:
-    """A finding of one model with its series checked and its arrays read, and how the page writes it."""
+    """A finding of one model with its series checked and its arrays read, and how the page writes it.
 
+    id : unique on the page.
+    """
+
+    id: str
     model: str
     look: Style
     finding: Finding
@@ -45,10 +49,9 @@ class Group:
         """Norm that the name speaks of: "robustness.linf.accuracy" -> "linf"."""
         return next((part for part in self.name.split(".") if part in {"l1", "l2", "linf"}), "")
 
-    @property
-    def columns(self) -> str:
-        """Look of a row of boxes, one for each model."""
-        return "columns one" if len(self.items) == 1 else "columns"
+    def side_by_side(self, draw: Callable[[Item], Box]) -> Box:
+        """A box for each model, beside one another."""
+        return Box([draw(item) for item in self.items], look="columns one" if len(self.items) == 1 else "columns")
 
 
 @dataclass(frozen=True)

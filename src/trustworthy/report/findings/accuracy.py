@@ -68,10 +68,7 @@ def draw(shown: Shown) -> list[Panel]:
     lead = (
         "Share of undisturbed examples classified correctly; every other number of this part is to be compared with it."
     )
-    return [
-        Panel(group.title, lead, [Box([_model(item) for item in group.items], look=group.columns)])
-        for group in shown.groups
-    ]
+    return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
 def _model(item: Item) -> Box:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Group, Head, Panel, Row, Shown, Statement, Table
+from trustworthy.report.panel import Box, Group, Head, Item, Panel, Row, Shown, Statement, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Section, in_profiles
 
@@ -78,19 +78,11 @@ def draw(shown: Shown) -> list[Panel]:
         "confidence, on the dashed line if calibrated; below it the model is overconfident. The lower panel counts the "
         "predictions."
     )
-    return [
-        Panel(
-            group.title,
-            lead,
-            [Box([_figure(group, i) for i in range(len(group.items))], look=group.columns), _numbers(group)],
-        )
-        for group in shown.groups
-    ]
+    return [Panel(group.title, lead, [group.side_by_side(_figure), _numbers(group)]) for group in shown.groups]
 
 
-def _figure(group: Group, place: int) -> Box:
-    item = group.items[place]
-    plot = plots.reliability(f"{group.id}-{place + 1}", item.look, item.series)
+def _figure(item: Item) -> Box:
+    plot = plots.reliability(item.id, item.look, item.series)
     return Box([Head(item), plot, Box([Statement(item)], tag="figcaption")], tag="figure")
 
 

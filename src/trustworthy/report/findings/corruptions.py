@@ -106,10 +106,7 @@ def draw(shown: Shown) -> list[Panel]:
     """A table of colours for each model."""
     lead = "Accuracy in per cent under disturbances that nobody designed, by severity from 1 (mild) to 5."
     scale = Markup('<div class="scale" aria-hidden="true"><span>100% right</span><i></i><span>all wrong</span></div>')
-    return [
-        Panel(group.title, lead, [scale, Box([_model(item) for item in group.items], look=group.columns)])
-        for group in shown.groups
-    ]
+    return [Panel(group.title, lead, [scale, group.side_by_side(_model)]) for group in shown.groups]
 
 
 def _model(item: Item) -> Box:

@@ -114,10 +114,7 @@ def draw(shown: Shown) -> list[Panel]:
         "Weak attacks make a model look robust. Each check asks for one sign of it; where one failed, read the "
         "accuracies under attack as too high."
     )
-    return [
-        Panel(group.title, lead, [Box([_model(item) for item in group.items], look=group.columns)])
-        for group in shown.groups
-    ]
+    return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
 def _model(item: Item) -> Box:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Group, Head, Item, Panel, Shown, Statement
+from trustworthy.report.panel import Box, Head, Item, Panel, Shown, Statement
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles
 
@@ -135,21 +136,18 @@ def draw(shown: Shown) -> list[Panel]:
     lead = (
         f"How far each example had to be moved before the model changed its mind; the further right, the better.{units}"
     )
-    return [
-        Panel(group.title, lead, [Box([_figure(group, i) for i in range(len(group.items))], look=group.columns)])
-        for group in shown.groups
-    ]
+    panels = []
+    for group in shown.groups:
+        right = max(item.series.edges[-1] for item in group.items)
+        top = max(max(item.series.counts) for item in group.items)
+        figure = partial(_figure, norm=group.norm, right=right, top=top)
+        panels.append(Panel(group.title, lead, [group.side_by_side(figure)]))
+    return panels
 
 
-def _figure(group: Group, place: int) -> Box:
-    item = group.items[place]
-    right = max(other.series.edges[-1] for other in group.items)
-    top = max(max(other.series.counts) for other in group.items)
-    plot = plots.distortion(f"{group.id}-{place + 1}", item.look, item.series, group.norm, right=right, top=top)
-    return Box(
-        [Head(item), plot, Box([_unbroken(item), Statement(item)], tag="figcaption")],
-        tag="figure",
-    )
+def _figure(item: Item, norm: str, right: float, top: float) -> Box:
+    plot = plots.distortion(item.id, item.look, item.series, norm, right=right, top=top)
+    return Box([Head(item), plot, Box([_unbroken(item), Statement(item)], tag="figcaption")], tag="figure")
 
 
 def _unbroken(item: Item) -> str:

@@ -119,17 +119,11 @@ def _norm(case: Case) -> str:
 
 def draw(shown: Shown) -> list[Panel]:
     """Every example of each model."""
-    return [
-        Panel(
-            group.title,
-            "",
-            [
-                Box(_model(group, item, first=item is group.items[0]), style="margin-top: 1.1rem")
-                for item in group.items
-            ],
-        )
-        for group in shown.groups
-    ]
+    panels = []
+    for group in shown.groups:
+        boxes = [_model(group, item, first=item is group.items[0]) for item in group.items]
+        panels.append(Panel(group.title, "", [Box(blocks, style="margin-top: 1.1rem") for blocks in boxes]))
+    return panels
 
 
 def _model(group: Group, item: Item, *, first: bool) -> list[Block]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Box, Details, Group, Legend, Panel, Row, Shown, Statement, Table
+from trustworthy.report.panel import Box, Details, Item, Legend, Panel, Row, Shown, Statement, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
@@ -146,29 +146,24 @@ def draw(shown: Shown) -> list[Panel]:
         "known class."
     )
     return [
-        Panel(
-            group.title,
-            lead,
-            [Box([box for i in range(len(group.items)) for box in _curve(group, i)], look="columns")],
-        )
+        Panel(group.title, lead, [Box([box for item in group.items for box in _curve(item)], look="columns")])
         for group in shown.groups
     ]
 
 
-def _curve(group: Group, place: int) -> list[Box]:
-    item = group.items[place]
+def _curve(item: Item) -> list[Box]:
     s, percent = item.series, formatting.percent
     thin = [(attack, panel.dashed(i)) for i, attack in enumerate(s.baselines)]
     proved = [(plots.BOUND, panel.bounded())] if s.bound else []
     legend = Legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
-    plot = plots.poisoning_curve(f"{group.id}-{place + 1}", item.look, s)
+    plot = plots.poisoning_curve(item.id, item.look, s)
     columns = {"attacked": s.error, **s.baselines, **({"bound": s.bound} if s.bound else {})}
     rows = [
         Row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
         for i, budget in enumerate(s.budgets)
     ]
     caption = "Error of the graph learner by flipped labels"
-    table = Table(caption, ["flips", *columns], rows, label=f"{group.title} in numbers")
+    table = Table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
     details = Details("The numbers of this figure", [table])
     return [Box([plot, legend], tag="figure"), Box([Statement(item), details])]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -159,8 +160,8 @@ def _lead(group: Group) -> str:
 
 
 def _models(group: Group) -> Box:
-    look = "columns" if group.items[0].arrays else group.columns
-    return Box([Box([Head(item), Statement(item), *_maps(item), *_bars(item)]) for item in group.items], look=look)
+    boxes = group.side_by_side(lambda item: Box([Head(item), Statement(item), *_maps(item), *_bars(item)]))
+    return replace(boxes, look="columns") if group.items[0].arrays else boxes  # maps fill the page, bars need not
 
 
 def _maps(item: Item) -> list[Block]:
