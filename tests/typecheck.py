@@ -18,6 +18,7 @@ CALLS = 10
 _hard = beartype(conf=BeartypeConf(is_pep484_tower=True))
 _seen: Counter[str] = Counter()
 _passing = []
+_checks = {}
 
 
 def install():
@@ -40,18 +41,29 @@ def checked(function):
     """The checker that jaxtyping asks, about a stand-in that has the name and the annotations of the function."""
     if isinstance(function, type):
         return _hard(function)
-    # Only a decorated class tells beartype what `Self` is.
-    function.__annotations__ = {key: Any if hint is Self else hint for key, hint in function.__annotations__.items()}
-    name, hard = f"{function.__module__}:{function.__qualname__}", functools.cache(lambda: _hard(function))
+    name = f"{function.__module__}:{function.__qualname__}"
+    check = functools.cache(lambda: _check(name, function))
 
     @functools.wraps(function)
     def counted(*args, **kwargs):
         _seen[name] += 1
         if _seen[name] == 2 * CALLS:
             _let_pass(function)
-        return hard()(*args, **kwargs)
+        if _seen[name] <= 2 * CALLS:
+            check()(*args, **kwargs)
 
     return counted
+
+
+def _check(name, function):
+    """Made once: a function inside another is a new one, with a new stand-in, at each call of the other."""
+    key = name, function.__code__.co_varnames, str(function.__annotations__)
+    if key not in _checks:
+        # Only a class that beartype decorates tells it what `Self` is.
+        hints = {part: Any if hint is Self else hint for part, hint in function.__annotations__.items()}
+        function.__annotations__ = hints
+        _checks[key] = _hard(function)
+    return _checks[key]
 
 
 def check_again():

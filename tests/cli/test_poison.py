@@ -138,7 +138,7 @@ def test_digits_of_two_classes_with_the_quick_method_and_without_baselines(tmp_p
 
 
 def test_several_splits_are_averaged(tmp_path):
-    result = cancer("--splits", 3, "--out", tmp_path, "--neighbors", 20, "--knowledge", "estimated")
+    result = cancer("--rows", 150, "--splits", 3, "--out", tmp_path, "--neighbors", 20, "--knowledge", "estimated")
     assert result.exit_code == 0, result.stderr
     saved = record(tmp_path)
     assert saved.value == pytest.approx(np.mean([part.points[-1].error for part in saved.splits]))
@@ -270,18 +270,18 @@ poison("breast-cancer", Path(sys.argv[1]), labelled=30, budgets=[0, 1, 3], seed=
 
 
 def test_other_budgets_of_the_same_study_use_what_is_there(tmp_path, monkeypatch):
-    cancer("--out", tmp_path, "--gamma", 2, "--no-baselines")
+    cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines")
     before = record(tmp_path).splits[0].points
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
-    assert cancer("--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
+    assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
     assert record(tmp_path).splits[0].points == before
     assert record(tmp_path).curve().budgets == [1.0, 3.0]
-    assert cancer("--out", tmp_path, "--gamma", 2, "--no-baselines", budget="3,0,1").exit_code == 0
+    assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="3,0,1").exit_code == 0
     assert record(tmp_path).curve().budgets == [0.0, 1.0, 3.0]
 
 
 def test_fewer_splits_lose_none(tmp_path, monkeypatch):
-    given = ("--out", tmp_path, "--gamma", 2, "--no-baselines", "--splits")
+    given = ("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", "--splits")
     cancer(*given, 2)
     both = record(tmp_path)
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
@@ -317,8 +317,8 @@ def test_a_tie_of_the_known_classes_makes_a_guess_right_half_of_the_time():
 
 
 def test_what_another_study_left_is_replaced_with_a_warning(tmp_path):
-    cancer("--out", tmp_path, "--gamma", 2, "--no-baselines")
-    result = cancer("--out", tmp_path, "--gamma", 3, "--no-baselines")
+    cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines")
+    result = cancer("--rows", 150, "--out", tmp_path, "--gamma", 3, "--no-baselines")
     assert "is of another study" in result.stderr
     assert record(tmp_path).splits[0].gamma == 3
     (tmp_path / "poisoning.json").write_text((tmp_path / "poisoning.json").read_text()[:500])
@@ -345,7 +345,7 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(tmp_path, m
 
 
 def test_progress_says_what_is_running():
-    lines = cancer("--no-baselines").stderr.splitlines()
+    lines = cancer("--rows", 150, "--no-baselines").stderr.splitlines()
     assert lines[0] == "breast-cancer: choosing the width of the graph ..."
     assert lines[-1] == "breast-cancer: attacks ..."
 

@@ -21,6 +21,7 @@ def marks_missing(estimator):
     return {} if estimator.task == "regression" else {"check_classifiers_classes": "-1 marks a missing label"}
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks(
     [
         ManifoldRegularization(kernel="linear", task="classification"),

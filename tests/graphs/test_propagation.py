@@ -36,6 +36,7 @@ def digits():
     return X, np.where(hidden, -1, truth), truth, hidden
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks(
     [
         LabelPropagation(task="regression"),

@@ -17,6 +17,7 @@ LEARNERS = [NCA, LMNN, ITML, LFDA, ARML]
 QUICK = {ITML: {"max_iter": 50}, ARML: {"epochs": 150, "learning_rate": 0.01}, LMNN: {"max_iter": 40}}
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks([NCA(), LMNN(), ITML(max_iter=50), LFDA(), ARML(epochs=20)])
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
@@ -80,6 +81,7 @@ def test_a_seed_fixes_it_and_labels_may_be_words(noisy, learner):
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize("learner", [NCA, LMNN, LFDA, ARML])
 def test_a_lower_rank(noisy, learner):
     X, y = noisy
@@ -116,6 +118,7 @@ def test_nan_is_refused(learner):
         learner().fit(np.array([[0.0, np.nan], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]), [0, 0, 1, 1])
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize(
     ("learner", "argument", "value"),
     [

@@ -196,6 +196,7 @@ def test_more_own_rows_than_there_are_is_all_of_them():
     np.testing.assert_array_equal(verifier.lower_bound(x, y, n_same=10**30), verifier.lower_bound(x, y, n_same=20))
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -212,6 +213,7 @@ def test_arguments_are_named_with_a_remedy(call, message):
         call(NearestNeighborVerifier().fit(x, y), x, y)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_bounds_may_be_an_array_and_are_compared_in_double_precision():
     x, y = np.float32([[0.7], [0.8]]), [0, 1]
     verifier = NearestNeighborVerifier(bounds=np.array([float(np.float32(0.7)), 1.0])).fit(x, y)

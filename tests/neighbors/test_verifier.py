@@ -15,6 +15,7 @@ from trustworthy.neighbors import ATTACKS, NearestNeighborVerifier
 from trustworthy.neighbors.linear_program import exact_lp
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks([NearestNeighborVerifier(), NearestNeighborVerifier(norm="linf")])
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
@@ -201,6 +202,7 @@ def test_a_dask_cluster_changes_nothing(tmp_path):
     assert done.stdout.strip() == "identical", done.stderr
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

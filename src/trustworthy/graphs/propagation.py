@@ -79,7 +79,7 @@ class LabelPropagation(BaseEstimator):
         self.progress = progress
 
     @np.errstate(under="ignore")  # affinities of rows far apart are 0 or next to it
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: Rows, y: ArrayLike) -> Self:
         """Spread labels y (n,) over rows X (n, features), dense or CSR; a missing one is -1, or NaN if floating."""
         checks.choice("solver", self.solver, solvers.SOLVERS)
         rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
@@ -152,25 +152,25 @@ class LabelPropagation(BaseEstimator):
             self._operator = solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
         return self._operator
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: Rows) -> np.ndarray:
         """Labels (m,) of new rows X (m, features): means over all rows of `fit` by affinity, or their largest share."""
         values = self._extended(X)
         classes = self._labels.classes
         return values[:, 0] if classes is None else classes[values.argmax(axis=1)]
 
     @available_if(_classifies)
-    def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, "m classes"]:
+    def predict_proba(self, X: Rows) -> Float[np.ndarray, "m classes"]:
         """Shares (m, classes) of the classes at new rows X (m, features)."""
         return self._extended(X)
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy, or the coefficient of determination R² in regression, of `predict` on rows X with labels y."""
         check_is_fitted(self)
         measure = r2_score if self._labels.classes is None else accuracy_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
     @np.errstate(under="ignore")
-    def _extended(self, X: ArrayLike) -> Float[np.ndarray, "m columns"]:
+    def _extended(self, X: Rows) -> Float[np.ndarray, "m columns"]:
         """Means of the values of the rows of `fit` by affinity; the largest affinity is 1, so that none underflows."""
         check_is_fitted(self)
         rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)  # pyright: ignore[reportArgumentType]
