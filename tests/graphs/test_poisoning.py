@@ -366,6 +366,7 @@ def test_duplicated_points_and_numbered_classes_of_floats_are_no_trouble(pair):
     np.testing.assert_array_equal(numbers.labels[numbers.flipped], -real[numbers.flipped])
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_only_label_propagation_is_attacked(pair):
     X, y, truth = pair
     unchecked = inspect.unwrap(PoisoningProblem.of.__func__)  # the shape checks of the tests would refuse it first

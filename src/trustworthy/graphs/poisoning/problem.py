@@ -85,16 +85,18 @@ class PoisoningProblem:
         assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess, learner.solver)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
         given = None if truth is None else _encoded("truth", truth, labels)
+        clean = operator @ values
         problem = cls(
             graphs, gamma, guess, as_labels(y), labels, operator, assumed, values,
-            truth=np.empty(0), aim=np.empty(0), towards=target is not None,
+            truth=clean if given is None else given, aim=clean, towards=target is not None,
         )  # fmt: skip
-        clean, believed = problem.squeezed(operator @ values), problem.squeezed(assumed @ values)
+        if given is None:
+            problem = dataclasses.replace(problem, truth=problem.squeezed(clean))
         if target is not None:
             aim = _encoded("target", target, labels)
         else:
-            aim = believed if given is None or knowledge == "estimated" else given
-        return dataclasses.replace(problem, truth=clean if given is None else given, aim=aim)
+            aim = problem.squeezed(assumed @ values) if given is None or knowledge == "estimated" else given
+        return dataclasses.replace(problem, aim=aim)
 
     @property
     def classifies(self) -> bool:
