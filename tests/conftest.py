@@ -10,17 +10,17 @@ typecheck.install()
 
 import jaxtyping
 import pytest
-import torch
 from hypothesis import settings
 
-torch.set_num_threads(1)
 # The same examples on every run, and no deadline: the first call of a metric may import scikit-learn.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 
 @pytest.fixture
-def generator() -> torch.Generator:
+def generator():
+    import torch
+
     return torch.Generator().manual_seed(0)
 
 
@@ -34,6 +34,9 @@ def _as_users_call_it():
 
 @pytest.fixture(autouse=True)
 def _afresh() -> None:
+    import torch  # not above: the process that only hands out the tests has no need of it
+
+    torch.set_num_threads(1)
     # Not `torch.manual_seed`: while there is no CUDA, it keeps a traceback a call for when there is, at 1 ms each.
     torch.default_generator.manual_seed(0)
     typecheck.check_again()

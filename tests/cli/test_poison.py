@@ -180,7 +180,10 @@ def test_a_regression_of_an_npz_file_moves_labels_within_their_range(regression)
     [
         (("--data", "digist"), "did you mean 'digits'"),
         (("--data", "none.npz"), "there is no file none.npz"),
-        (("--data", os.curdir + os.sep), "unknown data set '.'"),
+        (
+            ("--data", os.curdir + os.sep),
+            "data must be the name of a data set (`trustworthy data list`) or an .npz file, got './'",
+        ),
         (("--data", __file__), f"or an .npz file, got '{__file__}'"),
         (
             ("--data", "breast-cancer", "--labelled", 427),

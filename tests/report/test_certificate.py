@@ -45,7 +45,7 @@ def small_net(data, *, seed=0, hidden=24):
         features = int(np.prod(data.x_train.shape[1:]))
         model = nn.Sequential(nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, data.n_classes))
     x = data.x_train.astype(np.float32)
-    fit(model, (x, data.y_train), epochs=15, batch_size=32, seed=seed, progress=False)
+    fit(model, (x, data.y_train), epochs=15, batch_size=32, seed=seed)
     return model
 
 
