@@ -7,10 +7,10 @@ import pytest
 
 from reference import exhaustive_knn, exhaustive_neighbors, knn_attacks
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, QPGreedy, QPTopM, Substitute
-from trustworthy.neighbors.attacks.frame import Query, attacked
+from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, NeighborAttack, QPGreedy, QPTopM, Substitute
 from trustworthy.neighbors.exact import exact_l2
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 ONE = [QPTopM(), QPTopM(m=1), Substitute(), Substitute(shrink=False, step_size=0.01, temperature=0.1)]
 ANY = [QPGreedy(), QPGreedy(near="pivot", n_constraints=3), NaiveM(m=3), NaiveM(m=1), Mean()]
@@ -26,8 +26,8 @@ def problem(seed, *, n=30, d=4, classes=3, rank=None, dtype=np.float64, grid=Fal
     return geometry, queries
 
 
-def run(attack, geometry, queries, codes, n_neighbors=1, bounds=None, random_state=0):
-    return attack(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds, random_state=random_state)
+def run(attack, geometry, queries, codes, n_neighbors=1, bounds=None):
+    return attack(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds)
 
 
 def sizes(*arguments, **options):
@@ -84,7 +84,7 @@ def screen(geometry, query):
 
 
 def knows(geometry, query, code):
-    return Query(geometry, query, int(code), *screen(geometry, query), 1, None)
+    return Query.alone(geometry, query, code, 1, None)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -182,7 +182,7 @@ def test_contract(attack, n_neighbors):
                 assert moved.min() >= 0.0
                 assert moved.max() <= 1.0
             one_by_one = [
-                run(attack, geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors, bounds, random_state=k)[0]
+                run(attack, geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors, bounds)[0]
                 for k in range(len(queries))
             ]
             # Rounding may differ with the size of a product, which only screens.
@@ -205,11 +205,13 @@ def test_a_perturbation_is_no_longer_than_it_has_to_be():
 
 def test_what_does_not_change_the_vote_is_a_failure():
     geometry = Geometry(np.array([[0.0], [1.0]]), np.array([0, 1]))
-    steps = [0.4, 0.6, None, 0.9]
-    found = attacked(
-        geometry, np.zeros((5, 1)), np.array([0, 0, 1, 0, 0]), 1, (0.0, 0.55),
-        lambda asked: [None if step is None else np.full(1, step) for step in steps],
-    )  # fmt: skip
+
+    class Given(NeighborAttack):
+        def find(self, queries):
+            assert len(queries) == 4
+            return [None if step is None else np.full(1, step) for step in (0.4, 0.6, None, 0.9)]
+
+    found = run(Given(), geometry, np.zeros((5, 1)), np.array([0, 0, 1, 0, 0]), bounds=(0.0, 0.55))
     np.testing.assert_array_equal(found, [[np.nan], [0.55], [0.0], [np.nan], [0.55]])
 
 

@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from reference.exhaustive_knn import minimal
 from trustworthy.core.errors import InvalidInput
-from trustworthy.neighbors.attacks.descent import CellDescent
+from trustworthy.neighbors import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
 from trustworthy.neighbors.exact import exact_l2
@@ -30,7 +30,7 @@ def problem(seed, n_neighbors, classes, *, grid=False, root=None):
 
 
 def attacked(geometry, queries, codes, n_neighbors, bounds=None, **options):
-    return CellDescent(**options)(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds, random_state=0)
+    return CellDescent(**options)(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds)
 
 
 def check(geometry, queries, n_neighbors, *, bounds=None):

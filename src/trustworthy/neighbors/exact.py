@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
+from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.geometry import Geometry
 
@@ -17,7 +18,7 @@ def exact_l2(
     queries: Float[np.ndarray, "m d"],
     codes: Int[np.ndarray, " m"],
     *,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
 ) -> Certificate:
     """Minimal adversarial perturbations of the 1-nearest-neighbour rule in l2.
 
@@ -74,7 +75,7 @@ def past_the_boundary(
     step: Float[np.ndarray, " d"],
     target: int,
     touching: Int[np.ndarray, " k"],
-    bounds: tuple[float, float] | None,
+    bounds: Bounds | None,
 ) -> Float[np.ndarray, " d"]:
     """Move the optimum, which is a tie, towards the row `target` until that row is strictly nearer than the own ones.
 
@@ -93,7 +94,7 @@ def past_the_boundary(
 
 
 def room(
-    query: Float[np.ndarray, " d"], bounds: tuple[float, float] | None
+    query: Float[np.ndarray, " d"], bounds: Bounds | None
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
     """How far each coordinate of a query may go down (d,) and up (d,): rounded away from 0, so that no step is lost."""
     low, high = (-np.inf, np.inf) if bounds is None else bounds
@@ -102,12 +103,11 @@ def room(
 
 
 def inside(
-    query: Float[np.ndarray, " d"], step: Float[np.ndarray, " d"], bounds: tuple[float, float] | None
+    query: Float[np.ndarray, " d"], step: Float[np.ndarray, " d"], bounds: Bounds | None
 ) -> Float[np.ndarray, " d"]:
     """The step, cut so that query + step keeps the bounds to the last bit."""
     if bounds is None:
         return step
     low, high = bounds
-    cut = np.clip(query + step, low, high) - query
-    outside = (query + cut < low) | (query + cut > high)
-    return np.where(outside, np.nextafter(cut, 0.0), cut)
+    cut = np.where((query + step < low) | (query + step > high), np.clip(query + step, low, high) - query, step)
+    return np.where((query + cut < low) | (query + cut > high), np.nextafter(cut, 0.0), cut)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from trustworthy.core.certificate import Certificate
+from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
@@ -60,7 +61,7 @@ def exact_lp(
     codes: Int[np.ndarray, " m"],
     *,
     norm: str,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
 ) -> Certificate:
     """Minimal adversarial perturbations of the 1-nearest-neighbour rule in linf or l1.
 

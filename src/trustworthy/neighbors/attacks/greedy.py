@@ -10,15 +10,16 @@ from jaxtyping import Float, Int
 
 from trustworthy.core import checks
 from trustworthy.neighbors.attacks import greedy_kernels
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 _POOL = 200  # nearest rows that constraints are taken from before all are looked at
 _NEAR = {"test": False, "pivot": True}
 
 
 @dataclass(frozen=True, kw_only=True)
-class QPGreedy:
+class QPGreedy(NeighborAttack):
     """Make a cluster J of one other class nearer than all rows of S+ but (K - 1) / 2 rows I: programme (3.17).
 
     Pivots are the rows of other classes, the nearest to the query first. S- is the pivot's class and S+ all the rest; J
@@ -48,23 +49,10 @@ class QPGreedy:
         checks.integer("max_trials", self.max_trials, at_least=self.min_trials)
         checks.choice("near", self.near, _NEAR)
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the vote; NaN on failure. Nothing is random."""
-        rows = {int(c): np.flatnonzero(geometry.labels == c) for c in np.unique(geometry.labels)}
-
-        def find(asked: list[Query]) -> Found:
-            return (self._shortest(query, rows) for query in asked)
-
-        return attacked(geometry, queries, codes, n_neighbors, bounds, find)
+    def find(self, queries: list[Query]) -> Found:
+        labels = queries[0].geometry.labels
+        rows = {int(c): np.flatnonzero(labels == c) for c in np.unique(labels)}
+        return (self._shortest(query, rows) for query in queries)
 
     def _shortest(self, query: Query, rows: dict[int, Int[np.ndarray, " k"]]) -> Float[np.ndarray, " d"] | None:
         geometry, small = query.geometry, (query.n_neighbors - 1) // 2

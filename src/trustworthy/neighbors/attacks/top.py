@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked, only_one_neighbor
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.exact import past_the_boundary, room
-from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
-class QPTopM:
+class QPTopM(NeighborAttack):
     """The quadratic programmes (3.5) of the m nearest rows of other classes, each solved exactly; the shortest wins.
 
     For one neighbour. With m rows or more of other classes left, the result is the minimum.
@@ -25,26 +25,13 @@ class QPTopM:
     m : programmes a query, >= 1; QP-top-1 and QP-top-10 of section 3.1.5 have 1 and 10.
     """
 
+    for_one_neighbor = True
     m: int = 10
 
     def __post_init__(self) -> None:
         checks.integer("m", self.m, at_least=1)
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the class of the nearest row; NaN on failure. Nothing is random."""
-        only_one_neighbor("qp-top-m", n_neighbors)
-        return attacked(geometry, queries, codes, n_neighbors, bounds, self._find)
-
-    def _find(self, queries: list[Query]) -> Found:
+    def find(self, queries: list[Query]) -> Found:
         return (self._shortest(query) for query in queries)
 
     def _shortest(self, query: Query) -> Float[np.ndarray, " d"] | None:
