@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from reference import exhaustive_knn, exhaustive_neighbors, knn_attacks
+from reference.seeds import seeds
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, NeighborAttack, QPGreedy, QPTopM, Substitute
 from trustworthy.neighbors.exact import exact_l2
@@ -87,7 +88,7 @@ def knows(geometry, query, code):
     return Query.alone(geometry, query, code, 1, None)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(4, 12))
 @pytest.mark.parametrize("rank", [None, 2])
 def test_all_programmes_are_the_exact_radius(seed, rank):
     geometry, queries = problem(seed, rank=rank, grid=seed % 3 == 0)
@@ -98,7 +99,7 @@ def test_all_programmes_are_the_exact_radius(seed, rank):
         np.testing.assert_allclose(sizes(QPTopM(m=99), geometry, queries, codes, bounds=bounds), exact.upper, rtol=1e-7)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(1, 4))
 @pytest.mark.parametrize("near", ["test", "pivot"])
 @pytest.mark.parametrize("rank", [None, 2])
 @pytest.mark.parametrize("n_neighbors", [1, 3, 5])
@@ -114,7 +115,7 @@ def test_qp_greedy_is_algorithm_6(seed, near, rank, n_neighbors):
 @pytest.mark.parametrize("n_neighbors", [1, 3, 5])
 @pytest.mark.parametrize("rank", [None, 2])
 def test_naive_bisects_towards_clusters(n_neighbors, rank):
-    for seed in range(5):
+    for seed in range(2):
         geometry, queries = problem(seed, rank=rank)
         codes, metric = geometry.predict(queries, n_neighbors), metric_of(geometry)
         for m in (1, 4):
@@ -138,7 +139,7 @@ def test_mean_bisects_towards_the_nearest_mean_of_another_class():
         np.testing.assert_allclose(np.nan_to_num(size, nan=np.inf), true, rtol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(2, 4))
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_no_attack_beats_the_optimum(seed, bounds):
     for n_neighbors, attacks in ((1, ONE + ANY), (3, ANY)):
@@ -163,7 +164,7 @@ def test_contract(attack, n_neighbors):
             run(attack, *problem(0), np.zeros(6, np.int64), n_neighbors)
         return
     successes = total = 0
-    for seed in (0, 1, 2, 5):
+    for seed in (1, 2, 5):
         options = {"rank": [None, 2, 4][seed % 3], "dtype": [np.float64, np.float32][seed % 2], "grid": seed > 3}
         geometry, queries = problem(seed, **options)
         if n_neighbors == 1:

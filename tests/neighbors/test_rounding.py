@@ -73,7 +73,7 @@ def test_exact_means_a_relative_gap_whatever_the_unit(scale, offset):
 
 
 def test_a_query_near_a_boundary_its_perturbation_changes_predict():
-    for seed in range(300):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         x, y, share = rng.random((6, 3)), np.arange(6) % 2, 10.0 ** rng.uniform(-13, -5)
         pairs = [(a, b) for a in range(6) for b in range(6) if y[a] != y[b]]
@@ -85,7 +85,7 @@ def test_a_query_near_a_boundary_its_perturbation_changes_predict():
 
 
 def test_under_a_metric_perturbations_change_predict_in_any_company():
-    for seed in range(40):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         g = rng.normal(size=(4, 4))
         x, y, queries = rng.random((30, 4)) + 1e3, np.arange(30) % 2, rng.random((20, 4)) + 1e3
