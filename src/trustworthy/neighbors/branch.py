@@ -1,4 +1,8 @@
-"""The smallest l2 perturbation that changes the vote of K nearest neighbours, by branch and bound over (3.17)."""
+"""The smallest l2 perturbation that changes the vote of K nearest neighbours, by branch and bound over (3.17).
+
+`NearestNeighborVerifier.exact` calls `exact_knn` where K > 1: blocks of queries come in, a `Certificate` goes out.
+Each query is attacked (`descent`), bounded (`bounds`), and searched over the cells of an `Arena` (`cells`).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ A cell is given by rows that are in, and rows that are out: the perturbations af
 least as near as each row that is out. In the heights h_r - p_rᵀ delta, with h_r half the squared distance of row r to
 the query and p_r its image, a cell is an intersection of half-spaces, eq. (3.4). Heights and images are those relative
 to the row that is nearest to the query, so that they stay small where the query is far from all rows.
+
+`branch` and `descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out, and have
+`crossed` make a perturbation of a solution.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.neighbors import branch_kernels, exact_kernels
-from trustworthy.neighbors.exact import inside, room
-from trustworthy.neighbors.query import Query
+from trustworthy.neighbors.query import Query, inside, room
 
 _POOL = 64  # nearest own rows, and as many of any class, whose bisectors bound where the other rows come in
 _ROUNDING = 1e-9  # relative: what is proved in double precision is taken as this much less

@@ -12,9 +12,8 @@ from jaxtyping import Float, Int
 
 from trustworthy.core.checks import Bounds
 from trustworthy.core.errors import InvalidInput
-from trustworthy.neighbors.exact import inside
 from trustworthy.neighbors.geometry import Geometry
-from trustworthy.neighbors.query import Query
+from trustworthy.neighbors.query import Query, inside, right_ones
 
 Found = Iterable[Float[np.ndarray, " d"] | None]
 
@@ -54,16 +53,8 @@ class NeighborAttack(ABC):
             )
         queries = np.ascontiguousarray(queries, np.float64)
         perturbation = np.zeros(queries.shape)
-        for block in geometry.blocks(len(queries)):
-            coarse, error = geometry.coarse_distances(queries[block])
-            voted = geometry.votes(coarse, error, geometry.embed(queries[block]), n_neighbors)
-            asked = np.flatnonzero(voted == codes[block])
-            rows = block.start + asked
-            known = [
-                Query(geometry, queries[row], int(codes[row]), coarse[k], float(error[k]), n_neighbors, bounds)
-                for k, row in zip(asked, rows, strict=True)
-            ]
-            for row, step in zip(rows, self.find(known) if known else (), strict=True):
+        for rows, right in right_ones(geometry, queries, codes, n_neighbors, bounds):
+            for row, step in zip(rows, self.find(right) if right else (), strict=True):
                 perturbation[row] = np.nan if step is None else inside(queries[row], step, bounds)
             found = rows[np.isfinite(perturbation[rows]).all(axis=1)]
             unchanged = geometry.predict(queries[found] + perturbation[found], n_neighbors) == codes[found]

@@ -109,20 +109,12 @@ class _Trial:
         pool = self.pool[~np.isin(self.pool, spared)]
         if not self.whole:
             pool = pool[: len(self.pool) - small]
-        root = np.empty((0, 0)) if geometry.root is None else geometry.root
-        low, high = (-np.inf, np.inf) if query.bounds is None else query.bounds
-        point = geometry.embed(query.x[None])[0]
-        step, feasible = greedy_kernels.solve(
-            inner, outer, pool, self.whole, query.coarse, query.error, geometry.embedded, geometry.images, point, root,
-            low - query.x, high - query.x, query.bounds is not None, best,
-        )  # fmt: skip
+        step, feasible = greedy_kernels.solve(query.scene, inner, outer, pool, self.whole, best)
         if not feasible:
             return None
         moved = geometry.embed((query.x + step)[None])[0]
-        vote = greedy_kernels.voted(
-            np.r_[inner, self.pool[:small]], query.coarse, query.error, geometry.labels,
-            int(geometry.labels.max()) + 1, geometry.embedded, moved, float(np.linalg.norm(moved - point)),
-        )  # fmt: skip
+        first, length = np.r_[inner, self.pool[:small]], float(np.linalg.norm(moved - query.scene.point))
+        vote = greedy_kernels.voted(query.scene, first, int(geometry.labels.max()) + 1, moved, length)
         return step if vote != query.code else None
 
 

@@ -11,9 +11,8 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.attacks.line import shortest_change
-from trustworthy.neighbors.exact import inside
 from trustworthy.neighbors.geometry import Geometry
-from trustworthy.neighbors.query import Query
+from trustworthy.neighbors.query import Query, inside
 
 _WIDEST = 1e12  # a longer step, in units of the spread of the rows, only overflows
 _NEGLIGIBLE = 30.0  # rows whose weight is e^-30 of the largest one or less have none

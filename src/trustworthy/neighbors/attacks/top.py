@@ -10,7 +10,7 @@ from jaxtyping import Float
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
-from trustworthy.neighbors.exact import past_the_boundary, room
+from trustworthy.neighbors.exact import past_the_boundary
 from trustworthy.neighbors.query import Query
 
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -35,20 +35,14 @@ class QPTopM(NeighborAttack):
         return (self._shortest(query) for query in queries)
 
     def _shortest(self, query: Query) -> Float[np.ndarray, " d"] | None:
-        geometry = query.geometry
-        is_own = geometry.labels == query.code
+        is_own = query.geometry.labels == query.code
         own, pool = np.flatnonzero(is_own), query.nearest(is_own, _POOL)
-        root = np.empty((0, 0)) if geometry.root is None else geometry.root
-        point = geometry.embed(query.x[None])[0]
         best, size = None, np.inf
         for j in query.nearest(~is_own, self.m):
-            step, _, feasible, touching, _, _ = exact_kernels.solve(
-                int(j), size, pool, own, query.coarse, query.error, geometry.embedded, geometry.images, point, root,
-                geometry.blurs(query.x[None])[0], *room(query.x, query.bounds), query.bounds is not None,
-            )  # fmt: skip
+            step, _, feasible, touching, _, _ = exact_kernels.solve(query.scene, int(j), size, pool, own)
             if not feasible:
                 continue
-            moved = past_the_boundary(geometry, query.x, step, int(j), touching, query.bounds)
+            moved = past_the_boundary(query, step, int(j), touching)
             if np.linalg.norm(moved) < size:
                 best, size = moved, float(np.linalg.norm(moved))
         return best
