@@ -8,7 +8,7 @@ import numpy as np
 
 from reproduce.runner import Setting
 from reproduce.store import Measured
-from trustworthy.neighbors import NearestNeighborVerifier
+from trustworthy.neighbors import NaiveM, NearestNeighborVerifier
 
 ONE_BISECTOR = ([[-1.0, 0.0], [1.0, 0.0]], [0, 1])
 TWO_BISECTORS = ([[0.0, 1.0], [0.0, -1.0], [1.5, 0.0]], [0, 0, 1])
@@ -35,10 +35,9 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     (points, labels), place = EXAMPLES[cell]
     verifier = NearestNeighborVerifier().fit(np.array(points), np.array(labels))
     z, y = np.array([place]), np.array([0])
-    exact, naive = verifier.exact(z, y), verifier.attack(z, y, method="naive-m", m=1)
-    bound, size, along = float(verifier.lower_bound(z, y)[0]), float(exact.upper[0]), float(naive.upper[0])
+    exact, naive = verifier.exact(z, y), verifier.attack(z, y, NaiveM(m=1))
+    bound, size, along = float(verifier.lower_bound(z, y)[0]), float(exact.upper[0]), float(naive.distance[0])
     assert exact.perturbation is not None
-    assert naive.perturbation is not None
     low, high = np.vstack([points, z]).min(0) - 0.5, np.vstack([points, z]).max(0) + 0.5
     n = setting.options["grid"]
     grid = np.stack(np.meshgrid(np.linspace(low[0], high[0], n), np.linspace(low[1], high[1], n)), axis=-1)
@@ -51,7 +50,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         "labels": labels,
         "arrows": {
             "exact": [place, (z + exact.perturbation)[0].round(6).tolist()],
-            "naive": [place, (z + naive.perturbation)[0].round(6).tolist()],
+            "naive": [place, naive.adversarial[0].round(6).tolist()],
         },
     }
     return [

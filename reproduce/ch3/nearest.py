@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from reproduce.data import Split, correct, in_chunks, prepared, rows
 from reproduce.runner import NotRun, Setting
-from trustworthy.neighbors import NearestNeighborVerifier
+from trustworthy.neighbors import (
+    CellDescent,
+    Mean,
+    NaiveM,
+    NearestNeighborVerifier,
+    NeighborAttack,
+    QPGreedy,
+    QPTopM,
+    Substitute,
+)
 
-ATTACKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "qp-top-1": ("qp-top-m", {"m": 1}),
-    "qp-top-10": ("qp-top-m", {"m": 10}),
-    "qp-greedy": ("qp-greedy", {}),
-    "qp-greedy-released": ("qp-greedy", {"near": "pivot", "n_constraints": 200}),
-    "cell-descent": ("cell-descent", {}),
-    "naive-1": ("naive-m", {"m": 1}),
-    "naive-10": ("naive-m", {"m": 10}),
-    "mean": ("mean", {}),
-    "substitute": ("substitute", {}),
-    "substitute-released": ("substitute", {"shrink": False}),
+ATTACKS: dict[str, NeighborAttack] = {
+    "qp-top-1": QPTopM(m=1),
+    "qp-top-10": QPTopM(m=10),
+    "qp-greedy": QPGreedy(),
+    "qp-greedy-released": QPGreedy(near="pivot", n_constraints=200),
+    "cell-descent": CellDescent(),
+    "naive-1": NaiveM(m=1),
+    "naive-10": NaiveM(m=10),
+    "mean": Mean(),
+    "substitute": Substitute(),
+    "substitute-released": Substitute(shrink=False),
 }
-"""Method of the dissertation, or ours beside it -> name and options of `NearestNeighborVerifier.attack`."""
+"""Method of the dissertation, or ours beside it -> the attack."""
 
 
 def fitted(data: str, setting: Setting, limit: int | None = None) -> tuple[NearestNeighborVerifier, Split]:
@@ -40,8 +47,7 @@ def sizes(verifier: NearestNeighborVerifier, method: str, x: np.ndarray, y: np.n
             return verifier.exact(part, labels).upper
         if method == "qp-verify":
             return verifier.lower_bound(part, labels)
-        name, options = ATTACKS[method]
-        return verifier.attack(part, labels, method=name, **options).upper
+        return verifier.attack(part, labels, ATTACKS[method]).distance
 
     return in_chunks(setting, measure, x, y, size=min(50, max(1, len(x) // 4)))
 

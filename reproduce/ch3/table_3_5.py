@@ -44,7 +44,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     steps = setting.options["steps"]
     steps = steps[data] if isinstance(steps, dict) else steps
     walked = in_chunks(setting, lambda x, y: boundary(verifier, split, x, y, steps, setting.seed), x, y, size=100)
-    direct = verifier.attack(x, y, method="cell-descent").upper
+    direct = verifier.attack(x, y, "cell-descent").distance
     return [
         *intervals.errors(cell, radii, walked, source=split.source, attack=f"boundary, {steps} steps"),
         *intervals.errors(f"{data}.best.{metric}", radii, np.minimum(walked, direct), attack="boundary, cell-descent"),

@@ -139,7 +139,7 @@ def test_bounds_are_any_pair_and_nothing_else():
         (("linf", torch.tensor([0.1, math.inf])), "eps must be one finite radius >= 0 or a tensor"),
         (("linf", torch.tensor(0.1)), "eps must be one finite radius >= 0 or a tensor"),
         (("linf", 0.1, (1.0, 0.0)), r"bounds must have lowest < highest, got \(1.0, 0.0\)"),
-        (("linf", 0.1, (0.0, math.nan)), "bounds must be finite"),
+        (("linf", 0.1, (0.0, math.nan)), r"bounds \(None for no limits\) must be finite"),
         (("l3", 0.1), "unknown norm 'l3'"),
     ],
 )

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from reference import exhaustive_knn, exhaustive_neighbors, knn_attacks
+from reference.seeds import seeds
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, QPGreedy, QPTopM, Substitute
-from trustworthy.neighbors.attacks.frame import Query, attacked
+from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, NeighborAttack, QPGreedy, QPTopM, Substitute
 from trustworthy.neighbors.exact import exact_l2
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 ONE = [QPTopM(), QPTopM(m=1), Substitute(), Substitute(shrink=False, step_size=0.01, temperature=0.1)]
 ANY = [QPGreedy(), QPGreedy(near="pivot", n_constraints=3), NaiveM(m=3), NaiveM(m=1), Mean()]
@@ -26,8 +27,8 @@ def problem(seed, *, n=30, d=4, classes=3, rank=None, dtype=np.float64, grid=Fal
     return geometry, queries
 
 
-def run(attack, geometry, queries, codes, n_neighbors=1, bounds=None, random_state=0):
-    return attack(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds, random_state=random_state)
+def run(attack, geometry, queries, codes, n_neighbors=1, bounds=None):
+    return attack(geometry, queries, codes, n_neighbors=n_neighbors, bounds=bounds)
 
 
 def sizes(*arguments, **options):
@@ -84,10 +85,10 @@ def screen(geometry, query):
 
 
 def knows(geometry, query, code):
-    return Query(geometry, query, int(code), *screen(geometry, query), 1, None)
+    return Query.alone(geometry, query, code, 1, None)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(4, 12))
 @pytest.mark.parametrize("rank", [None, 2])
 def test_all_programmes_are_the_exact_radius(seed, rank):
     geometry, queries = problem(seed, rank=rank, grid=seed % 3 == 0)
@@ -98,7 +99,7 @@ def test_all_programmes_are_the_exact_radius(seed, rank):
         np.testing.assert_allclose(sizes(QPTopM(m=99), geometry, queries, codes, bounds=bounds), exact.upper, rtol=1e-7)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(1, 4))
 @pytest.mark.parametrize("near", ["test", "pivot"])
 @pytest.mark.parametrize("rank", [None, 2])
 @pytest.mark.parametrize("n_neighbors", [1, 3, 5])
@@ -114,7 +115,7 @@ def test_qp_greedy_is_algorithm_6(seed, near, rank, n_neighbors):
 @pytest.mark.parametrize("n_neighbors", [1, 3, 5])
 @pytest.mark.parametrize("rank", [None, 2])
 def test_naive_bisects_towards_clusters(n_neighbors, rank):
-    for seed in range(5):
+    for seed in range(2):
         geometry, queries = problem(seed, rank=rank)
         codes, metric = geometry.predict(queries, n_neighbors), metric_of(geometry)
         for m in (1, 4):
@@ -138,7 +139,7 @@ def test_mean_bisects_towards_the_nearest_mean_of_another_class():
         np.testing.assert_allclose(np.nan_to_num(size, nan=np.inf), true, rtol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(2, 4))
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_no_attack_beats_the_optimum(seed, bounds):
     for n_neighbors, attacks in ((1, ONE + ANY), (3, ANY)):
@@ -163,7 +164,7 @@ def test_contract(attack, n_neighbors):
             run(attack, *problem(0), np.zeros(6, np.int64), n_neighbors)
         return
     successes = total = 0
-    for seed in (0, 1, 2, 5):
+    for seed in (1, 2, 5):
         options = {"rank": [None, 2, 4][seed % 3], "dtype": [np.float64, np.float32][seed % 2], "grid": seed > 3}
         geometry, queries = problem(seed, **options)
         if n_neighbors == 1:
@@ -182,7 +183,7 @@ def test_contract(attack, n_neighbors):
                 assert moved.min() >= 0.0
                 assert moved.max() <= 1.0
             one_by_one = [
-                run(attack, geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors, bounds, random_state=k)[0]
+                run(attack, geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors, bounds)[0]
                 for k in range(len(queries))
             ]
             # Rounding may differ with the size of a product, which only screens.
@@ -205,11 +206,13 @@ def test_a_perturbation_is_no_longer_than_it_has_to_be():
 
 def test_what_does_not_change_the_vote_is_a_failure():
     geometry = Geometry(np.array([[0.0], [1.0]]), np.array([0, 1]))
-    steps = [0.4, 0.6, None, 0.9]
-    found = attacked(
-        geometry, np.zeros((5, 1)), np.array([0, 0, 1, 0, 0]), 1, (0.0, 0.55),
-        lambda asked: [None if step is None else np.full(1, step) for step in steps],
-    )  # fmt: skip
+
+    class Given(NeighborAttack):
+        def find(self, queries):
+            assert len(queries) == 4
+            return [None if step is None else np.full(1, step) for step in (0.4, 0.6, None, 0.9)]
+
+    found = run(Given(), geometry, np.zeros((5, 1)), np.array([0, 0, 1, 0, 0]), bounds=(0.0, 0.55))
     np.testing.assert_array_equal(found, [[np.nan], [0.55], [0.0], [np.nan], [0.55]])
 
 

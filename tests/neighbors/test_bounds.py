@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reference.exhaustive_neighbors import bisectors
+from reference.seeds import seeds
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.exact import exact_l2
 from trustworthy.neighbors.geometry import Geometry
@@ -42,26 +43,26 @@ def check(geometry, queries, n_neighbors, n_same=None):
     return found
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(12, 60))
 @pytest.mark.parametrize("n_neighbors", [1, 3, 7])
 def test_it_is_the_formula(seed, n_neighbors):
     check(*problem(seed), n_neighbors)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(6, 30))
 @pytest.mark.parametrize("rank", [2, 20])
 def test_it_is_theorem_3_under_a_metric(seed, rank):
     check(*problem(seed, rank=rank), 5)
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", seeds(6, 15))
 def test_fewer_own_rows_are_the_formula_on_those_and_never_better(seed):
     geometry, queries = problem(seed + 1 if seed % 3 == 0 else seed)
     few, whole = check(geometry, queries, 3, n_same=3), check(geometry, queries, 3)
     assert (few <= whole + 1e-12).all()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(8, 40))
 @pytest.mark.parametrize("rank", [None, 20])
 def test_it_never_exceeds_the_exact_radius(seed, rank):
     geometry, queries = problem(seed, rank=rank)
@@ -72,7 +73,7 @@ def test_it_never_exceeds_the_exact_radius(seed, rank):
     assert (lower <= exact.upper).all()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(4, 10))
 def test_single_precision_points(seed):
     check(*problem(seed, dtype=np.float32), 3)
 

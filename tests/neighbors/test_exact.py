@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reference.exhaustive_neighbors import minimal
+from reference.seeds import seeds
 from trustworthy.neighbors.exact import exact_l2
 from trustworthy.neighbors.geometry import Geometry
 
@@ -23,8 +24,7 @@ def problem(seed, *, root=None, dtype=np.float64):
 
 def check(geometry, queries, *, bounds=None, rtol=1e-6):
     codes = geometry.predict(queries, 1)
-    if len(np.unique(geometry.labels)) < 2:
-        return
+    assert len(np.unique(geometry.labels)) > 1  # or nothing could change
     found = exact_l2(geometry, queries, codes, bounds=bounds)
     metric = None if geometry.root is None else geometry.root.T @ geometry.root
     points = geometry.points.astype(np.float64)
@@ -41,29 +41,29 @@ def check(geometry, queries, *, bounds=None, rtol=1e-6):
         assert moved.max() <= bounds[1]
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", seeds(24, 120))
 def test_euclidean_radii_are_the_reference_s(seed):
     check(*problem(seed))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(9, 60))
 @pytest.mark.parametrize("rank", [2, 9])
 def test_radii_under_a_metric_are_the_reference_s(seed, rank):
     geometry, queries = problem(seed, root=rank)
     check(geometry, queries, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(12, 60))
 def test_radii_in_a_box_are_the_reference_s(seed):
     check(*problem(seed), bounds=(0.0, 1.0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(6, 20))
 def test_single_precision_points_are_exact_too(seed):
     check(*problem(seed, dtype=np.float32))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(5, 40))
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_black_and_white_images_are_full_of_dependent_constraints(seed, bounds):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from reference.exhaustive_neighbors import minimal
+from reference.seeds import seeds
 from trustworthy.neighbors import dual_simplex, linear_program_kernels
 from trustworthy.neighbors.dual_simplex import ShortestVector
 from trustworthy.neighbors.exact import exact_l2
@@ -73,20 +74,20 @@ def test_a_box_takes_the_room_from_a_coordinate(norm, size):
     np.testing.assert_allclose(free.upper, {"linf": 0.25, "l1": 0.5}[norm], rtol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(12, 40))
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_are_the_reference_s(seed, norm):
     check(*problem(seed), norm)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(4, 10))
 @pytest.mark.parametrize("rank", [2, 9])
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_under_a_metric_are_the_reference_s(seed, rank, norm):
     check(*problem(seed, root=rank), norm)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", seeds(8, 24))
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_in_a_box_are_the_reference_s(seed, norm):
     check(*problem(seed, root=3 if seed % 2 else None), norm, bounds=(0.0, 1.0))
@@ -94,7 +95,7 @@ def test_radii_in_a_box_are_the_reference_s(seed, norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_single_precision_points_are_exact_too(norm):
-    for seed in range(6):
+    for seed in range(3):
         check(*problem(seed, dtype=np.float32), norm)
 
 
@@ -152,7 +153,7 @@ def give_up(*arguments):
 @pytest.mark.parametrize("norm", NORMS)
 def test_highs_takes_over_where_the_simplex_gives_up(norm, monkeypatch):
     monkeypatch.setattr(linear_program_kernels, "dual_simplex", give_up)
-    for seed in range(8):
+    for seed in range(4):
         check(*problem(seed), norm, bounds=(0.0, 1.0) if seed % 2 else None)
 
 

@@ -137,9 +137,9 @@ def test_iris_whole_of_tenths_no_attack_is_below_what_is_proved(norm):
     verifier = NearestNeighborVerifier(norm=norm).fit(x, labels)
     predicted = verifier.predict(queries)
     found = verifier.exact(queries, predicted)
-    attack = verifier.attack(queries, predicted, method="qp-greedy")
-    assert (found.lower <= attack.upper).all()
-    assert (found.upper <= attack.upper * (1 + 1e-6) + 1e-9).all()
+    attack = verifier.attack(queries, predicted, "qp-greedy")
+    assert (found.lower <= attack.distance).all()
+    assert (found.upper <= attack.distance * (1 + 1e-6) + 1e-9).all()
     assert found.exact.all()
     assert (found.upper < 1e-9).sum() == 10
 

@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 from sklearn.datasets import load_digits
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.neighbors import NearestNeighborVerifier
+from trustworthy.neighbors import NearestNeighborVerifier, Substitute
 
 
 def twins(seed, apart):
@@ -73,7 +73,7 @@ def test_exact_means_a_relative_gap_whatever_the_unit(scale, offset):
 
 
 def test_a_query_near_a_boundary_its_perturbation_changes_predict():
-    for seed in range(300):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         x, y, share = rng.random((6, 3)), np.arange(6) % 2, 10.0 ** rng.uniform(-13, -5)
         pairs = [(a, b) for a in range(6) for b in range(6) if y[a] != y[b]]
@@ -85,15 +85,14 @@ def test_a_query_near_a_boundary_its_perturbation_changes_predict():
 
 
 def test_under_a_metric_perturbations_change_predict_in_any_company():
-    for seed in range(40):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         g = rng.normal(size=(4, 4))
         x, y, queries = rng.random((30, 4)) + 1e3, np.arange(30) % 2, rng.random((20, 4)) + 1e3
         verifier = NearestNeighborVerifier(n_neighbors=3, metric=g.T @ g).fit(x, y)
         labels = verifier.predict(queries)
-        found = verifier.attack(queries, labels, method="cell-descent")
-        hit = np.isfinite(found.upper)
-        assert (verifier.predict((queries + found.perturbation)[hit]) != labels[hit]).all(), seed
+        found = verifier.attack(queries, labels, "cell-descent")
+        assert (verifier.predict(found.adversarial[found.success]) != labels[found.success]).all(), seed
 
 
 def test_rows_equal_under_a_metric_but_for_rounding_are_duplicates():
@@ -182,12 +181,11 @@ def test_steps_and_temperature_of_the_substitute_are_in_the_units_of_the_input_a
     plain = NearestNeighborVerifier(metric=np.eye(3)).fit(x, y)
     other = NearestNeighborVerifier(metric=weight * np.eye(3)).fit(x * scale, y)
     labels = plain.predict(queries)
-    first = plain.attack(queries, labels, method="substitute", step_size=0.05, temperature=0.1, shrink=False)
-    second = other.attack(
-        queries * scale, labels, method="substitute", step_size=0.05 * scale, temperature=0.1 * weight * scale**2,
-        shrink=False,
-    )  # fmt: skip
-    np.testing.assert_allclose(second.upper / scale, first.upper, rtol=1e-9)
+    first = plain.attack(queries, labels, Substitute(step_size=0.05, temperature=0.1, shrink=False))
+    rescaled = Substitute(step_size=0.05 * scale, temperature=0.1 * weight * scale**2, shrink=False)
+    second = other.attack(queries * scale, labels, rescaled)
+    assert first.success.all()
+    np.testing.assert_allclose(second.distance / scale, first.distance, rtol=1e-9)
 
 
 def test_more_own_rows_than_there_are_is_all_of_them():

@@ -8,10 +8,10 @@ from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM
 from trustworthy.attacks.pgd import BIM, PGD
-from trustworthy.attacks.result import AttackResult
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.attacks.sweep import RobustnessCurve, robustness_curve
 from trustworthy.attacks.transfer import TransferAffinity, transfer_affinity
+from trustworthy.core.result import AttackResult
 
 __all__ = [
     "APGD",

@@ -14,11 +14,11 @@ from torch import Tensor
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.problem import Problem, pose
-from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds, ThreatModel, as_bounds
 
 

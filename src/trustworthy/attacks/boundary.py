@@ -12,13 +12,13 @@ from torch import Tensor
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
-from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import only, put_back
 from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
 from trustworthy.core.predictive import pooled
+from trustworthy.core.result import Array
 
 TRIALS = 100
 """Random starting points tried."""

@@ -13,12 +13,12 @@ from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
 from trustworthy.attacks.pgd import PGD
 from trustworthy.attacks.problem import Problem, pose
-from trustworthy.attacks.result import Array
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, NothingToAttackError
 from trustworthy.core.norms import L1
 from trustworthy.core.protocols import AnyClassifier, drawn
+from trustworthy.core.result import Array
 
 
 @dataclass(frozen=True)

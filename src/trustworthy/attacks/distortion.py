@@ -13,11 +13,11 @@ from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent, taken
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
-from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.norms import Norm
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds
 
 

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool
 
 from trustworthy.attacks.problem import pose
-from trustworthy.attacks.result import Array
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.result import Array
 from trustworthy.core.threat import Bounds
 
 Advance = Callable[[float], None]

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import LOSSES
-from trustworthy.attacks.result import Array
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.free import as_free
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.predictive import pooled
 from trustworthy.core.protocols import AnyClassifier, Posterior, Predictor, drawn
+from trustworthy.core.result import Array
 from trustworthy.core.threat import Bounds
 
 

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent, taken
-from trustworthy.attacks.result import Array, AttackResult
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.result import Array, AttackResult
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from jaxtyping import Float
 
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
-from trustworthy.attacks.result import Array
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.result import Array
 
 
 @dataclass(frozen=True)

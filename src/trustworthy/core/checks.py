@@ -1,15 +1,16 @@
-"""Checks of scalar arguments and names, made once, at the public door. Imports neither torch nor NumPy."""
+"""Checks of numbers, bounds and names, made once, at the public door. Imports neither torch nor NumPy."""
 
 from __future__ import annotations
 
 import math
 import numbers
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trustworthy.core.errors import InvalidInput, UnknownName
 
 T = TypeVar("T")
+Bounds = tuple[float, float]
 
 
 def real(
@@ -43,6 +44,18 @@ def integer(name: str, value: object, *, at_least: int | None = None, at_most: i
     if at_most is not None and number > at_most:
         raise InvalidInput(f"{name} must be <= {at_most}, got {value!r}.")
     return number
+
+
+def as_bounds(bounds: Any) -> Bounds | None:
+    """Check a pair (lowest, highest) of valid input values; None means unbounded."""
+    if bounds is None:
+        return None
+    if not (isinstance(bounds, tuple | list) or getattr(bounds, "ndim", 0) == 1) or len(bounds) != 2:
+        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None for no limits, got {bounds!r}.")
+    low, high = (real("bounds (None for no limits)", edge) for edge in bounds)
+    if not low < high:
+        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}. Swap them, or pass None for no limits.")
+    return low, high
 
 
 def choice(name: str, value: str, registry: Mapping[str, T]) -> T:

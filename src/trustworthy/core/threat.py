@@ -9,23 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core import checks
+from trustworthy.core.checks import Bounds, as_bounds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import only, put_back
 from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
-
-Bounds = tuple[float, float]
-
-
-def as_bounds(bounds: Bounds | None) -> Bounds | None:
-    """Check a pair (lowest, highest) of valid input values; None means unbounded."""
-    if bounds is None:
-        return None
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None, got {bounds!r}.")
-    low, high = (checks.real("bounds", edge) for edge in bounds)
-    if not low < high:
-        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}.")
-    return low, high
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,16 @@
 """Exact, certified and attacked nearest neighbours (chapter 3). NumPy, SciPy and numba; no torch."""
 
 from trustworthy.core.certificate import Certificate
-from trustworthy.neighbors.attacks import ATTACKS
+from trustworthy.neighbors.attacks import (
+    ATTACKS,
+    CellDescent,
+    Mean,
+    NaiveM,
+    NeighborAttack,
+    QPGreedy,
+    QPTopM,
+    Substitute,
+)
 from trustworthy.neighbors.qp import (
     Projection,
     Solution,
@@ -14,10 +23,17 @@ from trustworthy.neighbors.verifier import NearestNeighborVerifier
 
 __all__ = [
     "ATTACKS",
+    "CellDescent",
     "Certificate",
+    "Mean",
+    "NaiveM",
     "NearestNeighborVerifier",
+    "NeighborAttack",
     "Projection",
+    "QPGreedy",
+    "QPTopM",
     "Solution",
+    "Substitute",
     "active_set",
     "greedy_coordinate_ascent",
     "project_halfspaces",

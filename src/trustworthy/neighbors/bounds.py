@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.neighbors import bounds_kernels, vote_kernels
+from trustworthy.neighbors import bounds_kernels
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import right_ones
 
 
 def lower_bounds(
@@ -31,20 +32,8 @@ def lower_bounds(
     """
     queries = np.ascontiguousarray(queries, np.float64)
     bounds = np.zeros(len(queries))
-    everyone = np.arange(len(geometry.labels))
-    classes = int(geometry.labels.max()) + 1
-    parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
-    for block in geometry.blocks(len(queries)):
-        coarse, error = geometry.coarse_distances(queries[block])
-        points, blurs = geometry.embed(queries[block]), geometry.blurs(queries[block])
-        for k, row in enumerate(range(block.start, block.stop)):
-            shared = coarse[k], error[k]
-            voted = vote_kernels.vote(
-                *shared, everyone, geometry.labels, classes, geometry.embedded, points[k], n_neighbors
-            )
-            if voted == codes[row]:
-                bounds[row] = bounds_kernels.bound(
-                    *shared, *parted[codes[row]], geometry.embedded, geometry.images, points[k], geometry.stretch,
-                    blurs[k], (n_neighbors + 1) // 2, n_same or 0,
-                )  # fmt: skip
+    sides = geometry.sides(codes)
+    for rows, right in right_ones(geometry, queries, codes, n_neighbors, None):
+        for row, query in zip(rows, right, strict=True):
+            bounds[row] = bounds_kernels.bound(query.scene, *sides[query.code], query.majority, n_same or 0)
     return bounds

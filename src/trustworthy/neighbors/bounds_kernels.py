@@ -1,12 +1,14 @@
-"""The compiled lower bound of K nearest neighbours: an s-th smallest of s-th largest bisector distances."""
+"""The compiled lower bound of K nearest neighbours: an s-th smallest of s-th largest bisector distances.
+
+`bounds.lower_bounds` calls `bound` once a query: a `Scene` and the rows of both sides come in, one length goes out.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import between, gap, precision
-from trustworthy.neighbors.vote_kernels import few
+from trustworthy.neighbors.exact_kernels import between, few, gap, gaps, precision
 
 _POOL = 64  # nearest own rows that are tried on every candidate before all of them are
 _FIRST = 24  # nearest other rows, beside s of them, whose values make the first bound on the rest
@@ -64,11 +66,12 @@ def _bisector(squared_j, squared_i, between_images, unit, blurs):
 
 
 @njit(cache=True)
-def _at_least(j, best, pool, squared_pool, embedded, images, point, blurs, largest):
+def _at_least(scene, j, best, pool, squared_pool, largest):
     """The s-th largest bisector distance between row j and the pool, from distances in the rows' own precision.
 
     Never too much; stops at `best`.
     """
+    _, _, _, embedded, images, point, _, _, blurs, _, _, _ = scene
     s = len(largest)
     largest[:] = 0.0
     squared_j, unit = gap(embedded[j], point), precision(max(images.shape[1], len(point)))
@@ -84,8 +87,9 @@ def _at_least(j, best, pool, squared_pool, embedded, images, point, blurs, large
 
 
 @njit(cache=True)
-def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, point, blurs, largest, whole):
+def _exactly(scene, j, best, pool, squared_pool, own, largest, whole):
     """The s-th largest bisector distance between row j and own rows; any number >= best where it is not below."""
+    coarse, error, _, embedded, images, point, _, _, blurs, _, _, _ = scene
     s = len(largest)
     largest[:] = 0.0
     squared_j, unit = gap(embedded[j], point), precision(max(images.shape[1], len(point)))
@@ -107,10 +111,7 @@ def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, 
         limit = np.inf if least <= 0.0 else ahead * ahead / (least * least) * widened
         if _within(images[j], images[i], limit) == np.inf:
             continue
-        known = False
-        for k in range(len(pool)):
-            known = known or pool[k] == i
-        if not known:
+        if not np.any(pool == i):
             apart = between(images[j], images[i])
             _keep(largest, _bisector(squared_j, gap(embedded[i], point), apart, unit, blurs))
             if largest[s - 1] >= best:
@@ -119,16 +120,17 @@ def _exactly(j, best, pool, squared_pool, own, coarse, error, embedded, images, 
 
 
 @njit(cache=True)
-def bound(coarse, error, own, others, embedded, images, point, stretch, blurs, s, n_same):
+def bound(scene, own, others, s, n_same):
     """The s-th smallest over other rows of the s-th largest over own rows of the bisector distance: (3.18), (3.46).
 
     A row whose distance is at least d_s + 2 stretch b, where d_s is the s-th own distance, has a value of at least b.
     The values over a pool of near own rows, which are never larger than those over all, say which rows to look at first
     and when to stop.
     """
+    coarse, error, _, embedded, images, point, _, stretch, blurs, _, _, _ = scene
     whole = n_same == 0
     pool = few(coarse, own, max(_POOL, s) if whole else n_same)
-    squared_pool = np.array([gap(embedded[i], point) for i in pool])
+    squared_pool = gaps(embedded, pool, point)
     unit = precision(max(images.shape[1], len(point)))
     reach = np.sqrt(np.partition(squared_pool, s - 1)[s - 1]) * (1.0 + unit) + 2.0 * (blurs[0] + blurs[1])
     largest = np.empty(s)
@@ -140,25 +142,15 @@ def bound(coarse, error, own, others, embedded, images, point, stretch, blurs, s
         if phase == 1:
             limit = (reach + 2.0 * stretch * best) ** 2 + error
             seen = rows
-            count = 0
-            for j in others:
-                count += last <= coarse[j] <= limit
-            rows = np.empty(count, np.int64)
-            count = 0
-            for j in others:
-                if last <= coarse[j] <= limit and not (coarse[j] == last and np.any(seen == j)):
-                    rows[count] = j
-                    count += 1
-            rows = rows[:count]
+            rows = others[(coarse[others] >= last) & (coarse[others] <= limit)]
+            rows = rows[np.array([coarse[j] > last or not np.any(seen == j) for j in rows], np.bool_)]
         values = np.empty(len(rows))
         for k in range(len(rows)):
-            values[k] = _at_least(rows[k], best, pool, squared_pool, embedded, images, point, blurs, largest)
+            values[k] = _at_least(scene, rows[k], best, pool, squared_pool, largest)
         for k in np.argsort(values):
             if values[k] >= best:
                 break
-            value = _exactly(
-                rows[k], best, pool, squared_pool, own, coarse, error, embedded, images, point, blurs, largest, whole
-            )
+            value = _exactly(scene, rows[k], best, pool, squared_pool, own, largest, whole)
             if value < best:
                 _keep(smallest, -value)
                 best = -smallest[s - 1]

@@ -1,4 +1,8 @@
-"""The smallest l2 perturbation that changes the vote of K nearest neighbours, by branch and bound over (3.17)."""
+"""The smallest l2 perturbation that changes the vote of K nearest neighbours, by branch and bound over (3.17).
+
+`NearestNeighborVerifier.exact` calls `exact_knn` where K > 1: blocks of queries come in, a `Certificate` goes out.
+Each query is attacked (`descent`), bounded (`bounds`), and searched over the cells of an `Arena` (`cells`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
+from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import branch_kernels
-from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.cells import Arena, arena_of, crossed, entries
+from trustworthy.neighbors.descent import Descent
 from trustworthy.neighbors.exact import agree, rounding_of
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 _CLOSE = 5e-7  # relative gap at which the search ends
 _ABOVE = 1e-9  # by how much what is proved may be more than what was found, relative, before they contradict
@@ -31,7 +37,7 @@ def exact_knn(
     *,
     n_neighbors: int,
     time_limit: float,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
 ) -> Certificate:
     """Minimal adversarial perturbations of the K-nearest-neighbour vote in l2, or what can be said of them in time.
 
@@ -52,9 +58,11 @@ def exact_knn(
     perturbation = np.zeros(queries.shape)
     holds = np.ones(len(queries), np.bool_)
     for row in np.flatnonzero(geometry.predict(queries, n_neighbors) == codes):
-        found = _one(geometry, queries[row], int(codes[row]), n_neighbors, time.perf_counter() + time_limit, bounds)
-        perturbation[row], rounding[row] = found.perturbation, found.rounding
-        upper[row] = np.nan_to_num(np.linalg.norm(found.perturbation), nan=np.inf)
+        deadline = time.perf_counter() + time_limit
+        found = _one(Query.alone(geometry, queries[row], codes[row], n_neighbors, bounds), deadline)
+        perturbation[row] = np.nan if found.perturbation is None else found.perturbation
+        rounding[row] = found.rounding
+        upper[row] = np.nan_to_num(np.linalg.norm(perturbation[row]), nan=np.inf)
         holds[row] = found.lower <= upper[row] * (1.0 + _ABOVE) + found.rounding
         lower[row] = min(found.lower if holds[row] else found.known, upper[row])
     return Certificate(lower, upper, agree(lower, upper, rounding) & holds, perturbation)
@@ -66,32 +74,24 @@ class _Found:
 
     lower: float
     known: float
-    perturbation: Float[np.ndarray, " d"]
+    perturbation: Float[np.ndarray, " d"] | None
     rounding: float
 
 
-def _one(
-    geometry: Geometry,
-    query: Float[np.ndarray, " d"],
-    code: int,
-    n_neighbors: int,
-    deadline: float,
-    bounds: tuple[float, float] | None,
-) -> _Found:
-    """Attack, bound and search of one query that is right to begin with."""
-    coarse, error = geometry.coarse_distances(query[None])
+def _one(query: Query, deadline: float) -> _Found:
+    """Attack, bound and search of one query."""
+    geometry, code = query.geometry, query.code
     others = np.flatnonzero(geometry.labels != code)
-    target = others[coarse[0][others].argmin()] if len(others) else 0
-    entry = entries(geometry, query, code, coarse[0], float(error[0]), n_neighbors)
-    best = CellDescent().descend(geometry, query, code, entry, n_neighbors=n_neighbors, bounds=bounds)
-    upper = float(np.nan_to_num(np.linalg.norm(best), nan=np.inf))
-    known = float(lower_bounds(geometry, query[None], np.array([code]), n_neighbors=n_neighbors)[0])
-    rounding = rounding_of(query, geometry.points[target])
+    target = others[query.coarse[others].argmin()] if len(others) else 0
+    entry = entries(query)
+    best = Descent().descend(query, entry)
+    upper = np.inf if best is None else float(np.linalg.norm(best))
+    known = float(lower_bounds(geometry, query.x[None], np.array([code]), n_neighbors=query.n_neighbors)[0])
+    rounding = rounding_of(query.x, geometry.points[target])
     rows = np.flatnonzero(entry < upper)
     if known >= upper * (1.0 - _CLOSE) or len(rows) > _MOST:
         return _Found(known, known, best, rounding)
-    arena = _reduced(arena_of(geometry, query, code, rows, bounds), n_neighbors, upper)
-    search = _Search(geometry, query, arena, n_neighbors, bounds, best, upper)
+    search = _Search(query, _reduced(arena_of(query, rows), query.majority, upper), best, upper)
     return _Found(max(known, search.run(deadline)), known, search.best, rounding)
 
 
@@ -134,19 +134,12 @@ class _Fan:
 class _Search:
     """Branch and bound among the rows within reach of one query."""
 
-    geometry: Geometry
-    query: Float[np.ndarray, " d"]
+    query: Query
     arena: Arena
-    n_neighbors: int
-    bounds: tuple[float, float] | None
-    best: Float[np.ndarray, " d"]
+    best: Float[np.ndarray, " d"] | None
     upper: float
     closed: float = np.inf  # least bound of the subproblems that were closed
     opened: int = 0
-
-    @functools.cached_property
-    def majority(self) -> int:
-        return (self.n_neighbors + 1) // 2
 
     @property
     def goal(self) -> float:
@@ -176,7 +169,7 @@ class _Search:
         """Solve a subproblem: close it, or return the ones that it falls into, with their bounds."""
         self.opened += 1
         arena, node = self.arena, self._implied(node)
-        if arena.own[node.inside].sum() >= self.majority:
+        if arena.own[node.inside].sum() >= self.query.majority:
             return []
         step = arena.solve(node.inside, node.outside, pairs=node.pairs, dual=node.dual, limit=self.goal)
         bound = max(bound, step.size)
@@ -184,8 +177,8 @@ class _Search:
             self.closed = min(self.closed, bound)
             return []
         node = replace(node, pairs=step.pairs, dual=step.dual)
-        full = len(node.inside) == self.n_neighbors
-        nearest = node.inside if full else arena.nearest(step.scores, node.inside, node.outside, self.n_neighbors)
+        full = len(node.inside) == self.query.n_neighbors
+        nearest = node.inside if full else arena.nearest(step.scores, node.inside, node.outside, self.query.n_neighbors)
         wins = arena.changes(nearest)
         reached = step.status == branch_kernels.REACHED
         if wins and ((reached and self._found(nearest) <= bound * (1.0 + _CLOSE)) or full):
@@ -197,9 +190,9 @@ class _Search:
     def _implied(self, node: _Node) -> _Node:
         """Put the rows outside for which there is no place left."""
         own = int(self.arena.own[node.inside].sum())
-        if len(node.inside) == self.n_neighbors:
+        if len(node.inside) == self.query.n_neighbors:
             rest = np.ones(len(node.outside), np.bool_)
-        elif own == self.majority - 1:
+        elif own == self.query.majority - 1:
             rest = self.arena.own.copy()
         else:
             return node
@@ -208,7 +201,7 @@ class _Search:
 
     def _found(self, nearest: Int[np.ndarray, " k"]) -> float:
         """Size of a perturbation next to a solution that changes the vote, which is kept if it is the best one."""
-        step = crossed(self.geometry, self.query, self.arena, nearest, n_neighbors=self.n_neighbors, bounds=self.bounds)
+        step = crossed(self.query, self.arena, nearest)
         if step is None:
             return np.inf
         size = float(np.linalg.norm(step))
@@ -224,16 +217,16 @@ class _Search:
         free = ~node.outside
         free[inside] = False
         own_inside = int(own[inside].sum())
-        wanted = self.majority - (len(inside) - own_inside)
+        wanted = self.query.majority - (len(inside) - own_inside)
         nearer = np.flatnonzero(free & (scores < scores[inside].max(initial=-np.inf)))
         nearer = nearer[np.argsort(scores[nearer], kind="stable")]
         nearer_own = nearer[own[nearer]]
-        if own_inside + len(nearer_own) >= self.majority:
+        if own_inside + len(nearer_own) >= self.query.majority:
             # At most (K - 1) / 2 own rows are among the K nearest: of these, one is not.
-            return _chain(node, nearer_own[: self.majority - own_inside], bound)
+            return _chain(node, nearer_own[: self.query.majority - own_inside], bound)
         if wanted > 0:
             return self._fan(node, np.flatnonzero(free & ~own), own_inside, wanted, bound)
-        room = self.n_neighbors - len(inside)
+        room = self.query.n_neighbors - len(inside)
         if len(nearer) > room:
             return _chain(node, nearer[: room + 1], bound)
         undecided = nearest[free[nearest]]
@@ -254,7 +247,7 @@ class _Search:
         taken[node.inside] = True
         against = ~taken[self._own]
         part = bisectors[against]
-        rank = self.majority - own_inside
+        rank = self.query.majority - own_inside
         reach = np.partition(part, len(part) - rank, axis=0)[len(part) - rank] if len(part) >= rank else 0.0
         barred = bisectors[node.outside[self._own]].max(axis=0, initial=0.0)
         values[others] = np.maximum(reach, barred)
@@ -281,9 +274,8 @@ def _chain(node: _Node, rows: Int[np.ndarray, " r"], bound: float) -> list[tuple
     return [(bound, node.with_rows(rows[:k], rows[k : k + 1])) for k in range(len(rows))]
 
 
-def _reduced(arena: Arena, n_neighbors: int, radius: float) -> Arena:
+def _reduced(arena: Arena, majority: int, radius: float) -> Arena:
     """Leave out the rows of other classes that own rows of the arena keep out within the radius."""
-    majority = (n_neighbors + 1) // 2
     bisectors = arena.bisectors
     kept = np.ones(len(arena.rows), np.bool_)
     if len(bisectors) >= majority:

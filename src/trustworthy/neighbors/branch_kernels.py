@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import dot, doubt, plane, precision, proof
+from trustworthy.neighbors.exact_kernels import dot, doubt, insert, longer, plane, precision, proof, wider
 from trustworthy.neighbors.qp_kernels import UNBOUNDED, active_set, boxed
 
 REACHED, BEYOND, EMPTY = 0, 1, 2
@@ -94,10 +94,7 @@ def _scores(heights, gram, shifted, held, sides, x, move, direct):
 @njit(cache=True)
 def _holds(held, count, a, b):
     """Whether a pair is among the ones held."""
-    known = False
-    for k in range(count):
-        known = known or (held[k, 0] == a and held[k, 1] == b)
-    return known
+    return np.any((held[:count, 0] == a) & (held[:count, 1] == b))
 
 
 @njit(cache=True)
@@ -111,7 +108,7 @@ def _violated(scores, images, far, home, blurs, twins, inside, outside, held, co
     for a in inside:
         if scores[a] > scores[last]:
             last = a
-    worst, against = np.empty(_GROW, np.int64), np.empty(_GROW, np.int64)
+    values, worst, against = np.empty(_GROW), np.empty(_GROW, np.int64), np.empty(len(scores), np.int64)
     normal, side = np.empty(images.shape[1]), np.empty(4)
     found = 0
     for b in range(len(scores)):
@@ -130,31 +127,11 @@ def _violated(scores, images, far, home, blurs, twins, inside, outside, held, co
                         row, least = a, slack
         if row < 0 or _holds(held, count, row, b):
             continue
-        place = found if found < _GROW else _GROW - 1
-        if found == _GROW and scores[worst[place]] <= scores[b]:
-            continue
-        found = min(found + 1, _GROW)
-        while place > 0 and scores[worst[place - 1]] > scores[b]:
-            worst[place], against[place] = worst[place - 1], against[place - 1]
-            place -= 1
-        worst[place], against[place] = b, row
+        against[b] = row
+        found = insert(values, worst, found, scores[b], b)
     pairs = np.empty((found, 2), np.int64)
-    pairs[:, 0], pairs[:, 1] = against[:found], worst[:found]
+    pairs[:, 0], pairs[:, 1] = against[worst[:found]], worst[:found]
     return pairs
-
-
-@njit(cache=True)
-def _wider(array, rows, columns):
-    larger = np.empty((rows, columns), array.dtype)
-    larger[: array.shape[0], : array.shape[1]] = array
-    return larger
-
-
-@njit(cache=True)
-def _longer(array, capacity):
-    larger = np.zeros(capacity)
-    larger[: len(array)] = array
-    return larger
 
 
 @njit(cache=True)
@@ -201,9 +178,9 @@ def solve(
                 break
         if count + len(fresh) > capacity:
             capacity = 2 * capacity + len(fresh)
-            held, normals, sides = _wider(held, capacity, 2), _wider(normals, capacity, d), _wider(sides, capacity, 4)
-            p = _wider(p, capacity, capacity)
-            x = _longer(x, capacity)
+            held, normals, sides = wider(held, capacity, 2), wider(normals, capacity, d), wider(sides, capacity, 4)
+            p = wider(p, capacity, capacity)
+            x = longer(x, capacity)
         before = count
         for k in range(len(fresh)):
             if _plane(images, far, home, blurs, fresh[k, 0], fresh[k, 1], normals[count], sides[count]):

@@ -4,6 +4,9 @@ A cell is given by rows that are in, and rows that are out: the perturbations af
 least as near as each row that is out. In the heights h_r - p_rᵀ delta, with h_r half the squared distance of row r to
 the query and p_r its image, a cell is an intersection of half-spaces, eq. (3.4). Heights and images are those relative
 to the row that is nearest to the query, so that they stay small where the query is far from all rows.
+
+`branch` and `descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out, and have
+`crossed` make a perturbation of a solution.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.neighbors import branch_kernels, exact_kernels
-from trustworthy.neighbors.exact import inside, room
-from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query, inside, room
 
 _POOL = 64  # nearest own rows, and as many of any class, whose bisectors bound where the other rows come in
 _ROUNDING = 1e-9  # relative: what is proved in double precision is taken as this much less
@@ -163,26 +165,21 @@ class Arena:
         return np.clip(step.move, self.low, self.high)
 
 
-def arena_of(
-    geometry: Geometry,
-    query: Float[np.ndarray, " d"],
-    code: int,
-    rows: Int[np.ndarray, " m"],
-    bounds: tuple[float, float] | None,
-) -> Arena:
-    """Gather some rows (m,), ascending, of the training points about a query (d,)."""
+def arena_of(query: Query, rows: Int[np.ndarray, " m"]) -> Arena:
+    """Gather some rows (m,), ascending, of the training points about a query."""
+    geometry, x = query.geometry, query.x
     points = np.array(geometry.points[rows], np.float64, order="C")
-    gap = points - query
+    gap = points - x  # (m, d)
     lengths = np.linalg.norm(gap if geometry.root is None else gap @ geometry.root.T, axis=1)
     nearest = int(lengths.argmin()) if len(rows) else 0
-    unit = branch_kernels.precision(len(query))
+    unit = branch_kernels.precision(len(x))
     if geometry.root is None:
         images = far = points
-        home, blurs = query, np.zeros(3)
+        home, blurs = x, np.zeros(3)
     else:
         # Under a metric each row is rounded as it is mapped, by more the farther it is from the nearest one.
         local, weight = points - points[nearest], np.abs(geometry.root)
-        far, home = local @ geometry.root.T, (query - points[nearest]) @ geometry.root.T
+        far, home = local @ geometry.root.T, (x - points[nearest]) @ geometry.root.T
         images = np.ascontiguousarray(far @ geometry.root)
         heavy = np.abs(local) @ weight.T
         largest = [np.linalg.norm(v, axis=-1).max() for v in (heavy, np.abs(gap[nearest]) @ weight.T, heavy @ weight)]
@@ -193,27 +190,21 @@ def arena_of(
     doubts = exact_kernels.doubt(size, away, unit, blurs)
     twins = np.unique(geometry.embedded[rows], axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     return Arena(
-        rows.astype(np.int64), geometry.labels[rows] == code, geometry.labels[rows], int(code),
+        rows.astype(np.int64), geometry.labels[rows] == query.code, geometry.labels[rows], query.code,
         heights, float(start @ start) / 2.0, doubts, images, images[nearest].copy(), far, home, blurs, twins,
-        *room(query, bounds), bounds is not None,
+        *room(x, query.bounds), query.bounds is not None,
     )  # fmt: skip
 
 
-def entries(
-    geometry: Geometry,
-    query: Float[np.ndarray, " d"],
-    code: int,
-    coarse: Float[np.ndarray, " n"],
-    error: float,
-    n_neighbors: int,
-) -> Float[np.ndarray, " n"]:
+def entries(query: Query) -> Float[np.ndarray, " n"]:
     """Sizes (n,) of the query's perturbation below which a row takes no part in a change of the vote.
 
     Below them, K rows are nearer than it; or, for a row of another class, (K + 1) / 2 own rows are. Bisectors with a
     hundred near rows alone are looked at, in single precision with its rounding taken off.
     Cost: one product of these rows with the points.
     """
-    own = geometry.labels == code
+    geometry, coarse, error = query.geometry, query.coarse, query.error
+    own = geometry.labels == query.code
     near = np.argpartition(coarse, min(_POOL, len(coarse)) - 1)[:_POOL]
     owned = np.flatnonzero(own)
     near_own = owned[np.argpartition(coarse[owned], min(_POOL, len(owned)) - 1)[:_POOL]]
@@ -223,14 +214,14 @@ def entries(
     squared = norms[:, None] + norms[pool][None, :] - 2.0 * (images @ images[pool].T)
     slack = 4.0 * float(norms.max()) * np.finfo(squared.dtype).eps * (4.0 + 0.51 * images.shape[1])
     ahead = coarse[:, None].astype(np.float64) - coarse[pool].astype(np.float64)[None, :] - 2.0 * error
-    blurs = geometry.blurs(query[None])[0]
+    blurs = geometry.blurs(query.x[None])[0]
     blur = blurs[0] + blurs[1]  # of a distance
     ahead -= 2.0 * blur * (2.0 * np.sqrt(np.maximum(coarse, 0.0)[:, None] + error) + blur)
     apart = np.sqrt(np.maximum(squared, 0.0) + slack) + blurs[2]
     # Where no row differs from another, nothing is ahead and `apart` is 0.
     crossing = np.divide(ahead, 2.0 * apart, out=np.zeros_like(ahead), where=ahead > 0.0)
-    bound = _largest(crossing, n_neighbors)
-    majority = _largest(crossing[:, own[pool]], (n_neighbors + 1) // 2)
+    bound = _largest(crossing, query.n_neighbors)
+    majority = _largest(crossing[:, own[pool]], query.majority)
     return np.where(own, bound, np.maximum(bound, majority)) * (1.0 - _ROUNDING)
 
 
@@ -241,15 +232,7 @@ def _largest(values: Float[np.ndarray, "n k"], s: int) -> Float[np.ndarray, " n"
     return np.partition(values, values.shape[1] - s, axis=1)[:, values.shape[1] - s]
 
 
-def crossed(
-    geometry: Geometry,
-    query: Float[np.ndarray, " d"],
-    arena: Arena,
-    nearest: Int[np.ndarray, " k"],
-    *,
-    n_neighbors: int,
-    bounds: tuple[float, float] | None,
-) -> Float[np.ndarray, " d"] | None:
+def crossed(query: Query, arena: Arena, nearest: Int[np.ndarray, " k"]) -> Float[np.ndarray, " d"] | None:
     """A perturbation next to an optimum of the arena, which is a tie, that does change the prediction; or None.
 
     nearest : the K rows of the arena that are to be nearer than all others, by a margin: the smallest one that does.
@@ -267,8 +250,8 @@ def crossed(
         place = max(int(np.searchsorted(margins, _EXCESS * found.size * least, side="right")) - 1, 0)
         found = arena.solve(nearest, outside, margin=margins[place])
     while found.status == branch_kernels.REACHED:
-        step = inside(query, arena.perturbation(found), bounds)
-        if geometry.predict((query + step)[None], n_neighbors)[0] != arena.code:
+        step = inside(query.x, arena.perturbation(found), query.bounds)
+        if query.changes(step):
             return step
         place += 1
         if place == len(margins):

@@ -1,4 +1,9 @@
-"""The compiled search for the smallest perturbation that changes a nearest neighbour."""
+"""The compiled search for the smallest perturbation that changes a nearest neighbour.
+
+`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query.
+What all kernels share is here too: distances, what rounding may do to them, proofs by a plane, and short sorted
+lists.
+"""
 
 from __future__ import annotations
 
@@ -134,49 +139,68 @@ def dot(a, b):
 
 
 @njit(cache=True)
-def _nearest_of(coarse, rows, count):
-    """The `count` of the rows with the least coarse distances, in their order."""
-    values = coarse[rows]
-    if len(rows) > count:
-        limit = np.partition(values, count - 1)[count - 1]
-        rows = rows[values <= limit]
-        values = coarse[rows]
-    return rows[np.argsort(values)[:count]]
+def insert(values, rows, held, value, row):
+    """Put a row into a list sorted by value, then by row, that is full at len(values); returns how many are held."""
+    if held == len(values):
+        if value > values[held - 1] or (value == values[held - 1] and row > rows[held - 1]):
+            return held
+        place = held - 1
+    else:
+        place = held
+        held += 1
+    while place > 0 and (values[place - 1] > value or (values[place - 1] == value and rows[place - 1] > row)):
+        values[place], rows[place] = values[place - 1], rows[place - 1]
+        place -= 1
+    values[place], rows[place] = value, row
+    return held
 
 
 @njit(cache=True)
-def _candidates(coarse, error, labels, code, reach):
-    """Rows of other classes that may lie within `reach`, the nearest first."""
-    limit = reach * reach + error
-    count = 0
-    for j in range(len(coarse)):
-        if coarse[j] <= limit and labels[j] != code:
-            count += 1
-    rows = np.empty(count, np.int64)
-    count = 0
-    for j in range(len(coarse)):
-        if coarse[j] <= limit and labels[j] != code:
-            rows[count] = j
-            count += 1
-    return rows[np.argsort(coarse[rows])]
+def few(coarse, rows, count):
+    """The `count` of the rows with the least coarse distances, nearest first: one pass and a short sorted list."""
+    count = min(count, len(rows))
+    values, chosen, held = np.empty(count, np.float32), np.empty(count, np.int64), 0
+    for i in rows:
+        held = insert(values, chosen, held, coarse[i], i)
+    return chosen
 
 
 @njit(cache=True)
-def _grown(array):
-    larger = np.empty((2 * array.shape[0], *array.shape[1:]), array.dtype)
-    larger[: array.shape[0]] = array
+def longer(array, capacity):
+    larger = np.zeros(capacity, array.dtype)
+    larger[: len(array)] = array
     return larger
 
 
 @njit(cache=True)
-def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blurs, low, high, is_boxed):
+def wider(array, rows, columns):
+    larger = np.zeros((rows, columns), array.dtype)
+    larger[: array.shape[0], : array.shape[1]] = array
+    return larger
+
+
+@njit(cache=True)
+def parted(scene, j, i):
+    """How far the images of two rows are apart, and how far the rows."""
+    length = np.sqrt(between(scene.images[j], scene.images[i]))
+    return length, length if len(scene.root) == 0 else np.sqrt(between(scene.embedded[j], scene.embedded[i]))
+
+
+@njit(cache=True)
+def carried(scene, step):
+    """The embedded place (rank,) of the query after a step (d,)."""
+    return scene.point + step if len(scene.root) == 0 else scene.point + scene.root @ step
+
+
+@njit(cache=True)
+def solve(scene, j, best, pool, own):
     """The shortest step after which row j is no farther than any row of `own`, unless it is longer than `best`.
 
     Returns the step, its proved length, whether it is feasible, the own rows at (nearly) the same distance, and the
     need and the tilt of the `plane` with the step as normal, if there is no box.
     """
+    coarse, error, _, embedded, images, point, _, _, blurs, low, high, is_boxed = scene
     d = images.shape[1]
-    plain = root.shape[0] == 0
     squared_j = gap(embedded[j], point)
     away, unit = np.sqrt(squared_j), precision(max(d, len(point)))
     floor, need, tilt = 0.0, 0.0, 0.0
@@ -194,16 +218,12 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blur
     for _ in range(10_000):
         for i in waiting:
             if count == capacity:
-                normals, offsets, held, dual = _grown(normals), _grown(offsets), _grown(held), _grown(dual)
-                tilts, doubts = _grown(tilts), _grown(doubts)
-                dual[capacity:] = 0.0
-                wider = np.empty((2 * capacity, 2 * capacity))
-                wider[:count, :count] = gram[:count, :count]
-                gram = wider
                 capacity *= 2
+                normals, gram = wider(normals, capacity, d), wider(gram, capacity, capacity)
+                offsets, tilts, doubts = longer(offsets, capacity), longer(tilts, capacity), longer(doubts, capacity)
+                held, dual = longer(held, capacity), longer(dual, capacity)
             # Half-spaces with normals of length 1: nearly equal rows would drown among others.
-            length = np.sqrt(between(images[j], images[i]))
-            apart = length if plain else np.sqrt(between(embedded[j], embedded[i]))
+            length, apart = parted(scene, j, i)
             scale = 1.0 / length if length > 0.0 else 0.0
             for c in range(d):
                 normals[count, c] = scale * (np.float64(images[j, c]) - np.float64(images[i, c]))
@@ -230,7 +250,7 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blur
         proved = max(proved, floor)
         if proved >= best:
             return step, proved, False, touching, need, tilt
-        moved = point + step if plain else point + root @ step
+        moved = carried(scene, step)
         target = gap(embedded[j], moved)
         length = np.sqrt(gap(moved, point))
         reach = (np.sqrt(target) + length) * (1 + 1e-9)
@@ -249,23 +269,9 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blur
                 if slack < 1e-7 * squared_j:
                     near[close] = i
                     close += 1
-                if slack < 0.0 and slack < -_SAFE * away * np.sqrt(between(embedded[j], embedded[i])):
-                    known = False
-                    for a in range(count):
-                        known = known or held[a] == i
-                    if known:
-                        continue
-                    if found < _GROW:
-                        place = found
-                        found += 1
-                    elif slack < shortfalls[found - 1]:
-                        place = found - 1
-                    else:
-                        continue
-                    while place > 0 and shortfalls[place - 1] > slack:
-                        shortfalls[place], worst[place] = shortfalls[place - 1], worst[place - 1]
-                        place -= 1
-                    shortfalls[place], worst[place] = slack, i
+                misses = slack < 0.0 and slack < -_SAFE * away * np.sqrt(between(embedded[j], embedded[i]))
+                if misses and not np.any(held[:count] == i):
+                    found = insert(shortfalls, worst, found, slack, i)
             touching = near[:close].copy()
             if found:
                 break
@@ -276,33 +282,29 @@ def solve(j, best, pool, own, coarse, error, embedded, images, point, root, blur
 
 
 @njit(cache=True)
-def certify(coarse, error, labels, own, code, embedded, images, point, root, stretch, blurs, low, high, is_boxed):
-    """Smallest step that changes the class of the nearest row: (step, proved length, row, touching rows).
+def certify(scene, own, others):
+    """Smallest step that changes the class of the nearest row: (step, proved length, row or -1, touching rows).
 
     Subproblems go by distance and are left out where a bisector (3.16), or the distance alone, proves them longer than
     the best so far. What decides is in double precision, and what is proved is less by all that it may have rounded.
     """
-    plain, unit, blur = root.shape[0] == 0, precision(max(images.shape[1], len(point))), blurs[0] + blurs[1]
-    pool = _nearest_of(coarse, own, _POOL)
-    first = np.inf
-    squared_pool = np.empty(len(pool))
-    for k in range(len(pool)):
-        squared_pool[k] = gap(embedded[pool[k]], point)
-        first = min(first, squared_pool[k])
-    nearest_own = np.sqrt(first) * (1.0 + unit) + 2.0 * blur
-    seed, least = -1, np.float32(np.inf)
-    for j in range(len(coarse)):
-        if coarse[j] < least and labels[j] != code:
-            seed, least = j, coarse[j]
+    coarse, error, _, embedded, images, point, _, stretch, blurs, _, _, _ = scene
+    unit, blur = precision(max(images.shape[1], len(point))), blurs[0] + blurs[1]
+    pool = few(coarse, own, _POOL)
+    squared_pool = gaps(embedded, pool, point)
+    nearest_own = np.sqrt(squared_pool.min()) * (1.0 + unit) + 2.0 * blur
     best, lower, winner = np.inf, np.inf, -1
     best_step = np.zeros(images.shape[1])
     touching = np.empty(0, np.int64)
-    rows = np.array([seed])
+    seed = few(coarse, others, 1)  # empty where nothing can change
+    rows = seed
     for phase in range(2):
         if phase == 1:
-            rows = _candidates(coarse, error, labels, code, nearest_own + 2.0 * stretch * best)
+            # Rows of other classes that may lie within reach, the nearest first.
+            rows = others[coarse[others] <= (nearest_own + 2.0 * stretch * best) ** 2 + error]
+            rows = rows[np.argsort(coarse[rows])]
         for j in rows:
-            if phase == 1 and j == seed:
+            if phase == 1 and j == seed[0]:
                 continue
             squared_j = gap(embedded[j], point)
             away = np.sqrt(squared_j)
@@ -314,16 +316,13 @@ def certify(coarse, error, labels, own, code, embedded, images, point, root, str
                     i = pool[k]
                     need = -ahead(embedded[j], embedded[i], point)
                     if need > 0.0:
-                        length = np.sqrt(between(images[j], images[i]))
-                        apart = length if plain else np.sqrt(between(embedded[j], embedded[i]))
+                        length, apart = parted(scene, j, i)
                         if need - doubt(apart, away, unit, blurs) >= best * (length * (1.0 + unit) + blurs[2]):
                             bounded = True
                             break
             if bounded:
                 continue
-            step, proved, feasible, near, _, _ = solve(
-                j, best, pool, own, coarse, error, embedded, images, point, root, blurs, low, high, is_boxed
-            )
+            step, proved, feasible, near, _, _ = solve(scene, j, best, pool, own)
             if proved < best:
                 lower = min(lower, proved)
             if feasible:

@@ -157,6 +157,12 @@ class Geometry:
         """As `predict`, for embedded queries whose coarse distances are known."""
         return vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
 
+    def sides(
+        self, codes: Int[np.ndarray, " m"]
+    ) -> dict[int, tuple[Int[np.ndarray, " own"], Int[np.ndarray, " others"]]]:
+        """For each class among `codes`, the rows of it and all others, ascending."""
+        return {int(c): (np.flatnonzero(self.labels == c), np.flatnonzero(self.labels != c)) for c in np.unique(codes)}
+
     def halfspaces(
         self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
     ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from trustworthy.core.certificate import Certificate
+from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
-from trustworthy.neighbors.bounds_kernels import few
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import agree, past_the_boundary, room, rounding_of
+from trustworthy.neighbors.exact import agree, past_the_boundary, rounding_of
+from trustworthy.neighbors.exact_kernels import few
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query, right_ones
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -25,19 +27,12 @@ _TIE = 1e-10  # relative to a squared distance: what is as good as a tie
 
 
 @dataclass(frozen=True, eq=False)
-class _Query:
+class _Task:
     """What the subproblems of one query share."""
 
-    geometry: Geometry
-    query: Float[np.ndarray, " d"]
-    point: Float[np.ndarray, " rank"]
-    coarse: Float[np.ndarray, " n"]
-    error: float
+    query: Query
     own: Int[np.ndarray, " own"]
     pool: Int[np.ndarray, " pool"]
-    blurs: Float[np.ndarray, " 3"]
-    low: Float[np.ndarray, " d"]
-    high: Float[np.ndarray, " d"]
     linf: bool
 
     def size(self, step: Float[np.ndarray, " d"]) -> float:
@@ -60,7 +55,7 @@ def exact_lp(
     codes: Int[np.ndarray, " m"],
     *,
     norm: str,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
 ) -> Certificate:
     """Minimal adversarial perturbations of the 1-nearest-neighbour rule in linf or l1.
 
@@ -79,49 +74,39 @@ def exact_lp(
     queries = np.ascontiguousarray(queries, np.float64)
     lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
     perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
-    parted = {c: (np.flatnonzero(geometry.labels == c), np.flatnonzero(geometry.labels != c)) for c in np.unique(codes)}
-    for block in geometry.blocks(len(queries)):
-        coarse, error = geometry.coarse_distances(queries[block])
-        points, blurs = geometry.embed(queries[block]), geometry.blurs(queries[block])
-        voted = geometry.votes(coarse, error, points, 1)
-        for k, row in enumerate(range(block.start, block.stop)):
-            query, point = queries[row], points[k]
-            if voted[k] != codes[row]:
-                continue
-            own, others = parted[codes[row]]
-            asked = _Query(
-                geometry, query, point, coarse[k], error[k], own, few(coarse[k], own, _POOL),
-                blurs[k], *room(query, bounds), norm == "linf",
-            )  # fmt: skip
+    sides = geometry.sides(codes)
+    for rows, right in right_ones(geometry, queries, codes, 1, bounds):
+        for row, query in zip(rows, right, strict=True):
+            own, others = sides[query.code]
+            asked = _Task(query, own, few(query.coarse, own, _POOL), norm == "linf")
             target, best = _certify(asked, others)
             lower[row] = best.proved
             perturbation[row] = np.nan
             if best.step is not None:
-                perturbation[row] = past_the_boundary(geometry, query, best.step, target, best.touching, bounds)
-                rounding[row] = asked.size(np.full(len(query), rounding_of(query, geometry.points[target])))
+                perturbation[row] = past_the_boundary(query, best.step, target, best.touching)
+                rounding[row] = asked.size(np.full(len(query.x), rounding_of(query.x, geometry.points[target])))
             upper[row] = asked.size(perturbation[row])
     upper[np.isnan(upper)] = np.inf
     lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
     return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
 
 
-def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
+def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
     """The row that wins, and its step with what is proved for all rows.
 
     Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
     """
-    geometry = asked.geometry
+    scene = asked.query.scene
     best, size, proved, winner = _Found(np.inf), np.inf, np.inf, -1
-    seed = few(asked.coarse, others, 1)
+    seed = few(scene.coarse, others, 1)
     for rows in (seed, None):
         if rows is None:
-            reach = geometry.stretch * size * (np.sqrt(len(asked.query)) if asked.linf else 1.0)
+            reach = scene.stretch * size * (np.sqrt(len(scene.low)) if asked.linf else 1.0)
             rows, bisectors = linear_program_kernels.candidates(
-                asked.coarse, asked.error, others[others != seed[0]], geometry.embedded, geometry.images, asked.point,
-                asked.blurs, asked.pool[:_BOUNDING], reach, size, asked.linf,
-            )  # fmt: skip
+                scene, np.setdiff1d(others, seed), asked.pool[:_BOUNDING], reach, size, asked.linf
+            )
         else:
-            bisectors = np.zeros(1)
+            bisectors = np.zeros(len(rows))
         for j, bound in zip(rows, bisectors, strict=True):
             if bound >= size:
                 break
@@ -133,31 +118,29 @@ def _certify(asked: _Query, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]
     return winner, _Found(min(proved, size), best.step, best.touching)
 
 
-def _subproblem(asked: _Query, j: int, best: float) -> _Found:
+def _subproblem(asked: _Task, j: int, best: float) -> _Found:
     """The smallest step after which row j is no farther than any own row, given up once it is proved >= best.
 
     The shortest such step in l2 comes first: its multipliers bound the size in any norm, and the rows that it touches
     are the constraints to begin with. Others are added as they are violated.
     """
-    geometry, query = asked.geometry, asked.query
-    unbounded = np.full_like(query, np.inf)
-    root = np.empty((0, 0)) if geometry.root is None else geometry.root
+    scene, halfspaces, query = asked.query.scene, asked.query.geometry.halfspaces, asked.query.x
+    low, high, misses = scene.low, scene.high, asked.query.geometry.rounding
     shortest, _, feasible, touching, need, tilt = exact_kernels.solve(
-        j, np.inf, asked.pool, asked.own, asked.coarse, asked.error, geometry.embedded, geometry.images, asked.point,
-        root, asked.blurs, -unbounded, unbounded, False,
-    )  # fmt: skip
+        scene._replace(is_boxed=False), j, np.inf, asked.pool, asked.own
+    )
     # The multipliers times the constraints: every solution d has shortest . d >= need.
     unit = exact_kernels.precision(len(query))
-    proved = linear_program_kernels.least(shortest, need, asked.low, asked.high, asked.linf, tilt) * (1.0 - unit)
+    proved = linear_program_kernels.least(shortest, need, low, high, asked.linf, tilt) * (1.0 - unit)
     if proved >= best or not np.isfinite(proved):
         return _Found(proved)
     if asked.size(shortest) >= _ROUNDED * np.sqrt(len(query)) * proved:
         # Rounding is as large as what it rounds: no programme could tell more.
         return _Found(proved, shortest if feasible else None, touching, failed=not feasible)
-    program = ShortestVector(asked.linf, shortest, proved, asked.low, asked.high)
+    program = ShortestVector(asked.linf, shortest, proved, low, high)
     program.add(shortest[None], np.array([-need]), tilt)
     held = np.union1d(touching, asked.pool[:_FIRST])
-    program.add(*geometry.halfspaces(query, j, held), *geometry.rounding(query, j, held))
+    program.add(*halfspaces(query, j, held), *misses(query, j, held))
     for _ in range(_ROUNDS):
         try:
             step, least = program.solve()
@@ -171,21 +154,18 @@ def _subproblem(asked: _Query, j: int, best: float) -> _Found:
         if len(violated) == 0:
             return _Found(proved, step, touching, failed=proved < asked.size(step) * (1 - _GAP))
         held = np.union1d(held, violated)
-        program.add(*geometry.halfspaces(query, j, violated), *geometry.rounding(query, j, violated))
+        program.add(*halfspaces(query, j, violated), *misses(query, j, violated))
     return _Found(proved, failed=True)
 
 
-def _nearer(asked: _Query, j: int, step: Float[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
+def _nearer(asked: _Task, j: int, step: Float[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
     """Own rows that are nearer than row j after the step, and those at nearly the same distance."""
-    geometry = asked.geometry
-    moved = geometry.embed((asked.query + step)[None])[0]
-    target = exact_kernels.gap(geometry.embedded[j], moved)
-    length = np.sqrt(exact_kernels.gap(asked.point, moved))
-    tolerance = _TIE * exact_kernels.gap(geometry.embedded[j], asked.point)
+    query, scene = asked.query, asked.query.scene
+    moved, row = query.geometry.embed((query.x + step)[None])[0], scene.embedded[j]
+    target, length = exact_kernels.gap(row, moved), np.sqrt(exact_kernels.gap(scene.point, moved))
+    tolerance = _TIE * exact_kernels.gap(row, scene.point)
     for rows in (asked.pool, asked.own):
-        violated, touching = linear_program_kernels.nearer(
-            asked.coarse, asked.error, rows, geometry.embedded, moved, target, length, tolerance, _GROW
-        )
+        violated, touching = linear_program_kernels.nearer(scene, rows, moved, target, length, tolerance, _GROW)
         if len(violated):
             break
     return violated, touching

@@ -1,4 +1,8 @@
-"""The compiled parts of the linear programmes: bounds by one plane, rows that are violated, and a dual simplex."""
+"""The compiled parts of the linear programmes: bounds by one plane, rows that are violated, and a dual simplex.
+
+`linear_program` calls `candidates` and `nearer` with the `Scene` of a query; `dual_simplex.ShortestVector` calls
+`least`, `append` and `dual_simplex` with its dictionary, which they change in place.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from trustworthy.neighbors.bounds_kernels import ahead_of_squares
-from trustworthy.neighbors.exact_kernels import gap, precision
+from trustworthy.neighbors.exact_kernels import gap, gaps, insert, precision
 
 SOLVED, EMPTY, STOPPED = 0, 1, 2
 _NEGATIVE = -1e-11  # a variable of the scaled programme below this is not yet feasible
@@ -27,14 +31,15 @@ def dual_norm(row, other, linf):
 
 
 @njit(cache=True)
-def candidates(coarse, error, others, embedded, images, point, blurs, pool, reach, best, linf):
+def candidates(scene, others, pool, reach, best, linf):
     """Rows of other classes that no bisector with a row of the pool proves beyond `best`, with these bounds.
 
     reach : how far in l2 a perturbation of size `best` can carry the query under the metric.
     """
+    coarse, error, _, embedded, images, point, _, _, blurs, _, _, _ = scene
     d = images.shape[1]
     unit, wider = precision(max(d, len(point))), np.sqrt(d) if linf else 1.0  # of l1 or linf, over l2
-    squared_pool = np.array([gap(embedded[i], point) for i in pool])
+    squared_pool = gaps(embedded, pool, point)
     nearest_own = np.sqrt(squared_pool.min())
     limit = ((nearest_own + 2.0 * reach) * (1.0 + unit) + 2.0 * (blurs[0] + blurs[1])) ** 2 + error
     rows = np.empty(len(others), np.int64)
@@ -100,12 +105,13 @@ def least(normal, need, low, high, linf, tilt=0.0):
 
 
 @njit(cache=True)
-def nearer(coarse, error, rows, embedded, moved, target, length, tolerance, grow):
+def nearer(scene, rows, moved, target, length, tolerance, grow):
     """Of the rows, the `grow` that are nearest to `moved` by more than `tolerance` than `target`, and all that touch.
 
     target : squared distance that the others must not undercut. length : how far the query was moved.
     """
-    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + error
+    coarse, embedded = scene.coarse, scene.embedded
+    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + scene.error
     worst = np.empty(grow, np.int64)
     shortfall = np.empty(grow)
     found = 0
@@ -118,14 +124,8 @@ def nearer(coarse, error, rows, embedded, moved, target, length, tolerance, grow
         if slack < 1e3 * tolerance:
             near[close] = i
             close += 1
-        if slack >= -tolerance or (found == grow and slack >= shortfall[found - 1]):
-            continue
-        place = found if found < grow else grow - 1
-        found = min(found + 1, grow)
-        while place > 0 and shortfall[place - 1] > slack:
-            shortfall[place], worst[place] = shortfall[place - 1], worst[place - 1]
-            place -= 1
-        shortfall[place], worst[place] = slack, i
+        if slack < -tolerance:
+            found = insert(shortfall, worst, found, slack, i)
     return worst[:found].copy(), near[:close].copy()
 
 

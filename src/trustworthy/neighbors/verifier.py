@@ -11,16 +11,16 @@ from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trustworthy.core import checks
-from trustworthy.core.certificate import Certificate
+from trustworthy.core.certificate import Certificate, as_radii
+from trustworthy.core.checks import Bounds
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.progress import tracked
-from trustworthy.neighbors.attacks import ATTACKS
-from trustworthy.neighbors.attacks.substitute import Substitute
+from trustworthy.core.result import AttackResult
+from trustworthy.neighbors.attacks import ATTACKS, NeighborAttack
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
 from trustworthy.neighbors.exact import exact_l2
@@ -64,7 +64,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         n_neighbors: int = 1,
         metric: ArrayLike | None = None,
         norm: str = "l2",
-        bounds: tuple[float, float] | None = None,
+        bounds: Bounds | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
@@ -81,7 +81,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._check_classes(codes)
-        self._bounds = _as_bounds(self.bounds)
+        self._bounds = checks.as_bounds(self.bounds)
         self._check_inside("X", rows)
         self._norm, self._count = self.norm, int(self.n_neighbors)
         self._unit = _unit_of(rows)
@@ -126,7 +126,10 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         else:
             solve = exact_lp
             options["norm"] = self._norm
-        found = _joined(self._blocks(solve, queries, codes, options, progress), self._unit)
+        parts, unit = self._blocks(solve, queries, codes, options, progress), self._unit
+        found = Certificate.joined(
+            Certificate(part.lower * unit, part.upper * unit, part.exact, part.perturbation * unit) for part in parts
+        )
         if self._count == 1:
             _say_what_failed(found)
         return found
@@ -149,71 +152,55 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         return np.concatenate(list(self._blocks(lower_bounds, queries, codes, options, progress))) * self._unit
 
     def attack(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        method: str = "qp-greedy",
-        random_state: int | np.random.RandomState | None = None,
-        progress: bool = False,
-        **options: Any,
-    ) -> Certificate:
-        """Perturbations found by the attack `method` ("qp-greedy", "qp-top-m", "naive-m", ...), each one verified.
+        self, X: ArrayLike, y: ArrayLike, attack: str | NeighborAttack = "qp-greedy", *, progress: bool = False
+    ) -> AttackResult:
+        """Perturbations found by an attack, each one verified: what it breaks withstands no more than `distance`.
 
-        Returns a certificate with `lower` 0, since an attack proves nothing; `upper` is the size of the perturbation in
-        `norm`, inf (and a row of NaN) where the attack failed, and 0 for rows that are wrong to begin with.
+        attack : a value such as `QPGreedy(min_trials=20)`, or a name in `ATTACKS` for one with its usual settings.
 
-        options : the attack's own settings, for example m=10; see `trustworthy.neighbors.ATTACKS`.
+        In the result, `distance` is the size of the perturbation in `norm`: inf where the attack failed, and 0 for rows
+        that are wrong to begin with; `queries` is 0, since these attacks read the training rows and ask no model.
         """
         check_is_fitted(self)
-        kind = checks.choice("method", method, ATTACKS)
-        try:
-            attack = kind(**options)
-        except TypeError as error:
-            raise InvalidInput(f"options of the attack {method!r}: {error}. See ATTACKS[{method!r}].") from error
-        if isinstance(attack, Substitute):
-            attack = attack.in_units(self._unit, self._unit * self._root_unit)
+        if isinstance(attack, str):
+            attack = checks.choice("attack", attack, ATTACKS)()
+        if not isinstance(attack, NeighborAttack):
+            raise InvalidInput(f"attack must be a name in ATTACKS or a NeighborAttack, got {attack!r}.")
+        attack = attack.in_units(self._unit, self._unit * self._root_unit)
         queries, codes = self._examples(X, y)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        settings = {"n_neighbors": self._count, "bounds": self._limits, "random_state": seed}
-        blocks = self._blocks(attack, queries, codes, settings, progress)
-        perturbation = np.concatenate(list(blocks)) * self._unit
-        size = np.linalg.norm(perturbation, ord=_ORDERS[self._norm], axis=1)
-        upper = np.where(np.isnan(size), np.inf, size)
-        return Certificate(np.zeros_like(upper), upper, upper == 0.0, perturbation)
+        settings = {"n_neighbors": self._count, "bounds": self._limits}
+        perturbation = np.concatenate(list(self._blocks(attack, queries, codes, settings, progress))) * self._unit
+        distance = np.nan_to_num(np.linalg.norm(perturbation, ord=_ORDERS[self._norm], axis=1), nan=np.inf)
+        adversarial = queries * self._unit + np.nan_to_num(perturbation)
+        return AttackResult(adversarial, np.isfinite(distance), distance, np.zeros(len(queries), np.int64))
 
     def certified_error(
         self, X: ArrayLike, y: ArrayLike, radii: ArrayLike, *, progress: bool = False
     ) -> Float[np.ndarray, " radii"]:
-        """Share of rows whose proved radius is at most each of `radii`, eq. (3.39).
+        """Certified error at each of `radii`, eq. (3.39), as `Certificate.error_at` counts it.
 
         The radius is the exact one for one neighbour, which gives the error rate at 0, and the lower bound of (3.18)
         for more. That can be 0 for a row that is predicted rightly, so that the share at 0 may exceed the error rate.
         """
-        limits = _as_radii(radii)
+        limits = as_radii(radii)
         check_is_fitted(self)
         if self._count == 1:
-            found = self.exact(X, y, progress=progress)
-            lower = np.where(found.exact, found.upper, found.lower)  # where it is exact, a row at its radius is broken
-        else:
-            lower = self.lower_bound(X, y, progress=progress)
-        return _share_within(lower, limits)
+            return self.exact(X, y, progress=progress).error_at(limits)
+        lower = self.lower_bound(X, y, progress=progress)
+        return Certificate(lower, np.full_like(lower, np.inf), np.zeros(len(lower), bool)).error_at(limits)
 
     def empirical_error(
         self,
         X: ArrayLike,
         y: ArrayLike,
         radii: ArrayLike,
-        method: str = "qp-greedy",
+        attack: str | NeighborAttack = "qp-greedy",
         *,
-        random_state: int | np.random.RandomState | None = None,
         progress: bool = False,
-        **options: Any,
     ) -> Float[np.ndarray, " radii"]:
-        """Share of rows that the attack `method` breaks within each of `radii`, eq. (3.40); at 0, the error rate."""
-        limits = _as_radii(radii)
-        found = self.attack(X, y, method=method, random_state=random_state, progress=progress, **options)
-        return _share_within(found.upper, limits)
+        """Share of rows that an attack breaks within each of `radii`, eq. (3.40); at 0, the error rate."""
+        limits = as_radii(radii)
+        return (self.attack(X, y, attack, progress=progress).distance <= limits[:, None]).mean(axis=1)
 
     def _check_classes(self, codes: np.ndarray) -> None:
         if len(self.classes_) < 2:
@@ -242,7 +229,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
             )
 
     @property
-    def _limits(self) -> tuple[float, float] | None:
+    def _limits(self) -> Bounds | None:
         """The bounds in the unit of the geometry."""
         return None if self._bounds is None else (self._bounds[0] / self._unit, self._bounds[1] / self._unit)
 
@@ -302,13 +289,6 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         return tracked(answers, "blocks of rows", len(starts), show=progress)
 
 
-def _joined(parts: Iterable[Certificate], unit: float) -> Certificate:
-    found = list(parts)
-    columns = ("lower", "upper", "exact", "perturbation")
-    lower, upper, exact, steps = (np.concatenate([getattr(part, column) for part in found]) for column in columns)
-    return Certificate(lower * unit, upper * unit, exact, steps * unit)
-
-
 def _power_of_two(size: float) -> float:
     """The power of two nearest below a size: to divide by it rounds nothing."""
     return float(2.0 ** np.floor(np.log2(size))) if size > 0 else 1.0
@@ -330,28 +310,3 @@ def _say_what_failed(found: Certificate) -> None:
             TrustworthyWarning,
             stacklevel=3,
         )
-
-
-def _as_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    if bounds is None:
-        return None
-    if not isinstance(bounds, tuple | list | np.ndarray) or np.ndim(bounds) != 1 or len(bounds) != 2:
-        raise InvalidInput(f"bounds must be a pair (lowest, highest) or None for no limits, got {bounds!r}.")
-    low, high = (checks.real("bounds (None for no limits)", edge) for edge in bounds)
-    if not low < high:
-        raise InvalidInput(f"bounds must have lowest < highest, got {bounds!r}. Swap them, or pass None for no limits.")
-    return low, high
-
-
-def _as_radii(radii: ArrayLike) -> Float[np.ndarray, " radii"]:
-    try:
-        limits = np.atleast_1d(np.asarray(radii, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.") from error
-    if limits.ndim != 1 or not np.isfinite(limits).all() or (limits < 0).any():
-        raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.")
-    return limits
-
-
-def _share_within(sizes: np.ndarray, limits: np.ndarray) -> Float[np.ndarray, " radii"]:
-    return (sizes[:, None] <= limits[None, :]).mean(axis=0)

@@ -10,15 +10,16 @@ from jaxtyping import Float, Int
 
 from trustworthy.core import checks
 from trustworthy.neighbors.attacks import greedy_kernels
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 _POOL = 200  # nearest rows that constraints are taken from before all are looked at
 _NEAR = {"test": False, "pivot": True}
 
 
 @dataclass(frozen=True, kw_only=True)
-class QPGreedy:
+class QPGreedy(NeighborAttack):
     """Make a cluster J of one other class nearer than all rows of S+ but (K - 1) / 2 rows I: programme (3.17).
 
     Pivots are the rows of other classes, the nearest to the query first. S- is the pivot's class and S+ all the rest; J
@@ -48,23 +49,10 @@ class QPGreedy:
         checks.integer("max_trials", self.max_trials, at_least=self.min_trials)
         checks.choice("near", self.near, _NEAR)
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the vote; NaN on failure. Nothing is random."""
-        rows = {int(c): np.flatnonzero(geometry.labels == c) for c in np.unique(geometry.labels)}
-
-        def find(asked: list[Query]) -> Found:
-            return (self._shortest(query, rows) for query in asked)
-
-        return attacked(geometry, queries, codes, n_neighbors, bounds, find)
+    def find(self, queries: list[Query]) -> Found:
+        labels = queries[0].geometry.labels
+        rows = {int(c): np.flatnonzero(labels == c) for c in np.unique(labels)}
+        return (self._shortest(query, rows) for query in queries)
 
     def _shortest(self, query: Query, rows: dict[int, Int[np.ndarray, " k"]]) -> Float[np.ndarray, " d"] | None:
         geometry, small = query.geometry, (query.n_neighbors - 1) // 2
@@ -121,20 +109,12 @@ class _Trial:
         pool = self.pool[~np.isin(self.pool, spared)]
         if not self.whole:
             pool = pool[: len(self.pool) - small]
-        root = np.empty((0, 0)) if geometry.root is None else geometry.root
-        low, high = (-np.inf, np.inf) if query.bounds is None else query.bounds
-        point = geometry.embed(query.x[None])[0]
-        step, feasible = greedy_kernels.solve(
-            inner, outer, pool, self.whole, query.coarse, query.error, geometry.embedded, geometry.images, point, root,
-            low - query.x, high - query.x, query.bounds is not None, best,
-        )  # fmt: skip
+        step, feasible = greedy_kernels.solve(query.scene, inner, outer, pool, self.whole, best)
         if not feasible:
             return None
         moved = geometry.embed((query.x + step)[None])[0]
-        vote = greedy_kernels.voted(
-            np.r_[inner, self.pool[:small]], query.coarse, query.error, geometry.labels,
-            int(geometry.labels.max()) + 1, geometry.embedded, moved, float(np.linalg.norm(moved - point)),
-        )  # fmt: skip
+        first, length = np.r_[inner, self.pool[:small]], float(np.linalg.norm(moved - query.scene.point))
+        vote = greedy_kernels.voted(query.scene, first, int(geometry.labels.max()) + 1, moved, length)
         return step if vote != query.code else None
 
 

@@ -1,11 +1,15 @@
-"""The compiled parts of QP-greedy: programme (3.17) of one cluster, and the vote after a step."""
+"""The compiled parts of QP-greedy: programme (3.17) of one cluster, and the vote after a step.
+
+`attacks.greedy` calls `cluster`, `solve` and `voted` for each pivot, with the `Scene` of its query; `attacks.naive`
+calls `cluster` alone.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import between, dot, gap
+from trustworthy.neighbors.exact_kernels import between, carried, dot, gap, insert, longer, wider
 from trustworthy.neighbors.qp_kernels import SOLVED, active_set, boxed
 
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
@@ -27,23 +31,6 @@ def _within(row, point, limit):
 
 
 @njit(cache=True)
-def insert(values, rows, held, value, row):
-    """Put a row into a list sorted by value, then by row, that is full at len(values); returns how many are held."""
-    if held == len(values):
-        if value > values[held - 1] or (value == values[held - 1] and row > rows[held - 1]):
-            return held
-        place = held - 1
-    else:
-        place = held
-        held += 1
-    while place > 0 and (values[place - 1] > value or (values[place - 1] == value and rows[place - 1] > row)):
-        values[place], rows[place] = values[place - 1], rows[place - 1]
-        place -= 1
-    values[place], rows[place] = value, row
-    return held
-
-
-@njit(cache=True)
 def cluster(embedded, rows, pivot, count):
     """The `count` of the rows nearest to row `pivot`, which comes first: ties go to the lower row."""
     values = np.full(count, np.inf)
@@ -57,8 +44,9 @@ def cluster(embedded, rows, pivot, count):
 
 
 @njit(cache=True)
-def voted(first, coarse, error, labels, classes, embedded, moved, length):
+def voted(scene, first, classes, moved, length):
     """The class that the nearest rows vote for after a step of `length`; `first` are as many rows as vote, to begin."""
+    coarse, error, labels, embedded = scene.coarse, scene.error, scene.labels, scene.embedded
     count = len(first)
     values = np.full(count, np.inf)
     chosen = np.full(count, -1, np.int64)
@@ -70,12 +58,7 @@ def voted(first, coarse, error, labels, classes, embedded, moved, length):
         if coarse[i] > reach:
             continue
         value = _within(embedded[i], moved, values[count - 1] * (1.0 + 1e-12))
-        if value == np.inf:
-            continue
-        known = False
-        for k in range(count):
-            known = known or chosen[k] == i
-        if not known:
+        if value < np.inf and not np.any(chosen == i):
             held = insert(values, chosen, held, value, i)
     votes = np.zeros(classes, np.int64)
     for k in range(count):
@@ -84,22 +67,15 @@ def voted(first, coarse, error, labels, classes, embedded, moved, length):
 
 
 @njit(cache=True)
-def _grown(array):
-    larger = np.zeros((2 * array.shape[0], *array.shape[1:]), array.dtype)
-    larger[: array.shape[0]] = array
-    return larger
-
-
-@njit(cache=True)
-def solve(inner, outer, pool, whole, coarse, error, embedded, images, point, root, low, high, is_boxed, best):
+def solve(scene, inner, outer, pool, whole, best):
     """The shortest step after which every row of `inner` is nearer than every row of `outer`: (step, feasible).
 
     inner : J. outer : (n,) which rows must be farther; pool : the nearest of them, looked at first.
     whole : whether rows beyond the pool count. Given up, as not feasible, once the dual proves it no shorter than
     `best`. Constraints are those that were violated.
     """
+    coarse, error, _, embedded, images, point, _, _, _, low, high, is_boxed = scene
     d = images.shape[1]
-    plain = root.shape[0] == 0
     capacity = 64
     normals, offsets = np.zeros((capacity, d)), np.zeros(capacity)
     gram, dual = np.zeros((capacity, capacity)), np.zeros(capacity)
@@ -137,18 +113,13 @@ def solve(inner, outer, pool, whole, coarse, error, embedded, images, point, roo
                             limit = min(limit, values[found - 1])
         added = 0
         for i in worst[:found]:
-            known = False
-            for a in range(count):
-                known = known or (nearer[a] == last and farther[a] == i)
-            if known:
+            if np.any((nearer[:count] == last) & (farther[:count] == i)):
                 continue
             if count == capacity:
-                normals, offsets, dual = _grown(normals), _grown(offsets), _grown(dual)
-                nearer, farther = _grown(nearer), _grown(farther)
-                wider = np.zeros((2 * capacity, 2 * capacity))
-                wider[:count, :count] = gram[:count, :count]
-                gram = wider
                 capacity *= 2
+                normals, gram = wider(normals, capacity, d), wider(gram, capacity, capacity)
+                offsets, dual = longer(offsets, capacity), longer(dual, capacity)
+                nearer, farther = longer(nearer, capacity), longer(farther, capacity)
             for c in range(d):
                 normals[count, c] = np.float64(images[last, c]) - np.float64(images[i, c])
             offsets[count] = (gap(embedded[i], point) - gap(embedded[last], point) - _MARGIN * scale) / 2
@@ -176,5 +147,5 @@ def solve(inner, outer, pool, whole, coarse, error, embedded, images, point, roo
             value -= 0.5 * dot(step, step)
         if np.sqrt(max(2.0 * value, 0.0)) >= best or (status != SOLVED and not is_boxed):
             return step, False
-        moved = point + step if plain else point + root @ step
+        moved = carried(scene, step)
     return step, False

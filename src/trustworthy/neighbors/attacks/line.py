@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.neighbors.attacks.frame import Query
-from trustworthy.neighbors.exact import inside
+from trustworthy.neighbors.query import Query, inside
 
 _HALVINGS = 60  # at most; the share of the way is then known to the last bit
 _BETWEEN = 6  # halvings between two looks at which rows still matter

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from trustworthy.core import checks
 from trustworthy.neighbors.attacks import greedy_kernels
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.attacks.line import shortest_change
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query
 
 
 @dataclass(frozen=True, kw_only=True)
-class NaiveM:
+class NaiveM(NeighborAttack):
     """Bisect between a query and the mean of a cluster of another class, for the m nearest ones; keep the shortest.
 
     The clusters: to each of the m nearest rows of other classes, the (K + 1) / 2 rows of its class nearest to it. With
@@ -29,24 +30,11 @@ class NaiveM:
     def __post_init__(self) -> None:
         checks.integer("m", self.m, at_least=1)
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the vote; NaN on failure. Nothing is random."""
-        return attacked(geometry, queries, codes, n_neighbors, bounds, self._find)
-
-    def _find(self, queries: list[Query]) -> Found:
+    def find(self, queries: list[Query]) -> Found:
         for query in queries:
             geometry = query.geometry
             pivots = query.nearest(geometry.labels != query.code, self.m)
-            clusters = [_cluster(geometry, int(pivot), (query.n_neighbors + 1) // 2) for pivot in pivots]
+            clusters = [_cluster(geometry, int(pivot), query.majority) for pivot in pivots]
             means = np.array([geometry.points[rows].mean(axis=0, dtype=np.float64) for rows in clusters])
             yield shortest_change(query, means - query.x)
 

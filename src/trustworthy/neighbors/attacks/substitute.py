@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked, only_one_neighbor
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.attacks.line import shortest_change
-from trustworthy.neighbors.exact import inside
 from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.query import Query, inside
 
 _WIDEST = 1e12  # a longer step, in units of the spread of the rows, only overflows
 _NEGLIGIBLE = 30.0  # rows whose weight is e^-30 of the largest one or less have none
 
 
 @dataclass(frozen=True, kw_only=True)
-class Substitute:
+class Substitute(NeighborAttack):
     """Normalised gradient ascent on the cross-entropy of a soft nearest neighbour, until the true one changes class.
 
     The soft rule gives row i the weight softmax(-D_i / temperature), D the squared distances, and a class the sum of
@@ -35,6 +35,7 @@ class Substitute:
     For one neighbour. Cost: a product of the queries with the points, in single precision, in every step.
     """
 
+    for_one_neighbor = True
     steps: int = 1000
     step_size: float = 0.1
     temperature: float = 1.0
@@ -48,28 +49,13 @@ class Substitute:
             raise InvalidInput(f"shrink must be True or False, got {self.shrink!r}.")
 
     def in_units(self, length: float, distance: float) -> Substitute:
-        """The same attack where inputs are divided by `length` and distances by `distance`, both > 0."""
         return replace(
             self,
             step_size=float(np.clip(self.step_size / length, 1e-100, _WIDEST)),
             temperature=float(np.clip(self.temperature / distance / distance, 1e-100, 1e100)),
         )
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the class of the nearest row; NaN on failure. Nothing is random."""
-        only_one_neighbor("substitute", n_neighbors)
-        return attacked(geometry, queries, codes, n_neighbors, bounds, self._find)
-
-    def _find(self, queries: list[Query]) -> Found:
+    def find(self, queries: list[Query]) -> Found:
         moves = [np.zeros_like(query.x) for query in queries]
         done = np.zeros(len(queries), bool)
         for _ in range(self.steps + 1):

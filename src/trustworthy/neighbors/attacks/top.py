@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
-from trustworthy.neighbors.attacks.frame import Found, Query, attacked, only_one_neighbor
-from trustworthy.neighbors.exact import past_the_boundary, room
-from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
+from trustworthy.neighbors.exact import past_the_boundary
+from trustworthy.neighbors.query import Query
 
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
-class QPTopM:
+class QPTopM(NeighborAttack):
     """The quadratic programmes (3.5) of the m nearest rows of other classes, each solved exactly; the shortest wins.
 
     For one neighbour. With m rows or more of other classes left, the result is the minimum.
@@ -25,43 +25,24 @@ class QPTopM:
     m : programmes a query, >= 1; QP-top-1 and QP-top-10 of section 3.1.5 have 1 and 10.
     """
 
+    for_one_neighbor = True
     m: int = 10
 
     def __post_init__(self) -> None:
         checks.integer("m", self.m, at_least=1)
 
-    def __call__(
-        self,
-        geometry: Geometry,
-        queries: Float[np.ndarray, "m d"],
-        codes: Int[np.ndarray, " m"],
-        *,
-        n_neighbors: int,
-        bounds: tuple[float, float] | None,
-        random_state: int = 0,
-    ) -> Float[np.ndarray, "m d"]:
-        """Perturbations (m, d) that change the class of the nearest row; NaN on failure. Nothing is random."""
-        only_one_neighbor("qp-top-m", n_neighbors)
-        return attacked(geometry, queries, codes, n_neighbors, bounds, self._find)
-
-    def _find(self, queries: list[Query]) -> Found:
+    def find(self, queries: list[Query]) -> Found:
         return (self._shortest(query) for query in queries)
 
     def _shortest(self, query: Query) -> Float[np.ndarray, " d"] | None:
-        geometry = query.geometry
-        is_own = geometry.labels == query.code
+        is_own = query.geometry.labels == query.code
         own, pool = np.flatnonzero(is_own), query.nearest(is_own, _POOL)
-        root = np.empty((0, 0)) if geometry.root is None else geometry.root
-        point = geometry.embed(query.x[None])[0]
         best, size = None, np.inf
         for j in query.nearest(~is_own, self.m):
-            step, _, feasible, touching, _, _ = exact_kernels.solve(
-                int(j), size, pool, own, query.coarse, query.error, geometry.embedded, geometry.images, point, root,
-                geometry.blurs(query.x[None])[0], *room(query.x, query.bounds), query.bounds is not None,
-            )  # fmt: skip
+            step, _, feasible, touching, _, _ = exact_kernels.solve(query.scene, int(j), size, pool, own)
             if not feasible:
                 continue
-            moved = past_the_boundary(geometry, query.x, step, int(j), touching, query.bounds)
+            moved = past_the_boundary(query, step, int(j), touching)
             if np.linalg.norm(moved) < size:
                 best, size = moved, float(np.linalg.norm(moved))
         return best

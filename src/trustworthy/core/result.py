@@ -17,7 +17,8 @@ class AttackResult:
         where it fails; an attack that minimises the distance returns the input itself where it fails.
     success : whether the model, asked once more, errs on `adversarial` (or predicts the target).
     distance : norm of adversarial - x; inf where an attack that minimises the distance fails.
-    queries : examples shown to the model for each input, forward passes counted once per draw.
+    queries : examples shown to the model for each input, forward passes counted once per draw; 0 where the attack reads
+        the model itself and shows it nothing.
     """
 
     adversarial: Array
