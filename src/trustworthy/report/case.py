@@ -96,6 +96,16 @@ class Case:
         domain, x = self.examples.domain, self.examples.x.to(self.device)
         return domain.asked(self.subject.model), domain.attacked(x), self.examples.y.to(self.device)
 
+    def attacked_at(self, rows: Int[np.ndarray, " some"]) -> tuple[Any, Tensor, Tensor]:
+        """`attacked`, at some of the examples."""
+        model, x, y = self.attacked
+        kept = torch.from_numpy(rows).to(self.device)
+        return model, x[kept], y[kept]
+
+    def attacking(self, name: str) -> dict[str, Any]:
+        """How a function that attacks draws under `name`, batches and tells its progress."""
+        return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers of this model under `names`."""
         return seeds.torch_generator(self.seed, self.subject.name, *names, device=self.device)

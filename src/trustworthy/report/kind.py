@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ class Rule:
         return "worry" if sign * quantity <= sign * self.worry else "attention"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Judged:
     """One finding that a kind can leave, and how it is read.
 
@@ -51,6 +51,7 @@ class Judged:
 
     title: str
     rule: Rule | None = None
+    _: KW_ONLY
     share: bool = False
     higher_is_better: bool | None = None
     headline: bool = False
@@ -92,7 +93,7 @@ class Kind:
     findings: Mapping[str, Judged]
     measure: Callable[[Any, Any], Measured]
     draw: Callable[[Shown], Sequence[Panel]]
-    example: Callable[[], tuple[str, float | None, dict[str, Any], dict[str, np.ndarray]]]
+    example: tuple[str, float | None, Mapping[str, Any], Mapping[str, np.ndarray]]
     about: Literal["model", "models", "data"] = "model"
     settings: Profiles[Any] = field(default_factory=lambda: in_profiles(Section))
     series: type[Series] = Series

@@ -49,6 +49,11 @@ class Group:
         """Norm that the name speaks of: "robustness.linf.accuracy" -> "linf"."""
         return next((part for part in self.name.split(".") if part in {"l1", "l2", "linf"}), "")
 
+    @property
+    def curves(self) -> list[tuple[str, Style, Any]]:
+        """Name, look and series of each model."""
+        return [(item.model, item.look, item.series) for item in self.items]
+
     def side_by_side(self, draw: Callable[[Item], Box]) -> Box:
         """A box for each model, beside one another."""
         return Box([draw(item) for item in self.items], look="columns one" if len(self.items) == 1 else "columns")
@@ -215,6 +220,38 @@ def statements(items: Sequence[Item]) -> list[Statement]:
     return [Statement(item, named=len(items) > 1) for item in items]
 
 
+def figure(group: Group, plot: Markup, lines: Sequence[tuple[str, Markup]] = ()) -> Box:
+    """A figure of all models with its heading, its legend and what is said of each; `lines` are no model's."""
+    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], lines)
+    caption = Box(statements(group.items), tag="figcaption")
+    return Box([Markup("<h4>{}</h4>").format(group.title), plot, legend, caption], tag="figure")
+
+
+def numbers(shown: Shown, group: Group, item: Item, head: Sequence[Cell], rows: Sequence[Row]) -> Table:
+    """Numbers of one model in the figure of a group."""
+    caption = f"{group.title}, {item.model}"
+    return Table(caption if shown.compares else group.title, head, rows, label=caption, captioned=True)
+
+
+def side_by_side_with_numbers(
+    title: str,
+    lead: str,
+    shown: Shown,
+    figure: Callable[[Group], Box],
+    numbers: Callable[[Shown, Group, Item], Table],
+) -> list[Panel]:
+    """A figure of each group beside one another, the numbers of each model folded away below."""
+    tables = [numbers(shown, group, item) for group in shown.groups for item in group.items]
+    figures = Box([figure(group) for group in shown.groups], look="columns")
+    return [Panel(title, lead, [figures, Details("The numbers of these figures", tables)])]
+
+
+def bars(item: Item, caption: str, head: Sequence[Cell], rows: Sequence[Row], *, headed: bool = True) -> Table:
+    """A table with a bar of the model's colour in each row; its head is seen where `headed`."""
+    style = f"--bar: var({item.look.variable}){'' if headed else '; margin-top: .75rem'}"
+    return Table(caption, head, rows, look="grid bars", style=style, head_look="" if headed else "hidden")
+
+
 def measured(item: Item) -> Markup:
     """Cell with the value of a finding and its interval."""
     below = Markup('<br><span class="interval">{}</span>').format(item.interval) if item.interval else ""
@@ -266,8 +303,3 @@ def proved() -> Markup:
         'stroke="currentColor" opacity=".6"/><path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" '
         'stroke-dasharray="1 6.6" stroke-linecap="round"/></svg>'
     )
-
-
-def heading(text: str) -> Markup:
-    """A small heading of a figure."""
-    return Markup("<h4>{}</h4>").format(text)

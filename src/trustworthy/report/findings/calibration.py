@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -46,25 +46,18 @@ def measure(case: Case, settings: Settings) -> Measured:
     confidence = p.max(axis=1)
     gap = float(confidence.mean() - case.accuracy)
     lean = "over" if gap > 0 else "under"
-    return Measured([
-        case.finding(
-            "uncertainty.ece",
-            curve.error,
-            judged=curve.error,
-            interval=case.interval("ece", lambda c, r: metrics.ece(c, r, bins=bins), confidence, case.correct),
-            statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
-            f"{lean}confident by {100 * abs(gap):.1f} points.",
-            series={
-                "edges": curve.edges.tolist(),
-                "confidence": _filled(curve.confidence),
-                "accuracy": _filled(curve.accuracy),
-                "count": curve.count.tolist(),
-                "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"),
-                "mean_confidence": float(confidence.mean()),
-            },
-            conditions={"bins": bins},
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "uncertainty.ece", curve.error, judged=curve.error,
+        interval=case.interval("ece", lambda c, r: metrics.ece(c, r, bins=bins), confidence, case.correct),
+        statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
+        f"{lean}confident by {100 * abs(gap):.1f} points.",
+        series={
+            "edges": curve.edges.tolist(), "confidence": _filled(curve.confidence),
+            "accuracy": _filled(curve.accuracy), "count": curve.count.tolist(),
+            "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"), "mean_confidence": float(confidence.mean()),
+        },
+        conditions={"bins": bins},
+    )])  # fmt: skip
 
 
 def _filled(values: Float[np.ndarray, " bins"]) -> list[float | None]:
@@ -97,30 +90,15 @@ def _numbers(group: Group) -> Table:
     return Table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two bins, one of them empty."""
-    series = {
-        "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
-        "adaptive_ece": 0.1, "mean_confidence": 0.8,
-    }  # fmt: skip
-    return "uncertainty.ece", 0.1, series, {}
-
-
+EXAMPLE = {
+    "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
+    "adaptive_ece": 0.1, "mean_confidence": 0.8,
+}  # fmt: skip
+RULE = Rule("expected calibration error", 0.03, 0.10)
 KIND = Kind(
-    name="calibration",
-    step="uncertainty.calibration",
-    property="uncertainty",
-    findings={
-        "uncertainty.ece": Judged(
-            title="Calibration",
-            rule=Rule("expected calibration error", 0.03, 0.10),
-            higher_is_better=False,
-            headline=True,
-        )
-    },
+    name="calibration", step="uncertainty.calibration", property="uncertainty", series=Calibration,
+    measure=measure, draw=draw,
+    findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, bins=10),
-    series=Calibration,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("uncertainty.ece", 0.1, EXAMPLE, {}),
+)  # fmt: skip

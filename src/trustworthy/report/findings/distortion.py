@@ -13,7 +13,7 @@ from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.panel import Box, Head, Item, Panel, Shown, Statement
 from trustworthy.report.series import Number, Series
-from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles
+from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
 if TYPE_CHECKING:
     from trustworthy.attacks import Attack
@@ -72,29 +72,20 @@ def measure(case: Case, settings: Settings) -> Measured:
         told = f"Fewer than half of the predictions were broken {tried}"
     else:
         told = f"Half of the correct predictions break under a perturbation of {median:.3g} or less (l2)"
-    return Measured([
-        case.finding(
-            "robustness.l2.distortion",
-            median,
-            judged=settings.largest if survived else None if median is None else median / headline,
-            interval=interval if interval and np.isfinite(interval).all() else None,
-            unit=case.examples.domain.unit,
-            statement=f"{told}, as far as the attack could find.",
-            series={
-                "edges": edges.tolist(),
-                "counts": np.histogram(broken, edges)[0].tolist(),
-                "unbroken": int(np.isinf(distance).sum()),
-                "quartiles": quartiles,
-            },
-            conditions={
-                "n": len(rows),
-                "attacks": [repr(attack)],
-                "norm": "l2",
-                "units": case.examples.domain.units,
-                **({"at_least": survived} if survived else {}),
-            },
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "robustness.l2.distortion", median,
+        judged=settings.largest if survived else None if median is None else median / headline,
+        interval=interval if interval and np.isfinite(interval).all() else None, unit=case.examples.domain.unit,
+        statement=f"{told}, as far as the attack could find.",
+        series={
+            "edges": edges.tolist(), "counts": np.histogram(broken, edges)[0].tolist(),
+            "unbroken": int(np.isinf(distance).sum()), "quartiles": quartiles,
+        },
+        conditions={
+            "n": len(rows), "attacks": [repr(attack)], "norm": "l2", "units": case.examples.domain.units,
+            **({"at_least": survived} if survived else {}),
+        },
+    )])  # fmt: skip
 
 
 def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
@@ -108,21 +99,11 @@ def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
 
 
 def _distances(case: Case, attack: Attack, rows: np.ndarray) -> Float[np.ndarray, " n"]:
-    import torch
-
     from trustworthy.attacks import minimal_distortion
 
-    model, x, y = case.attacked
-    kept = torch.from_numpy(rows).to(case.device)
-    found: Any = minimal_distortion(
-        model,
-        attack,
-        x[kept],
-        y[kept],
-        generator=case.generator("distortion"),
-        batch_size=min(case.batch, BATCH),
-        advance=case.advance,
-    )
+    model, x, y = case.attacked_at(rows)
+    how = case.attacking("distortion")
+    found: Any = minimal_distortion(model, attack, x, y, **{**how, "batch_size": min(case.batch, BATCH)})
     return found.distance.cpu().double().numpy()
 
 
@@ -158,38 +139,16 @@ def _unbroken(item: Item) -> str:
     return f"{formatting.number(count)} {subject} withstood every attack and {verb} not in the figure."
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Sixty broken examples, and one that was not."""
-    series = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
-    return "robustness.l2.distortion", 1.5, series, {}
-
-
+EXAMPLE = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
+RULE = Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0)
+TITLE = "Smallest perturbation that breaks a prediction, l2"
+ATTACKS = plans({"name": "PGD", "steps": 10}, {"name": "PGD", "steps": 20}, {"name": "CarliniWagner"})
 KIND = Kind(
-    name="distortion",
-    step="robustness.distortion",
-    property="robustness",
-    findings={
-        "robustness.l2.distortion": Judged(
-            title="Smallest perturbation that breaks a prediction, l2",
-            rule=Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0),
-            higher_is_better=True,
-        )
-    },
+    name="distortion", step="robustness.distortion", property="robustness", series=Distortion, attacks=True, cost=3,
+    measure=measure, draw=draw,
+    findings={"robustness.l2.distortion": Judged(TITLE, RULE, higher_is_better=True)},
     settings=in_profiles(
-        Settings,
-        rows=(40, 100, 1000),
-        attack=(
-            AttackPlan.model_validate({"name": "PGD", "steps": 10}),
-            AttackPlan.model_validate({"name": "PGD", "steps": 20}),
-            AttackPlan(name="CarliniWagner"),
-        ),
-        bisections=(6, 8, 8),
-        largest=20.0,
+        Settings, rows=(40, 100, 1000), attack=tuple(ATTACKS), bisections=(6, 8, 8), largest=20.0
     ),
-    series=Distortion,
-    attacks=True,
-    cost=3,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.l2.distortion", 1.5, EXAMPLE, {}),
+)  # fmt: skip
