@@ -83,35 +83,19 @@ def audit(
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
-    subjects = [
-        examine(
-            name,
-            m,
-            examples,
-            batch=chosen.batch,
-            seed=seed,
-            device=where,
-            draws=chosen.draws,
-            source=(sources or {}).get(name, ""),
-        )
-        for name, m in named.items()
-    ]
+    given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
+    subjects = [examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()]
     frame = {"examples": examples, "seed": seed, "device": where}
     frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
     run = _Run(frame, chosen, dataset, Store(None if out is None else Path(out)), on_progress)
     run.measure(subjects, kinds)
     record = AuditRecord(
-        title=title or f"Trust report: {', '.join(named)} on {examples.name}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        models=[subject.described() for subject in subjects],
-        data=examples.described(),
-        plan=chosen.model_dump(),
-        seed=seed,
-        wall_time=time.perf_counter() - begun,
+        title=title or f"Trust report: {', '.join(named)} on {examples.name}", command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"), seed=seed, wall_time=time.perf_counter() - begun,
+        models=[subject.described() for subject in subjects], data=examples.described(), plan=chosen.model_dump(),
         findings=[finding for part in run.parts for finding in part.findings],
         omissions=[part.omission for part in run.parts if part.omission],
-    )
+    )  # fmt: skip
     run.store.finish(record, run.arrays)
     if out is not None:
         with explained(Path(out) / REPORT):

@@ -87,13 +87,9 @@ def images(shape: tuple[int, ...]) -> Domain:
     """Images (channels, h, w) in [0, 1]."""
     small_grey = shape[0] == 1 and max(shape[1:]) <= 32
     return Domain(
-        kind="image",
-        shape=shape,
-        bounds=(0.0, 1.0),
-        units="pixel values in [0, 1]",
-        unit="",
+        kind="image", shape=shape, bounds=(0.0, 1.0), units="pixel values in [0, 1]", unit="",
         linf=SMALL_GREY if small_grey else OTHER_IMAGES,
-    )
+    )  # fmt: skip
 
 
 def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]) -> Domain:
@@ -102,12 +98,6 @@ def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]
     There are no bounds, because a range that the rows happen to have is not a rule of what is possible.
     """
     return Domain(
-        kind="table",
-        shape=tuple(center.shape),
-        bounds=None,
-        units="standard deviations of each feature",
-        unit="standard deviations",
-        linf=TABLE,
-        center=center,
-        spread=spread,
-    )
+        kind="table", shape=tuple(center.shape), bounds=None, units="standard deviations of each feature",
+        unit="standard deviations", linf=TABLE, center=center, spread=spread,
+    )  # fmt: skip

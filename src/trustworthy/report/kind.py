@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trustworthy.report import formatting
 from trustworthy.report.finding import Finding, Property, Verdict
 from trustworthy.report.panel import Panel, Shown
 from trustworthy.report.series import Series
@@ -110,15 +109,3 @@ class Kind:
     def judged(self, name: str) -> Judged:
         """How the finding `name` is read; as the first of the kind where it is not declared."""
         return self.findings.get(name) or next(iter(self.findings.values()))
-
-
-def value_of(finding: Finding, kind: Kind | None) -> str:
-    """The value of a finding as its kind is usually written, with its unit."""
-    if kind is not None and kind.written is not None and finding.value is not None:
-        return kind.written(finding)
-    return formatting.value(finding, share=kind is not None and kind.judged(finding.name).share)
-
-
-def interval_of(finding: Finding, kind: Kind | None) -> str:
-    """The bootstrap interval of a finding, "" where it has none."""
-    return formatting.interval(finding, share=kind is not None and kind.judged(finding.name).share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.plots.theme import Style, dashes_of
 
 Block = Any
-"""`Markup`, or an instance of a class below that has a `sort`."""
+"""`Markup`, or an instance of a block class below, which the template knows by the name of the class."""
 Cell = str | Markup
 """Text of a table's cell, or the whole element `<td ...>` as markup."""
 
@@ -91,7 +91,6 @@ class Panel:
 class Box:
     """Blocks within one element."""
 
-    sort: ClassVar = "box"
     blocks: Sequence[Block]
     look: str = ""
     tag: str = "div"
@@ -102,7 +101,6 @@ class Box:
 class Details:
     """Blocks that are folded away."""
 
-    sort: ClassVar = "details"
     summary: str
     blocks: Sequence[Block]
 
@@ -111,7 +109,6 @@ class Details:
 class Head:
     """Name of the model of what follows, where the page shows several."""
 
-    sort: ClassVar = "head"
     item: Item
 
 
@@ -119,7 +116,6 @@ class Head:
 class Note:
     """A muted paragraph."""
 
-    sort: ClassVar = "note"
     text: str | Markup
 
 
@@ -127,7 +123,6 @@ class Note:
 class Statement:
     """The verdict and the sentence of a finding; `named` says of which model."""
 
-    sort: ClassVar = "statement"
     item: Item
     named: bool = False
 
@@ -136,7 +131,6 @@ class Statement:
 class Claim:
     """The value of a finding, large, with its interval, verdict and sentence."""
 
-    sort: ClassVar = "claim"
     item: Item
 
 
@@ -144,7 +138,6 @@ class Claim:
 class Legend:
     """Lines of a figure: models by their look, others by a small picture of the line."""
 
-    sort: ClassVar = "legend"
     label: str
     models: Sequence[tuple[str, Style]] = ()
     lines: Sequence[tuple[str, Markup]] = ()
@@ -167,7 +160,6 @@ class Table:
     look : "grid" and further classes. scrolls : whether it may be wider than the page; `label` then names the region.
     """
 
-    sort: ClassVar = "table"
     caption: str
     head: Sequence[Cell]
     rows: Sequence[Row]
@@ -182,7 +174,6 @@ class Table:
 class Checklist:
     """Questions with their answers: (verdict or None, name, value as text, explanation)."""
 
-    sort: ClassVar = "checks"
     rows: Sequence[tuple[Verdict | None, str, str, str]]
 
 
@@ -200,7 +191,6 @@ class Picture:
 class Pictures:
     """Pictures in a row, each with its caption, or one caption for all."""
 
-    sort: ClassVar = "pictures"
     pictures: Sequence[Picture]
     caption: str | Markup = ""
 
@@ -209,7 +199,6 @@ class Pictures:
 class Outcome:
     """Markup followed by whether an attack fooled the model, and a muted rest."""
 
-    sort: ClassVar = "outcome"
     text: Markup
     fooled: bool
     rest: str = ""
@@ -282,24 +271,24 @@ def unseen(text: str) -> Markup:
 
 def dashed(place: int) -> Markup:
     """Picture of the `place`-th kind of thin line."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 9h42" stroke="currentColor" stroke-width="2" '
-        'stroke-dasharray="{}"/></svg>'
-    ).format(dashes_of(place))
+    return _line(f'<path d="M1 9h42" stroke="currentColor" stroke-width="2" stroke-dasharray="{dashes_of(place)}"/>')
 
 
 def bounded() -> Markup:
     """Picture of a line with what it rules out shaded."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M0 0h44v9H0Z" fill="currentColor" opacity=".25"/>'
-        '<path d="M1 9h42" stroke="var(--ink)" stroke-width="2"/></svg>'
+    return _line(
+        '<path d="M0 0h44v9H0Z" fill="currentColor" opacity=".25"/>'
+        '<path d="M1 9h42" stroke="var(--ink)" stroke-width="2"/>'
     )
 
 
 def proved() -> Markup:
     """Picture of the line of what is proved, with the hatched gap above it."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M2 11 9 1M13 11 20 1M24 11 31 1M35 11 42 1" '
-        'stroke="currentColor" opacity=".6"/><path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" '
-        'stroke-dasharray="1 6.6" stroke-linecap="round"/></svg>'
+    return _line(
+        '<path d="M2 11 9 1M13 11 20 1M24 11 31 1M35 11 42 1" stroke="currentColor" opacity=".6"/>'
+        '<path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" stroke-dasharray="1 6.6" stroke-linecap="round"/>'
     )
+
+
+def _line(drawing: str) -> Markup:
+    return Markup(f'<svg viewBox="0 0 44 18" aria-hidden="true">{drawing}</svg>')

@@ -62,16 +62,10 @@ class Subject:
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the model."""
         return {
-            "name": self.name,
-            "kind": type(self.given).__name__,
-            "gives_scores": self.gives_scores,
-            "gives_gradients": self.gives_gradients,
-            "is_random": self.is_random,
-            "draws": self.draws,
-            "classes": self.logits.shape[1],
-            "fingerprint": self.fingerprint,
-            **self.origin,
-        }
+            "name": self.name, "kind": type(self.given).__name__, "gives_scores": self.gives_scores,
+            "gives_gradients": self.gives_gradients, "is_random": self.is_random, "draws": self.draws,
+            "classes": self.logits.shape[1], "fingerprint": self.fingerprint, **self.origin,
+        }  # fmt: skip
 
     def predict(self, x: Float[Tensor, "n *shape"], *, batch: int, seed: int, device: torch.device) -> Predictive:
         """What the model says of other inputs than the examples, with as many draws."""
@@ -126,16 +120,10 @@ def examine(
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name,
-        given=model,
-        model=asked,
-        gives_scores=not is_estimator or hasattr(model, "predict_proba"),
-        gives_gradients=slope is not None,
-        is_random=is_random,
-        predictive=predictive,
+        name=name, given=model, model=asked, is_random=is_random, predictive=predictive, origin=origin,
+        gives_scores=not is_estimator or hasattr(model, "predict_proba"), gives_gradients=slope is not None,
         fingerprint=_fingerprint(model, predictive.logits.numpy(), examples.y.numpy(), slope),
-        origin=origin,
-    )
+    )  # fmt: skip
 
 
 def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
