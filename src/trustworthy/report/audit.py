@@ -133,13 +133,10 @@ class _Run:
 
     def _case(self, kind: Kind, subject: Subject) -> Case:
         return Case(
-            kind=kind,
-            subject=subject,
-            attacks=self.plan.attacks if kind.attacks else None,
+            kind=kind, subject=subject, attacks=self.plan.attacks if kind.attacks else None,
             dataset=self.dataset if kind.about == "data" else None,
-            advance=lambda share: self.tell(subject.name, kind.step, share),
-            **self.frame,
-        )
+            advance=lambda share: self.tell(subject.name, kind.step, share), **self.frame,
+        )  # fmt: skip
 
     def _marks(self, kind: Kind, cases: Sequence[Case]) -> list[str]:
         """What tells apart the models, or the data, that a kind is about."""
@@ -150,19 +147,13 @@ class _Run:
     def _part(self, key: str, kind: Kind, model: str, cases: list[Case], about: list[str]) -> None:
         """One kind on one model or on all of them: kept from an earlier run, or measured."""
         skipped = kind.step in self.plan.skip
-        mark = digest(
-            {
-                "step": kind.step,
-                "skipped": skipped,
-                "settings": self.plan.of(kind).model_dump(),
-                "attacks": self.plan.attacks.model_dump() if kind.attacks else None,
-                "models": [model, *about],
-                "draws": [case.subject.draws for case in cases],
-                "frame": {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")},
-                "data": self.frame["examples"].described(),
-                "versions": versions(),
-            }
-        )
+        frame = {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")}
+        mark = digest({
+            "step": kind.step, "skipped": skipped, "settings": self.plan.of(kind).model_dump(),
+            "attacks": self.plan.attacks.model_dump() if kind.attacks else None, "models": [model, *about],
+            "draws": [case.subject.draws for case in cases], "frame": frame,
+            "data": self.frame["examples"].described(), "versions": versions(),
+        })  # fmt: skip
         self.tell(model, kind.step, 0.0)
         kept = self.store.load(key, mark)
         if kept is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trustworthy.core.protocols import Posterior, Predictor, as_posterior
+from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.core.threat import Bounds
 
 SMALL_GREY = 0.1
@@ -61,26 +61,25 @@ class Domain:
 
     def asked(self, model: Any) -> Any:
         """`model` as it answers inputs in the attacked units."""
-        return model if self.center is None else Translated(as_posterior(model), self)
+        if self.center is None:
+            return model
+        return Wrapped(as_posterior(model), lambda predictor, z: predictor(self.as_given(z)))
 
 
 @dataclass(frozen=True, eq=False)
-class Translated:
-    """A model of the data's units as one of the attacked units; a posterior, whatever the model is."""
+class Wrapped:
+    """A posterior each of whose draws is asked by `ask`, a function of the draw and the inputs."""
 
     posterior: Posterior
-    domain: Domain
+    ask: Callable[[Predictor, Tensor], Tensor]
 
     def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
-        """Draws of the model, each asked in the data's units."""
-        return (partial(self._ask, predictor) for predictor in self.posterior.draws(count, generator))
+        """Draws of the posterior, each asked through `ask`."""
+        return (partial(self.ask, predictor) for predictor in drawn(self.posterior, count, generator))
 
     def modules(self) -> Iterable[nn.Module]:
         """Modules of the model."""
         return self.posterior.modules()
-
-    def _ask(self, predictor: Predictor, z: Tensor) -> Tensor:
-        return predictor(self.domain.as_given(z))
 
 
 def images(shape: tuple[int, ...]) -> Domain:

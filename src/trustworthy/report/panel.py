@@ -54,9 +54,10 @@ class Group:
         """Name, look and series of each model."""
         return [(item.model, item.look, item.series) for item in self.items]
 
-    def side_by_side(self, draw: Callable[[Item], Box]) -> Box:
-        """A box for each model, beside one another."""
-        return Box([draw(item) for item in self.items], look="columns one" if len(self.items) == 1 else "columns")
+    def side_by_side(self, draw: Callable[[Item], Sequence[Block]], tag: str = "div") -> Box:
+        """Blocks of each model below its name, beside one another."""
+        boxes = [Box([Head(item), *draw(item)], tag=tag) for item in self.items]
+        return Box(boxes, look="columns one" if len(self.items) == 1 else "columns")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Row:
 class Table:
     """A table; `caption` is what a screen reader calls it, and is seen where `captioned`.
 
-    look : "grid" and further classes. scrolls : whether it may be wider than the page; `label` then names the region.
+    look : "grid" and further classes. label : names the region of a table that may be wider than the page.
     """
 
     caption: str

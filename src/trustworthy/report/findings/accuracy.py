@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Claim, Details, Head, Item, Panel, Row, Shown
+from trustworthy.report.panel import Block, Claim, Details, Item, Panel, Row, Shown
 from trustworthy.report.series import Number, Series
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
-        return Box([Head(item), Claim(item)])
+        return [Claim(item)]
     rows = [
         Row(str(row.name), [panel.bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
         for row in classes[:CLASSES_SHOWN]
@@ -76,7 +76,7 @@ def _model(item: Item) -> Box:
     head = ["class", panel.column("accuracy", "text", span=2), "n"]
     table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
     left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return Box([Head(item), Claim(item), Details(f"Accuracy by class{left_out}", [table])])
+    return [Claim(item), Details(f"Accuracy by class{left_out}", [table])]
 
 
 CAT, DOG = {"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Group, Head, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.panel import Block, Box, Group, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -52,16 +50,12 @@ def measure(case: Case, settings: Settings) -> Measured:
         statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
         f"{lean}confident by {100 * abs(gap):.1f} points.",
         series={
-            "edges": curve.edges.tolist(), "confidence": _filled(curve.confidence),
-            "accuracy": _filled(curve.accuracy), "count": curve.count.tolist(),
+            "edges": curve.edges.tolist(), "confidence": null_where_nan(curve.confidence),
+            "accuracy": null_where_nan(curve.accuracy), "count": curve.count.tolist(),
             "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"), "mean_confidence": float(confidence.mean()),
         },
         conditions={"bins": bins},
     )])  # fmt: skip
-
-
-def _filled(values: Float[np.ndarray, " bins"]) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -71,12 +65,13 @@ def draw(shown: Shown) -> list[Panel]:
         "confidence, on the dashed line if calibrated; below it the model is overconfident. The lower panel counts the "
         "predictions."
     )
-    return [Panel(group.title, lead, [group.side_by_side(_figure), _numbers(group)]) for group in shown.groups]
+    return [
+        Panel(group.title, lead, [group.side_by_side(_figure, "figure"), _numbers(group)]) for group in shown.groups
+    ]
 
 
-def _figure(item: Item) -> Box:
-    plot = plots.reliability(item.id, item.look, item.series)
-    return Box([Head(item), plot, Box([Statement(item)], tag="figcaption")], tag="figure")
+def _figure(item: Item) -> list[Block]:
+    return [plots.reliability(item.id, item.look, item.series), Box([Statement(item)], tag="figcaption")]
 
 
 def _numbers(group: Group) -> Table:

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
+from trustworthy.core.certificate import Certificate
+from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import Finding
 from trustworthy.report.findings import accuracy, robustness_curve
@@ -20,7 +22,6 @@ from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
-    from trustworthy.core.certificate import Certificate
     from trustworthy.report.case import Case
 
 RULE = Rule("certified accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
@@ -58,12 +59,11 @@ class Certified(Series):
 class Proof:
     """One way to certify a model.
 
-    norm : of the radii. finding : what it leaves. exact : whether a radius that is not certified breaks the example.
+    norm : of the radii. exact : whether a radius that is not certified breaks the example.
     prove : certificates of some rows of the examples, in the attacked units.
     """
 
     norm: str
-    finding: str
     method: str
     exact: bool
     prove: Callable[[Int[np.ndarray, " some"]], Certificate]
@@ -94,7 +94,6 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 
 def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
-    from trustworthy.core.certificate import Certificate
     from trustworthy.report.arsenal import headline_radius
 
     parts = []
@@ -109,12 +108,13 @@ def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, beg
     verdict = RULE(value / clean) if accuracy.is_useful(case) else "information"
     if verdict != "good" and not proof.exact:
         verdict = "information"  # a bound that is loose says nothing against the model
-    whose = "of the smoothed predictions" if proof.method == SMOOTHING else "of the predictions"
+    smoothed = proof.method == SMOOTHING
+    name, whose = f"robustness.{proof.norm}.{'smoothed' if smoothed else 'certified'}", "smoothed " if smoothed else ""
     return case.finding(
-        proof.finding, value, verdict=verdict,
-        interval=case.interval(proof.finding, np.mean, certificate.lower > headline),
-        statement=f"{value:.1%} {whose} are right and proved to stay so under every perturbation of up to "
-        f"{headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
+        name, value, verdict=verdict,
+        interval=case.interval(name, np.mean, certificate.lower > headline),
+        statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
+        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
         series={
             "eps": grid, "certified": certified.tolist(), "clean": clean, "method": proof.method,
             "exact": proof.exact, "headline_eps": headline,
@@ -139,7 +139,6 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
     from trustworthy.certify import certify_linear
     from trustworthy.certify.network import read
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.nn import Normalize
 
     if case.subject.is_random:
@@ -162,16 +161,11 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
         found = certify_linear(model, x[rows], y[rows], norm=norm, bounds=domain.bounds)
         return _only(case.correct[rows], found)
 
-    return [
-        Proof(norm, f"robustness.{norm}.certified", "linear bounds (CROWN)", False, partial(prove, norm=norm))
-        for norm in ("linf", "l2")
-    ]
+    return [Proof(norm, "linear bounds (CROWN)", False, partial(prove, norm=norm)) for norm in ("linf", "l2")]
 
 
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
-    from trustworthy.core.certificate import Certificate
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.neighbors import NearestNeighborVerifier
 
     points, codes, classifier, slope = _neighbors_of(case)
@@ -199,7 +193,7 @@ def _neighbors(case: Case) -> list[Proof]:
             return _only(sure, Certificate(lower, np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool)))
 
         method = "the exact distance" if count == 1 else "a lower bound, eq. (3.18)"
-        proofs.append(Proof(norm, f"robustness.{norm}.certified", method, count == 1, prove))
+        proofs.append(Proof(norm, method, count == 1, prove))
     return proofs
 
 
@@ -248,8 +242,6 @@ def _neighbors_of(case: Case) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray,
 
 def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
-    import torch
-
     from trustworthy.certify import RandomizedSmoothing
     from trustworthy.core.protocols import drawn
     from trustworthy.report.arsenal import headline_radius
@@ -259,15 +251,12 @@ def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     if case.subject.is_random:
         raise NotApplicable("a model that answers differently each time is not smoothed once more.")
     smoothing = RandomizedSmoothing(sigma=headline_radius(case, "l2"), n=settings.smoothing)
-    model, x, y = case.attacked
-    (predictor,) = drawn(model, 1)
-    generator = case.generator("smoothing")
+    (predictor,), generator = drawn(case.attacked[0], 1), case.generator("smoothing")
 
     def prove(rows: np.ndarray) -> Certificate:
-        some = torch.from_numpy(rows).to(case.device)
-        return smoothing(predictor, x[some], y[some], generator=generator)
+        return smoothing(predictor, *case.attacked_at(rows)[1:], generator=generator)
 
-    return [Proof("l2", "robustness.l2.smoothed", SMOOTHING, False, prove)]
+    return [Proof("l2", SMOOTHING, False, prove)]
 
 
 def _only(sure: np.ndarray, found: Certificate) -> Certificate:
@@ -288,8 +277,7 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _figure(group: Group) -> Box:
-    plot = plots.certified_curve(group.id, group.curves, group.norm)
-    return panel.figure(group, plot)
+    return panel.figure(group, plots.certified_curve(group.id, group.curves, group.norm))
 
 
 def _numbers(shown: Shown, group: Group, item: Item) -> Table:

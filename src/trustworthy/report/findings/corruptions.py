@@ -11,9 +11,10 @@ import numpy as np
 from markupsafe import Markup
 from pydantic import Field
 
+from trustworthy.core import seeds
 from trustworthy.report import panel
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Head, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Rows, Section, in_profiles
 
@@ -78,7 +79,6 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 def corrupted(case: Case, x: Tensor, name: str, severity: int, scale: str) -> Tensor:
     """`x` under one corruption; the same for every model, so that models are compared on the same images."""
-    from trustworthy.core import seeds
     from trustworthy.datasets.corruptions import corrupt
 
     return corrupt(x, name, severity, seeds.numpy_generator(case.seed, "corruptions", name, severity), scale=scale)
@@ -102,7 +102,7 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [scale, group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     s = item.series
     width = max(map(len, s.accuracy), default=0)
     rows = []
@@ -116,7 +116,7 @@ def _model(item: Item) -> Box:
     rows.append(Row("undisturbed", [Markup('<td colspan="{}"></td>').format(width), _heat(s.clean)]))
     head = [panel.column(panel.unseen("corruption")), *map(str, s.severities or range(1, width + 1)), "mean"]
     caption, label = "Accuracy in per cent by corruption and severity", f"Accuracy under corruptions, {item.model}"
-    return Box([Head(item), Statement(item), Table(f"{caption}, {item.model}", head, rows, label, "grid heat")])
+    return [Statement(item), Table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
 
 
 def _heat(accuracy: float) -> Markup:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report import formatting
 from trustworthy.report.finding import Finding
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Checklist, Head, Item, Panel, Shown, Statement
-from trustworthy.report.series import Series
+from trustworthy.report.panel import Block, Checklist, Item, Panel, Shown, Statement
+from trustworthy.report.series import Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class Diagnosis(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Signs that the attacks failed because of themselves, not because of the model."""
     from trustworthy.attacks import diagnose
-    from trustworthy.core.errors import NothingToAttackError
 
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
@@ -66,7 +65,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     doubt = "the robustness above may be overstated." if names else "that the attacks were weaker than they look."
     checks = [
         {
-            "name": check.name, "passed": check.passed, "value": check.value if math.isfinite(check.value) else None,
+            "name": check.name, "passed": check.passed, "value": null_where_nan([check.value])[0],
             "explanation": check.explanation,
         }
         for check in found.checks
@@ -98,7 +97,7 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     verdicts = {None: None, True: "good", False: "worry"}
     rows = [
         (
@@ -107,7 +106,7 @@ def _model(item: Item) -> Box:
         )
         for c in item.series.checks
     ]  # fmt: skip
-    return Box([Head(item), Statement(item), Checklist(rows)])
+    return [Statement(item), Checklist(rows)]
 
 
 def written(finding: Finding) -> str:

@@ -6,13 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Head, Item, Panel, Shown, Statement
-from trustworthy.report.series import Number, Series
+from trustworthy.report.panel import Block, Box, Item, Panel, Shown, Statement
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Distortion(Series):
 
 def measure(case: Case, settings: Settings) -> Measured:
     """Histogram of minimal l2 perturbations, of the examples that are classified correctly."""
-    from trustworthy.attacks import Bisection
+    from trustworthy.attacks import Bisection, minimal_distortion
     from trustworthy.report.arsenal import attacked_rows, headline_radius
 
     headline = headline_radius(case, "l2")
@@ -60,10 +59,13 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
     attack = _minimising(case, settings, largest)
-    distance, bounded = _distances(case, attack, rows), isinstance(attack, Bisection)
+    model, x, y = case.attacked_at(rows)
+    how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
+    found: Any = minimal_distortion(model, attack, x, y, **how)
+    distance, bounded = found.distance.cpu().double().numpy(), isinstance(attack, Bisection)
     broken = distance[np.isfinite(distance)]
     edges = np.linspace(0.0, broken.max() if len(broken) else largest, BINS + 1)
-    quartiles = [_finite(np.quantile(distance, q, method="inverted_cdf")) for q in (0.25, 0.5, 0.75)]
+    quartiles = null_where_nan(np.quantile(distance, (0.25, 0.5, 0.75), method="inverted_cdf"))
     median = quartiles[1]
     survived = largest if median is None and bounded else None
     interval = case.interval("distortion", lambda d: float(np.quantile(d, 0.5, method="inverted_cdf")), distance)
@@ -98,19 +100,6 @@ def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
     return Bisection(attack=attack, bisections=settings.bisections) if isinstance(attack, BudgetAttack) else attack
 
 
-def _distances(case: Case, attack: Attack, rows: np.ndarray) -> Float[np.ndarray, " n"]:
-    from trustworthy.attacks import minimal_distortion
-
-    model, x, y = case.attacked_at(rows)
-    how = case.attacking("distortion")
-    found: Any = minimal_distortion(model, attack, x, y, **{**how, "batch_size": min(case.batch, BATCH)})
-    return found.distance.cpu().double().numpy()
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def draw(shown: Shown) -> list[Panel]:
     """A histogram for each model, their axes shared."""
     units = f" Measured in {shown.units}." if shown.units else ""
@@ -122,13 +111,13 @@ def draw(shown: Shown) -> list[Panel]:
         right = max(item.series.edges[-1] for item in group.items)
         top = max(max(item.series.counts) for item in group.items)
         figure = partial(_figure, norm=group.norm, right=right, top=top)
-        panels.append(Panel(group.title, lead, [group.side_by_side(figure)]))
+        panels.append(Panel(group.title, lead, [group.side_by_side(figure, "figure")]))
     return panels
 
 
-def _figure(item: Item, norm: str, right: float, top: float) -> Box:
+def _figure(item: Item, norm: str, right: float, top: float) -> list[Block]:
     plot = plots.distortion(item.id, item.look, item.series, norm, right=right, top=top)
-    return Box([Head(item), plot, Box([_unbroken(item), Statement(item)], tag="figcaption")], tag="figure")
+    return [plot, Box([_unbroken(item), Statement(item)], tag="figcaption")]
 
 
 def _unbroken(item: Item) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from pydantic import Field
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.panel import Block, Box, Group, Head, Item, Note, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def measure(case: Case, settings: Settings) -> Measured:
             "label": [name(label) for label in y[rows].tolist()],
             "prediction": [name(int(case.predictions[row])) for row in rows],
             "adversarial_prediction": [name(label) for label in case.classify(after.cpu()).tolist()],
-            "distance": [float(d) if np.isfinite(d) else None for d in moved[shown]],
+            "distance": null_where_nan(moved[shown]),
             "eps": eps, "amplification": float(f"{0.5 / size:.1g}") if domain.kind == "image" and size > 0 else 1.0,
             "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
         },
@@ -156,46 +155,31 @@ def _images(item: Item, i: int) -> panel.Pictures:
 
 def _rows(item: Item) -> list[Box]:
     s, boxes = item.series, []
-    for i, changed in enumerate(changes(item)):
+    for i, rows in enumerate(_changes(item)):
         text = Markup("is <b>{}</b>, read as <b>{}</b>; after the attack as <b>{}</b>").format(
             s.label[i], s.prediction[i], s.adversarial_prediction[i]
         )
-        rows = [
-            Row(c.feature, [formatting.number(c.original), f"{formatting.number(c.adversarial)} {c.arrow}"])
-            for c in changed
-        ] or [Row("nothing changed", ["", ""])]
-        caption = "Features before and after the attack"
         label = f"Row {i + 1}, features before and after the attack"
-        table = Table(caption, ["feature", "original", "attacked"], rows, label)
+        head = ["feature", "original", "attacked"]
+        table = Table("Features before and after the attack", head, rows or [Row("nothing changed", ["", ""])], label)
         boxes.append(Box([panel.Outcome(text, _fooled(item, i), _distance(item, i)), table]))
     return boxes
 
 
-@dataclass(frozen=True)
-class Change:
-    """A feature that an attack changed."""
-
-    feature: str
-    original: float
-    adversarial: float
-
-    @property
-    def arrow(self) -> str:
-        return "↑" if self.adversarial > self.original else "↓"
-
-
-def changes(item: Item) -> list[list[Change]]:
+def _changes(item: Item) -> list[list[Row]]:
     """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
     before, after = item.arrays["original"], item.arrays["adversarial"]
-    known = item.series.features
+    known, number = item.series.features, formatting.number
     names = [*known, *(f"feature {column}" for column in range(len(known), before.shape[1]))]
     spread = np.concatenate([before, after]).std(axis=0)
     size = np.abs(after - before) / np.where(spread > 0, spread, 1.0)
-    rows = []
-    for place, order in enumerate(np.argsort(-size, axis=1, kind="stable")):
-        kept = [column for column in order[:CHANGES_SHOWN] if before[place, column] != after[place, column]]
-        rows.append([Change(names[c], float(before[place, c]), float(after[place, c])) for c in kept])
-    return rows
+    found = []
+    for old, new, order in zip(before, after, np.argsort(-size, axis=1, kind="stable"), strict=True):
+        changed = [column for column in order[:CHANGES_SHOWN] if old[column] != new[column]]
+        arrows = {column: "↑" if new[column] > old[column] else "↓" for column in changed}
+        values = {c: [number(float(old[c])), f"{number(float(new[c]))} {arrow}"] for c, arrow in arrows.items()}
+        found.append([Row(names[column], cells) for column, cells in values.items()])
+    return found
 
 
 EXAMPLE = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
+from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
@@ -54,7 +55,6 @@ class Poisoning(Series):
 
 def drawn_rows(cases: Sequence[Case], settings: Settings) -> LabelledRows | str:
     """Rows of the two classes that the models confuse most, or why there are none."""
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.report.poisoning.rows import draw as draw_rows
     from trustworthy.report.poisoning.rows import training_part
 
@@ -75,7 +75,6 @@ def depends(cases: Sequence[Case], settings: Settings) -> str:
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Error of label propagation against flipped labels, attacked and at random, and its certified bound."""
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.report.poisoning.record import mean_curve
     from trustworthy.report.poisoning.split import Protocol, Split
     from trustworthy.report.poisoning.words import answer

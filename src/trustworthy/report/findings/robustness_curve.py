@@ -67,7 +67,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
         stream = case.generator("robustness", norm, place, type(attack).__name__)
         ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
         if alone and case.subject.gives_gradients and attack.asks == "scores":
-            worst = _also_broken(ask, eps, headline, rows, worst)
+            worst = _also_broken(ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst)
         else:
             alone[_fresh_name(attack, alone)] = ask(eps, rows)
             worst = np.minimum(worst, list(alone.values())[-1])
@@ -130,16 +130,12 @@ def _broken_at(
 def _also_broken(
     ask: Callable[..., Float[np.ndarray, " n"]],
     eps: list[float],
-    headline: float,
     rows: Int[np.ndarray, " n"],
     worst: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, " n"]:
-    """`worst`, lowered where one more attack breaks a row that withstood so far.
-
-    The headline radius is tried first, and the others only if it breaks something there.
-    """
+    """`worst`, lowered where one more attack breaks a row that withstood so far; it stops where it breaks nothing."""
     lowered = worst.copy()
-    for place, radius in enumerate([headline, *(radius for radius in eps if radius != headline)]):
+    for place, radius in enumerate(eps):
         left = np.flatnonzero(lowered > radius)
         if len(left):
             found = ask([radius], rows[left], part=(place, len(eps)))

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from markupsafe import Markup
 from pydantic import Field
 
+from trustworthy.core import seeds
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Block, Box, Group, Head, Item, Note, Panel, Picture, Row, Shown, Statement
+from trustworthy.report.panel import Block, Box, Group, Item, Note, Panel, Picture, Row, Shown, Statement
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Section, in_profiles
 
@@ -97,8 +98,6 @@ def _importances(case: Case, repeats: int) -> Measured:
     """Loss of accuracy when one feature is shuffled over the examples (permutation importance)."""
     import torch
 
-    from trustworthy.core import seeds
-
     x, name = case.examples.x, case.examples.feature_name
     lost = np.zeros((x.shape[1], repeats))
     for column in range(x.shape[1]):
@@ -138,7 +137,7 @@ def _lead(group: Group) -> str:
 
 
 def _models(group: Group) -> Box:
-    boxes = group.side_by_side(lambda item: Box([Head(item), Statement(item), *_maps(item), *_bars(item)]))
+    boxes = group.side_by_side(lambda item: [Statement(item), *_maps(item), *_bars(item)])
     return replace(boxes, look="columns") if group.items[0].arrays else boxes  # maps fill the page, bars need not
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from markupsafe import Markup
 
+from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.panel import Block, Box, Group, Head, Item, Legend, Note, Panel, Shown, Statement
@@ -43,7 +44,6 @@ class RiskCoverage(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Risk against coverage, and the confidence below which predictions should go to a human."""
     from trustworthy import metrics
-    from trustworthy.core import seeds
 
     confidence, wrong, target = case.stated_probabilities().max(axis=1), ~case.correct, settings.target_risk
     curve = metrics.risk_coverage_curve(confidence, wrong)

@@ -12,7 +12,7 @@ from trustworthy.report import formatting, panel
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         "robustness.transfer", value, judged=value, statement=told,
         series={
             "models": list(found.names), "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
-            "affinity": [[None if np.isnan(rho) else float(rho) for rho in row] for row in found.affinity],
+            "affinity": [null_where_nan(row) for row in found.affinity],
         },
         conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
     )  # fmt: skip
