@@ -32,7 +32,7 @@ FORBIDDEN = ("torch", *(f"trustworthy.{name}" for name in (
 
 def example_of(kind, **changes):
     """The example as a saved finding of the model "m", and its arrays."""
-    name, value, series, arrays = kind.example()
+    name, value, series, arrays = kind.example
     keys = {role: f"m/{role}" for role in arrays}
     judged = kind.judged(name)
     given = {"series": series, "arrays": keys, "statement": "What the example says.", "headline": judged.headline}
@@ -68,12 +68,12 @@ def test_its_declaration_is_whole(kind):
     assert len({type(section) for section in kind.settings.values()}) == 1
     assert all(isinstance(section, Section) for section in kind.settings.values())
     assert all(judged.title for judged in kind.findings.values())
-    assert kind.example()[0] in kind.findings
+    assert kind.example[0] in kind.findings
 
 
 @every_kind
 def test_its_series_is_checked(kind):
-    _, _, series, arrays = kind.example()
+    _, _, series, arrays = kind.example
     read = kind.series.model_validate(series)
     assert kind.series.roles <= arrays.keys()
     required = [key for key, field in kind.series.model_fields.items() if field.is_required()]
@@ -146,7 +146,7 @@ def test_the_guide_names_it(kind):
     rows = [line for line in (DOCS / "findings.md").read_text().splitlines() if line.startswith(f"| `{kind.name}` |")]
     (row,) = rows
     assert all(f"`{name}`" in row for name in kind.findings)
-    assert [key for key in (*kind.series.model_fields, *kind.example()[3]) if f"`{key}`" not in row] == []
+    assert [key for key in (*kind.series.model_fields, *kind.example[3]) if f"`{key}`" not in row] == []
     assert f"`{kind.step}`" in (DOCS / "plan.md").read_text()
 
 
@@ -248,7 +248,7 @@ def test_plans_differ_by_profile_and_every_section_is_a_kind_s():
 
 def test_panels_are_made_of_what_the_template_knows():
     for kind in KINDS:
-        _, _, series, arrays = kind.example()
+        _, _, series, arrays = kind.example
         made, _ = example_of(kind)
         item = Item("g-1-1", "m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
         panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))

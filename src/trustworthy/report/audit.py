@@ -83,35 +83,19 @@ def audit(
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
-    subjects = [
-        examine(
-            name,
-            m,
-            examples,
-            batch=chosen.batch,
-            seed=seed,
-            device=where,
-            draws=chosen.draws,
-            source=(sources or {}).get(name, ""),
-        )
-        for name, m in named.items()
-    ]
+    given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
+    subjects = [examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()]
     frame = {"examples": examples, "seed": seed, "device": where}
     frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
     run = _Run(frame, chosen, dataset, Store(None if out is None else Path(out)), on_progress)
     run.measure(subjects, kinds)
     record = AuditRecord(
-        title=title or f"Trust report: {', '.join(named)} on {examples.name}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        models=[subject.described() for subject in subjects],
-        data=examples.described(),
-        plan=chosen.model_dump(),
-        seed=seed,
-        wall_time=time.perf_counter() - begun,
+        title=title or f"Trust report: {', '.join(named)} on {examples.name}", command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"), seed=seed, wall_time=time.perf_counter() - begun,
+        models=[subject.described() for subject in subjects], data=examples.described(), plan=chosen.model_dump(),
         findings=[finding for part in run.parts for finding in part.findings],
         omissions=[part.omission for part in run.parts if part.omission],
-    )
+    )  # fmt: skip
     run.store.finish(record, run.arrays)
     if out is not None:
         with explained(Path(out) / REPORT):
@@ -149,13 +133,10 @@ class _Run:
 
     def _case(self, kind: Kind, subject: Subject) -> Case:
         return Case(
-            kind=kind,
-            subject=subject,
-            attacks=self.plan.attacks if kind.attacks else None,
+            kind=kind, subject=subject, attacks=self.plan.attacks if kind.attacks else None,
             dataset=self.dataset if kind.about == "data" else None,
-            advance=lambda share: self.tell(subject.name, kind.step, share),
-            **self.frame,
-        )
+            advance=lambda share: self.tell(subject.name, kind.step, share), **self.frame,
+        )  # fmt: skip
 
     def _marks(self, kind: Kind, cases: Sequence[Case]) -> list[str]:
         """What tells apart the models, or the data, that a kind is about."""
@@ -166,19 +147,13 @@ class _Run:
     def _part(self, key: str, kind: Kind, model: str, cases: list[Case], about: list[str]) -> None:
         """One kind on one model or on all of them: kept from an earlier run, or measured."""
         skipped = kind.step in self.plan.skip
-        mark = digest(
-            {
-                "step": kind.step,
-                "skipped": skipped,
-                "settings": self.plan.of(kind).model_dump(),
-                "attacks": self.plan.attacks.model_dump() if kind.attacks else None,
-                "models": [model, *about],
-                "draws": [case.subject.draws for case in cases],
-                "frame": {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")},
-                "data": self.frame["examples"].described(),
-                "versions": versions(),
-            }
-        )
+        frame = {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")}
+        mark = digest({
+            "step": kind.step, "skipped": skipped, "settings": self.plan.of(kind).model_dump(),
+            "attacks": self.plan.attacks.model_dump() if kind.attacks else None, "models": [model, *about],
+            "draws": [case.subject.draws for case in cases], "frame": frame,
+            "data": self.frame["examples"].described(), "versions": versions(),
+        })  # fmt: skip
         self.tell(model, kind.step, 0.0)
         kept = self.store.load(key, mark)
         if kept is None:

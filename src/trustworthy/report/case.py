@@ -96,6 +96,16 @@ class Case:
         domain, x = self.examples.domain, self.examples.x.to(self.device)
         return domain.asked(self.subject.model), domain.attacked(x), self.examples.y.to(self.device)
 
+    def attacked_at(self, rows: Int[np.ndarray, " some"]) -> tuple[Any, Tensor, Tensor]:
+        """`attacked`, at some of the examples."""
+        model, x, y = self.attacked
+        kept = torch.from_numpy(rows).to(self.device)
+        return model, x[kept], y[kept]
+
+    def attacking(self, name: str) -> dict[str, Any]:
+        """How a function that attacks draws under `name`, batches and tells its progress."""
+        return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers of this model under `names`."""
         return seeds.torch_generator(self.seed, self.subject.name, *names, device=self.device)
@@ -113,13 +123,8 @@ class Case:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
         if len(arrays[0]) < 2:
             return None
-        return bootstrap_interval(
-            statistic,
-            *arrays,
-            level=self.level,
-            resamples=self.resamples,
-            random_state=seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name),
-        )
+        rng = seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name)
+        return bootstrap_interval(statistic, *arrays, level=self.level, resamples=self.resamples, random_state=rng)
 
     def finding(
         self,
@@ -138,24 +143,11 @@ class Case:
         about = self.kind.findings[name]
         if verdict is None:
             verdict = about.rule(judged) if about.rule else "information"
+        draws = {"draws": self.subject.draws} if self.subject.is_random else {}
         return Finding(
-            name=name,
-            value=value,
-            model=self.subject.name,
-            property=self.kind.property,
-            kind=self.kind.name,
-            title=about.title,
-            headline=about.headline,
-            verdict=verdict,
-            higher_is_better=about.higher_is_better,
-            level=self.level,
-            conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **self._draws()},
-            seed=self.seed,
-            device=str(self.device),
-            wall_time=0.0,
+            name=name, value=value, model=self.subject.name, property=self.kind.property, kind=self.kind.name,
+            title=about.title, headline=about.headline, verdict=verdict, higher_is_better=about.higher_is_better,
+            level=self.level, seed=self.seed, device=str(self.device), wall_time=0.0,
+            conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **draws},
             **given,
-        )
-
-    def _draws(self) -> dict[str, int]:
-        """How many draws of a stochastic model were averaged."""
-        return {"draws": self.subject.draws} if self.subject.is_random else {}
+        )  # fmt: skip

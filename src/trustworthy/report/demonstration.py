@@ -21,25 +21,15 @@ EPOCHS = {"plain": 10, "adversarial": 15}
 
 def train_models(data: Dataset, seed: int, progress: bool | None = None) -> dict[str, nn.Module]:
     """Train a small conv net on grey images twice, plain and against PGD; the initial weights are the same."""
-    losses = {
-        "plain": cross_entropy,
-        "adversarial": AdversarialCrossEntropy(attack=PGD(eps=EPS, steps=5)),
-    }
+    losses = {"plain": cross_entropy, "adversarial": AdversarialCrossEntropy(attack=PGD(eps=EPS, steps=5))}
     models: dict[str, nn.Module] = {}
     for name, loss in losses.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derived_seed(seed, "weights"))
             model = SmallConvNet(channels=data.shape[0], classes=data.n_classes, image_size=data.shape[1], width=16)
         fit(
-            model,
-            (data.x_train, data.y_train),
-            epochs=EPOCHS[name],
-            loss=loss,
-            optimizer=partial(torch.optim.AdamW, lr=3e-3),
-            schedule=Linear(),
-            batch_size=64,
-            seed=seed,
-            engine=Engine(progress=progress),
-        )
+            model, (data.x_train, data.y_train), epochs=EPOCHS[name], loss=loss, schedule=Linear(), batch_size=64,
+            optimizer=partial(torch.optim.AdamW, lr=3e-3), seed=seed, engine=Engine(progress=progress),
+        )  # fmt: skip
         models[name] = model
     return models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trustworthy.core.protocols import Posterior, Predictor, as_posterior
+from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.core.threat import Bounds
 
 SMALL_GREY = 0.1
@@ -61,39 +61,34 @@ class Domain:
 
     def asked(self, model: Any) -> Any:
         """`model` as it answers inputs in the attacked units."""
-        return model if self.center is None else Translated(as_posterior(model), self)
+        if self.center is None:
+            return model
+        return Wrapped(as_posterior(model), lambda predictor, z: predictor(self.as_given(z)))
 
 
 @dataclass(frozen=True, eq=False)
-class Translated:
-    """A model of the data's units as one of the attacked units; a posterior, whatever the model is."""
+class Wrapped:
+    """A posterior each of whose draws is asked by `ask`, a function of the draw and the inputs."""
 
     posterior: Posterior
-    domain: Domain
+    ask: Callable[[Predictor, Tensor], Tensor]
 
     def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
-        """Draws of the model, each asked in the data's units."""
-        return (partial(self._ask, predictor) for predictor in self.posterior.draws(count, generator))
+        """Draws of the posterior, each asked through `ask`."""
+        return (partial(self.ask, predictor) for predictor in drawn(self.posterior, count, generator))
 
     def modules(self) -> Iterable[nn.Module]:
         """Modules of the model."""
         return self.posterior.modules()
-
-    def _ask(self, predictor: Predictor, z: Tensor) -> Tensor:
-        return predictor(self.domain.as_given(z))
 
 
 def images(shape: tuple[int, ...]) -> Domain:
     """Images (channels, h, w) in [0, 1]."""
     small_grey = shape[0] == 1 and max(shape[1:]) <= 32
     return Domain(
-        kind="image",
-        shape=shape,
-        bounds=(0.0, 1.0),
-        units="pixel values in [0, 1]",
-        unit="",
+        kind="image", shape=shape, bounds=(0.0, 1.0), units="pixel values in [0, 1]", unit="",
         linf=SMALL_GREY if small_grey else OTHER_IMAGES,
-    )
+    )  # fmt: skip
 
 
 def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]) -> Domain:
@@ -102,12 +97,6 @@ def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]
     There are no bounds, because a range that the rows happen to have is not a rule of what is possible.
     """
     return Domain(
-        kind="table",
-        shape=tuple(center.shape),
-        bounds=None,
-        units="standard deviations of each feature",
-        unit="standard deviations",
-        linf=TABLE,
-        center=center,
-        spread=spread,
-    )
+        kind="table", shape=tuple(center.shape), bounds=None, units="standard deviations of each feature",
+        unit="standard deviations", linf=TABLE, center=center, spread=spread,
+    )  # fmt: skip

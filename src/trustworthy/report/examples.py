@@ -45,15 +45,10 @@ class Examples:
         """What `findings.json` says of the data."""
         n_classes = max(len(self.class_names), int(self.y.max()) + 1)
         return {
-            "name": self.name,
-            "rows": len(self.x),
-            "available": self.available,
-            "shape": list(self.x.shape[1:]),
-            "classes": [self.class_name(label) for label in range(n_classes)],
-            "units": self.domain.units,
-            "fingerprint": self.fingerprint,
-            **self.origin,
-        }
+            "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
+            "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
+            "fingerprint": self.fingerprint, **self.origin,
+        }  # fmt: skip
 
     @cached_property
     def fingerprint(self) -> str:

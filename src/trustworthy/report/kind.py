@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from trustworthy.report import formatting
 from trustworthy.report.finding import Finding, Property, Verdict
 from trustworthy.report.panel import Panel, Shown
 from trustworthy.report.series import Series
@@ -38,7 +37,7 @@ class Rule:
         return "worry" if sign * quantity <= sign * self.worry else "attention"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Judged:
     """One finding that a kind can leave, and how it is read.
 
@@ -51,6 +50,7 @@ class Judged:
 
     title: str
     rule: Rule | None = None
+    _: KW_ONLY
     share: bool = False
     higher_is_better: bool | None = None
     headline: bool = False
@@ -92,7 +92,7 @@ class Kind:
     findings: Mapping[str, Judged]
     measure: Callable[[Any, Any], Measured]
     draw: Callable[[Shown], Sequence[Panel]]
-    example: Callable[[], tuple[str, float | None, dict[str, Any], dict[str, np.ndarray]]]
+    example: tuple[str, float | None, Mapping[str, Any], Mapping[str, np.ndarray]]
     about: Literal["model", "models", "data"] = "model"
     settings: Profiles[Any] = field(default_factory=lambda: in_profiles(Section))
     series: type[Series] = Series
@@ -109,15 +109,3 @@ class Kind:
     def judged(self, name: str) -> Judged:
         """How the finding `name` is read; as the first of the kind where it is not declared."""
         return self.findings.get(name) or next(iter(self.findings.values()))
-
-
-def value_of(finding: Finding, kind: Kind | None) -> str:
-    """The value of a finding as its kind is usually written, with its unit."""
-    if kind is not None and kind.written is not None and finding.value is not None:
-        return kind.written(finding)
-    return formatting.value(finding, share=kind is not None and kind.judged(finding.name).share)
-
-
-def interval_of(finding: Finding, kind: Kind | None) -> str:
-    """The bootstrap interval of a finding, "" where it has none."""
-    return formatting.interval(finding, share=kind is not None and kind.judged(finding.name).share)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trustworthy.report import summary
+from trustworthy.report import findings, summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
 from trustworthy.report.findings import BY_NAME, KINDS
-from trustworthy.report.kind import Kind, interval_of, value_of
+from trustworthy.report.kind import Kind
 from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.plots.theme import Style
 from trustworthy.report.saved import Audit, Entry
@@ -56,30 +56,20 @@ def build(audit: Audit) -> dict[str, Any]:
     ]
     shared, own = _conditions(record.findings)
     return {
-        "record": record,
-        "title": record.title.removeprefix("Trust report: "),
-        "created": _date(record.created),
-        "models": models,
-        "lines": lines,
-        "sections": _sections(audit, {model.name: model.look for model in models}),
-        "versions": _versions(record),
-        "shared_conditions": shared,
-        "own_conditions": own,
-    }
+        "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
+        "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
+        "versions": _versions(record), "shared_conditions": shared, "own_conditions": own,
+    }  # fmt: skip
 
 
 def _sections(audit: Audit, looks: dict[str, Style]) -> list[Section]:
     groups = {name: _groups(audit, kind, looks) for name, kind in BY_NAME.items()}
+    units, beside = audit.record.data.get("units", ""), groups.__getitem__
     sections = []
     for about, title in _TITLES.items():
-        own = [kind for kind in dict.fromkeys(BY_NAME[kind.name] for kind in KINDS) if kind.property == about]
-        cards = [
-            list(
-                kind.draw(Shown(groups[kind.name], list(looks), audit.record.data.get("units", ""), groups.__getitem__))
-            )
-            for kind in own
-            if groups[kind.name]
-        ]
+        own = dict.fromkeys(kind.name for kind in KINDS if kind.property == about)
+        shown = {name: Shown(groups[name], list(looks), units, beside) for name in own if groups[name]}
+        cards = [list(BY_NAME[name].draw(those)) for name, those in shown.items()]
         if cards:
             sections.append(Section(about, title, summary.QUESTIONS[about], cards))
     return sections
@@ -87,24 +77,25 @@ def _sections(audit: Audit, looks: dict[str, Style]) -> list[Section]:
 
 def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
     """Findings of one kind by name, those of a name in the order of the models."""
-    entries = [entry for entry in audit.entries if entry.finding.kind == kind.name]
     order = {model: rank for rank, model in enumerate(looks)}
-    entries.sort(key=lambda entry: order.get(entry.finding.model, len(order)))
+    by_name: dict[str, list[Entry]] = {}
+    for entry in audit.entries:
+        if entry.finding.kind == kind.name:
+            by_name.setdefault(entry.finding.name, []).append(entry)
     groups = []
-    for place, name in enumerate(
-        dict.fromkeys(e.finding.name for e in audit.entries if e.finding.kind == kind.name), 1
-    ):
-        own, id = [entry for entry in entries if entry.finding.name == name], f"{kind.name.replace('_', '-')}-{place}"
-        items = [_item(f"{id}-{i}", entry, kind, looks) for i, entry in enumerate(own, 1)]
+    for place, (name, own) in enumerate(by_name.items(), 1):
+        own.sort(key=lambda entry: order.get(entry.finding.model, len(order)))
+        id = f"{kind.name.replace('_', '-')}-{place}"
+        items = [_item(f"{id}-{i}", entry, looks) for i, entry in enumerate(own, 1)]
         groups.append(Group(id, name, items[0].finding.title, items))
     return groups
 
 
-def _item(id: str, entry: Entry, kind: Kind, looks: dict[str, Style]) -> Item:
+def _item(id: str, entry: Entry, looks: dict[str, Style]) -> Item:
     finding = entry.finding
     look = looks.get(finding.model, Style(len(looks) + 1))
-    value, interval = value_of(finding, kind), interval_of(finding, kind)
-    return Item(id, finding.model, look, finding, entry.series, entry.arrays, value, interval)
+    said = findings.value(finding), findings.interval(finding)
+    return Item(id, finding.model, look, finding, entry.series, entry.arrays, *said)
 
 
 def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple[Finding, dict[str, Any]]]]:

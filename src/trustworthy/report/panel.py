@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.plots.theme import Style, dashes_of
 
 Block = Any
-"""`Markup`, or an instance of a class below that has a `sort`."""
+"""`Markup`, or an instance of a block class below, which the template knows by the name of the class."""
 Cell = str | Markup
 """Text of a table's cell, or the whole element `<td ...>` as markup."""
 
@@ -49,9 +49,15 @@ class Group:
         """Norm that the name speaks of: "robustness.linf.accuracy" -> "linf"."""
         return next((part for part in self.name.split(".") if part in {"l1", "l2", "linf"}), "")
 
-    def side_by_side(self, draw: Callable[[Item], Box]) -> Box:
-        """A box for each model, beside one another."""
-        return Box([draw(item) for item in self.items], look="columns one" if len(self.items) == 1 else "columns")
+    @property
+    def curves(self) -> list[tuple[str, Style, Any]]:
+        """Name, look and series of each model."""
+        return [(item.model, item.look, item.series) for item in self.items]
+
+    def side_by_side(self, draw: Callable[[Item], Sequence[Block]], tag: str = "div") -> Box:
+        """Blocks of each model below its name, beside one another."""
+        boxes = [Box([Head(item), *draw(item)], tag=tag) for item in self.items]
+        return Box(boxes, look="columns one" if len(self.items) == 1 else "columns")
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,6 @@ class Panel:
 class Box:
     """Blocks within one element."""
 
-    sort: ClassVar = "box"
     blocks: Sequence[Block]
     look: str = ""
     tag: str = "div"
@@ -97,7 +102,6 @@ class Box:
 class Details:
     """Blocks that are folded away."""
 
-    sort: ClassVar = "details"
     summary: str
     blocks: Sequence[Block]
 
@@ -106,7 +110,6 @@ class Details:
 class Head:
     """Name of the model of what follows, where the page shows several."""
 
-    sort: ClassVar = "head"
     item: Item
 
 
@@ -114,7 +117,6 @@ class Head:
 class Note:
     """A muted paragraph."""
 
-    sort: ClassVar = "note"
     text: str | Markup
 
 
@@ -122,7 +124,6 @@ class Note:
 class Statement:
     """The verdict and the sentence of a finding; `named` says of which model."""
 
-    sort: ClassVar = "statement"
     item: Item
     named: bool = False
 
@@ -131,7 +132,6 @@ class Statement:
 class Claim:
     """The value of a finding, large, with its interval, verdict and sentence."""
 
-    sort: ClassVar = "claim"
     item: Item
 
 
@@ -139,7 +139,6 @@ class Claim:
 class Legend:
     """Lines of a figure: models by their look, others by a small picture of the line."""
 
-    sort: ClassVar = "legend"
     label: str
     models: Sequence[tuple[str, Style]] = ()
     lines: Sequence[tuple[str, Markup]] = ()
@@ -159,10 +158,9 @@ class Row:
 class Table:
     """A table; `caption` is what a screen reader calls it, and is seen where `captioned`.
 
-    look : "grid" and further classes. scrolls : whether it may be wider than the page; `label` then names the region.
+    look : "grid" and further classes. label : names the region of a table that may be wider than the page.
     """
 
-    sort: ClassVar = "table"
     caption: str
     head: Sequence[Cell]
     rows: Sequence[Row]
@@ -177,7 +175,6 @@ class Table:
 class Checklist:
     """Questions with their answers: (verdict or None, name, value as text, explanation)."""
 
-    sort: ClassVar = "checks"
     rows: Sequence[tuple[Verdict | None, str, str, str]]
 
 
@@ -195,7 +192,6 @@ class Picture:
 class Pictures:
     """Pictures in a row, each with its caption, or one caption for all."""
 
-    sort: ClassVar = "pictures"
     pictures: Sequence[Picture]
     caption: str | Markup = ""
 
@@ -204,7 +200,6 @@ class Pictures:
 class Outcome:
     """Markup followed by whether an attack fooled the model, and a muted rest."""
 
-    sort: ClassVar = "outcome"
     text: Markup
     fooled: bool
     rest: str = ""
@@ -213,6 +208,38 @@ class Outcome:
 def statements(items: Sequence[Item]) -> list[Statement]:
     """Statements below a figure of several models; each says of which it speaks."""
     return [Statement(item, named=len(items) > 1) for item in items]
+
+
+def figure(group: Group, plot: Markup, lines: Sequence[tuple[str, Markup]] = ()) -> Box:
+    """A figure of all models with its heading, its legend and what is said of each; `lines` are no model's."""
+    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], lines)
+    caption = Box(statements(group.items), tag="figcaption")
+    return Box([Markup("<h4>{}</h4>").format(group.title), plot, legend, caption], tag="figure")
+
+
+def numbers(shown: Shown, group: Group, item: Item, head: Sequence[Cell], rows: Sequence[Row]) -> Table:
+    """Numbers of one model in the figure of a group."""
+    caption = f"{group.title}, {item.model}"
+    return Table(caption if shown.compares else group.title, head, rows, label=caption, captioned=True)
+
+
+def side_by_side_with_numbers(
+    title: str,
+    lead: str,
+    shown: Shown,
+    figure: Callable[[Group], Box],
+    numbers: Callable[[Shown, Group, Item], Table],
+) -> list[Panel]:
+    """A figure of each group beside one another, the numbers of each model folded away below."""
+    tables = [numbers(shown, group, item) for group in shown.groups for item in group.items]
+    figures = Box([figure(group) for group in shown.groups], look="columns")
+    return [Panel(title, lead, [figures, Details("The numbers of these figures", tables)])]
+
+
+def bars(item: Item, caption: str, head: Sequence[Cell], rows: Sequence[Row], *, headed: bool = True) -> Table:
+    """A table with a bar of the model's colour in each row; its head is seen where `headed`."""
+    style = f"--bar: var({item.look.variable}){'' if headed else '; margin-top: .75rem'}"
+    return Table(caption, head, rows, look="grid bars", style=style, head_look="" if headed else "hidden")
 
 
 def measured(item: Item) -> Markup:
@@ -245,29 +272,24 @@ def unseen(text: str) -> Markup:
 
 def dashed(place: int) -> Markup:
     """Picture of the `place`-th kind of thin line."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M1 9h42" stroke="currentColor" stroke-width="2" '
-        'stroke-dasharray="{}"/></svg>'
-    ).format(dashes_of(place))
+    return _line(f'<path d="M1 9h42" stroke="currentColor" stroke-width="2" stroke-dasharray="{dashes_of(place)}"/>')
 
 
 def bounded() -> Markup:
     """Picture of a line with what it rules out shaded."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M0 0h44v9H0Z" fill="currentColor" opacity=".25"/>'
-        '<path d="M1 9h42" stroke="var(--ink)" stroke-width="2"/></svg>'
+    return _line(
+        '<path d="M0 0h44v9H0Z" fill="currentColor" opacity=".25"/>'
+        '<path d="M1 9h42" stroke="var(--ink)" stroke-width="2"/>'
     )
 
 
 def proved() -> Markup:
     """Picture of the line of what is proved, with the hatched gap above it."""
-    return Markup(
-        '<svg viewBox="0 0 44 18" aria-hidden="true"><path d="M2 11 9 1M13 11 20 1M24 11 31 1M35 11 42 1" '
-        'stroke="currentColor" opacity=".6"/><path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" '
-        'stroke-dasharray="1 6.6" stroke-linecap="round"/></svg>'
+    return _line(
+        '<path d="M2 11 9 1M13 11 20 1M24 11 31 1M35 11 42 1" stroke="currentColor" opacity=".6"/>'
+        '<path d="M3 14.5h40" stroke="var(--ink)" stroke-width="4" stroke-dasharray="1 6.6" stroke-linecap="round"/>'
     )
 
 
-def heading(text: str) -> Markup:
-    """A small heading of a figure."""
-    return Markup("<h4>{}</h4>").format(text)
+def _line(drawing: str) -> Markup:
+    return Markup(f'<svg viewBox="0 0 44 18" aria-hidden="true">{drawing}</svg>')

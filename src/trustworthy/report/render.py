@@ -40,13 +40,9 @@ def render(folder: str | os.PathLike[str]) -> Path:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("trustworthy.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = jinja2.PackageLoader("trustworthy.report")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
     environment.tests["markup"] = lambda content: isinstance(content, Markup)

@@ -51,16 +51,11 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     chosen = stratified_rows(y, rows, seed)
     domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset.x_train if len(dataset.x_train) else x)
     return Examples(
-        name=dataset.name,
-        x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
-        y=torch.from_numpy(y[chosen]),
-        rows=chosen,
-        available=len(x),
-        class_names=tuple(dataset.class_names),
-        feature_names=tuple(dataset.feature_names),
-        domain=domain,
+        name=dataset.name, x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
+        y=torch.from_numpy(y[chosen]), rows=chosen, available=len(x), domain=domain,
+        class_names=tuple(dataset.class_names), feature_names=tuple(dataset.feature_names),
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
-    )
+    )  # fmt: skip
 
 
 def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:

@@ -18,9 +18,8 @@ from trustworthy.core.errors import DataError
 from trustworthy.report.finding import AuditRecord, Finding
 from trustworthy.report.findings import BY_NAME
 from trustworthy.report.series import Series
+from trustworthy.report.store import ARRAYS, FINDINGS
 
-FINDINGS = "findings.json"
-ARRAYS = "arrays.npz"
 SCHEMA_VERSION = 1
 _REMEDY = "Run `trustworthy audit` again with the same --out."
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, SupportsFloat
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 
 def _null_is_nan(value: object) -> object:
     return math.nan if value is None else value
+
+
+def null_where_nan(values: Iterable[SupportsFloat]) -> list[float | None]:
+    """Numbers as a series saves them: null where a value is NaN or infinite."""
+    return [float(value) if math.isfinite(float(value)) else None for value in values]
 
 
 Number = Annotated[float, BeforeValidator(_null_is_nan)]

@@ -99,20 +99,21 @@ class Attacks(Section):
     l2: Annotated[float, Field(ge=0.0)]
 
 
-def _plans(*given: dict[str, Any]) -> list[AttackPlan]:
+def plans(*given: dict[str, Any]) -> list[AttackPlan]:
+    """Attacks by their names and hyper-parameters."""
     return [AttackPlan(**attack) for attack in given]
 
 
 ATTACKS = in_profiles(
     Attacks,
     tried=(
-        _plans({"name": "PGD", "steps": 10, "restarts": 2}, {"name": "SquareAttack", "steps": 50}),
-        _plans(
+        plans({"name": "PGD", "steps": 10, "restarts": 2}, {"name": "SquareAttack", "steps": 50}),
+        plans(
             {"name": "PGD", "steps": 20, "restarts": 3},
             {"name": "APGD", "steps": 20, "loss": "margin"},
             {"name": "SquareAttack", "steps": 200},
         ),
-        _plans(
+        plans(
             {"name": "PGD", "steps": 50, "restarts": 5},
             {"name": "APGD", "steps": 100, "loss": "ce"},
             {"name": "APGD", "steps": 100, "loss": "margin", "restarts": 2},

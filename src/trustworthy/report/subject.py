@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import joblib
@@ -21,6 +20,7 @@ from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
+from trustworthy.report.domain import Wrapped
 from trustworthy.report.estimator import scores_of
 from trustworthy.report.examples import Examples
 
@@ -62,16 +62,10 @@ class Subject:
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the model."""
         return {
-            "name": self.name,
-            "kind": type(self.given).__name__,
-            "gives_scores": self.gives_scores,
-            "gives_gradients": self.gives_gradients,
-            "is_random": self.is_random,
-            "draws": self.draws,
-            "classes": self.logits.shape[1],
-            "fingerprint": self.fingerprint,
-            **self.origin,
-        }
+            "name": self.name, "kind": type(self.given).__name__, "gives_scores": self.gives_scores,
+            "gives_gradients": self.gives_gradients, "is_random": self.is_random, "draws": self.draws,
+            "classes": self.logits.shape[1], "fingerprint": self.fingerprint, **self.origin,
+        }  # fmt: skip
 
     def predict(self, x: Float[Tensor, "n *shape"], *, batch: int, seed: int, device: torch.device) -> Predictive:
         """What the model says of other inputs than the examples, with as many draws."""
@@ -126,16 +120,10 @@ def examine(
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name,
-        given=model,
-        model=asked,
-        gives_scores=not is_estimator or hasattr(model, "predict_proba"),
-        gives_gradients=slope is not None,
-        is_random=is_random,
-        predictive=predictive,
+        name=name, given=model, model=asked, is_random=is_random, predictive=predictive, origin=origin,
+        gives_scores=not is_estimator or hasattr(model, "predict_proba"), gives_gradients=slope is not None,
         fingerprint=_fingerprint(model, predictive.logits.numpy(), examples.y.numpy(), slope),
-        origin=origin,
-    )
+    )  # fmt: skip
 
 
 def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
@@ -168,7 +156,7 @@ def answers(
 ) -> Predictive:
     """Logits of every row in float64, checked (against the labels `y` too); a stochastic model draws from `seed`."""
     generator = seeds.torch_generator(seed, "predict", device=device)
-    checked = _Checked(as_posterior(model), None if y is None else y.to(device))
+    checked = _checked(model, None if y is None else y.to(device))
     members = predict(checked, x, draws=draws, batch_size=batch, generator=generator, device=device).members.double()
     if not bool(members.isfinite().all()):
         raise ModelContractError(
@@ -177,20 +165,10 @@ def answers(
     return Predictive(members)
 
 
-@dataclass(frozen=True, eq=False)
-class _Checked:
-    """A posterior of predictors whose every answer is checked, and whose exceptions say where they came from."""
+def _checked(model: Any, y: Tensor | None = None) -> Wrapped:
+    """The model as a posterior whose every answer is checked, and whose exceptions say where they came from."""
 
-    posterior: Posterior
-    y: Tensor | None
-
-    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
-        return (partial(self._ask, predictor) for predictor in drawn(self.posterior, count, generator))
-
-    def modules(self) -> Iterable[nn.Module]:
-        return self.posterior.modules()
-
-    def _ask(self, predictor: Predictor, x: Tensor) -> Tensor:
+    def ask(predictor: Predictor, x: Tensor) -> Tensor:
         try:
             output = predictor(x)
         except TrustworthyError:
@@ -201,14 +179,16 @@ class _Checked:
             raise ModelContractError(
                 f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
             ) from error
-        return check_logits(output, len(x), self.y)
+        return check_logits(output, len(x), y)
+
+    return Wrapped(as_posterior(model), ask)
 
 
 def _slope(model: Any, x: Tensor) -> float | None:
     """Length of the gradient of the scores, weighted differently by class; None for a model without gradients."""
     with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
         x = x.clone().requires_grad_()
-        (predictor,) = drawn(_Checked(as_posterior(model), None), 1)
+        (predictor,) = drawn(_checked(model), 1)
         scores = predictor(x + 0)  # a copy: a model that writes into its input must not do so to a leaf
         if not scores.requires_grad:
             return None

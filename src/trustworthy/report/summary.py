@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
 
@@ -66,19 +66,14 @@ def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     return next((verdict for verdict in WORST_FIRST if verdict in given), None)
 
 
-def _columns(rows: Sequence[tuple[Finding | None, ...]], count: int) -> list[list[Finding | None]]:
-    return [[row[place] for row in rows] for place in range(count)]
-
-
 def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
     own = [finding for finding in record.findings if finding.property == about]
     shown = {(finding.name, finding.model): finding for finding in own if finding.headline}
     names = list(dict.fromkeys(name for name, _ in shown))
     rows = [tuple(shown.get((name, model)) for model in models) for name in names]
     rows.sort(key=lambda row: min(WORST_FIRST.index(finding.verdict) for finding in row if finding))
-    verdicts: tuple[Verdict | None, ...] = tuple(
-        worst(finding.verdict for finding in column if finding) for column in _columns(rows, len(models))
-    )
+    columns = [[row[place] for row in rows] for place in range(len(models))]
+    verdicts: Any = tuple(worst(finding.verdict for finding in column if finding) for column in columns)
     missing = tuple(
         tuple(o.reason for o in record.omissions if o.model == model and o.part.split(".")[0] == about)
         for model in models

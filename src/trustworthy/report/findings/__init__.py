@@ -5,6 +5,7 @@ A page is drawn from what was saved: no module here imports torch or an algorith
 
 from __future__ import annotations
 
+from trustworthy.report import formatting
 from trustworthy.report.finding import Finding
 from trustworthy.report.findings import (
     accuracy,
@@ -21,24 +22,13 @@ from trustworthy.report.findings import (
     selective,
     transfer,
 )
-from trustworthy.report.kind import Kind, Rule, interval_of, value_of
+from trustworthy.report.kind import Kind, Rule
 
 KINDS: tuple[Kind, ...] = (
-    accuracy.KIND,
-    robustness_curve.LINF,
-    robustness_curve.L2,
-    certificate.KIND,
-    distortion.KIND,
-    pictures.KIND,
-    corruptions.KIND,
-    transfer.KIND,
-    poisoning.KIND,
-    diagnosis.KIND,
-    calibration.KIND,
-    scores.KIND,
-    selective.KIND,
+    accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, certificate.KIND, distortion.KIND, pictures.KIND,
+    corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND, calibration.KIND, scores.KIND, selective.KIND,
     saliency.KIND,
-)
+)  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}
 """By the name in `findings.json`; the first of those that share one."""
 OF_FINDING: dict[str, Kind] = {name: kind for kind in KINDS for name in kind.findings}
@@ -49,16 +39,19 @@ RULES: dict[str, Rule] = {
 """Every threshold of the report, by the name of the finding. What is not here is information."""
 
 
-def kind_of(finding: Finding) -> Kind | None:
-    """The kind that draws a finding; None for one that this version does not know."""
-    return BY_NAME.get(finding.kind)
-
-
 def value(finding: Finding) -> str:
-    """The value of a finding as text."""
-    return value_of(finding, kind_of(finding))
+    """The value of a finding as its kind is usually written, with its unit."""
+    kind = BY_NAME.get(finding.kind)
+    if kind is not None and kind.written is not None and finding.value is not None:
+        return kind.written(finding)
+    return formatting.value(finding, share=_is_share(finding))
 
 
 def interval(finding: Finding) -> str:
-    """The interval of a finding as text, "" where it has none."""
-    return interval_of(finding, kind_of(finding))
+    """The bootstrap interval of a finding, "" where it has none."""
+    return formatting.interval(finding, share=_is_share(finding))
+
+
+def _is_share(finding: Finding) -> bool:
+    """Whether the value reads as a percentage; not that of a kind which this version does not know."""
+    return finding.kind in BY_NAME and BY_NAME[finding.kind].judged(finding.name).share

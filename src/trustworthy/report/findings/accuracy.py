@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Claim, Details, Head, Item, Panel, Row, Shown, Table
+from trustworthy.report.panel import Block, Claim, Details, Item, Panel, Row, Shown
 from trustworthy.report.series import Number, Series
 
 if TYPE_CHECKING:
@@ -45,17 +45,11 @@ def measure(case: Case, settings: Any) -> Measured:
     sentence = f"{case.accuracy:.1%} of {len(labels)} examples are classified correctly"
     if len(per_class) > 1:
         sentence += f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%}"
-    return Measured([
-        case.finding(
-            "accuracy",
-            case.accuracy,
-            judged=case.accuracy_above_guessing,
-            interval=case.interval("accuracy", np.mean, correct),
-            statement=f"{sentence}.",
-            series={"n": len(labels), "per_class": per_class},
-            conditions={"commonest_class_share": case.commonest_share},
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=f"{sentence}.",
+        interval=case.interval("accuracy", np.mean, correct), series={"n": len(labels), "per_class": per_class},
+        conditions={"commonest_class_share": case.commonest_share},
+    )])  # fmt: skip
 
 
 def is_useful(case: Case) -> bool:
@@ -71,46 +65,25 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
-        return Box([Head(item), Claim(item)])
+        return [Claim(item)]
     rows = [
         Row(str(row.name), [panel.bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
         for row in classes[:CLASSES_SHOWN]
     ]
-    table = Table(
-        f"Accuracy by class, worst first, {item.model}",
-        ["class", panel.column("accuracy", "text", span=2), "n"],
-        rows,
-        look="grid bars",
-        style=f"--bar: var({item.look.variable})",
-    )
+    head = ["class", panel.column("accuracy", "text", span=2), "n"]
+    table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
     left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return Box([Head(item), Claim(item), Details(f"Accuracy by class{left_out}", [table])])
+    return [Claim(item), Details(f"Accuracy by class{left_out}", [table])]
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two classes."""
-    per_class = [{"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}]
-    return "accuracy", 0.9, {"n": 10, "per_class": per_class}, {}
-
-
+CAT, DOG = {"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}
 KIND = Kind(
-    name="accuracy",
-    step="accuracy",
-    property="robustness",
+    name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={
-        "accuracy": Judged(
-            title="Accuracy on clean examples",
-            rule=RULE,
-            share=True,
-            higher_is_better=True,
-            headline=True,
-        )
+        "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True)
     },
-    series=Accuracy,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("accuracy", 0.9, {"n": 10, "per_class": [CAT, DOG]}, {}),
+)  # fmt: skip

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Group, Head, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.panel import Block, Box, Group, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -46,29 +44,18 @@ def measure(case: Case, settings: Settings) -> Measured:
     confidence = p.max(axis=1)
     gap = float(confidence.mean() - case.accuracy)
     lean = "over" if gap > 0 else "under"
-    return Measured([
-        case.finding(
-            "uncertainty.ece",
-            curve.error,
-            judged=curve.error,
-            interval=case.interval("ece", lambda c, r: metrics.ece(c, r, bins=bins), confidence, case.correct),
-            statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
-            f"{lean}confident by {100 * abs(gap):.1f} points.",
-            series={
-                "edges": curve.edges.tolist(),
-                "confidence": _filled(curve.confidence),
-                "accuracy": _filled(curve.accuracy),
-                "count": curve.count.tolist(),
-                "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"),
-                "mean_confidence": float(confidence.mean()),
-            },
-            conditions={"bins": bins},
-        )
-    ])  # fmt: skip
-
-
-def _filled(values: Float[np.ndarray, " bins"]) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+    return Measured([case.finding(
+        "uncertainty.ece", curve.error, judged=curve.error,
+        interval=case.interval("ece", lambda c, r: metrics.ece(c, r, bins=bins), confidence, case.correct),
+        statement=f"Stated confidence is off by {100 * curve.error:.1f} points on average; overall the model is "
+        f"{lean}confident by {100 * abs(gap):.1f} points.",
+        series={
+            "edges": curve.edges.tolist(), "confidence": null_where_nan(curve.confidence),
+            "accuracy": null_where_nan(curve.accuracy), "count": curve.count.tolist(),
+            "adaptive_ece": metrics.ece(p, y, bins=bins, binning="mass"), "mean_confidence": float(confidence.mean()),
+        },
+        conditions={"bins": bins},
+    )])  # fmt: skip
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -78,12 +65,13 @@ def draw(shown: Shown) -> list[Panel]:
         "confidence, on the dashed line if calibrated; below it the model is overconfident. The lower panel counts the "
         "predictions."
     )
-    return [Panel(group.title, lead, [group.side_by_side(_figure), _numbers(group)]) for group in shown.groups]
+    return [
+        Panel(group.title, lead, [group.side_by_side(_figure, "figure"), _numbers(group)]) for group in shown.groups
+    ]
 
 
-def _figure(item: Item) -> Box:
-    plot = plots.reliability(item.id, item.look, item.series)
-    return Box([Head(item), plot, Box([Statement(item)], tag="figcaption")], tag="figure")
+def _figure(item: Item) -> list[Block]:
+    return [plots.reliability(item.id, item.look, item.series), Box([Statement(item)], tag="figcaption")]
 
 
 def _numbers(group: Group) -> Table:
@@ -97,30 +85,15 @@ def _numbers(group: Group) -> Table:
     return Table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two bins, one of them empty."""
-    series = {
-        "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
-        "adaptive_ece": 0.1, "mean_confidence": 0.8,
-    }  # fmt: skip
-    return "uncertainty.ece", 0.1, series, {}
-
-
+EXAMPLE = {
+    "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
+    "adaptive_ece": 0.1, "mean_confidence": 0.8,
+}  # fmt: skip
+RULE = Rule("expected calibration error", 0.03, 0.10)
 KIND = Kind(
-    name="calibration",
-    step="uncertainty.calibration",
-    property="uncertainty",
-    findings={
-        "uncertainty.ece": Judged(
-            title="Calibration",
-            rule=Rule("expected calibration error", 0.03, 0.10),
-            higher_is_better=False,
-            headline=True,
-        )
-    },
+    name="calibration", step="uncertainty.calibration", property="uncertainty", series=Calibration,
+    measure=measure, draw=draw,
+    findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, bins=10),
-    series=Calibration,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("uncertainty.ece", 0.1, EXAMPLE, {}),
+)  # fmt: skip

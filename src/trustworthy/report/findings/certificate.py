@@ -11,16 +11,17 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field
 
-from trustworthy.report import formatting, plots
+from trustworthy.core.certificate import Certificate
+from trustworthy.core.errors import InvalidInput
+from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import Finding
 from trustworthy.report.findings import accuracy, robustness_curve
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Details, Group, Item, Legend, Panel, Row, Shown, Table, heading, statements
+from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
-    from trustworthy.core.certificate import Certificate
     from trustworthy.report.case import Case
 
 RULE = Rule("certified accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
@@ -58,12 +59,11 @@ class Certified(Series):
 class Proof:
     """One way to certify a model.
 
-    norm : of the radii. finding : what it leaves. exact : whether a radius that is not certified breaks the example.
+    norm : of the radii. exact : whether a radius that is not certified breaks the example.
     prove : certificates of some rows of the examples, in the attacked units.
     """
 
     norm: str
-    finding: str
     method: str
     exact: bool
     prove: Callable[[Int[np.ndarray, " some"]], Certificate]
@@ -94,42 +94,33 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 
 def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
-    from trustworthy.core.certificate import Certificate
     from trustworthy.report.arsenal import headline_radius
 
     parts = []
     for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
         parts.append(proof.prove(some))
         case.advance(begun + share * sum(len(part.lower) for part in parts) / len(rows))
-    certificate, headline, units = (
-        Certificate.joined(parts),
-        headline_radius(case, proof.norm),
-        case.examples.domain.units,
-    )
+    certificate, units = Certificate.joined(parts), case.examples.domain.units
+    headline = headline_radius(case, proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
     certified = 1.0 - certificate.error_at(grid)
     clean, value = float(case.correct[rows].mean()), float(certified[grid.index(headline)])
     verdict = RULE(value / clean) if accuracy.is_useful(case) else "information"
     if verdict != "good" and not proof.exact:
         verdict = "information"  # a bound that is loose says nothing against the model
-    whose = "of the smoothed predictions" if proof.method == SMOOTHING else "of the predictions"
+    smoothed = proof.method == SMOOTHING
+    name, whose = f"robustness.{proof.norm}.{'smoothed' if smoothed else 'certified'}", "smoothed " if smoothed else ""
     return case.finding(
-        proof.finding,
-        value,
-        verdict=verdict,
-        interval=case.interval(proof.finding, np.mean, certificate.lower > headline),
-        statement=f"{value:.1%} {whose} are right and proved to stay so under every perturbation of up to "
-        f"{headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
+        name, value, verdict=verdict,
+        interval=case.interval(name, np.mean, certificate.lower > headline),
+        statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
+        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
         series={
-            "eps": grid,
-            "certified": certified.tolist(),
-            "clean": clean,
-            "method": proof.method,
-            "exact": proof.exact,
-            "headline_eps": headline,
+            "eps": grid, "certified": certified.tolist(), "clean": clean, "method": proof.method,
+            "exact": proof.exact, "headline_eps": headline,
         },
         conditions={"n": len(rows), "method": proof.method, "eps": headline, "norm": proof.norm, "units": units},
-    )
+    )  # fmt: skip
 
 
 def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
@@ -148,7 +139,6 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
     from trustworthy.certify import certify_linear
     from trustworthy.certify.network import read
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.nn import Normalize
 
     if case.subject.is_random:
@@ -171,25 +161,18 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
         found = certify_linear(model, x[rows], y[rows], norm=norm, bounds=domain.bounds)
         return _only(case.correct[rows], found)
 
-    return [
-        Proof(norm, f"robustness.{norm}.certified", "linear bounds (CROWN)", False, partial(prove, norm=norm))
-        for norm in ("linf", "l2")
-    ]
+    return [Proof(norm, "linear bounds (CROWN)", False, partial(prove, norm=norm)) for norm in ("linf", "l2")]
 
 
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
-    from trustworthy.core.certificate import Certificate
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.neighbors import NearestNeighborVerifier
 
     points, codes, classifier, slope = _neighbors_of(case)
     domain, count = case.examples.domain, int(classifier.n_neighbors)
-    inside = (
-        domain.bounds
-        if domain.bounds and points.min() >= domain.bounds[0] and points.max() <= domain.bounds[1]
-        else None
-    )
+    inside = domain.bounds
+    if inside and not inside[0] <= points.min() <= points.max() <= inside[1]:
+        inside = None
     metric = None if (slope == 1.0).all() else np.diag(slope**2)
     z = domain.attacked(case.examples.x.double()).flatten(1).numpy()
     proofs = []
@@ -210,7 +193,7 @@ def _neighbors(case: Case) -> list[Proof]:
             return _only(sure, Certificate(lower, np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool)))
 
         method = "the exact distance" if count == 1 else "a lower bound, eq. (3.18)"
-        proofs.append(Proof(norm, f"robustness.{norm}.certified", method, count == 1, prove))
+        proofs.append(Proof(norm, method, count == 1, prove))
     return proofs
 
 
@@ -259,8 +242,6 @@ def _neighbors_of(case: Case) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray,
 
 def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
-    import torch
-
     from trustworthy.certify import RandomizedSmoothing
     from trustworthy.core.protocols import drawn
     from trustworthy.report.arsenal import headline_radius
@@ -270,15 +251,12 @@ def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     if case.subject.is_random:
         raise NotApplicable("a model that answers differently each time is not smoothed once more.")
     smoothing = RandomizedSmoothing(sigma=headline_radius(case, "l2"), n=settings.smoothing)
-    model, x, y = case.attacked
-    (predictor,) = drawn(model, 1)
-    generator = case.generator("smoothing")
+    (predictor,), generator = drawn(case.attacked[0], 1), case.generator("smoothing")
 
     def prove(rows: np.ndarray) -> Certificate:
-        some = torch.from_numpy(rows).to(case.device)
-        return smoothing(predictor, x[some], y[some], generator=generator)
+        return smoothing(predictor, *case.attacked_at(rows)[1:], generator=generator)
 
-    return [Proof("l2", "robustness.l2.smoothed", SMOOTHING, False, prove)]
+    return [Proof("l2", SMOOTHING, False, prove)]
 
 
 def _only(sure: np.ndarray, found: Certificate) -> Certificate:
@@ -295,63 +273,36 @@ def draw(shown: Shown) -> list[Panel]:
         "lies between this and the accuracy under attack. A smoothed model is another classifier than the model: it "
         f"votes under noise. The ring is the accuracy without a perturbation.{units}"
     )
-    figures = Box([_figure(group) for group in shown.groups], look="columns")
-    numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
-    return [Panel("Certified accuracy", lead, [figures, Details("The numbers of these figures", numbers)])]
+    return panel.side_by_side_with_numbers("Certified accuracy", lead, shown, _figure, _numbers)
 
 
 def _figure(group: Group) -> Box:
-    curves = [(item.model, item.look, item.series) for item in group.items]
-    plot = plots.certified_curve(group.id, curves, group.norm)
-    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items])
-    return Box([heading(group.title), plot, legend, Box(statements(group.items), tag="figcaption")], tag="figure")
+    return panel.figure(group, plots.certified_curve(group.id, group.curves, group.norm))
 
 
 def _numbers(shown: Shown, group: Group, item: Item) -> Table:
     s = item.series
     rows = [Row(formatting.number(eps), [formatting.percent(s.certified[i])]) for i, eps in enumerate(s.eps)]
-    caption = f"{group.title}, {item.model}" if shown.compares else group.title
-    head = ["eps", f"proved ({s.method})"]
-    return Table(caption, head, rows, label=f"{group.title}, {item.model}", captioned=True)
+    return panel.numbers(shown, group, item, ["eps", f"proved ({s.method})"], rows)
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Three radii."""
-    series = {
-        "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
-        "headline_eps": 0.1,
-    }  # fmt: skip
-    return "robustness.linf.certified", 0.4, series, {}
+def _judged(title: str, *, headline: bool = True) -> Judged:
+    return Judged(title, RULE, share=True, higher_is_better=True, headline=headline)
 
 
+EXAMPLE = {
+    "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
+    "headline_eps": 0.1,
+}  # fmt: skip
+MULTIPLES = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
 KIND = Kind(
-    name="certificate",
-    step="robustness.certificate",
-    property="robustness",
+    name="certificate", step="robustness.certificate", property="robustness", series=Certified, attacks=True, cost=3,
+    measure=measure, draw=draw,
     findings={
-        f"robustness.{norm}.{what}": Judged(
-            title=f"{title}, {norm}",
-            rule=RULE,
-            share=True,
-            higher_is_better=True,
-            headline=what == "certified",
-        )
-        for norm, what, title in (
-            ("linf", "certified", "Certified accuracy"),
-            ("l2", "certified", "Certified accuracy"),
-            ("l2", "smoothed", "Certified accuracy of the smoothed model"),
-        )
+        "robustness.linf.certified": _judged("Certified accuracy, linf"),
+        "robustness.l2.certified": _judged("Certified accuracy, l2"),
+        "robustness.l2.smoothed": _judged("Certified accuracy of the smoothed model, l2", headline=False),
     },
-    settings=in_profiles(
-        Settings,
-        multiples=[0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
-        neurons=(300, 1000, 10_000),
-        smoothing=(0, 0, 1000),
-    ),
-    series=Certified,
-    attacks=True,
-    cost=3,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    settings=in_profiles(Settings, multiples=MULTIPLES, neurons=(300, 1000, 10_000), smoothing=(0, 0, 1000)),
+    example=("robustness.linf.certified", 0.4, EXAMPLE, {}),
+)  # fmt: skip

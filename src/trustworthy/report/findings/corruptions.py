@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from markupsafe import Markup
 from pydantic import Field
 
+from trustworthy.core import seeds
 from trustworthy.report import panel
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Head, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Rows, Section, in_profiles
 
@@ -62,30 +63,22 @@ def measure(case: Case, settings: Settings) -> Measured:
     clean = float(case.correct[rows.numpy()].mean())
     value = float(correct.mean())
     hardest = list(CORRUPTIONS)[int(correct.mean(axis=(1, 2)).argmin())]
-    return Measured([
-        case.finding(
-            "robustness.corruptions",
-            value,
-            judged=value / clean if clean else None,
-            interval=case.interval("corruptions", np.mean, correct.mean(axis=(0, 1))),
-            statement=f"Over 15 corruptions at severities {', '.join(map(str, severities))} accuracy is "
-            f"{value:.1%} on average, {clean:.1%} without; the hardest is {hardest.replace('_', ' ')} "
-            f"({correct.mean(axis=(1, 2)).min():.1%}).",
-            series={
-                "clean": clean,
-                "names": list(CORRUPTIONS),
-                "groups": list(CORRUPTIONS.values()),
-                "severities": severities,
-                "accuracy": correct.mean(axis=2).tolist(),
-            },
-            conditions={"n": len(rows), "scale": scale, "severities": severities},
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "robustness.corruptions", value, judged=value / clean if clean else None,
+        interval=case.interval("corruptions", np.mean, correct.mean(axis=(0, 1))),
+        statement=f"Over 15 corruptions at severities {', '.join(map(str, severities))} accuracy is "
+        f"{value:.1%} on average, {clean:.1%} without; the hardest is {hardest.replace('_', ' ')} "
+        f"({correct.mean(axis=(1, 2)).min():.1%}).",
+        series={
+            "clean": clean, "names": list(CORRUPTIONS), "groups": list(CORRUPTIONS.values()), "severities": severities,
+            "accuracy": correct.mean(axis=2).tolist(),
+        },
+        conditions={"n": len(rows), "scale": scale, "severities": severities},
+    )])  # fmt: skip
 
 
 def corrupted(case: Case, x: Tensor, name: str, severity: int, scale: str) -> Tensor:
     """`x` under one corruption; the same for every model, so that models are compared on the same images."""
-    from trustworthy.core import seeds
     from trustworthy.datasets.corruptions import corrupt
 
     return corrupt(x, name, severity, seeds.numpy_generator(case.seed, "corruptions", name, severity), scale=scale)
@@ -109,7 +102,7 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [scale, group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     s = item.series
     width = max(map(len, s.accuracy), default=0)
     rows = []
@@ -121,15 +114,9 @@ def _model(item: Item) -> Box:
     means = [mean(column) for column in columns(s.accuracy)]
     rows.append(Row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
     rows.append(Row("undisturbed", [Markup('<td colspan="{}"></td>').format(width), _heat(s.clean)]))
-    severities = s.severities or range(1, width + 1)
-    table = Table(
-        f"Accuracy in per cent by corruption and severity, {item.model}",
-        [panel.column(panel.unseen("corruption")), *map(str, severities), "mean"],
-        rows,
-        label=f"Accuracy under corruptions, {item.model}",
-        look="grid heat",
-    )
-    return Box([Head(item), Statement(item), table])
+    head = [panel.column(panel.unseen("corruption")), *map(str, s.severities or range(1, width + 1)), "mean"]
+    caption, label = "Accuracy in per cent by corruption and severity", f"Accuracy under corruptions, {item.model}"
+    return [Statement(item), Table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
 
 
 def _heat(accuracy: float) -> Markup:
@@ -147,32 +134,19 @@ def columns(rows: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
     return list(zip_longest(*rows, fillvalue=math.nan))
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Three corruptions at two severities."""
-    series = {
-        "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
-        "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
-    }  # fmt: skip
-    return "robustness.corruptions", 0.76, series, {}
-
-
+EXAMPLE = {
+    "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
+    "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
+}  # fmt: skip
+RULE = Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7)
 KIND = Kind(
-    name="corruptions",
-    step="robustness.corruptions",
-    property="robustness",
+    name="corruptions", step="robustness.corruptions", property="robustness", series=Corruptions, cost=2,
+    measure=measure, draw=draw,
     findings={
         "robustness.corruptions": Judged(
-            title="Accuracy under common corruptions",
-            rule=Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7),
-            share=True,
-            higher_is_better=True,
-            headline=True,
+            "Accuracy under common corruptions", RULE, share=True, higher_is_better=True, headline=True
         )
     },
     settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),
-    series=Corruptions,
-    cost=2,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.corruptions", 0.76, EXAMPLE, {}),
+)  # fmt: skip

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel
 
+from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report import formatting
 from trustworthy.report.finding import Finding
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Checklist, Head, Item, Panel, Shown, Statement
-from trustworthy.report.series import Series
+from trustworthy.report.panel import Block, Checklist, Item, Panel, Shown, Statement
+from trustworthy.report.series import Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -44,10 +43,7 @@ class Diagnosis(Series):
 
 def measure(case: Case, settings: Settings) -> Measured:
     """Signs that the attacks failed because of themselves, not because of the model."""
-    import torch
-
     from trustworthy.attacks import diagnose
-    from trustworthy.core.errors import NothingToAttackError
 
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
@@ -56,18 +52,9 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
     attack = _questioned(case)
-    model, x, y = case.attacked
-    chosen = torch.from_numpy(rows).to(case.device)
     try:
         found = diagnose(
-            model,
-            x[chosen],
-            y[chosen],
-            attack=attack,
-            queries=settings.queries,
-            generator=case.generator("diagnosis"),
-            batch_size=case.batch,
-            advance=case.advance,
+            *case.attacked_at(rows), attack=attack, queries=settings.queries, **case.attacking("diagnosis")
         )
     except NothingToAttackError as error:  # a stochastic model that was right before and is not now
         raise NotApplicable(str(error)) from error
@@ -78,23 +65,16 @@ def measure(case: Case, settings: Settings) -> Measured:
     doubt = "the robustness above may be overstated." if names else "that the attacks were weaker than they look."
     checks = [
         {
-            "name": check.name,
-            "passed": check.passed,
-            "value": check.value if math.isfinite(check.value) else None,
+            "name": check.name, "passed": check.passed, "value": null_where_nan([check.value])[0],
             "explanation": check.explanation,
         }
         for check in found.checks
-    ]
-    return Measured([
-        case.finding(
-            "evaluation.diagnosis",
-            float(len(names)),
-            judged=float(len(names)),
-            statement=f"{told}{'; ' if names else ' '}{doubt}",
-            series={"checks": checks},
-            conditions={"n": len(rows), "attacks": [repr(attack)], "queries": settings.queries},
-        )
-    ])  # fmt: skip
+    ]  # fmt: skip
+    return Measured([case.finding(
+        "evaluation.diagnosis", float(len(names)), judged=float(len(names)),
+        statement=f"{told}{'; ' if names else ' '}{doubt}", series={"checks": checks},
+        conditions={"n": len(rows), "attacks": [repr(attack)], "queries": settings.queries},
+    )])  # fmt: skip
 
 
 def _questioned(case: Case) -> PGD:
@@ -117,18 +97,16 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> list[Block]:
     verdicts = {None: None, True: "good", False: "worry"}
     rows = [
         (
-            verdicts[check.passed],
-            check.name.replace("_", " "),
-            "" if check.value is None else formatting.number(check.value),
-            check.explanation,
+            verdicts[c.passed], c.name.replace("_", " "), "" if c.value is None else formatting.number(c.value),
+            c.explanation,
         )
-        for check in item.series.checks
-    ]
-    return Box([Head(item), Statement(item), Checklist(rows)])
+        for c in item.series.checks
+    ]  # fmt: skip
+    return [Statement(item), Checklist(rows)]
 
 
 def written(finding: Finding) -> str:
@@ -137,34 +115,18 @@ def written(finding: Finding) -> str:
     return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """A check of each outcome."""
-    checks = [
-        {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
-        {"name": "black_box_wins", "passed": False, "value": 0.2},
-        {"name": "probabilities", "passed": None},
-    ]
-    return "evaluation.diagnosis", 1.0, {"checks": checks}, {}
-
-
+CHECKS = [
+    {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
+    {"name": "black_box_wins", "passed": False, "value": 0.2},
+    {"name": "probabilities", "passed": None},
+]
+RULE = Rule("failed checks of the evaluation", 0.0, 2.0)
 KIND = Kind(
-    name="diagnosis",
-    step="evaluation.diagnosis",
-    property="evaluation",
+    name="diagnosis", step="evaluation.diagnosis", property="evaluation", series=Diagnosis, attacks=True, cost=3,
+    measure=measure, draw=draw, written=written,
     findings={
-        "evaluation.diagnosis": Judged(
-            title="Diagnosis of the attacks",
-            rule=Rule("failed checks of the evaluation", 0.0, 2.0),
-            higher_is_better=False,
-            headline=True,
-        )
+        "evaluation.diagnosis": Judged("Diagnosis of the attacks", RULE, higher_is_better=False, headline=True)
     },
     settings=in_profiles(Settings, rows=(20, 50, 300), queries=(100, 300, 1000)),
-    series=Diagnosis,
-    attacks=True,
-    written=written,
-    cost=3,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
+)  # fmt: skip

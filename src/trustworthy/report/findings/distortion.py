@@ -6,14 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Head, Item, Panel, Shown, Statement
-from trustworthy.report.series import Number, Series
-from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles
+from trustworthy.report.panel import Block, Box, Item, Panel, Shown, Statement
+from trustworthy.report.series import Number, Series, null_where_nan
+from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
 if TYPE_CHECKING:
     from trustworthy.attacks import Attack
@@ -50,7 +49,7 @@ class Distortion(Series):
 
 def measure(case: Case, settings: Settings) -> Measured:
     """Histogram of minimal l2 perturbations, of the examples that are classified correctly."""
-    from trustworthy.attacks import Bisection
+    from trustworthy.attacks import Bisection, minimal_distortion
     from trustworthy.report.arsenal import attacked_rows, headline_radius
 
     headline = headline_radius(case, "l2")
@@ -60,10 +59,13 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
     attack = _minimising(case, settings, largest)
-    distance, bounded = _distances(case, attack, rows), isinstance(attack, Bisection)
+    model, x, y = case.attacked_at(rows)
+    how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
+    found: Any = minimal_distortion(model, attack, x, y, **how)
+    distance, bounded = found.distance.cpu().double().numpy(), isinstance(attack, Bisection)
     broken = distance[np.isfinite(distance)]
     edges = np.linspace(0.0, broken.max() if len(broken) else largest, BINS + 1)
-    quartiles = [_finite(np.quantile(distance, q, method="inverted_cdf")) for q in (0.25, 0.5, 0.75)]
+    quartiles = null_where_nan(np.quantile(distance, (0.25, 0.5, 0.75), method="inverted_cdf"))
     median = quartiles[1]
     survived = largest if median is None and bounded else None
     interval = case.interval("distortion", lambda d: float(np.quantile(d, 0.5, method="inverted_cdf")), distance)
@@ -72,29 +74,20 @@ def measure(case: Case, settings: Settings) -> Measured:
         told = f"Fewer than half of the predictions were broken {tried}"
     else:
         told = f"Half of the correct predictions break under a perturbation of {median:.3g} or less (l2)"
-    return Measured([
-        case.finding(
-            "robustness.l2.distortion",
-            median,
-            judged=settings.largest if survived else None if median is None else median / headline,
-            interval=interval if interval and np.isfinite(interval).all() else None,
-            unit=case.examples.domain.unit,
-            statement=f"{told}, as far as the attack could find.",
-            series={
-                "edges": edges.tolist(),
-                "counts": np.histogram(broken, edges)[0].tolist(),
-                "unbroken": int(np.isinf(distance).sum()),
-                "quartiles": quartiles,
-            },
-            conditions={
-                "n": len(rows),
-                "attacks": [repr(attack)],
-                "norm": "l2",
-                "units": case.examples.domain.units,
-                **({"at_least": survived} if survived else {}),
-            },
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "robustness.l2.distortion", median,
+        judged=settings.largest if survived else None if median is None else median / headline,
+        interval=interval if interval and np.isfinite(interval).all() else None, unit=case.examples.domain.unit,
+        statement=f"{told}, as far as the attack could find.",
+        series={
+            "edges": edges.tolist(), "counts": np.histogram(broken, edges)[0].tolist(),
+            "unbroken": int(np.isinf(distance).sum()), "quartiles": quartiles,
+        },
+        conditions={
+            "n": len(rows), "attacks": [repr(attack)], "norm": "l2", "units": case.examples.domain.units,
+            **({"at_least": survived} if survived else {}),
+        },
+    )])  # fmt: skip
 
 
 def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
@@ -105,29 +98,6 @@ def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
     chosen = settings.attack if case.subject.gives_gradients else arsenal(case, "l2")[-1]
     attack = built(case, chosen, "l2", largest)
     return Bisection(attack=attack, bisections=settings.bisections) if isinstance(attack, BudgetAttack) else attack
-
-
-def _distances(case: Case, attack: Attack, rows: np.ndarray) -> Float[np.ndarray, " n"]:
-    import torch
-
-    from trustworthy.attacks import minimal_distortion
-
-    model, x, y = case.attacked
-    kept = torch.from_numpy(rows).to(case.device)
-    found: Any = minimal_distortion(
-        model,
-        attack,
-        x[kept],
-        y[kept],
-        generator=case.generator("distortion"),
-        batch_size=min(case.batch, BATCH),
-        advance=case.advance,
-    )
-    return found.distance.cpu().double().numpy()
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -141,13 +111,13 @@ def draw(shown: Shown) -> list[Panel]:
         right = max(item.series.edges[-1] for item in group.items)
         top = max(max(item.series.counts) for item in group.items)
         figure = partial(_figure, norm=group.norm, right=right, top=top)
-        panels.append(Panel(group.title, lead, [group.side_by_side(figure)]))
+        panels.append(Panel(group.title, lead, [group.side_by_side(figure, "figure")]))
     return panels
 
 
-def _figure(item: Item, norm: str, right: float, top: float) -> Box:
+def _figure(item: Item, norm: str, right: float, top: float) -> list[Block]:
     plot = plots.distortion(item.id, item.look, item.series, norm, right=right, top=top)
-    return Box([Head(item), plot, Box([_unbroken(item), Statement(item)], tag="figcaption")], tag="figure")
+    return [plot, Box([_unbroken(item), Statement(item)], tag="figcaption")]
 
 
 def _unbroken(item: Item) -> str:
@@ -158,38 +128,16 @@ def _unbroken(item: Item) -> str:
     return f"{formatting.number(count)} {subject} withstood every attack and {verb} not in the figure."
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Sixty broken examples, and one that was not."""
-    series = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
-    return "robustness.l2.distortion", 1.5, series, {}
-
-
+EXAMPLE = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
+RULE = Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0)
+TITLE = "Smallest perturbation that breaks a prediction, l2"
+ATTACKS = plans({"name": "PGD", "steps": 10}, {"name": "PGD", "steps": 20}, {"name": "CarliniWagner"})
 KIND = Kind(
-    name="distortion",
-    step="robustness.distortion",
-    property="robustness",
-    findings={
-        "robustness.l2.distortion": Judged(
-            title="Smallest perturbation that breaks a prediction, l2",
-            rule=Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0),
-            higher_is_better=True,
-        )
-    },
+    name="distortion", step="robustness.distortion", property="robustness", series=Distortion, attacks=True, cost=3,
+    measure=measure, draw=draw,
+    findings={"robustness.l2.distortion": Judged(TITLE, RULE, higher_is_better=True)},
     settings=in_profiles(
-        Settings,
-        rows=(40, 100, 1000),
-        attack=(
-            AttackPlan.model_validate({"name": "PGD", "steps": 10}),
-            AttackPlan.model_validate({"name": "PGD", "steps": 20}),
-            AttackPlan(name="CarliniWagner"),
-        ),
-        bisections=(6, 8, 8),
-        largest=20.0,
+        Settings, rows=(40, 100, 1000), attack=tuple(ATTACKS), bisections=(6, 8, 8), largest=20.0
     ),
-    series=Distortion,
-    attacks=True,
-    cost=3,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.l2.distortion", 1.5, EXAMPLE, {}),
+)  # fmt: skip

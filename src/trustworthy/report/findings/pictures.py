@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Int
 from markupsafe import Markup
 from pydantic import Field
 
-from trustworthy.report import formatting, plots
+from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import (
-    Block,
-    Box,
-    Group,
-    Head,
-    Item,
-    Note,
-    Outcome,
-    Panel,
-    Picture,
-    Pictures,
-    Row,
-    Shown,
-    Statement,
-    Table,
-)
-from trustworthy.report.series import Number, Series
+from trustworthy.report.panel import Block, Box, Group, Head, Item, Note, Panel, Row, Shown, Statement, Table
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -80,22 +64,19 @@ def measure(case: Case, settings: Settings) -> Measured:
     size, moved = float((after - before).abs().max()), result.distance.cpu().numpy()
     keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
     finding = case.finding(
-        f"robustness.{norm}.pictures",
-        float(success.mean()),
+        f"robustness.{norm}.pictures", float(success.mean()), arrays=keys,
         statement=f"{success.sum()} of {len(tried)} attacked examples are misclassified after a change of at "
         f"most {moved[success].max(initial=0.0):.3g} ({norm}, {domain.units}); {len(rows)} are shown.",
         series={
             "label": [name(label) for label in y[rows].tolist()],
             "prediction": [name(int(case.predictions[row])) for row in rows],
             "adversarial_prediction": [name(label) for label in case.classify(after.cpu()).tolist()],
-            "distance": [float(d) if np.isfinite(d) else None for d in moved[shown]],
-            "eps": eps,
-            "amplification": float(f"{0.5 / size:.1g}") if domain.kind == "image" and size > 0 else 1.0,
+            "distance": null_where_nan(moved[shown]),
+            "eps": eps, "amplification": float(f"{0.5 / size:.1g}") if domain.kind == "image" and size > 0 else 1.0,
             "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
         },
-        arrays=keys,
         conditions={"n": len(tried), "attacks": [repr(attack)], "norm": norm, "units": domain.units},
-    )
+    )  # fmt: skip
     return Measured([finding], {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()})
 
 
@@ -158,99 +139,60 @@ def _distance(item: Item, i: int) -> str:
     return "" if np.isnan(distance) else f"distance {formatting.number(distance)}"
 
 
-def _images(item: Item, i: int) -> Pictures:
+def _images(item: Item, i: int) -> panel.Pictures:
     s, before, after = item.series, item.arrays["original"][i], item.arrays["adversarial"][i]
     label, read, misread = s.label[i], s.prediction[i], s.adversarial_prediction[i]
     amplified = f"the difference, amplified {formatting.number(s.amplification)} times"
-    return Pictures(
-        [
-            Picture(
-                plots.picture_png(before),
-                f"original example of {label}",
-                Markup("is <b>{}</b><br>read as <b>{}</b>").format(label, read),
-            ),
-            Picture(
-                plots.picture_png(after),
-                f"the same after the attack, read as {misread}",
-                Markup("attacked:<br>read as <b>{}</b>").format(misread),
-            ),
-            Picture(
-                plots.difference_png(before, after, s.amplification), amplified, _distance(item, i), _fooled(item, i)
-            ),
-        ]
-    )
+    first = Markup("is <b>{}</b><br>read as <b>{}</b>").format(label, read)
+    second = Markup("attacked:<br>read as <b>{}</b>").format(misread)
+    difference = plots.difference_png(before, after, s.amplification)
+    return panel.Pictures([
+        panel.Picture(plots.picture_png(before), f"original example of {label}", first),
+        panel.Picture(plots.picture_png(after), f"the same after the attack, read as {misread}", second),
+        panel.Picture(difference, amplified, _distance(item, i), _fooled(item, i)),
+    ])  # fmt: skip
 
 
 def _rows(item: Item) -> list[Box]:
     s, boxes = item.series, []
-    for i, changed in enumerate(changes(item)):
+    for i, rows in enumerate(_changes(item)):
         text = Markup("is <b>{}</b>, read as <b>{}</b>; after the attack as <b>{}</b>").format(
             s.label[i], s.prediction[i], s.adversarial_prediction[i]
         )
-        rows = [
-            Row(c.feature, [formatting.number(c.original), f"{formatting.number(c.adversarial)} {c.arrow}"])
-            for c in changed
-        ]
-        table = Table(
-            "Features before and after the attack",
-            ["feature", "original", "attacked"],
-            rows or [Row("nothing changed", ["", ""])],
-            label=f"Row {i + 1}, features before and after the attack",
-        )
-        boxes.append(Box([Outcome(text, _fooled(item, i), _distance(item, i)), table]))
+        label = f"Row {i + 1}, features before and after the attack"
+        head = ["feature", "original", "attacked"]
+        table = Table("Features before and after the attack", head, rows or [Row("nothing changed", ["", ""])], label)
+        boxes.append(Box([panel.Outcome(text, _fooled(item, i), _distance(item, i)), table]))
     return boxes
 
 
-@dataclass(frozen=True)
-class Change:
-    """A feature that an attack changed."""
-
-    feature: str
-    original: float
-    adversarial: float
-
-    @property
-    def arrow(self) -> str:
-        return "↑" if self.adversarial > self.original else "↓"
-
-
-def changes(item: Item) -> list[list[Change]]:
+def _changes(item: Item) -> list[list[Row]]:
     """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
     before, after = item.arrays["original"], item.arrays["adversarial"]
-    known = item.series.features
+    known, number = item.series.features, formatting.number
     names = [*known, *(f"feature {column}" for column in range(len(known), before.shape[1]))]
     spread = np.concatenate([before, after]).std(axis=0)
     size = np.abs(after - before) / np.where(spread > 0, spread, 1.0)
-    rows = []
-    for place, order in enumerate(np.argsort(-size, axis=1, kind="stable")):
-        kept = [column for column in order[:CHANGES_SHOWN] if before[place, column] != after[place, column]]
-        rows.append([Change(names[c], float(before[place, c]), float(after[place, c])) for c in kept])
-    return rows
+    found = []
+    for old, new, order in zip(before, after, np.argsort(-size, axis=1, kind="stable"), strict=True):
+        changed = [column for column in order[:CHANGES_SHOWN] if old[column] != new[column]]
+        arrows = {column: "↑" if new[column] > old[column] else "↓" for column in changed}
+        values = {c: [number(float(old[c])), f"{number(float(new[c]))} {arrow}"] for c, arrow in arrows.items()}
+        found.append([Row(names[column], cells) for column, cells in values.items()])
+    return found
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two grey images, one of them broken."""
-    series = {
-        "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
-        "eps": 0.1, "amplification": 5.0,
-    }  # fmt: skip
-    original = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
-    return "robustness.linf.pictures", 0.5, series, {"original": original, "adversarial": original + 0.1}
-
-
+EXAMPLE = {
+    "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
+    "eps": 0.1, "amplification": 5.0,
+}  # fmt: skip
+GREY = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
 KIND = Kind(
-    name="adversarial_pictures",
-    step="robustness.pictures",
-    property="robustness",
+    name="adversarial_pictures", step="robustness.pictures", property="robustness", series=AdversarialExamples,
+    attacks=True, cost=1, measure=measure, draw=draw,
     findings={
-        f"robustness.{norm}.pictures": Judged(title=f"What an attack changes, {norm}", share=True)
-        for norm in ("linf", "l2")
+        f"robustness.{norm}.pictures": Judged(f"What an attack changes, {norm}", share=True) for norm in ("linf", "l2")
     },
     settings=in_profiles(Settings, shown=8),
-    series=AdversarialExamples,
-    attacks=True,
-    cost=1,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.linf.pictures", 0.5, EXAMPLE, {"original": GREY, "adversarial": GREY + 0.1}),
+)  # fmt: skip

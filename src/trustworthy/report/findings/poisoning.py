@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
@@ -54,7 +55,6 @@ class Poisoning(Series):
 
 def drawn_rows(cases: Sequence[Case], settings: Settings) -> LabelledRows | str:
     """Rows of the two classes that the models confuse most, or why there are none."""
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.report.poisoning.rows import draw as draw_rows
     from trustworthy.report.poisoning.rows import training_part
 
@@ -75,7 +75,6 @@ def depends(cases: Sequence[Case], settings: Settings) -> str:
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Error of label propagation against flipped labels, attacked and at random, and its certified bound."""
-    from trustworthy.core.errors import InvalidInput
     from trustworthy.report.poisoning.record import mean_curve
     from trustworthy.report.poisoning.split import Protocol, Split
     from trustworthy.report.poisoning.words import answer
@@ -100,23 +99,15 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     measured = split.record().model_copy(update={"points": points})
     curve = mean_curve([measured], classifies=True, labelled=labelled)
     finding = case.finding(
-        "robustness.poisoning",
-        curve.error[-1],
+        "robustness.poisoning", curve.error[-1], series=curve.model_dump(),
         statement=f"{rows.classes[0]} or {rows.classes[1]}: {answer(curve)} This judges the data and a graph learner "
         "trained on them, not the audited models.",
-        series=curve.model_dump(),
         conditions={
-            "n": len(rows.y),
-            "part": rows.part,
-            "classes": list(rows.classes),
-            "labelled": labelled,
-            "flips": budgets[-1],
-            "learner": "LabelPropagation",
-            "gamma": measured.gamma,
-            "attack": split.protocol.method,
-            "flipped": points[-1].flipped,
+            "n": len(rows.y), "part": rows.part, "classes": list(rows.classes), "labelled": labelled,
+            "flips": budgets[-1], "learner": "LabelPropagation", "gamma": measured.gamma,
+            "attack": split.protocol.method, "flipped": points[-1].flipped,
         },
-    )
+    )  # fmt: skip
     return Measured([finding.model_copy(update={"model": ALL_MODELS})])
 
 
@@ -168,26 +159,14 @@ def _curve(item: Item) -> list[Box]:
     return [Box([plot, legend], tag="figure"), Box([Statement(item), details])]
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two flips."""
-    series = {
-        "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
-        "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
-    }  # fmt: skip
-    return "robustness.poisoning", 0.5, series, {}
-
-
+EXAMPLE = {
+    "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
+    "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
+}  # fmt: skip
 KIND = Kind(
-    name="poisoning",
-    step="robustness.poisoning",
-    property="robustness",
-    findings={"robustness.poisoning": Judged(title="Poisoned training labels", share=True)},
-    about="data",
-    depends=depends,
+    name="poisoning", step="robustness.poisoning", property="robustness", about="data", series=Poisoning, cost=1,
+    depends=depends, measure=measure, draw=draw,
+    findings={"robustness.poisoning": Judged("Poisoned training labels", share=True)},
     settings=in_profiles(Settings, rows=(200, 400, 2000), labelled=(30, 50, 100), flips=(5, 10, 20)),
-    series=Poisoning,
-    cost=1,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.poisoning", 0.5, EXAMPLE, {}),
+)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,7 +13,7 @@ from pydantic import Field
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Details, Group, Item, Legend, Panel, Row, Shown, Table, statements
+from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Radius, Section, in_profiles
 
@@ -67,7 +67,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
         stream = case.generator("robustness", norm, place, type(attack).__name__)
         ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
         if alone and case.subject.gives_gradients and attack.asks == "scores":
-            worst = _also_broken(ask, eps, headline, rows, worst)
+            worst = _also_broken(ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst)
         else:
             alone[_fresh_name(attack, alone)] = ask(eps, rows)
             worst = np.minimum(worst, list(alone.values())[-1])
@@ -75,32 +75,23 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     standing = np.array([worst > radius for radius in grid])
     bands = [case.interval(f"{norm} {radius}", np.mean, holds) for radius, holds in zip(grid, standing, strict=True)]
     clean, value = float(standing[0].mean()), float(standing[grid.index(headline)].mean())
-    return Measured([
-        case.finding(
-            f"robustness.{norm}.accuracy",
-            value,
-            judged=value / clean,
-            verdict=None if accuracy.is_useful(case) else "information",
-            interval=bands[grid.index(headline)],
-            statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
-            f"{clean:.1%} to {value:.1%}.",
-            series={
-                "eps": grid,
-                "worst": standing.mean(axis=1).tolist(),
-                "low": [band[0] if band else None for band in bands],
-                "high": [band[1] if band else None for band in bands],
-                "attacks": {name: [float((at > radius).mean()) for radius in grid] for name, at in alone.items()},
-                "headline_eps": headline,
-            },
-            conditions={
-                "n": len(rows),
-                "attacks": [repr(attack) for attack in attacks],
-                "eps": headline,
-                "norm": norm,
-                "units": units,
-            },
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        f"robustness.{norm}.accuracy", value, judged=value / clean,
+        verdict=None if accuracy.is_useful(case) else "information", interval=bands[grid.index(headline)],
+        statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
+        f"{clean:.1%} to {value:.1%}.",
+        series={
+            "eps": grid, "worst": standing.mean(axis=1).tolist(),
+            "low": [band[0] if band else None for band in bands],
+            "high": [band[1] if band else None for band in bands],
+            "attacks": {name: [float((at > radius).mean()) for radius in grid] for name, at in alone.items()},
+            "headline_eps": headline,
+        },
+        conditions={
+            "n": len(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
+            "units": units,
+        },
+    )])  # fmt: skip
 
 
 def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
@@ -124,18 +115,13 @@ def _broken_at(
 
     place, part : which of how many attacks this is, and which of how many calls of this attack.
     """
-    import torch
-
     from trustworthy.attacks import robustness_curve
 
     def advance(share: float) -> None:
         case.advance((place[0] + (part[0] + share) / part[1]) / place[1])
 
-    model, x, y = case.attacked
-    kept = torch.from_numpy(rows).to(case.device)
-    found = robustness_curve(
-        model, attack, x[kept], y[kept], eps, generator=generator, batch_size=case.batch, advance=advance
-    )
+    model, x, y = case.attacked_at(rows)
+    found = robustness_curve(model, attack, x, y, eps, generator=generator, batch_size=case.batch, advance=advance)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
     return np.where(case.correct[rows], np.maximum(found.broken_at, min(eps)), 0.0)
@@ -144,16 +130,12 @@ def _broken_at(
 def _also_broken(
     ask: Callable[..., Float[np.ndarray, " n"]],
     eps: list[float],
-    headline: float,
     rows: Int[np.ndarray, " n"],
     worst: Float[np.ndarray, " n"],
 ) -> Float[np.ndarray, " n"]:
-    """`worst`, lowered where one more attack breaks a row that withstood so far.
-
-    The headline radius is tried first, and the others only if it breaks something there.
-    """
+    """`worst`, lowered where one more attack breaks a row that withstood so far; it stops where it breaks nothing."""
     lowered = worst.copy()
-    for place, radius in enumerate([headline, *(radius for radius in eps if radius != headline)]):
+    for place, radius in enumerate(eps):
         left = np.flatnonzero(lowered > radius)
         if len(left):
             found = ask([radius], rows[left], part=(place, len(eps)))
@@ -171,14 +153,13 @@ def draw(shown: Shown) -> list[Panel]:
         "example counting as lost when any of them succeeds, with its bootstrap band. Thin, where several were run: "
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
-    numbers = [_numbers(shown, group, item) for group in shown.groups for item in group.items]
-    proved = [_certified(shown, group) for group in shown.groups]
-    if any(proved):
+    proved = {group.id: _certified(shown, group) for group in shown.groups}
+    if any(proved.values()):
         lead += (
             " Dotted: what is proved, which no attack can undercut; the truth lies in the hatched gap between the two."
         )
-    figures = Box([_figure(*pair) for pair in zip(shown.groups, proved, strict=True)], look="columns")
-    return [Panel("Accuracy under attack", lead, [figures, Details("The numbers of these figures", numbers)])]
+    figure = partial(_figure, certified=proved)
+    return panel.side_by_side_with_numbers("Accuracy under attack", lead, shown, figure, _numbers)
 
 
 def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
@@ -188,67 +169,40 @@ def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
     return {item.model: dict(zip(item.series.eps, item.series.certified, strict=True)) for item in items}
 
 
-def _figure(group: Group, certified: dict[str, dict[float, float]]) -> Box:
-    curves = [(item.model, item.look, item.series) for item in group.items]
-    names = plots.attack_names([series for *_, series in curves])
+def _figure(group: Group, certified: dict[str, dict[str, dict[float, float]]]) -> Box:
+    names = plots.attack_names([series for *_, series in group.curves])
     thin = [(name, panel.dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
-    proved = [(plots.PROVED, panel.proved())] if certified else []
-    legend = Legend("Lines of the figure", [(item.model, item.look) for item in group.items], [*thin, *proved])
-    plot = plots.robustness_curve(group.id, curves, group.norm, certified)
-    caption = Box(statements(group.items), tag="figcaption")
-    return Box([panel.heading(group.title), plot, legend, caption], tag="figure")
+    proved = [(plots.PROVED, panel.proved())] if certified[group.id] else []
+    plot = plots.robustness_curve(group.id, group.curves, group.norm, certified[group.id])
+    return panel.figure(group, plot, [*thin, *proved])
 
 
 def _numbers(shown: Shown, group: Group, item: Item) -> Table:
     s, percent = item.series, formatting.percent
-    banded = bool(s.low and s.high)
-    rows = [
-        Row(
-            formatting.number(eps),
-            [
-                percent(s.worst[i]),
-                *([f"{percent(s.low[i])} to {percent(s.high[i])}"] if banded else []),
-                *(percent(shares[i]) for shares in s.attacks.values()),
-            ],
-        )
-        for i, eps in enumerate(s.eps)
-    ]
-    caption = f"{group.title}, {item.model}" if shown.compares else group.title
-    head = ["eps", "worst case", *(["interval"] if banded else []), *s.attacks]
-    return Table(caption, head, rows, label=f"{group.title}, {item.model}", captioned=True)
+    columns = {"worst case": [percent(share) for share in s.worst]}
+    if s.low and s.high:
+        columns["interval"] = [f"{percent(low)} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
+    columns |= {name: [percent(share) for share in shares] for name, shares in s.attacks.items()}
+    rows = [Row(formatting.number(eps), [cells[i] for cells in columns.values()]) for i, eps in enumerate(s.eps)]
+    return panel.numbers(shown, group, item, ["eps", *columns], rows)
 
 
-def example(norm: str) -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two attacks at three radii."""
-    series = {
-        "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
-        "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
-    }  # fmt: skip
-    return f"robustness.{norm}.accuracy", 0.5, series, {}
+RULE = Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
+EXAMPLE = {
+    "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
+    "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
+}  # fmt: skip
 
 
 def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) -> Kind:
+    name, title = f"robustness.{norm}.accuracy", f"Accuracy under attack, {norm}"
     return Kind(
-        name="robustness_curve",
-        step=f"robustness.{norm}",
-        property="robustness",
-        findings={
-            f"robustness.{norm}.accuracy": Judged(
-                title=f"Accuracy under attack, {norm}",
-                rule=Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4),
-                share=True,
-                higher_is_better=True,
-                headline=True,
-            )
-        },
+        name="robustness_curve", step=f"robustness.{norm}", property="robustness", series=RobustnessCurve,
+        attacks=True, cost=3, measure=partial(measure, norm=norm), draw=draw,
+        findings={name: Judged(title, RULE, share=True, higher_is_better=True, headline=True)},
         settings=in_profiles(Settings, multiples=multiples),
-        series=RobustnessCurve,
-        attacks=True,
-        cost=3,
-        measure=partial(measure, norm=norm),
-        draw=draw,
-        example=partial(example, norm),
-    )
+        example=(name, 0.5, EXAMPLE, {}),
+    )  # fmt: skip
 
 
 LINF = _kind("linf", ([0.5, 1.0, 2.0], [0.25, 0.5, 1.0, 2.0, 3.0], [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0]))

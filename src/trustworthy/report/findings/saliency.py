@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 from pydantic import Field
 
+from trustworthy.core import seeds
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import (
-    Block,
-    Box,
-    Group,
-    Head,
-    Item,
-    Note,
-    Panel,
-    Picture,
-    Pictures,
-    Row,
-    Shown,
-    Statement,
-    Table,
-)
+from trustworthy.report.panel import Block, Box, Group, Item, Note, Panel, Picture, Row, Shown, Statement
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Section, in_profiles
 
@@ -86,8 +73,7 @@ def _saliency(case: Case, images: int) -> Measured:
     names = case.examples.class_name
     keys = {"image": f"{case.subject.name}/saliency_image", "saliency": f"{case.subject.name}/saliency"}
     finding = case.finding(
-        "interpretation.saliency",
-        value,
+        "interpretation.saliency", value, arrays=keys, conditions={"n": len(rows)},
         statement=f"In these {len(rows)} images the tenth of the pixels with the largest gradients carries "
         f"{value:.0%} of the saliency; a model that looks everywhere equally would have 10%.",
         series={
@@ -95,9 +81,7 @@ def _saliency(case: Case, images: int) -> Measured:
             "prediction": [names(int(case.predictions[row])) for row in rows.tolist()],
             "method": "gradient: largest |d logit of the true class / d pixel| over the channels",
         },
-        arrays=keys,
-        conditions={"n": len(rows)},
-    )
+    )  # fmt: skip
     return Measured([finding], {keys["image"]: x.float().cpu().numpy(), keys["saliency"]: maps.astype(np.float32)})
 
 
@@ -114,8 +98,6 @@ def _importances(case: Case, repeats: int) -> Measured:
     """Loss of accuracy when one feature is shuffled over the examples (permutation importance)."""
     import torch
 
-    from trustworthy.core import seeds
-
     x, name = case.examples.x, case.examples.feature_name
     lost = np.zeros((x.shape[1], repeats))
     for column in range(x.shape[1]):
@@ -128,19 +110,14 @@ def _importances(case: Case, repeats: int) -> Measured:
     importance = lost.mean(axis=1)
     top = np.argsort(-importance, kind="stable")[:3]
     named = ", ".join(f"{name(int(c))} ({importance[c]:.1%})" for c in top)
-    return Measured([
-        case.finding(
-            "interpretation.importance",
-            float(importance.max()),
-            statement=f"Shuffling one feature costs most accuracy for {named}.",
-            series={
-                "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}",
-                "features": [name(column) for column in range(x.shape[1])],
-                "importance": importance.tolist(),
-            },
-            conditions={"repeats": repeats},
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "interpretation.importance", float(importance.max()), conditions={"repeats": repeats},
+        statement=f"Shuffling one feature costs most accuracy for {named}.",
+        series={
+            "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}",
+            "features": [name(column) for column in range(x.shape[1])], "importance": importance.tolist(),
+        },
+    )])  # fmt: skip
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -160,7 +137,7 @@ def _lead(group: Group) -> str:
 
 
 def _models(group: Group) -> Box:
-    boxes = group.side_by_side(lambda item: Box([Head(item), Statement(item), *_maps(item), *_bars(item)]))
+    boxes = group.side_by_side(lambda item: [Statement(item), *_maps(item), *_bars(item)])
     return replace(boxes, look="columns") if group.items[0].arrays else boxes  # maps fill the page, bars need not
 
 
@@ -168,17 +145,14 @@ def _maps(item: Item) -> list[Block]:
     s = item.series
     if not {"image", "saliency"} <= item.arrays.keys():
         return []
-    shown = [
-        Pictures(
-            [
-                Picture(plots.picture_png(item.arrays["image"][i]), f"example of {label}"),
-                Picture(plots.saliency_png(item.arrays["saliency"][i]), "map of influence on the prediction"),
-            ],
-            caption=Markup("is <b>{}</b>").format(label)
-            + (Markup(", read as <b>{}</b>").format(s.prediction[i]) if s.prediction else ""),
-        )
-        for i, label in enumerate(s.label)
-    ]
+    shown = []
+    for i, label in enumerate(s.label):
+        caption = Markup("is <b>{}</b>").format(label)
+        if s.prediction:
+            caption += Markup(", read as <b>{}</b>").format(s.prediction[i])
+        image = Picture(plots.picture_png(item.arrays["image"][i]), f"example of {label}")
+        influence = Picture(plots.saliency_png(item.arrays["saliency"][i]), "map of influence on the prediction")
+        shown.append(panel.Pictures([image, influence], caption))
     return [Box(shown, look="examples small")]
 
 
@@ -187,14 +161,8 @@ def _bars(item: Item) -> list[Block]:
     if not ranked:
         return []
     rows = [Row(name, [panel.bar(share), formatting.score(value)]) for name, value, share in ranked[:FEATURES_SHOWN]]
-    table = Table(
-        f"Importance of features, {item.model}",
-        ["feature", panel.column("importance", span=2)],
-        rows,
-        look="grid bars",
-        style=f"--bar: var({item.look.variable}); margin-top: .75rem",
-        head_look="hidden",
-    )
+    head = ["feature", panel.column("importance", span=2)]
+    table = panel.bars(item, f"Importance of features, {item.model}", head, rows, headed=False)
     rest = len(ranked) - FEATURES_SHOWN
     return [table, *([Note(f"and {rest} less important features")] if rest > 0 else [])]
 
@@ -206,24 +174,14 @@ def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two maps."""
-    images = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
-    series = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
-    return "interpretation.saliency", 0.4, series, {"image": images, "saliency": images[:, 0]}
-
-
+IMAGES = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
+EXAMPLE = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
 KIND = Kind(
-    name="saliency",
-    step="interpretation",
-    property="interpretation",
+    name="saliency", step="interpretation", property="interpretation", series=Saliency, measure=measure, draw=draw,
     findings={
-        name: Judged(title="What the predictions depend on", share=True, headline=True)
+        name: Judged("What the predictions depend on", share=True, headline=True)
         for name in ("interpretation.saliency", "interpretation.importance")
     },
     settings=in_profiles(Settings, images=8, repeats=5),
-    series=Saliency,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("interpretation.saliency", 0.4, EXAMPLE, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
+)  # fmt: skip

@@ -25,17 +25,12 @@ def measure(case: Case, settings: Any) -> Measured:
     guess = 1.0 - 1.0 / classes
     return Measured([
         case.finding(
-            "uncertainty.nll",
-            float(likelihood.mean()),
-            interval=case.interval("nll", np.mean, likelihood),
-            unit="nats",
-            statement=f"The true class costs {likelihood.mean():.3f} nats on average; "
+            "uncertainty.nll", float(likelihood.mean()), interval=case.interval("nll", np.mean, likelihood),
+            unit="nats", statement=f"The true class costs {likelihood.mean():.3f} nats on average; "
             f"guessing all {classes} classes evenly costs {np.log(classes):.3f}.",
         ),
         case.finding(
-            "uncertainty.brier",
-            float(squared.mean()),
-            interval=case.interval("brier", np.mean, squared),
+            "uncertainty.brier", float(squared.mean()), interval=case.interval("brier", np.mean, squared),
             statement=f"The squared error of the probabilities is {squared.mean():.3f}; "
             f"guessing all {classes} classes evenly has {guess:.3f}.",
         ),
@@ -55,20 +50,11 @@ def _cell(group: Group, model: str) -> str | Markup:
     return next((panel.measured(item) for item in group.items if item.model == model), "–")
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """A score."""
-    return "uncertainty.brier", 0.2, {}, {}
-
-
 KIND = Kind(
-    name="score",
-    step="uncertainty.scores",
-    property="uncertainty",
+    name="score", step="uncertainty.scores", property="uncertainty", measure=measure, draw=draw,
     findings={
-        "uncertainty.nll": Judged(title="Negative log-likelihood", higher_is_better=False),
-        "uncertainty.brier": Judged(title="Brier score", higher_is_better=False),
+        "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False),
+        "uncertainty.brier": Judged("Brier score", higher_is_better=False),
     },
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("uncertainty.brier", 0.2, {}, {}),
+)  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from markupsafe import Markup
 
+from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.panel import Block, Box, Group, Head, Item, Legend, Note, Panel, Shown, Statement
@@ -43,7 +44,6 @@ class RiskCoverage(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Risk against coverage, and the confidence below which predictions should go to a human."""
     from trustworthy import metrics
-    from trustworthy.core import seeds
 
     confidence, wrong, target = case.stated_probabilities().max(axis=1), ~case.correct, settings.target_risk
     curve = metrics.risk_coverage_curve(confidence, wrong)
@@ -52,17 +52,11 @@ def measure(case: Case, settings: Settings) -> Measured:
     verdict = RULE(point["coverage_at_threshold"])
     if verdict == "good" and point["risk_at_threshold"] > target:
         verdict = "attention"
-    return Measured([
-        case.finding(
-            "uncertainty.aurc",
-            curve.area,
-            verdict=verdict,
-            interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
-            statement=point["rule"],
-            series={"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target} | point,
-            conditions={"target_risk": target},
-        )
-    ])  # fmt: skip
+    return Measured([case.finding(
+        "uncertainty.aurc", curve.area, verdict=verdict, statement=point["rule"], conditions={"target_risk": target},
+        interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
+        series={"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target} | point,
+    )])  # fmt: skip
 
 
 def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float) -> dict[str, Any]:
@@ -115,9 +109,9 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _figure(group: Group) -> Box:
-    plot = plots.risk_coverage(group.id, [(item.model, item.look, item.series) for item in group.items])
-    models = [(item.model, item.look) for item in group.items]
-    return Box([plot, *([Legend("Models in the figures", models)] if len(models) > 1 else [])], tag="figure")
+    plot = plots.risk_coverage(group.id, group.curves)
+    legend = Legend("Models in the figures", [(item.model, item.look) for item in group.items])
+    return Box([plot, legend] if len(group.items) > 1 else [plot], tag="figure")
 
 
 def _model(item: Item) -> Box:
@@ -151,23 +145,14 @@ def _value(text: str, beside: str = "") -> Markup:
     return Markup('<div class="figure"><span class="value">{}</span>{}</div>').format(text, said)
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """A curve with a threshold."""
-    series = {
-        "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
-        "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
-    }  # fmt: skip
-    return "uncertainty.aurc", 0.2, series, {}
-
-
+EXAMPLE = {
+    "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
+    "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
+}  # fmt: skip
 KIND = Kind(
-    name="risk_coverage",
-    step="uncertainty.selective",
-    property="uncertainty",
-    findings={"uncertainty.aurc": Judged(title="Risk and coverage", rule=RULE, higher_is_better=False, headline=True)},
+    name="risk_coverage", step="uncertainty.selective", property="uncertainty", series=RiskCoverage,
+    measure=measure, draw=draw,
+    findings={"uncertainty.aurc": Judged("Risk and coverage", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
-    series=RiskCoverage,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("uncertainty.aurc", 0.2, EXAMPLE, {}),
+)  # fmt: skip

@@ -12,7 +12,7 @@ from trustworthy.report import formatting, panel
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ class Transfer(Series):
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Matrix of eq. 2.26 between the models that have gradients, under the first attack at the headline linf radius."""
-    import torch
-
     from trustworthy.attacks import transfer_affinity
     from trustworthy.report.arsenal import arsenal, built, headline_radius
 
@@ -51,18 +49,10 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     case, eps = cases[0], headline_radius(cases[0], "linf")
     draws = max(each.subject.draws for each in cases)
     attack = built(case, arsenal(case, "linf")[0], "linf", eps, draws=draws)
-    _, x, y = case.attacked
-    rows = torch.from_numpy(case.sample("transfer", settings.rows)).to(case.device)
+    rows = case.sample("transfer", settings.rows)
     models = {each.subject.name: each.attacked[0] for each in cases}
-    found = transfer_affinity(
-        models,
-        attack,
-        x[rows],
-        y[rows],
-        generator=case.generator("transfer"),
-        batch_size=case.batch,
-        advance=case.advance,
-    )
+    _, x, y = case.attacked_at(rows)
+    found = transfer_affinity(models, attack, x, y, **case.attacking("transfer"))
     harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
     crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)
     value = float(np.nanmax(crossing)) if not np.isnan(crossing).all() else None
@@ -76,18 +66,13 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         if value > 1.0:
             told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
     finding = case.finding(
-        "robustness.transfer",
-        value,
-        judged=value,
-        statement=told,
+        "robustness.transfer", value, judged=value, statement=told,
         series={
-            "models": list(found.names),
-            "affinity": [[None if np.isnan(rho) else float(rho) for rho in row] for row in found.affinity],
-            "accuracy": found.clean.tolist(),
-            "attacked": found.attacked.tolist(),
+            "models": list(found.names), "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
+            "affinity": [null_where_nan(row) for row in found.affinity],
         },
         conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
-    )
+    )  # fmt: skip
     return Measured([finding.model_copy(update={"model": ALL_MODELS})])
 
 
@@ -107,47 +92,20 @@ def _matrix(item: Item) -> list[Block]:
     rows = [Row(name, [_rho(rho) for rho in row]) for name, row in zip(s.models, s.affinity, strict=True)]
     if s.accuracy:
         rows.append(Row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
-    table = Table(
-        "Rows: made for. Columns: tried on.",
-        ["", *s.models],
-        rows,
-        label="Transfer of attacks between models",
-        look="grid heat-wide",
-        captioned=True,
-    )
-    return [table, Statement(item)]
+    caption, label = "Rows: made for. Columns: tried on.", "Transfer of attacks between models"
+    return [Table(caption, ["", *s.models], rows, label, "grid heat-wide", captioned=True), Statement(item)]
 
 
 def _rho(rho: float) -> Any:
     return panel.heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
 
 
-def example() -> tuple[str, float, dict[str, Any], dict[str, np.ndarray]]:
-    """Two models, of which one loses nothing to its own examples."""
-    return (
-        "robustness.transfer",
-        0.4,
-        {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]},
-        {},
-    )
-
-
+EXAMPLE = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
+RULE = Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6)
 KIND = Kind(
-    name="transfer",
-    step="robustness.transfer",
-    property="robustness",
-    findings={
-        "robustness.transfer": Judged(
-            title="Transfer of adversarial examples",
-            rule=Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6),
-            higher_is_better=False,
-        )
-    },
-    about="models",
+    name="transfer", step="robustness.transfer", property="robustness", about="models", series=Transfer, attacks=True,
+    measure=measure, draw=draw,
+    findings={"robustness.transfer": Judged("Transfer of adversarial examples", RULE, higher_is_better=False)},
     settings=in_profiles(Settings, rows=(50, 200, 1000)),
-    series=Transfer,
-    attacks=True,
-    measure=measure,
-    draw=draw,
-    example=example,
-)
+    example=("robustness.transfer", 0.4, EXAMPLE, {}),
+)  # fmt: skip

@@ -7,20 +7,7 @@ from trustworthy.report.plots.poisoning import ATTACKED, BOUND, poisoning_curve
 from trustworthy.report.plots.theme import Style, dashes_of, standalone
 
 __all__ = [
-    "ATTACKED",
-    "BOUND",
-    "PROVED",
-    "Style",
-    "attack_names",
-    "certified_curve",
-    "dashes_of",
-    "difference_png",
-    "distortion",
-    "picture_png",
-    "poisoning_curve",
-    "reliability",
-    "risk_coverage",
-    "robustness_curve",
-    "saliency_png",
+    "ATTACKED", "BOUND", "PROVED", "Style", "attack_names", "certified_curve", "dashes_of", "difference_png",
+    "distortion", "picture_png", "poisoning_curve", "reliability", "risk_coverage", "robustness_curve", "saliency_png",
     "standalone",
-]
+]  # fmt: skip

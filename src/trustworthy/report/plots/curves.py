@@ -43,16 +43,11 @@ def robustness_curve(
                 axes.plot(series.eps, accuracy, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.85)
             if series.low and series.high:
                 axes.fill_between(series.eps, series.low, series.high, color=look.colour, alpha=0.18, linewidth=0)
-            axes.plot(series.eps, series.worst, **_bold(look), clip_on=False)
-        _accuracy_axis(axes)
-        axes.set_xlim(left=0.0)
-        for eps in sorted({series.headline_eps for _, _, series in models if series.headline_eps is not None}):
-            mark(axes, eps, f"eps {eps:.3g}")
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_xlabel(f"eps, {norm} radius of the perturbation")
-        axes.set_ylabel("accuracy")
+            axes.plot(series.eps, series.worst, **look.bold, clip_on=False)
+        _label_axes(axes, norm, "accuracy", [series.headline_eps for *_, series in models])
+        told = (f"{model}, worst case: {_spoken(dict(zip(s.eps, s.worst, strict=True)))}." for model, _, s in models)
         proved = "".join(f" {model}, proved: {_spoken(found)}." for model, found in (certified or {}).items())
-        return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(map(_spoken_curve, models)) + proved)
+        return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(told) + proved)
 
 
 def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], norm: str) -> Markup:
@@ -62,15 +57,9 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
         for _, look, series in models:
             if len(models) == 1:
                 axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
-            axes.plot(series.eps, series.certified, **_bold(look), clip_on=False)
+            axes.plot(series.eps, series.certified, **look.bold, clip_on=False)
             axes.plot([0.0], [series.clean], look.marker, **_ring(look))
-        _accuracy_axis(axes)
-        axes.set_xlim(left=0.0)
-        for eps in sorted({series.headline_eps for _, _, series in models if series.headline_eps is not None}):
-            mark(axes, eps, f"eps {eps:.3g}")
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_xlabel(f"eps, {norm} radius of the perturbation")
-        axes.set_ylabel("certified accuracy")
+        _label_axes(axes, norm, "certified accuracy", [series.headline_eps for *_, series in models])
         told = (f"{model}: {_spoken(dict(zip(s.eps, s.certified, strict=True)))}." for model, _, s in models)
         return to_svg(figure, name, f"Certified accuracy against eps ({norm}). " + " ".join(told))
 
@@ -80,21 +69,15 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure()
         for _, look, series in models:
-            axes.plot(series.coverage, series.risk, **_bold(look), markevery=[-1], clip_on=False)
+            axes.plot(series.coverage, series.risk, **look.bold, markevery=[-1], clip_on=False)
             kept = series.coverage_at_threshold
             if kept and series.coverage:
                 distance = np.abs(np.asarray(series.coverage) - kept)
                 axes.plot(kept, series.risk[distance.argmin()], look.marker, **_ring(look))
         for target in sorted({series.target_risk for _, _, series in models if series.target_risk is not None}):
             axes.axhline(target, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-            axes.annotate(
-                f"accepted: {formatting.percent(target)}",
-                (0.0, target),
-                (2, 4),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                fontsize=10,
-            )
+            place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            axes.annotate(f"accepted: {formatting.percent(target)}", (0.0, target), (2, 4), fontsize=10, **place)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(bottom=0.0, top=max(axes.get_ylim()[1], 0.02))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -107,10 +90,6 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
 def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
     """Attacks of all the curves in the order met; an attack keeps its dashes across models."""
     return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
-
-
-def _bold(look: Style) -> dict[str, Any]:
-    return {"color": look.colour, "marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
 
 
 def _ring(look: Style) -> dict[str, Any]:
@@ -135,15 +114,17 @@ def _spoken(values: Mapping[float, float]) -> str:
     return ", ".join(f"{formatting.percent(value)} at {eps:.3g}" for eps, value in values.items())
 
 
-def _accuracy_axis(axes: Axes) -> None:
+def _label_axes(axes: Axes, norm: str, what: str, marked: Sequence[float | None]) -> None:
+    """`what`, a share, against eps, with the marked radii."""
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-
-
-def _spoken_curve(model: tuple[str, Style, RobustnessCurve]) -> str:
-    name, _, series = model
-    return f"{name}, worst case: {_spoken(dict(zip(series.eps, series.worst, strict=True)))}."
+    axes.set_xlim(left=0.0)
+    for eps in sorted({eps for eps in marked if eps is not None}):
+        mark(axes, eps, f"eps {eps:.3g}")
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel(f"eps, {norm} radius of the perturbation")
+    axes.set_ylabel(what)
 
 
 def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -50,23 +50,13 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
     accuracy, confidence = np.asarray(series.accuracy)[filled], np.asarray(series.confidence)[filled]
     with mpl.rc_context(RC):
         figure, (axes, below) = new_figure(height=3.9, rows=(3.0, 1.0))
-        axes.bar(
-            left, accuracy, width, align="edge", color=look.colour, alpha=0.3, edgecolor=look.colour, linewidth=1.0
-        )
+        colour = look.colour
+        points: Any = {"marker": look.marker, "markeredgecolor": PAPER}
+        axes.bar(left, accuracy, width, align="edge", color=colour, alpha=0.3, edgecolor=colour, linewidth=1.0)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.3, linestyle=(0, (4, 3)))
-        axes.vlines(
-            confidence, np.minimum(accuracy, confidence), np.maximum(accuracy, confidence), color=INK, linewidth=1.2
-        )
-        axes.plot(
-            confidence,
-            accuracy,
-            linestyle="",
-            marker=look.marker,
-            color=look.colour,
-            markeredgecolor=PAPER,
-            zorder=3,
-            clip_on=False,
-        )
+        ends = np.minimum(accuracy, confidence), np.maximum(accuracy, confidence)
+        axes.vlines(confidence, *ends, color=INK, linewidth=1.2)
+        axes.plot(confidence, accuracy, **points, color=colour, linestyle="", zorder=3, clip_on=False)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.02)
         axes.set_ylabel("accuracy")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, RC, Style, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.poisoning import Poisoning
@@ -27,8 +27,7 @@ def poisoning_curve(name: str, look: Style, series: Poisoning, *, legend: bool =
     """
     with mpl.rc_context(RC):
         figure, (axes,) = new_figure(height=3.6 if legend else 3.1)
-        bold: Any = {"color": look.colour, "marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
-        axes.plot(series.budgets, series.error, **bold, label=ATTACKED, clip_on=False, zorder=3)
+        axes.plot(series.budgets, series.error, **look.bold, label=ATTACKED, clip_on=False, zorder=3)
         for place, (attack, error) in enumerate(series.baselines.items()):
             dashes = DASHES[place % len(DASHES)]
             axes.plot(series.budgets, error, color=look.colour, linewidth=1.1, linestyle=dashes, label=attack)

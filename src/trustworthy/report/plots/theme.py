@@ -31,33 +31,13 @@ def dashes_of(place: int) -> str:
 
 WIDTH = 4.8  # inches of 72 px; narrow, so that the text is still readable when the figure is as wide as a phone
 RC: Any = {
-    "svg.fonttype": "none",
-    "axes.unicode_minus": True,
-    "font.family": "DejaVu Sans",
-    "font.size": 11.0,
-    "axes.titlesize": 11.0,
-    "axes.labelsize": 11.0,
-    "xtick.labelsize": 10.5,
-    "ytick.labelsize": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "lines.linewidth": 2.2,
-    "lines.markersize": 5.5,
-    "hatch.linewidth": 0.8,
-}
+    "svg.fonttype": "none", "axes.unicode_minus": True, "font.family": "DejaVu Sans", "font.size": 11.0,
+    "axes.titlesize": 11.0, "axes.labelsize": 11.0, "xtick.labelsize": 10.5, "ytick.labelsize": 10.5,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.facecolor": "none", "figure.facecolor": "none",
+    "text.color": INK, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "grid.color": RULE, "grid.linewidth": 0.8, "lines.linewidth": 2.2, "lines.markersize": 5.5, "hatch.linewidth": 0.8,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +61,11 @@ class Style:
     @property
     def marker(self) -> str:
         return _MARKERS[(self.place - 1) % len(_MARKERS)]
+
+    @property
+    def bold(self) -> dict[str, Any]:
+        """Arguments of the main line of the model."""
+        return {"color": self.colour, "marker": self.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
 
 
 def new_figure(height: float = 3.1, rows: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:

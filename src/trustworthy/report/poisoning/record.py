@@ -100,16 +100,13 @@ def mean_curve(splits: list[SplitRecord], *, classifies: bool, labelled: int) ->
         return np.array([[read(point) for point in row] for row in points]).mean(axis=0).tolist()
 
     return Poisoning(
-        budgets=[point.budget for point in points[0]],
-        error=mean(lambda point: point.error),
-        bound=mean(lambda point: point.bound),
+        budgets=[point.budget for point in points[0]], labelled=labelled, flips=classifies,
+        error=mean(lambda point: point.error), bound=mean(lambda point: point.bound),
         baselines={name: mean(lambda point, name=name: point.baselines[name]) for name in names},
         changed=mean(lambda point: len(point.flipped)),
         clean=float(np.mean([split.clean_error for split in splits])),
         guess=float(np.mean([split.guess_error for split in splits])),
-        labelled=labelled,
-        flips=classifies,
-    )
+    )  # fmt: skip
 
 
 def save(folder: Path, record: PoisoningRecord) -> None:

@@ -93,18 +93,14 @@ def draw(
     features, labels = _features(x[chosen]), y[chosen]
     if pair is not None and len(np.unique(labels)) < 2:
         raise InvalidInput(f"rows must be enough for both classes, the {len(labels)} drawn are all of one.")
-    if pair is None:
-        low, high = float(labels.min()), float(labels.max())
-        if not low < high:
-            raise InvalidInput(f"data must have labels that differ, those of {dataset.name} are all {low:g}.")
-        return LabelledRows(
-            name=dataset.name, part=part, x=features, y=(labels - low) / (high - low), numbers=chosen,
-            label_range=(low, high),
-        )  # fmt: skip
-    return LabelledRows(
-        name=dataset.name, part=part, x=features, y=(labels == pair[1]).astype(np.int64), numbers=chosen,
-        classes=(class_name(dataset, pair[0]), class_name(dataset, pair[1])),
-    )  # fmt: skip
+    given: Any = {"name": dataset.name, "part": part, "x": features, "numbers": chosen}
+    if pair is not None:
+        classes = (class_name(dataset, pair[0]), class_name(dataset, pair[1]))
+        return LabelledRows(**given, y=(labels == pair[1]).astype(np.int64), classes=classes)
+    low, high = float(labels.min()), float(labels.max())
+    if not low < high:
+        raise InvalidInput(f"data must have labels that differ, those of {dataset.name} are all {low:g}.")
+    return LabelledRows(**given, y=(labels - low) / (high - low), label_range=(low, high))
 
 
 def training_part(dataset: Dataset) -> tuple[str, Any, np.ndarray]:

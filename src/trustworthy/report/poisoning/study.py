@@ -86,19 +86,11 @@ def poison(
 
     def record(measured: list[SplitRecord], *, finished: bool) -> PoisoningRecord:
         made = PoisoningRecord(
-            name="poisoning.error",
-            value=None,
-            unit="" if drawn.classifies else "of the range of the labels",
-            conditions=conditions | {"splits": splits},
-            seed=seed,
-            wall_time=time.perf_counter() - begun,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=command,
-            fingerprint=mark,
-            finished=finished,
-            budgets=chosen,
-            splits=measured,
-        )
+            name="poisoning.error", value=None, unit="" if drawn.classifies else "of the range of the labels",
+            conditions=conditions | {"splits": splits}, seed=seed, wall_time=time.perf_counter() - begun,
+            created=datetime.now(UTC).isoformat(timespec="seconds"), command=command, fingerprint=mark,
+            finished=finished, budgets=chosen, splits=measured,
+        )  # fmt: skip
         if finished:
             made = made.model_copy(update={"value": made.curve().error[-1], "statement": answer(made.curve(), splits)})
         if folder is not None:

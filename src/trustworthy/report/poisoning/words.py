@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from rich import box
@@ -71,31 +72,20 @@ def table(record: PoisoningRecord) -> Table:
     """Errors against budgets, the baselines, what no attack can exceed, and how far the attack is from it."""
     curve, splits = record.curve(), record.asked()
     size = "flips: labels changed" if curve.flips else "rms: budget / sqrt(labels)"
-    shown = Table(
-        title=_title(record),
-        title_justify="left",
-        caption=f"{size}; bound: no attack can pass it; gap: bound - attacked.",
-        caption_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    caption = f"{size}; bound: no attack can pass it; gap: bound - attacked."
+    left: Any = {"title_justify": "left", "caption_justify": "left", "header_style": "bold", "padding": (0, 1, 0, 0)}
+    shown = Table(title=_title(record), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, **left)
     for name in ("budget", "flips" if curve.flips else "rms", "clean", "attacked", *curve.baselines, "bound", "gap"):
         shown.add_column(name, justify="right", no_wrap=True)
     for place, budget in enumerate(curve.budgets):
         points = [split.points[place] for split in splits]
         size = np.mean([len(p.flipped) for p in points]) if curve.flips else budget / math.sqrt(curve.labelled)
         spread = f" ± {_error(curve, float(np.std([p.error for p in points])))}" if len(points) > 1 else ""
-        shown.add_row(
-            formatting.number(budget),
-            formatting.number(float(size)),
-            _error(curve, curve.clean),
-            _error(curve, curve.error[place]) + spread,
-            *(_error(curve, errors[place]) for errors in curve.baselines.values()),
-            _error(curve, curve.bound[place]),
-            _error(curve, curve.bound[place] - curve.error[place]),
-        )
+        errors = [column[place] for column in curve.baselines.values()]
+        bound, error = curve.bound[place], _error(curve, curve.error[place]) + spread
+        others = [_error(curve, value) for value in (*errors, bound, bound - curve.error[place])]
+        row = formatting.number(budget), formatting.number(float(size)), _error(curve, curve.clean), error
+        shown.add_row(*row, *others)
     return shown
 
 
