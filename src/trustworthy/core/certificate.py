@@ -28,15 +28,17 @@ class Certificate:
     exact: Bool[np.ndarray, " n"]
     perturbation: Float[np.ndarray, "n features"] | None = None
 
-    def error_at(self, radii: ArrayLike) -> Float[np.ndarray, " radii"]:
-        """Certified error at each of `radii` >= 0, eq. (3.39): the share of examples not proved to withstand it.
+    def withstands(self, radii: ArrayLike) -> Bool[np.ndarray, "radii n"]:
+        """Whether each example is proved to withstand each of `radii` >= 0.
 
-        An example withstands a radius below `lower`, and radius 0 where it is exactly known to break only farther away.
+        It is below `lower`, and at radius 0 where it is exactly known to break only farther away.
         """
-        limits = as_radii(radii)
-        withstands = self.lower > limits[:, None]  # (radii, n)
-        withstands |= (limits == 0.0)[:, None] & self.exact & (self.upper > 0.0)
-        return 1.0 - withstands.mean(axis=1)
+        limits = as_radii(radii)[:, None]
+        return (self.lower > limits) | ((limits == 0.0) & self.exact & (self.upper > 0.0))
+
+    def error_at(self, radii: ArrayLike) -> Float[np.ndarray, " radii"]:
+        """Certified error at each of `radii` >= 0, eq. (3.39): the share of examples not proved to withstand it."""
+        return (~self.withstands(radii)).mean(axis=1)
 
     @classmethod
     def joined(cls, parts: Iterable[Certificate]) -> Certificate:

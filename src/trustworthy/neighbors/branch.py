@@ -59,7 +59,7 @@ def exact_knn(
     holds = np.ones(len(queries), np.bool_)
     for row in np.flatnonzero(geometry.predict(queries, n_neighbors) == codes):
         deadline = time.perf_counter() + time_limit
-        found = _one(Query.alone(geometry, queries[row], codes[row], n_neighbors, bounds), deadline)
+        found = _one(Query.alone(geometry, queries[row], int(codes[row]), n_neighbors, bounds), deadline)
         perturbation[row] = np.nan if found.perturbation is None else found.perturbation
         rounding[row] = found.rounding
         upper[row] = np.nan_to_num(np.linalg.norm(perturbation[row]), nan=np.inf)

@@ -103,7 +103,8 @@ def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, beg
     certificate, units = Certificate.joined(parts), case.examples.domain.units
     headline = headline_radius(case, proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
-    certified = 1.0 - certificate.error_at(grid)
+    standing = certificate.withstands(grid)  # (radii, n)
+    certified = standing.mean(axis=1)
     clean, value = float(case.correct[rows].mean()), float(certified[grid.index(headline)])
     verdict = RULE(value / clean) if accuracy.is_useful(case) else "information"
     if verdict != "good" and not proof.exact:
@@ -112,7 +113,7 @@ def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, beg
     name, whose = f"robustness.{proof.norm}.{'smoothed' if smoothed else 'certified'}", "smoothed " if smoothed else ""
     return case.finding(
         name, value, verdict=verdict,
-        interval=case.interval(name, np.mean, certificate.lower > headline),
+        interval=case.interval(name, np.mean, standing[grid.index(headline)]),
         statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
         f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
         series={
