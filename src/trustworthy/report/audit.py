@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +145,9 @@ class _Run:
 
     def _part(self, key: str, kind: Kind, model: str, cases: list[Case], about: list[str]) -> None:
         """One kind on one model or on all of them: kept from an earlier run, or measured."""
-        skipped = kind.step in self.plan.skip
         frame = {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")}
         mark = digest({
-            "step": kind.step, "skipped": skipped, "settings": self.plan.of(kind).model_dump(),
+            "step": kind.step, "skipped": kind.step in self.plan.skip, "settings": self.plan.of(kind).model_dump(),
             "attacks": self.plan.attacks.model_dump() if kind.attacks else None, "models": [model, *about],
             "draws": [case.subject.draws for case in cases], "frame": frame,
             "data": self.frame["examples"].described(), "versions": versions(),
@@ -157,27 +155,23 @@ class _Run:
         self.tell(model, kind.step, 0.0)
         kept = self.store.load(key, mark)
         if kept is None:
-            kept = _measured(kind, model, mark, partial(self._ask, kind, cases, skipped=skipped))
+            kept = self._measured(kind, model, mark, cases)
             self.store.save(key, *kept)
         self.tell(model, kind.step, 1.0)
         self.parts.append(kept[0])
         self.arrays |= kept[1]
 
-    def _ask(self, kind: Kind, cases: list[Case], *, skipped: bool) -> Measured:
-        if skipped:
-            raise NotApplicable("the plan skips it.")
-        return kind.measure(cases[0] if kind.about == "model" else cases, self.plan.of(kind))
-
-
-def _measured(kind: Kind, model: str, mark: str, ask: Callable[[], Measured]) -> tuple[Part, dict[str, np.ndarray]]:
-    begun = time.perf_counter()
-    try:
-        measured = ask()
-    except NotApplicable as reason:
-        return Part(fingerprint=mark, omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
-    seconds = time.perf_counter() - begun
-    timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
-    return Part(fingerprint=mark, findings=timed), measured.arrays
+    def _measured(self, kind: Kind, model: str, mark: str, cases: list[Case]) -> tuple[Part, dict[str, np.ndarray]]:
+        begun = time.perf_counter()
+        try:
+            if kind.step in self.plan.skip:
+                raise NotApplicable("the plan skips it.")
+            measured: Measured = kind.measure(cases[0] if kind.about == "model" else cases, self.plan.of(kind))
+        except NotApplicable as reason:
+            return Part(fingerprint=mark, omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
+        seconds = time.perf_counter() - begun
+        timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
+        return Part(fingerprint=mark, findings=timed), measured.arrays
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -86,16 +86,13 @@ def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
     for place, (name, own) in enumerate(by_name.items(), 1):
         own.sort(key=lambda entry: order.get(entry.finding.model, len(order)))
         id = f"{kind.name.replace('_', '-')}-{place}"
-        items = [_item(f"{id}-{i}", entry, looks) for i, entry in enumerate(own, 1)]
+        items = []
+        for i, entry in enumerate(own, 1):
+            finding, look = entry.finding, looks.get(entry.finding.model, Style(len(looks) + 1))
+            said = findings.value(finding), findings.interval(finding)
+            items.append(Item(f"{id}-{i}", finding.model, look, finding, entry.series, entry.arrays, *said))
         groups.append(Group(id, name, items[0].finding.title, items))
     return groups
-
-
-def _item(id: str, entry: Entry, looks: dict[str, Style]) -> Item:
-    finding = entry.finding
-    look = looks.get(finding.model, Style(len(looks) + 1))
-    said = findings.value(finding), findings.interval(finding)
-    return Item(id, finding.model, look, finding, entry.series, entry.arrays, *said)
 
 
 def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple[Finding, dict[str, Any]]]]:

@@ -209,11 +209,9 @@ def _fingerprint(
     answer = [f"{surprise:.3g}", f"{np.abs(logits).mean():.3g}", None if slope is None else f"{slope:.3g}"]
     if isinstance(model, nn.Module | Posterior):
         modules = [model] if isinstance(model, nn.Module) else list(model.modules())
-        inside: Any = [(repr(module), _tensors(module)) for module in modules]
+        states = [module.state_dict().items() for module in modules]
+        weights = [{key: value for key, value in state if isinstance(value, Tensor)} for state in states]
+        inside: Any = list(zip(map(repr, modules), weights, strict=True))
     else:
         inside = str(joblib.hash(model)) if hasattr(model, "predict") else None
     return digest(type(model).__qualname__, logits.argmax(1), answer, inside)
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}

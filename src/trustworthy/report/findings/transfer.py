@@ -68,8 +68,8 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     finding = case.finding(
         "robustness.transfer", value, judged=value, statement=told,
         series={
-            "models": list(found.names), "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
-            "affinity": [null_where_nan(row) for row in found.affinity],
+            "models": list(found.names), "affinity": [null_where_nan(row) for row in found.affinity],
+            "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
         },
         conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
     )  # fmt: skip
