@@ -185,7 +185,7 @@ def test_an_interrupt_says_how_to_go_on(folder, monkeypatch):
     def interrupted(*given, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trustworthy.report.audit._measured", interrupted)
+    monkeypatch.setattr("trustworthy.report.audit._Run._measured", interrupted)
     result = audit()
     assert result.exit_code == 130
     assert "goes on where it stopped" in result.stderr

@@ -85,7 +85,7 @@ def screen(geometry, query):
 
 
 def knows(geometry, query, code):
-    return Query.alone(geometry, query, code, 1, None)
+    return Query.alone(geometry, query, int(code), 1, None)
 
 
 @pytest.mark.parametrize("seed", seeds(4, 12))
