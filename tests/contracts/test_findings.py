@@ -22,6 +22,7 @@ from trustworthy.report.plan import Plan, make_plan
 from trustworthy.report.plots import Style
 from trustworthy.report.render import render
 from trustworthy.report.settings import PROFILES, Section
+from trustworthy.report.subject import examine
 from trustworthy.report.summary import PROPERTIES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -223,6 +224,14 @@ def test_a_part_is_kept_unless_its_own_settings_change(kind, tmp_path, monkeypat
         audit(models, (x, y), tmp_path, plan=changed, kinds=mine)
         return len(calls)
 
+    subjects = {}
+
+    def examined_once(name, *given, **options):
+        if name not in subjects:
+            subjects[name] = examine(name, *given, **options)
+        return subjects[name]
+
+    monkeypatch.setattr("trustworthy.report.audit.examine", examined_once)
     monkeypatch.setattr("trustworthy.report.audit.render", lambda folder: None)
     monkeypatch.setattr("trustworthy.report.store.Store._warn", lambda self, message: None)
     assert run(plan) > 0
