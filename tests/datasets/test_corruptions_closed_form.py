@@ -7,7 +7,7 @@ from skimage.color import rgb2hsv
 
 from trustworthy.datasets.corruptions import blur, corrupt, digital, noise, weather
 from trustworthy.datasets.corruptions.constants import CIFAR10_C
-from trustworthy.datasets.corruptions.plasma import plasma
+from trustworthy.datasets.corruptions.weather import plasma
 
 SEVERITIES = range(1, 6)
 RISK = 1e-6  # probability that a right implementation fails a test of a distribution

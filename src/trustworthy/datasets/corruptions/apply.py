@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,44 +26,18 @@ AnyImages = TypeVar("AnyImages")
 SMALLEST = 8
 """Smallest side of an image, in pixels."""
 
+_GROUPS: Mapping[str, tuple[Callable[..., np.ndarray], ...]] = {
+    "noise": (noise.gaussian_noise, noise.shot_noise, noise.impulse_noise),
+    "blur": (blur.defocus_blur, blur.glass_blur, blur.motion_blur, blur.zoom_blur),
+    "weather": (weather.snow, weather.frost, weather.fog, weather.brightness),
+    "digital": (digital.contrast, digital.elastic_transform, digital.pixelate, digital.jpeg_compression),
+}
+_FUNCTIONS = {function.__name__: function for functions in _GROUPS.values() for function in functions}
+
 CORRUPTIONS: Mapping[str, str] = {
-    "gaussian_noise": "noise",
-    "shot_noise": "noise",
-    "impulse_noise": "noise",
-    "defocus_blur": "blur",
-    "glass_blur": "blur",
-    "motion_blur": "blur",
-    "zoom_blur": "blur",
-    "snow": "weather",
-    "frost": "weather",
-    "fog": "weather",
-    "brightness": "weather",
-    "contrast": "digital",
-    "elastic_transform": "digital",
-    "pixelate": "digital",
-    "jpeg_compression": "digital",
+    function.__name__: group for group, functions in _GROUPS.items() for function in functions
 }
 """Group of each corruption, by name, in the published order."""
-
-_SEEDED: Mapping[str, Callable[..., np.ndarray]] = {
-    "gaussian_noise": noise.gaussian_noise,
-    "shot_noise": noise.shot_noise,
-    "impulse_noise": noise.impulse_noise,
-    "glass_blur": blur.glass_blur,
-    "motion_blur": blur.motion_blur,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "fog": weather.fog,
-    "elastic_transform": digital.elastic_transform,
-}
-_FIXED: Mapping[str, Callable[..., np.ndarray]] = {
-    "defocus_blur": blur.defocus_blur,
-    "zoom_blur": blur.zoom_blur,
-    "brightness": weather.brightness,
-    "contrast": digital.contrast,
-    "pixelate": digital.pixelate,
-    "jpeg_compression": digital.jpeg_compression,
-}
 
 _CHUNK = 2**20  # values corrupted at a time: bounds the memory of the intermediate arrays
 
@@ -118,15 +93,13 @@ def corrupt(
     ----------
     Hendrycks, Dietterich. Benchmarking neural network robustness to common corruptions and perturbations. ICLR 2019.
     """
-    checks.choice("corruption", name, CORRUPTIONS)
+    function = checks.choice("corruption", name, _FUNCTIONS)
     level = checks.integer("severity", severity, at_least=1, at_most=5) - 1
     columns = checks.choice("scale", scale, SCALES)[name]
     constants: dict[str, Any] = {parameter: values[level] for parameter, values in columns.items()}
     images = _checked(x)
-    if name in _SEEDED:
-        function, constants["rng"] = _SEEDED[name], _random_stream(generator, tensor=_is_tensor(x))
-    else:
-        function = _FIXED[name]
+    if "rng" in inspect.signature(function).parameters:
+        constants["rng"] = _random_stream(generator, tensor=_is_tensor(x))
     out = np.empty_like(images)
     size = max(1, _CHUNK // images[0].size)
     for start in range(0, len(images), size):
@@ -139,19 +112,10 @@ def _is_tensor(x: object) -> bool:
     return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
 
 
-def _array(x: Any) -> np.ndarray:
-    """`x` in the precision to compute in: double stays double, everything else is single."""
-    double = str(x.dtype).endswith("float64")
-    if _is_tensor(x):
-        x = x.detach().cpu()
-        return (x.double() if double else x.float()).numpy()
-    return x.astype(np.float64 if double else np.float32, copy=False)
-
-
 def _checked(x: Any) -> np.ndarray:
-    """The images of `x` as a float32 or float64 array, after checking that they are a batch of images in [0, 1]."""
-    floating = x.is_floating_point() if _is_tensor(x) else isinstance(x, np.ndarray) and x.dtype.kind == "f"
-    if not floating:
+    """The images of `x` in float64 if they are, else in float32, after checking that they are a batch in [0, 1]."""
+    tensor = _is_tensor(x)
+    if not (x.is_floating_point() if tensor else isinstance(x, np.ndarray) and x.dtype.kind == "f"):
         given = getattr(x, "dtype", type(x).__name__)
         raise InvalidInput(
             "x must be a NumPy array or torch tensor of floats in [0, 1], "
@@ -162,7 +126,9 @@ def _checked(x: Any) -> np.ndarray:
             "x must have shape (n, channels, h, w) with n >= 1, 1 or 3 channels and sides of at least "
             f"{SMALLEST} pixels, got {tuple(x.shape)}."
         )
-    images = _array(x)
+    double = str(x.dtype).endswith("float64")
+    array = (x.detach().cpu().double() if double else x.detach().cpu().float()).numpy() if tensor else x
+    images = array.astype(np.float64 if double else np.float32, copy=False)
     low, high = float(images.min()), float(images.max())  # NaN if any value is
     if not (low >= 0 and high <= 1):
         found = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""Snow, frost, fog and brightness."""
+"""Snow, frost, fog and brightness, and the plasma fractals behind frost and fog."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from trustworthy.datasets.corruptions.blur import streaked, zoom_matrix
-from trustworthy.datasets.corruptions.plasma import plasma
 
 Images = Float[np.ndarray, "n c h w"]
 
@@ -74,6 +73,30 @@ def fog(x: Images, *, amount: float, decay: float, rng: np.random.Generator) -> 
     n, _, h, w = x.shape
     brightest = x.max(axis=(1, 2, 3), keepdims=True)
     return (x + amount * plasma(n, h, w, decay, rng)[:, None]) * brightest / (brightest + amount)
+
+
+def plasma(n: int, h: int, w: int, decay: float, rng: np.random.Generator) -> Float[np.ndarray, "n h w"]:
+    """`n` height maps in [0, 1] by the diamond-square algorithm, cut from squares of the next power of two.
+
+    Each octave puts a point in the middle of every square, then of every diamond, at the mean of its four neighbours
+    (the map is a torus) plus uniform noise; the noise shrinks by `decay` squared from one octave to the next.
+    """
+    side = 1 << (max(h, w) - 1).bit_length()
+    height = np.zeros((n, side, side))
+    amplitude, step = 1.0, side
+    while step >= 2:
+        half = step // 2
+        corners = height[:, ::step, ::step]
+        centres = height[:, half::step, half::step]
+        noise = amplitude * rng.uniform(-1.0, 1.0, (3, *centres.shape))
+        rightward, downward = corners + np.roll(corners, -1, axis=2), corners + np.roll(corners, -1, axis=1)
+        centres[:] = (rightward + np.roll(rightward, -1, axis=1)) / 4 + noise[0]
+        height[:, ::step, half::step] = (rightward + centres + np.roll(centres, 1, axis=1)) / 4 + noise[1]
+        height[:, half::step, ::step] = (downward + centres + np.roll(centres, 1, axis=2)) / 4 + noise[2]
+        amplitude, step = amplitude / decay**2, half
+    height -= height.min(axis=(1, 2), keepdims=True)
+    height /= height.max(axis=(1, 2), keepdims=True)
+    return height[:, :h, :w]
 
 
 def brightness(x: Images, *, offset: float) -> Images:
