@@ -229,7 +229,7 @@ class TestTrust:
 
     def test_filled_cache_needs_no_write_access(self, shop: Shop) -> None:
         datasets.get("toy")
-        lock = cache.path("toy").with_suffix(".lock")
+        lock = cache.path("toy").with_name("toy.npz.lock")
         lock.unlink()
         lock.mkdir()  # nobody can open it as a file
         assert len(datasets.load("toy").y_train) == 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 
 from trustworthy import datasets
 from trustworthy.core.errors import ChecksumMismatch
-from trustworthy.datasets import idx, images, packages
+from trustworthy.datasets import idx, packages
+from trustworthy.datasets.catalog import CATALOG
 
 
 @pytest.fixture
@@ -26,31 +26,28 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(folder: Path) -> dict[str, str]:
+def write(folder: Path) -> None:
     folder.mkdir(parents=True)
-    md5 = {}
-    for name in idx.FILES.values():
+    for name in idx.FILES:
         shape = (2, 3, 3) if "images" in name else (2,)
         size = 18 if "images" in name else 2
         content = struct.pack(f">I{len(shape)}I", 0x0800 + len(shape), *shape) + bytes(range(size))
         (folder / name).write_bytes(content)
-        md5[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return md5
 
 
-def test_mnist_files_are_verified(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    md5 = write(packaged / "package" / "data")
-    with pytest.raises(ChecksumMismatch, match="expected MD5 6bbc9ace"):
-        images.mnist()
-    monkeypatch.setattr(images, "MNIST_MD5", md5)
-    assert images.mnist().x_train.shape == (2, 1, 3, 3)
-
-
-def test_fashion_arrays_are_verified(packaged: Path) -> None:
-    write(packaged / "usr" / "share" / "datasets" / "fashion-mnist")
-    assert images.fashion_mnist().y_train.tolist() == [0, 1]
-    with pytest.raises(ChecksumMismatch, match=r"fashion-mnist from apt .*expected SHA-256 0b613e0a"):
-        datasets.load("fashion-mnist")
+@pytest.mark.parametrize(
+    ("name", "kind", "place", "digest"),
+    [
+        ("mnist", "npm", "package/data", "856aee0b"),
+        ("fashion-mnist", "apt", "usr/share/datasets/fashion-mnist", "0b613e0a"),
+    ],
+)
+def test_arrays_of_a_package_are_verified(packaged: Path, name: str, kind: str, place: str, digest: str) -> None:
+    write(packaged / place)
+    source = next(source for source in CATALOG[name].sources if source.kind == kind)
+    assert source.read().y_train.tolist() == [0, 1]
+    with pytest.raises(ChecksumMismatch, match=rf"{name} from {kind} .*expected SHA-256 {digest}"):
+        datasets.load(name)
 
 
 def test_local_idx_files(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:

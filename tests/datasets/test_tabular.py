@@ -101,9 +101,10 @@ def test_splice_numbers_the_bases(packaged: Path) -> None:
         assert seen == {(1.0, 0), (2.0, 1), (3.0, 2), (4.0, 0), (0.0, 2)}
 
 
-def test_unknown_class_is_refused() -> None:
+def test_unknown_class_is_refused(packaged: Path) -> None:
+    write_keel(packaged, "splice", [", ".join([*"A" * 60, "XX"])] * 2)
     with pytest.raises(DataError, match="unexpected class 'XX'; expected one of EI, IE, N"):
-        tabular.encoded_splice([["A"] * 60 + ["XX"]] * 2)
+        tabular.splice()
 
 
 PENS = [[10, 20, 1], [10, 20, 1], [30, 40, 2], [50, 60, 0], [10, 20, 1]]

@@ -9,12 +9,14 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from scipy import sparse
 
 from trustworthy.core.errors import ChecksumMismatch, DataError
@@ -23,18 +25,17 @@ from trustworthy.datasets.dataset import Inputs
 from trustworthy.datasets.entry import Content
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+NAMES = ("class_names", "feature_names")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Record:
-    """What is stored beside the arrays; the fields mean what they mean in `Dataset`."""
+    """What is stored beside the content; the fields mean what they mean in `Dataset`."""
 
     source: str
     provenance: str
     sha256: str
     canonical: bool
-    class_names: tuple[str, ...] = ()
-    feature_names: tuple[str, ...] = ()
 
 
 def directory() -> Path:
@@ -97,13 +98,28 @@ def store(name: str, content: Content, record: Record) -> Path:
     """Write the arrays and their record; on any failure the cache stays as it was."""
     target = path(name)
     arrays = _parts(content)
-    arrays["record"] = np.array(json.dumps(asdict(record)))
+    arrays["record"] = np.array(json.dumps(asdict(record) | {name: getattr(content, name) for name in NAMES}))
     try:
         with atomic_write(target, "wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
     except OSError as error:
         raise unwritable(target, error, sum(array.nbytes for array in arrays.values())) from error
     return target
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Keep other processes and threads from `target`, a file of the cache, for as long as the block runs."""
+    lock = FileLock(target.with_name(f"{target.name}.lock"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(target, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def unwritable(target: Path, error: OSError, size: int = 0) -> DataError:
@@ -125,11 +141,10 @@ def read(name: str) -> tuple[Content, Record]:
             file = np.load(stream, allow_pickle=False)
             arrays: dict[str, Any] = {key: _array(file, key) for key in ARRAYS}
             fields = json.loads(str(file["record"]))
-        fields |= {key: tuple(fields[key]) for key in ("class_names", "feature_names")}
+        content = Content(**arrays, **{name: tuple(fields.pop(name)) for name in NAMES})
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"the cached file {source} is damaged or truncated ({error}). {remedy}") from error
-    content = Content(**arrays, class_names=record.class_names, feature_names=record.feature_names)
     found = fingerprint(content)
     if found != record.sha256:
         raise ChecksumMismatch(f"{source}: expected SHA-256 {record.sha256}, got {found}. {remedy}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustworthy.datasets.dataset import Inputs, Targets, Task
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Content:
     """What a source returns: the rows as they are stored, and the names that only the files know.
 
@@ -20,8 +20,8 @@ class Content:
     y_train: Targets
     x_test: Inputs
     y_test: Targets
-    class_names: tuple[str, ...] = ()
-    feature_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = field(default=(), kw_only=True)
+    feature_names: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,13 @@ class Request:
 
     variant : the part of the name after the first slash, such as "fog/3" in "cifar10-c/fog/3".
     limit : rows wanted of each split at most; a reader may use it to decode no more than that.
+    size, mode : what pictures are brought to; see `from_folder`.
     """
 
     variant: str = ""
     limit: int | None = None
+    size: int | None = None
+    mode: str = "RGB"
 
 
 @dataclass(frozen=True, kw_only=True)

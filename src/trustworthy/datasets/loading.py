@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock
 
 from trustworthy.core import checks
 from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable, UnknownName
 from trustworthy.datasets import cache, images, news, tabular
 from trustworthy.datasets.catalog import CATALOG, find
-from trustworthy.datasets.dataset import Dataset, scaled
+from trustworthy.datasets.dataset import Dataset, Inputs, Targets, scaled
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.split import sample_rows
 
 PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL, news.ORANGE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    content: Content
-    record: cache.Record
+Found = tuple[Content, cache.Record]
 
 
 def load(name: str, *, source: str | os.PathLike[str] | None = None, limit: int | None = None) -> Dataset:
@@ -48,7 +41,27 @@ def load(name: str, *, source: str | os.PathLike[str] | None = None, limit: int 
     """
     entry, variant = find(name)
     request = Request(variant=variant, limit=None if limit is None else checks.integer("limit", limit, at_least=1))
-    return _dataset(name, entry, _find(entry, request, source), request.limit)
+    content, record = _find(entry, request, source)
+    content = entry.finish(content) if entry.finish else content
+
+    def part(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
+        if request.limit is None:
+            return scaled(x), y
+        rows = sample_rows(y, request.limit)
+        return scaled(x[rows]), y[rows]
+
+    (x_train, y_train), (x_test, y_test) = part(content.x_train, content.y_train), part(content.x_test, content.y_test)
+    return Dataset(
+        name=name,
+        task=entry.task,
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=content.class_names or entry.class_names,
+        feature_names=content.feature_names or entry.feature_names,
+        **vars(record),
+    )
 
 
 def get(*names: str, refresh: bool = False) -> dict[str, str]:
@@ -60,8 +73,7 @@ def get(*names: str, refresh: bool = False) -> dict[str, str]:
     entries = [find(name) for name in names]
     origins = {}
     for name, (entry, variant) in zip(names, entries, strict=True):
-        request = Request(variant=variant, limit=1)
-        origins[name] = _find(entry, request, None, refresh=refresh).record.source
+        origins[name] = _find(entry, Request(variant=variant, limit=1), None, refresh=refresh)[1].source
     for package in PACKAGES:
         package.discard()
     return origins
@@ -79,29 +91,24 @@ def summary(name: str) -> str:
 
 def where(name: str) -> Path | None:
     """Return the cached file of a data set, else the local files it would be read from, else None."""
-    root = _root(find(name)[0])
-    if cache.path(root.name).exists():
-        return cache.path(root.name)
-    return _local_path(root.local)
+    root = _root(name)
+    cached = cache.path(root.name)
+    return cached if cached.exists() else _local_path(root.local)
 
 
 def state(name: str) -> str:
     """Say in a few words whether a data set is at hand: "bundled", "cached", "local", or how it would be had."""
-    root = _root(find(name)[0])
+    root = _root(name)
     if cache.path(root.name).exists():
         return "cached"
     if _local_path(root.local) is not None:
         return "local"
-    kinds = [source.kind for source in root.sources]
-    if kinds == ["bundled"]:
-        return "bundled"
-    return " or ".join(kinds) if kinds else "needs local files"
+    return " or ".join(source.kind for source in root.sources) or "needs local files"
 
 
 def how(name: str) -> str:
     """One line that says how to have a data set whose files are not at hand."""
-    entry = find(name)[0]
-    root = _root(entry)
+    root = _root(name)
     if not root.how:
         return f"run `trustworthy data get {root.name}`"
     folder = os.environ.get("TRUSTWORTHY_DATA")
@@ -109,16 +116,16 @@ def how(name: str) -> str:
     return f"{root.how} ({there})"
 
 
-def _root(entry: Entry) -> Entry:
+def _root(name: str) -> Entry:
+    entry, _ = find(name)
     return CATALOG[entry.parent] if entry.parent else entry
 
 
-def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None, *, refresh: bool = False) -> _Found:
-    if entry.parent:
-        assert entry.derive is not None
-        found = _find(CATALOG[entry.parent], request, source, refresh=refresh)
-        origin = f"Derived from {entry.parent}. {found.record.provenance}".strip()
-        return replace(found, content=entry.derive(found.content), record=replace(found.record, provenance=origin))
+def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None, *, refresh: bool = False) -> Found:
+    if entry.derive is not None:
+        content, record = _find(CATALOG[entry.parent], request, source, refresh=refresh)
+        origin = f"Derived from {entry.parent}. {record.provenance}".strip()
+        return entry.derive(content), replace(record, provenance=origin)
     if source is None:
         return _in_order(entry, request, refresh)
     kinds = {"cache": None, "local": None} | {known.kind: known for known in entry.sources}
@@ -134,7 +141,7 @@ def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None,
     return _read_local(entry, entry.local, path, request)
 
 
-def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
+def _of_kind(entry: Entry, request: Request, kind: str) -> Found:
     if kind == "cache":
         if not cache.path(entry.name).exists():
             raise DataUnavailable(f"{entry.name} is not in the cache {cache.directory()}; {how(entry.name)}.")
@@ -147,29 +154,21 @@ def _of_kind(entry: Entry, request: Request, kind: str) -> _Found:
     return _read_source(entry, next(known for known in entry.sources if known.kind == kind))
 
 
-def _in_order(entry: Entry, request: Request, refresh: bool) -> _Found:
+def _in_order(entry: Entry, request: Request, refresh: bool) -> Found:
     if not entry.stored:
         return _first(entry, request)
-    if cache.path(entry.name).exists() and not refresh:
+    cached = cache.path(entry.name)
+    if cached.exists() and not refresh:
         return _read_cache(entry)
-    lock = cache.path(entry.name).with_suffix(".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        waiting = FileLock(lock)
-        waiting.acquire()
-    except OSError as error:
-        raise cache.unwritable(lock, error) from error
-    try:
-        if cache.path(entry.name).exists() and not refresh:  # another process was quicker
+    with cache.locked(cached):
+        if cached.exists() and not refresh:  # another process was quicker
             return _read_cache(entry)
-        found = _first(entry, request)
-        cache.store(entry.name, found.content, found.record)
-        return found
-    finally:
-        waiting.release()
+        content, record = _first(entry, request)
+        cache.store(entry.name, content, record)
+        return content, record
 
 
-def _first(entry: Entry, request: Request) -> _Found:
+def _first(entry: Entry, request: Request) -> Found:
     path = _local_path(entry.local)
     if entry.local is not None and path is not None:
         whole = replace(request, limit=None)  # what goes into the cache serves every limit
@@ -186,7 +185,7 @@ def _first(entry: Entry, request: Request) -> _Found:
     )
 
 
-def _read_cache(entry: Entry) -> _Found:
+def _read_cache(entry: Entry) -> Found:
     content, record = cache.read(entry.name)
     known = {source.sha256 for source in entry.sources} | ({entry.local.sha256} if entry.local else set())
     if record.canonical and record.sha256 not in known:
@@ -194,10 +193,10 @@ def _read_cache(entry: Entry) -> _Found:
             f"{cache.path(entry.name)} holds SHA-256 {record.sha256}, unknown to the catalogue for {entry.name}. "
             f"Run `trustworthy data get --refresh {entry.name}` to fetch it again."
         )
-    return _Found(content=content, record=record)
+    return content, record
 
 
-def _read_source(entry: Entry, source: Source) -> _Found:
+def _read_source(entry: Entry, source: Source) -> Found:
     content = source.read()
     found = cache.fingerprint(content)
     if source.sha256 is not None and found != source.sha256:
@@ -205,11 +204,10 @@ def _read_source(entry: Entry, source: Source) -> _Found:
             f"{entry.name} from {source.kind} ({source.origin}): expected SHA-256 {source.sha256}, got {found}. "
             f"Nothing was cached; try `trustworthy data get {entry.name}` again or another source."
         )
-    record = _record(content, f"{source.kind}: {source.origin}", source.provenance, found, source.canonical)
-    return _Found(content=content, record=record)
+    return content, cache.Record(f"{source.kind}: {source.origin}", source.provenance, found, source.canonical)
 
 
-def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> _Found:
+def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> Found:
     try:
         content = local.read(path, request)
     except DataError:
@@ -217,15 +215,7 @@ def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) 
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from error
     found = cache.fingerprint(content) if entry.stored else ""
-    record = _record(content, f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
-    return _Found(content=content, record=record)
-
-
-def _record(content: Content, source: str, provenance: str, sha256: str, canonical: bool) -> cache.Record:
-    return cache.Record(
-        source=source, provenance=provenance, sha256=sha256, canonical=canonical,
-        class_names=content.class_names, feature_names=content.feature_names,
-    )  # fmt: skip
+    return content, cache.Record(f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
 
 
 def _local_path(local: LocalSource | None) -> Path | None:
@@ -234,24 +224,3 @@ def _local_path(local: LocalSource | None) -> Path | None:
         return None
     candidates = (Path(folder).expanduser() / file for file in local.files)
     return next((path for path in candidates if path.exists()), None)
-
-
-def _dataset(name: str, entry: Entry, found: _Found, limit: int | None) -> Dataset:
-    record = found.record
-    content = found.content if entry.finish is None else entry.finish(found.content)
-    train, test = sample_rows(content.y_train, limit), sample_rows(content.y_test, limit)
-    whole = limit is None
-    return Dataset(
-        name=name,
-        task=entry.task,
-        x_train=scaled(content.x_train if whole else content.x_train[train]),
-        y_train=content.y_train if whole else content.y_train[train],
-        x_test=scaled(content.x_test if whole else content.x_test[test]),
-        y_test=content.y_test if whole else content.y_test[test],
-        class_names=content.class_names or entry.class_names,
-        feature_names=content.feature_names or entry.feature_names,
-        source=record.source,
-        provenance=record.provenance,
-        sha256=record.sha256,
-        canonical=record.canonical,
-    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +20,18 @@ KINDS = (
     "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
     "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
 )  # fmt: skip
-CORRUPTED = tuple(f"{kind}/{severity}" for kind in KINDS for severity in range(1, 6))
+Reader = Callable[[Path, Request], Content]
 DOGS_TO_CATS = slice(151, 294)
 
 
-def records(path: Path, labels: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Read fixed-length records of `labels` label bytes and one image each; return images and labels (n, labels)."""
+def records(path: Path, labels: int, shape: tuple[int, ...]) -> Part:
+    """Read fixed-length records of `labels` label bytes and one image each; return images and the last labels."""
     content = np.frombuffer(read_bytes(path), dtype=np.uint8)
     width = labels + int(np.prod(shape))
     if content.size == 0 or content.size % width:
         raise DataError(f"{path} is truncated: {content.size} bytes are not a multiple of {width}; download it again.")
     rows = content.reshape(-1, width)
-    return rows[:, labels:].reshape(-1, *shape), rows[:, :labels]
+    return rows[:, labels:].reshape(-1, *shape), rows[:, labels - 1].astype(np.int64)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -44,16 +46,14 @@ def cifar10(path: Path, request: Request) -> Content:
     if not (path / "test_batch.bin").exists():
         return read_classes(path, request)
     batches = [records(path / f"data_batch_{number}.bin", 1, (3, 32, 32)) for number in range(1, 6)]
-    x_test, y_test = records(path / "test_batch.bin", 1, (3, 32, 32))
-    x_train, y_train = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-    return join((x_train, y_train[:, 0].astype(np.int64)), (x_test, y_test[:, 0].astype(np.int64)), CIFAR10)
+    train = [np.concatenate(arrays) for arrays in zip(*batches, strict=True)]
+    return join((train[0], train[1]), records(path / "test_batch.bin", 1, (3, 32, 32)), CIFAR10)
 
 
 def cifar100(path: Path, request: Request) -> Content:
     """Read train.bin and test.bin (a coarse and a fine label, the image) with the names of the fine labels."""
-    (x_train, y_train), (x_test, y_test) = (records(path / f"{part}.bin", 2, (3, 32, 32)) for part in ("train", "test"))
-    names = read_bytes(path / "fine_label_names.txt").decode().split()
-    return join((x_train, y_train[:, 1].astype(np.int64)), (x_test, y_test[:, 1].astype(np.int64)), names)
+    train, test = (records(path / f"{part}.bin", 2, (3, 32, 32)) for part in ("train", "test"))
+    return join(train, test, read_bytes(path / "fine_label_names.txt").decode().split())
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -102,29 +102,26 @@ def tiny_imagenet(path: Path, request: Request) -> Content:
     lines = [line.split("\t") for line in read_bytes(path / "val" / "val_annotations.txt").decode().splitlines()]
     labels = np.array([wnids.index(line[1]) for line in lines], dtype=np.int64)
     kept = sample_rows(labels, request.limit)
-    test = decode([path / "val" / "images" / lines[row][0] for row in kept]), labels[kept]
-    return join(read_part(train, wnids, request.limit), test, _words(path / "words.txt", wnids))
+    test = decode([path / "val" / "images" / lines[row][0] for row in kept], request), labels[kept]
+    return join(read_part(train, wnids, request), test, _words(path / "words.txt", wnids))
 
 
 def tiny_imagenet_corrupted(path: Path, request: Request) -> Content:
     """Read KIND/SEVERITY/WNID of Tiny-ImageNet-C."""
     found = pictures(path / request.variant)
     wnids = classes_of(found)
-    return join(None, read_part(found, wnids, request.limit), wnids)
+    return join(None, read_part(found, wnids, request), wnids)
 
 
-def imagenet(size: int, classes: slice = slice(None)) -> Callable[[Path, Request], Content]:
-    """Reader of train/WNID and val/WNID, for the classes in this range of the sorted identifiers."""
-
-    def read(path: Path, request: Request) -> Content:
-        train, val = pictures(path / "train"), pictures(path / "val")
-        wnids = classes_of(train)[classes]
-        if not wnids:
-            raise DataError(f"{path / 'train'} holds {len(classes_of(train))} classes; all 1,000 folders are needed.")
-        parts = [read_part(part, wnids, request.limit, size=size) for part in (train, val)]
-        return join(parts[0], parts[1], _words(path / "words.txt", wnids))
-
-    return read
+def imagenet(path: Path, request: Request, *, size: int = 224, classes: slice = slice(None)) -> Content:
+    """Read train/WNID and val/WNID, for the classes in this range of the sorted identifiers."""
+    parts = [pictures(path / name) for name in ("train", "val")]
+    found = classes_of(parts[0])
+    wnids = found[classes]
+    if not wnids:
+        raise DataError(f"{path / 'train'} holds {len(found)} classes; all 1,000 folders are needed.")
+    train, val = (read_part(part, wnids, replace(request, size=size)) for part in parts)
+    return join(train, val, _words(path / "words.txt", wnids))
 
 
 def _words(path: Path, wnids: Sequence[str]) -> list[str]:
@@ -135,96 +132,90 @@ def _words(path: Path, wnids: Sequence[str]) -> list[str]:
     return [table.get(wnid, wnid).strip() for wnid in wnids]
 
 
-def _local(
-    name: str, summary: str, files: Sequence[str], read: Callable[[Path, Request], Content], how: str, **more
+def _entry(
+    name: str, summary: str, folder: str, read: Reader, how: str, *, others: Sequence[str] = (), provenance="", **more
 ) -> Entry:
-    provenance = more.pop("provenance", "")
-    source = LocalSource(files=tuple(files), read=read, provenance=provenance)
-    return Entry(name=name, summary=summary, local=source, how=how, **more)
+    local = LocalSource(files=(folder, *others), read=read, provenance=provenance)
+    return Entry(name=name, summary=summary, local=local, how=how, **more)
 
+
+def _corrupted(name: str, summary: str, folder: str, read: Reader, record: int, **more) -> Entry:
+    how = f"download {folder}.tar from Zenodo record {record} and unpack it there ({folder}/)"
+    variants = tuple(f"{kind}/{severity}" for kind in KINDS for severity in range(1, 6))
+    summary = f"{summary} under 15 corruptions at 5 severities"
+    return _entry(name, summary, folder, read, how, variants=variants, **more)
+
+
+_ILSVRC = "download ILSVRC2012 from image-net.org and put imagenet/train/WNID/*.JPEG and imagenet/val/WNID/*.JPEG there"
 
 ENTRIES = (
-    _local(
+    _entry(
         "cifar10",
         "60,000 colour 32x32 images of ten kinds of things",
-        ("cifar-10-batches-bin", "cifar10", "cifar10.tar.xz", "cifar10-jpeg.tar.xz"),
+        "cifar-10-batches-bin",
         cifar10,
         "download cifar-10-binary.tar.gz from its authors' page and unpack it there (cifar-10-batches-bin/), "
         "or put folders cifar10/train/CLASS and cifar10/test/CLASS of pictures there",
+        others=("cifar10", "cifar10.tar.xz", "cifar10-jpeg.tar.xz"),
         class_names=CIFAR10,
         stored=True,
         provenance="Pixels as in the local files; folders of re-encoded JPEG are not the published pixels.",
     ),
-    _local(
+    _entry(
         "cifar100",
         "60,000 colour 32x32 images of a hundred kinds of things",
-        ("cifar-100-binary",),
+        "cifar-100-binary",
         cifar100,
         "download cifar-100-binary.tar.gz from its authors' page and unpack it there (cifar-100-binary/)",
     ),
-    _local(
-        "cifar10-c",
-        "the test images of CIFAR-10 under 15 corruptions at 5 severities",
-        ("CIFAR-10-C",),
-        cifar_corrupted,
-        "download CIFAR-10-C.tar from Zenodo record 2535967 and unpack it there (CIFAR-10-C/)",
-        variants=CORRUPTED,
-        class_names=CIFAR10,
-    ),
-    _local(
-        "cifar100-c",
-        "the test images of CIFAR-100 under 15 corruptions at 5 severities",
-        ("CIFAR-100-C",),
-        cifar_corrupted,
-        "download CIFAR-100-C.tar from Zenodo record 3555552 and unpack it there (CIFAR-100-C/)",
-        variants=CORRUPTED,
-    ),
-    _local(
+    _corrupted("cifar10-c", "the test images of CIFAR-10", "CIFAR-10-C", cifar_corrupted, 2535967, class_names=CIFAR10),
+    _corrupted("cifar100-c", "the test images of CIFAR-100", "CIFAR-100-C", cifar_corrupted, 3555552),
+    _entry(
         "cifar10.1",
         "2,000 newer test images for CIFAR-10",
-        ("CIFAR-10.1", "cifar10.1"),
+        "CIFAR-10.1",
         cifar10_1,
         "download cifar10.1_v6_data.npy and cifar10.1_v6_labels.npy from the CIFAR-10.1 repository to "
         "CIFAR-10.1/ there",
+        others=("cifar10.1",),
         class_names=CIFAR10,
     ),
-    _local(
+    _entry(
         "stl10",
         "13,000 colour 96x96 images of ten kinds of things",
-        ("stl10_binary",),
+        "stl10_binary",
         stl10,
         "download stl10_binary.tar.gz from its authors' page and unpack it there (stl10_binary/)",
     ),
-    _local(
+    _entry(
         "tiny-imagenet",
         "110,000 colour 64x64 images of 200 classes of ImageNet",
-        ("tiny-imagenet-200",),
+        "tiny-imagenet-200",
         tiny_imagenet,
         "download tiny-imagenet-200.zip from the CS231n course page and unpack it there (tiny-imagenet-200/)",
         provenance="The published validation set is the test set.",
     ),
-    _local(
+    _corrupted(
         "tiny-imagenet-c",
-        "the validation images of Tiny-ImageNet under 15 corruptions at 5 severities",
-        ("Tiny-ImageNet-C",),
+        "the validation images of Tiny-ImageNet",
+        "Tiny-ImageNet-C",
         tiny_imagenet_corrupted,
-        "download Tiny-ImageNet-C.tar from Zenodo record 2536630 and unpack it there (Tiny-ImageNet-C/)",
-        variants=CORRUPTED,
+        2536630,
     ),
-    _local(
+    _entry(
         "imagenet",
         "1.3 million photographs of 1,000 classes, brought to 224x224",
-        ("imagenet",),
-        imagenet(224),
-        "download ILSVRC2012 from image-net.org and put imagenet/train/WNID/*.JPEG and imagenet/val/WNID/*.JPEG there",
+        "imagenet",
+        imagenet,
+        _ILSVRC,
         provenance="The published validation set is the test set; shorter side resized, centre cut out.",
     ),
-    _local(
+    _entry(
         "imagenet-143",
         "the 143 classes of dogs to cats of ImageNet, brought to 64x64",
-        ("imagenet",),
-        imagenet(64, DOGS_TO_CATS),
-        "download ILSVRC2012 from image-net.org and put imagenet/train/WNID/*.JPEG and imagenet/val/WNID/*.JPEG there",
+        "imagenet",
+        partial(imagenet, size=64, classes=DOGS_TO_CATS),
+        _ILSVRC,
         provenance="Classes 151 to 293 in the order of identifiers; the published validation set is the test set.",
     ),
 )

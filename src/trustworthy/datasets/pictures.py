@@ -22,13 +22,16 @@ from trustworthy.datasets.split import sample_rows, seeded_split, shuffled
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 TEST_NAMES = ("test", "val", "validation")
 LARGEST = 16 << 30  # bytes of pictures, as float32, beyond which a limit is asked for
-Mode = Literal["RGB", "L"]
 Picture: TypeAlias = Path | bytes
 Part: TypeAlias = tuple[UInt8[np.ndarray, "_ _ _ _"], Int64[np.ndarray, " _"]]
 
 
 def from_folder(
-    path: str | os.PathLike[str], *, size: int | None = None, mode: Mode = "RGB", limit: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    size: int | None = None,
+    mode: Literal["RGB", "L"] = "RGB",
+    limit: int | None = None,
 ) -> Dataset:
     """Read a classification set of pictures.
 
@@ -54,15 +57,14 @@ def from_folder(
     if size is not None:
         checks.integer("size", size, at_least=1)
     checks.choice("mode", mode, {"RGB": 3, "L": 1})
-    content = read_classes(Path(path), Request(limit=limit), size=size, mode=mode)
-    x_train, x_test = scaled(content.x_train), scaled(content.x_test)
+    content = read_classes(Path(path), Request(limit=limit, size=size, mode=mode))
     return Dataset(
-        name=Path(path).name, task="classification", x_train=x_train, y_train=content.y_train, x_test=x_test,
-        y_test=content.y_test, class_names=content.class_names, source=str(path),
+        name=Path(path).name, task="classification", x_train=scaled(content.x_train), y_train=content.y_train,
+        x_test=scaled(content.x_test), y_test=content.y_test, class_names=content.class_names, source=str(path),
     )  # fmt: skip
 
 
-def read_classes(path: Path, request: Request, *, size: int | None = None, mode: Mode = "RGB") -> Content:
+def read_classes(path: Path, request: Request) -> Content:
     """Read classes of pictures, split as the folders are or at random; see `from_folder`."""
     found = pictures(path)
     parts = {key.split("/")[0] for key in found}
@@ -70,15 +72,14 @@ def read_classes(path: Path, request: Request, *, size: int | None = None, mode:
     if "train" in parts and test is not None:
         train, held_out = below(found, "train"), below(found, test)
         names = classes_of({**train, **held_out})
-        first = read_part(train, names, request.limit, size=size, mode=mode)
-        return join(first, read_part(held_out, names, request.limit, size=size, mode=mode), names)
+        return join(read_part(train, names, request), read_part(held_out, names, request), names)
     names = classes_of(found)
     files, y = listing(found, names)
     rows = seeded_split(np.arange(len(files)), y)
 
     def part(chosen: np.ndarray, labels: np.ndarray) -> Part:
         kept = sample_rows(labels, request.limit)
-        return decode([files[row] for row in chosen[kept]], size=size, mode=mode), labels[kept]
+        return decode([files[row] for row in chosen[kept]], request), labels[kept]
 
     return join(part(np.asarray(rows.x_train), rows.y_train), part(np.asarray(rows.x_test), rows.y_test), names)
 
@@ -94,8 +95,8 @@ def pictures(path: Path) -> dict[str, Picture]:
                 found = {name: archive.read(name) for name in archive.namelist() if _is_picture(name)}
         else:
             with tarfile.open(path) as archive:
-                files = (member for member in archive if member.isfile() and _is_picture(member.name))
-                found = {member.name.removeprefix("./"): _extract(archive, member) for member in files}
+                files = ((m.name, archive.extractfile(m)) for m in archive if m.isfile() and _is_picture(m.name))
+                found = {name.removeprefix("./"): stream.read() for name, stream in files if stream is not None}
     except FileNotFoundError as error:
         raise DataError(f"there is no file or folder {path}.") from error
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
@@ -118,18 +119,11 @@ def classes_of(found: Mapping[str, Picture]) -> tuple[str, ...]:
     return tuple(sorted({key.split("/")[0] for key in found if "/" in key}))
 
 
-def read_part(
-    found: Mapping[str, Picture],
-    names: Sequence[str],
-    limit: int | None,
-    *,
-    size: int | None = None,
-    mode: Mode = "RGB",
-) -> Part:
+def read_part(found: Mapping[str, Picture], names: Sequence[str], request: Request) -> Part:
     """Read one split: pictures of the classes `names`, which number the labels, in an order shuffled with seed 0."""
     files, y = listing(found, names)
-    kept = shuffled(sample_rows(y, limit))
-    return decode([files[row] for row in kept], size=size, mode=mode), y[kept]
+    kept = shuffled(sample_rows(y, request.limit))
+    return decode([files[row] for row in kept], request), y[kept]
 
 
 def join(train: Part | None, test: Part, names: Sequence[str] = ()) -> Content:
@@ -137,7 +131,7 @@ def join(train: Part | None, test: Part, names: Sequence[str] = ()) -> Content:
     x_train, y_train = (test[0][:0], test[1][:0]) if train is None else train
     if x_train.shape[1:] != test[0].shape[1:]:
         raise DataError(f"training pictures are {x_train.shape[1:]}, test pictures {test[0].shape[1:]}; pass size=.")
-    return Content(x_train=x_train, y_train=y_train, x_test=test[0], y_test=test[1], class_names=tuple(names))
+    return Content(x_train, y_train, *test, class_names=tuple(names))
 
 
 def listing(found: Mapping[str, Picture], names: Sequence[str]) -> tuple[list[Picture], Int64[np.ndarray, " n"]]:
@@ -149,17 +143,14 @@ def listing(found: Mapping[str, Picture], names: Sequence[str]) -> tuple[list[Pi
     return [item for item, _ in chosen], np.array([label for _, label in chosen], dtype=np.int64)
 
 
-def decode(
-    files: Sequence[Picture], *, size: int | None = None, mode: Mode = "RGB"
-) -> UInt8[np.ndarray, "n channels height width"]:
+def decode(files: Sequence[Picture], request: Request) -> UInt8[np.ndarray, "n channels height width"]:
     """Read pictures into one array of bytes."""
-    first = _decode_one(files[0], size, mode)
+    first = _decode_one(files[0], request)
     if first.size * len(files) * 4 > LARGEST:
         raise InvalidInput(f"{len(files):,} pictures of {first.shape} do not fit into memory; pass limit=10_000, say.")
     images = np.empty((len(files), *first.shape), dtype=np.uint8)
-    images[0] = first
-    for row, file in enumerate(files[1:], start=1):
-        image = _decode_one(file, size, mode)
+    for row, file in enumerate(files):
+        image = _decode_one(file, request) if row else first
         if image.shape != first.shape:
             raise DataError(
                 f"pictures differ in size, {image.shape} and {first.shape}; pass size= to bring all to one."
@@ -168,17 +159,17 @@ def decode(
     return images
 
 
-def _decode_one(file: Picture, size: int | None, mode: Mode) -> UInt8[np.ndarray, "channels height width"]:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def _decode_one(file: Picture, request: Request) -> UInt8[np.ndarray, "channels height width"]:
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(file if isinstance(file, Path) else io.BytesIO(file)) as opened:
-            image = opened.convert(mode)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+            image = opened.convert(request.mode)
+    except (OSError, SyntaxError) as error:
         name = file if isinstance(file, Path) else "of the archive"
         raise DataError(f"cannot read the picture {name}: {error}; remove it or copy it again.") from error
-    if size is not None:
-        image = ImageOps.fit(image, (size, size), method=Image.Resampling.BICUBIC)
+    if request.size is not None:
+        image = ImageOps.fit(image, (request.size, request.size), method=Image.Resampling.BICUBIC)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -186,8 +177,3 @@ def _decode_one(file: Picture, size: int | None, mode: Mode) -> UInt8[np.ndarray
 def _is_picture(name: str) -> bool:
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__")) for part in path.parts)
-
-
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    stream = archive.extractfile(member)
-    return b"" if stream is None else stream.read()

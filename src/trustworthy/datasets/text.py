@@ -13,6 +13,7 @@ import numpy as np
 from trustworthy.core.errors import DataError
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 
+Row = tuple[tuple[str, ...], str]  # columns of text, label
 TOPICS = (
     "Society & Culture", "Science & Mathematics", "Health", "Education & Reference", "Computers & Internet", "Sports",
     "Business & Finance", "Entertainment & Music", "Family & Relationships", "Politics & Government",
@@ -46,27 +47,26 @@ GLUE = {
 def glue(path: Path, request: Request) -> Content:
     """Read train.tsv and, as the test set, dev.tsv of one task (the published test labels are secret)."""
     task = GLUE[request.variant]
-    return _content(
-        _tsv(path / task.folder / "train.tsv", task), _tsv(path / task.folder / task.test, task), task.labels
-    )
+    train, test = (_tsv(path / task.folder / name, task) for name in ("train.tsv", task.test))
+    return _content(train, test, task.labels)
 
 
-def _tsv(file: Path, task: GlueTask) -> list[tuple[tuple[str, ...], str]]:
+def _tsv(file: Path, task: GlueTask) -> list[Row]:
     lines = [line.split("\t") for line in _text(file).splitlines()]
     named = isinstance(task.target, str)
     header = {name: number for number, name in enumerate(lines[0])} if named else {}
     try:
-        columns = [header[name] if isinstance(name, str) else name for name in (*task.text, task.target)]
-        cells = [[line[column] for column in columns] for line in lines[named:] if len(line) > max(columns)]
+        *text, target = [header[name] if isinstance(name, str) else name for name in (*task.text, task.target)]
     except KeyError as error:
         raise DataError(f"{file} has no column {error.args[0]!r}; download the task again.") from error
-    return [(tuple(row[:-1]), row[-1]) for row in cells]
+    whole = [line for line in lines[named:] if len(line) > max(*text, target)]
+    return [(tuple(line[column] for column in text), line[target]) for line in whole]
 
 
 def race(path: Path, request: Request) -> Content:
     """Read train and test of one level: article, question and four options; the label is the right option."""
 
-    def part(name: str) -> Iterable[tuple[tuple[str, ...], str]]:
+    def part(name: str) -> Iterable[Row]:
         files = sorted((path / name / request.variant).glob("*.txt"))
         for item in (json.loads(_text(file)) for file in files):
             for question, options, answer in zip(item["questions"], item["options"], item["answers"], strict=True):
@@ -81,7 +81,7 @@ def race(path: Path, request: Request) -> Content:
 def yahoo_answers(path: Path, request: Request) -> Content:
     """Read train.csv and test.csv: a topic 1 .. 10, then title, question and best answer, joined by a line break."""
 
-    def part(name: str) -> list[tuple[tuple[str, ...], str]]:
+    def part(name: str) -> list[Row]:
         rows = csv.reader(_text(path / name).splitlines(keepends=True))
         return [(("\n".join(filter(None, row[1:])),), row[0]) for row in rows if row]
 
@@ -93,7 +93,7 @@ def wmt14(path: Path, request: Request) -> Content:
     """Read train.LANG and test.LANG: pairs (source, target); there are no labels, so every target is 0."""
     languages = request.variant.split("-")
 
-    def part(name: str) -> list[tuple[tuple[str, ...], str]]:
+    def part(name: str) -> list[Row]:
         sides = [_text(path / request.variant / f"{name}.{language}").split("\n") for language in languages]
         if len(sides[0]) != len(sides[1]):
             raise DataError(
@@ -111,12 +111,10 @@ def _text(file: Path) -> str:
         raise DataError(f"cannot read {file}: {error}; unpack the archive of the set again.") from error
 
 
-def _content(
-    train: Sequence[tuple[tuple[str, ...], str]], test: Sequence[tuple[tuple[str, ...], str]], labels
-) -> Content:
+def _content(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> Content:
     number = {name: index for index, name in enumerate(labels)}
 
-    def arrays(rows: Sequence[tuple[tuple[str, ...], str]]) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
         if not rows:
             raise DataError("a split of the set has no rows; unpack its archive again.")
         known = [(text, number[label]) for text, label in rows if label in number]
@@ -124,8 +122,7 @@ def _content(
         x[:] = [text for text, _ in known]
         return x, np.array([label for _, label in known], dtype=np.int64)
 
-    (x_train, y_train), (x_test, y_test) = arrays(train), arrays(test)
-    return Content(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return Content(*arrays(train), *arrays(test))
 
 
 ENTRIES = (
