@@ -358,8 +358,7 @@ class TestBundled:
         assert found.n_classes == classes == len(found.class_names)
         assert set(found.y_test) == set(range(classes))
         np.testing.assert_array_equal(found.x_train, again.x_train)
-        assert found.is_image == (name == "digits")
-        assert found.x_train.dtype == (np.float32 if found.is_image else np.float64)
+        assert found.x_train.dtype == (np.float32 if name == "digits" else np.float64)
         assert not cache.path(name).exists()
 
     def test_rows_are_those_of_scikit_learn(self) -> None:

@@ -71,7 +71,7 @@ class TestWeights:
         assert found.feature_names == ("ab", "cd")
         assert (found.y_train.tolist(), found.y_test.tolist()) == ([0, 2, 2], [2, 0])
         assert (found.x_train.dtype, found.y_train.dtype, found.shape) == (np.float64, np.int64, (2,))
-        assert (found.n_classes, found.task, found.is_image) == (8, "classification", False)
+        assert (found.n_classes, found.task) == (8, "classification")
 
     @pytest.mark.parametrize(
         ("name", "groups"),

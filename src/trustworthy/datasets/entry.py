@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trustworthy.datasets.dataset import Inputs, Targets, Task
+
+Rule = Callable[[Inputs, Targets], tuple[Inputs, Targets]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,11 @@ class Content:
     y_test: Targets
     class_names: tuple[str, ...] = field(default=(), kw_only=True)
     feature_names: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def each(self, rule: Rule) -> Content:
+        """Both splits, changed by the same rule."""
+        (x_train, y_train), (x_test, y_test) = rule(self.x_train, self.y_train), rule(self.x_test, self.y_test)
+        return replace(self, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,7 @@ class Entry:
     how : one line that says what to download and where to put it, for sets that only local files provide.
     stored : whether the arrays are kept in the cache; if not, they are read anew at each call.
     variants : what may follow the name after a slash, with the default first; empty where nothing may.
-    parent, derive : name of the set that this one is computed from, and how.
+    parent, derive : name of the set that this one is computed from, and how from each of its splits.
     finish : turns the stored rows into those of the `Dataset` at each load, where the stored ones are more exact.
     class_names, feature_names : where they do not depend on the files.
     """
@@ -97,7 +104,7 @@ class Entry:
     stored: bool = False
     variants: tuple[str, ...] = ()
     parent: str = ""
-    derive: Callable[[Content], Content] | None = None
+    derive: Rule | None = None
     finish: Callable[[Content], Content] | None = None
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()

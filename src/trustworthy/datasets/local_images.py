@@ -12,6 +12,7 @@ import numpy as np
 from trustworthy.core.errors import DataError
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.pictures import Part, classes_of, decode, join, pictures, read_classes, read_part
+from trustworthy.datasets.reading import reading
 from trustworthy.datasets.split import sample_rows
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -20,25 +21,20 @@ KINDS = (
     "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
     "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
 )  # fmt: skip
+AGAIN = "unpack the archive of the set again."
 Reader = Callable[[Path, Request], Content]
 DOGS_TO_CATS = slice(151, 294)
 
 
 def records(path: Path, labels: int, shape: tuple[int, ...]) -> Part:
     """Read fixed-length records of `labels` label bytes and one image each; return images and the last labels."""
-    content = np.frombuffer(read_bytes(path), dtype=np.uint8)
+    with reading(path, AGAIN):
+        content = np.fromfile(path, dtype=np.uint8)
     width = labels + int(np.prod(shape))
     if content.size == 0 or content.size % width:
         raise DataError(f"{path} is truncated: {content.size} bytes are not a multiple of {width}; download it again.")
     rows = content.reshape(-1, width)
     return rows[:, labels:].reshape(-1, *shape), rows[:, labels - 1].astype(np.int64)
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file that belongs to a set."""
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; unpack the archive of the set again.")
-    return path.read_bytes()
 
 
 def cifar10(path: Path, request: Request) -> Content:
@@ -53,15 +49,13 @@ def cifar10(path: Path, request: Request) -> Content:
 def cifar100(path: Path, request: Request) -> Content:
     """Read train.bin and test.bin (a coarse and a fine label, the image) with the names of the fine labels."""
     train, test = (records(path / f"{part}.bin", 2, (3, 32, 32)) for part in ("train", "test"))
-    return join(train, test, read_bytes(path / "fine_label_names.txt").decode().split())
+    return join(train, test, (path / "fine_label_names.txt").read_text().split())
 
 
 def load_array(path: Path) -> np.ndarray:
     """Read one .npy file of a set, as a view of the file where it is large."""
-    try:
+    with reading(path, AGAIN):
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path}: {error}; unpack the archive of the set again.") from error
 
 
 def cifar_corrupted(path: Path, request: Request) -> Content:
@@ -80,7 +74,7 @@ def cifar10_1(path: Path, request: Request) -> Content:
 
 def _test_images(images: np.ndarray, labels: np.ndarray) -> Part:
     if len(images) != len(labels):
-        raise DataError(f"{len(images)} images but {len(labels)} labels; unpack the archive of the set again.")
+        raise DataError(f"{len(images)} images but {len(labels)} labels; {AGAIN}")
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels.astype(np.int64)
 
 
@@ -89,7 +83,7 @@ def stl10(path: Path, request: Request) -> Content:
 
     def part(name: str) -> Part:
         images, _ = records(path / f"{name}_X.bin", 0, (3, 96, 96))
-        labels = np.frombuffer(read_bytes(path / f"{name}_y.bin"), dtype=np.uint8).astype(np.int64) - 1
+        labels = np.fromfile(path / f"{name}_y.bin", dtype=np.uint8).astype(np.int64) - 1
         return np.ascontiguousarray(images.transpose(0, 1, 3, 2)), labels
 
     return join(part("train"), part("test"), STL10)
@@ -99,7 +93,7 @@ def tiny_imagenet(path: Path, request: Request) -> Content:
     """Read train/WNID/images and, as the test set, val/images with val_annotations.txt."""
     train = pictures(path / "train")
     wnids = classes_of(train)
-    lines = [line.split("\t") for line in read_bytes(path / "val" / "val_annotations.txt").decode().splitlines()]
+    lines = [line.split("\t") for line in (path / "val" / "val_annotations.txt").read_text().splitlines()]
     labels = np.array([wnids.index(line[1]) for line in lines], dtype=np.int64)
     kept = sample_rows(labels, request.limit)
     test = decode([path / "val" / "images" / lines[row][0] for row in kept], request), labels[kept]

@@ -6,7 +6,6 @@ two steps together are scikit-learn's `TfidfVectorizer(min_df=2, sublinear_tf=Tr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from scipy import sparse
 from trustworthy.core.errors import DataError
 from trustworthy.datasets import openml
 from trustworthy.datasets.dataset import Inputs, Targets
-from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Rule
 from trustworthy.datasets.packages import Package
+from trustworthy.datasets.reading import reading
 
 NEWSGROUPS = (
     "alt.atheism", "comp.graphics", "comp.os.ms-windows.misc", "comp.sys.ibm.pc.hardware", "comp.sys.mac.hardware",
@@ -68,7 +68,7 @@ def counted(path: Path, classes: tuple[str, ...]) -> Content:
         counter.fit(texts)
     except ValueError as error:
         raise DataError(f"{path} holds no words ({error}); get the file again.") from error
-    train, test_counts = (_canonical(counter.transform(part)) for part in (texts, test_texts))
+    train, test_counts = (sparse.csr_array(counter.transform(part), dtype=np.int32) for part in (texts, test_texts))
     words = tuple(map(str, counter.get_feature_names_out()))
     y_train, y_test = (openml.labels(part, classes) for part in (labels, test_labels))
     return Content(train, y_train, test_counts, y_test, feature_names=words)
@@ -76,10 +76,8 @@ def counted(path: Path, classes: tuple[str, ...]) -> Content:
 
 def _table(file: Path) -> tuple[list[str], np.ndarray]:
     """Texts and names of their classes; rows where both are blank (Reuters R52 has one) are left out."""
-    try:
+    with reading(file):
         lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {file}: {error}; get the file again.") from error
     if lines[:3] != HEADER:
         raise DataError(f"{file} must begin with the three lines {HEADER}, got {[line[:40] for line in lines[:3]]}.")
     rows = [(number, line.split("\t")) for number, line in enumerate(lines[3:], start=4) if line.strip()]
@@ -88,12 +86,6 @@ def _table(file: Path) -> tuple[list[str], np.ndarray]:
         found = f"line {wrong[0]} is another" if wrong else "there are none"
         raise DataError(f"{file} must hold lines of a class, a tab and a text, but {found}; get the file again.")
     return [cells[1] for _, cells in rows], np.array([cells[0] for _, cells in rows])
-
-
-def _canonical(counts: sparse.spmatrix | sparse.sparray) -> sparse.csr_array:
-    matrix = sparse.csr_array(counts, dtype=np.int32)
-    matrix.sort_indices()
-    return matrix
 
 
 def weighted(content: Content) -> Content:
@@ -119,18 +111,14 @@ def weighted(content: Content) -> Content:
     )
 
 
-def between(first: str, second: str) -> Callable[[Content], Content]:
+def between(first: str, second: str) -> Rule:
     """Keep the newsgroups at or below `first` as class 0 and those at or below `second` as class 1."""
     below = [[f"{name}.".startswith(f"{group}.") for group in (first, second)] for name in NEWSGROUPS]
     side = np.array([found.index(True) if any(found) else -1 for found in below])
 
-    def part(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
+    def derive(x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
         kept = side[y] >= 0
         return x[kept], side[y][kept]
-
-    def derive(content: Content) -> Content:
-        parts = *part(content.x_train, content.y_train), *part(content.x_test, content.y_test)
-        return Content(*parts, feature_names=content.feature_names)
 
     return derive
 
@@ -154,7 +142,7 @@ def _set(name: str, summary: str, stem: str, classes: tuple[str, ...], sha256: s
         finish=weighted,
         class_names=classes,
         local=LocalSource(files=(f"{stem}-train.tab",), read=local, sha256=sha256, provenance=provenance),
-        sources=(ORANGE.source(read, stem, sha256=sha256, canonical=True, provenance=provenance),),
+        sources=(ORANGE.source(read, stem, sha256=sha256, provenance=provenance),),
     )
 
 

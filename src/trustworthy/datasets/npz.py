@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.reading import DAMAGE
 
 _NUMBER = "number the classes 0, 1, 2, ... by numpy.unique({}, return_inverse=True)[1]."
 
@@ -34,7 +33,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             loaded = np.load(stream, allow_pickle=False)
             if not isinstance(loaded, np.ndarray):
                 return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
     raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
 

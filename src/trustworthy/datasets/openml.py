@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from trustworthy.core.errors import DataError, DataUnavailable
 from trustworthy.datasets import cache
 from trustworthy.datasets.entry import Content, Source
+from trustworthy.datasets.split import first_rows_train
 
 
 def fetch(name: str, version: int | str, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -26,10 +28,28 @@ def fetch(name: str, version: int | str, shape: tuple[int, int]) -> tuple[np.nda
     return np.asarray(x), np.asarray(y)
 
 
-def source(name: str, read: Callable[[], Content], provenance: str = "", sha256: str | None = None) -> Source:
-    """The source that reads OpenML's `name`: the published rows where a checksum of them is known."""
-    canonical = sha256 is not None
-    return Source(kind="openml", origin=name, read=read, sha256=sha256, canonical=canonical, provenance=provenance)
+def source(
+    name: str,
+    shape: tuple[int, int],
+    classes: tuple[str, ...],
+    train: int,
+    *,
+    convert: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    version: int = 1,
+    **known: Any,
+) -> Source:
+    """The source that reads OpenML's `name`, whose first `train` rows are the training set.
+
+    convert : makes the rows of OpenML those of the set.
+    known : fields of the `Source` that say what is known of the rows.
+    """
+
+    def read() -> Content:
+        x, y = fetch(name, version, shape)
+        return first_rows_train(convert(x.astype(np.float64, copy=False)), labels(y, classes), train)
+
+    known = known or {"provenance": f"The first {train:,} rows of OpenML's copy; its row order is not verified."}
+    return Source(kind="openml", origin=name, read=read, **known)
 
 
 def labels(y: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

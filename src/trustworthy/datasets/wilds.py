@@ -11,6 +11,7 @@ import numpy as np
 from trustworthy.core.errors import DataError
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.pictures import Part, decode, join
+from trustworthy.datasets.reading import reading
 from trustworthy.datasets.split import sample_rows
 
 Row = dict[str, str]
@@ -51,13 +52,10 @@ def rxrx1(path: Path, request: Request) -> Content:
 def _read(
     path: Path, request: Request, splits: dict[str, Split], picture: Callable[[Row], Path], target: str
 ) -> Content:
-    try:
-        with (path / "metadata.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    with reading(path / "metadata.csv", "download the set again."):
+        rows = list(csv.DictReader((path / "metadata.csv").read_text().splitlines()))
         parts = [[row for row in rows if splits[name](row)] for name in ("train", request.variant)]
         labels = [np.array([int(row[target]) for row in part], dtype=np.int64) for part in parts]
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"cannot read {path / 'metadata.csv'}: {error!r}; download the set again.") from error
     if not all(parts):
         raise DataError(f"{path / 'metadata.csv'} has no rows for one of the splits; download the set again.")
 
@@ -65,7 +63,7 @@ def _read(
         kept = sample_rows(y, request.limit)
         return decode([picture(part[row]) for row in kept], request), y[kept]
 
-    return join(*map(chosen, parts, labels))
+    return join(chosen(parts[0], labels[0]), chosen(parts[1], labels[1]))
 
 
 ENTRIES = (

@@ -115,7 +115,9 @@ def _is_tensor(x: object) -> bool:
 def _checked(x: Any) -> np.ndarray:
     """The images of `x` in float64 if they are, else in float32, after checking that they are a batch in [0, 1]."""
     tensor = _is_tensor(x)
-    if not (x.is_floating_point() if tensor else isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+    values: Any = x.detach().cpu() if tensor else x
+    floating = x.is_floating_point() if tensor else isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    if not floating:
         given = getattr(x, "dtype", type(x).__name__)
         raise InvalidInput(
             "x must be a NumPy array or torch tensor of floats in [0, 1], "
@@ -127,8 +129,10 @@ def _checked(x: Any) -> np.ndarray:
             f"{SMALLEST} pixels, got {tuple(x.shape)}."
         )
     double = str(x.dtype).endswith("float64")
-    array = (x.detach().cpu().double() if double else x.detach().cpu().float()).numpy() if tensor else x
-    images = array.astype(np.float64 if double else np.float32, copy=False)
+    if tensor:
+        images = (values.double() if double else values.float()).numpy()
+    else:
+        images = values.astype(np.float64 if double else np.float32, copy=False)
     low, high = float(images.min()), float(images.max())  # NaN if any value is
     if not (low >= 0 and high <= 1):
         found = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
