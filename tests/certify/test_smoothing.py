@@ -13,7 +13,7 @@ from torch import nn
 
 from reference import smoothing as reference
 from trustworthy.certify import RandomizedSmoothing
-from trustworthy.certify.binomial import clopper_pearson_lower, coin_p_value
+from trustworthy.certify.smoothing import clopper_pearson_lower, coin_p_value
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.guard import undisturbed
 

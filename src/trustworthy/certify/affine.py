@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -17,20 +16,8 @@ from trustworthy.nn import Normalize
 Shape = tuple[int, ...]
 
 
-class AffineMap(ABC):
-    """x -> W x + b on batches of examples."""
-
-    @abstractmethod
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        """The map."""
-
-    @abstractmethod
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        """Wᵀ a: functionals of the outputs as functionals of the inputs."""
-
-
 @dataclass(frozen=True)
-class Dense(AffineMap):
+class Dense:
     """A matrix on the last axis."""
 
     weight: Tensor
@@ -44,7 +31,7 @@ class Dense(AffineMap):
 
 
 @dataclass(frozen=True)
-class Convolution(AffineMap):
+class Convolution:
     """A convolution of images (channels, height, width) padded with zeros."""
 
     weight: Tensor
@@ -69,7 +56,7 @@ class Convolution(AffineMap):
 
 
 @dataclass(frozen=True)
-class Rescaling(AffineMap):
+class Rescaling:
     """scale x + shift, channel by channel."""
 
     scale: Tensor
@@ -83,7 +70,7 @@ class Rescaling(AffineMap):
 
 
 @dataclass(frozen=True)
-class Flattening(AffineMap):
+class Flattening:
     """Each example as one row."""
 
     inputs: Shape
@@ -93,6 +80,10 @@ class Flattening(AffineMap):
 
     def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
         return a.reshape(-1, *self.inputs)
+
+
+AffineMap = Dense | Convolution | Rescaling | Flattening
+"""x -> W x + b on batches of examples: `forward`; and Wᵀ, functionals of the outputs as those of the inputs."""
 
 
 def _dense(layer: nn.Linear, x: Tensor) -> AffineMap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -127,9 +128,8 @@ def certify_linear(
         first = torch.cat([_first_order_radius(blocks, threat, exact[i], labels[i]) for i in pieces])
         start = torch.where(right, first, 0.0)
         lower = largest_proved(proves, start, max_eps=max_eps, tolerance=tolerance)
-    wrong = ~right.cpu().numpy()
-    upper = torch.where(right, torch.inf, 0.0).double()
-    return Certificate(lower.cpu().numpy(), upper.cpu().numpy(), wrong)
+    known = right.cpu().numpy()
+    return Certificate(lower.cpu().numpy(), np.where(known, np.inf, 0.0), ~known)
 
 
 def _proved(

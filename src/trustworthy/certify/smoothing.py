@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.special import ndtri
+from scipy.special import bdtr, betaincinv, ndtri
 from torch import Tensor
 
-from trustworthy.certify.binomial import clopper_pearson_lower, coin_p_value
 from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
@@ -91,13 +90,13 @@ class RandomizedSmoothing:
         """
         inputs = as_batch(x, None)
         labels = as_labels("y", y, inputs)
-        with self._ready(model, inputs, generator):
-            classes = check_logits(model(inputs[:1]), 1, labels).shape[1]
-            chosen, hits = np.empty(len(inputs), np.int64), np.empty(len(inputs), np.int64)
-            for i in self._rows(inputs, progress):
-                chosen[i] = self._count(model, inputs[i], classes, self.n0, generator).argmax()
-                hits[i] = self._count(model, inputs[i], classes, self.n, generator)[chosen[i]]
-        radius = self._radius(hits)
+        chosen, hits = np.empty(len(inputs), np.int64), np.empty(len(inputs), np.int64)
+        with self._counter(model, inputs, labels, generator) as count:
+            for i in tracked(range(len(inputs)), "examples", len(inputs), show=progress):
+                chosen[i] = count(inputs[i], self.n0).argmax()
+                hits[i] = count(inputs[i], self.n)[chosen[i]]
+        probability = clopper_pearson_lower(hits, self.n, self.alpha)
+        radius = self.sigma * np.maximum(ndtri(probability), 0.0)  # 0 where it is not proved to exceed 1/2
         right, proved = chosen == labels.cpu().numpy(), radius > 0
         wrong = proved & ~right
         return Certificate(np.where(right, radius, 0.0), np.where(wrong, 0.0, np.inf), wrong)
@@ -119,39 +118,40 @@ class RandomizedSmoothing:
     ) -> Int[np.ndarray, "batch classes"]:
         """How often each class is predicted in `n` draws. Arguments and errors as in calling."""
         inputs = as_batch(x, None)
-        with self._ready(model, inputs, generator):
-            classes = check_logits(model(inputs[:1]), 1).shape[1]
-            rows = self._rows(inputs, progress)
-            return np.stack([self._count(model, inputs[i], classes, self.n, generator) for i in rows])
+        with self._counter(model, inputs, None, generator) as count:
+            return np.stack([count(x, self.n) for x in tracked(inputs, "examples", len(inputs), show=progress)])
 
     @contextmanager
-    def _ready(self, model: Classifier, inputs: Tensor, generator: torch.Generator | None) -> Iterator[None]:
+    def _counter(
+        self, model: Classifier, inputs: Tensor, labels: Tensor | None, generator: torch.Generator | None
+    ) -> Iterator[Callable[[Float[Tensor, "*shape"], int], Int[np.ndarray, " classes"]]]:
+        """Yield what counts, by class, the predictions of so many noisy copies of one example."""
         as_classifier(model, False, 2)  # refuses what is not callable
+
+        def count(example: Float[Tensor, "*shape"], draws: int) -> Int[np.ndarray, " classes"]:
+            total = torch.zeros(classes, dtype=torch.int64, device=example.device)
+            for start in range(0, draws, self.batch_size):
+                noisy = example.new_empty(min(self.batch_size, draws - start), *example.shape)
+                for row in noisy:  # one call a draw: a larger one would pair the random numbers by its size
+                    row.normal_(generator=generator)
+                logits = check_logits(model(noisy.mul_(self.sigma).add_(example)), len(noisy))
+                total += torch.bincount(logits.argmax(1), minlength=classes)
+            return total.cpu().numpy()
+
         with undisturbed(model, inputs, generator), torch.no_grad():
-            yield
+            classes = check_logits(model(inputs[:1]), 1, labels).shape[1]
+            yield count
 
-    def _radius(self, hits: Int[np.ndarray, " batch"]) -> Float[np.ndarray, " batch"]:
-        """The certified radius, 0 where the probability is not proved to exceed 1/2."""
-        probability = clopper_pearson_lower(hits, self.n, self.alpha)
-        return self.sigma * np.maximum(ndtri(probability), 0.0)
 
-    def _rows(self, inputs: Tensor, progress: bool) -> Iterable[int]:
-        return tracked(range(len(inputs)), "examples", len(inputs), show=progress)
+def clopper_pearson_lower(successes: Int[np.ndarray, " n"], draws: int, alpha: float) -> Float[np.ndarray, " n"]:
+    """Exact one-sided lower bounds of the probability, each above it with probability at most `alpha`.
 
-    def _count(
-        self,
-        model: Classifier,
-        example: Float[Tensor, "*shape"],
-        classes: int,
-        draws: int,
-        generator: torch.Generator | None,
-    ) -> Int[np.ndarray, " classes"]:
-        """Predictions of `draws` noisy copies of one example, counted by class."""
-        total = torch.zeros(classes, dtype=torch.int64, device=example.device)
-        for start in range(0, draws, self.batch_size):
-            noisy = example.new_empty(min(self.batch_size, draws - start), *example.shape)
-            for row in noisy:  # one call a draw: a larger one would pair the random numbers by its size
-                row.normal_(generator=generator)
-            logits = check_logits(model(noisy.mul_(self.sigma).add_(example)), len(noisy))
-            total += torch.bincount(logits.argmax(1), minlength=classes)
-        return total.cpu().numpy()
+    The quantile `alpha` of the Beta(successes, draws - successes + 1) distribution; 0 without a success.
+    """
+    some = np.maximum(successes, 1)
+    return np.where(successes > 0, betaincinv(some, draws - some + 1.0, alpha), 0.0)
+
+
+def coin_p_value(heads: Int[np.ndarray, " n"], tails: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Two-sided p-values of a fair coin (binomial test at 1/2); 1 without a toss."""
+    return np.minimum(1.0, 2.0 * bdtr(np.minimum(heads, tails).astype(np.float64), heads + tails, 0.5))

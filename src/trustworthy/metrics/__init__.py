@@ -4,11 +4,9 @@ Everything is computed in float64, and importing the package loads NumPy alone: 
 imported by the first metric that needs them, so that the command line starts quickly.
 """
 
-from trustworthy.metrics.accuracy import accuracy
 from trustworthy.metrics.bootstrap import bootstrap_interval
-from trustworthy.metrics.calibration import ReliabilityCurve, brier, ece, nll, reliability_curve
-from trustworthy.metrics.curves import area_under_curve
-from trustworthy.metrics.detection import aupr, auroc, partial_auroc, precision_at_k, recall_at_k
+from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, ece, nll, reliability_curve
+from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
 from trustworthy.metrics.image import pearson, psnr, ssim
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from trustworthy.core import checks
@@ -66,23 +66,22 @@ def bootstrap_interval(
         warnings.warn(
             "one example says nothing about spread: the interval is a point.", TrustworthyWarning, stacklevel=2
         )
-    generator = _generator(random_state)
-    draws = [_values(statistic, rows, chosen) for chosen in _resampled(len(rows[0]), resamples, generator)]
-    return _percentiles(np.concatenate(draws), level, resamples)
+    draws = list(_draws(statistic, rows, resamples, _generator(random_state)))
+    return _percentiles(np.concatenate(draws), level)
 
 
-def _resampled(n: int, resamples: int, generator: np.random.Generator) -> Iterator[Int[np.ndarray, "chunk n"]]:
+def _draws(
+    statistic: Callable[..., float], rows: list[np.ndarray], resamples: int, generator: np.random.Generator
+) -> Iterator[Float[np.ndarray, " chunk"]]:
+    """The statistic of each resample, NaN where it is undefined."""
+    n = len(rows[0])
     chunk = max(1, CHUNK // n)
     for start in range(0, resamples, chunk):
-        yield generator.integers(0, n, (min(chunk, resamples - start), n))
-
-
-def _values(
-    statistic: Callable[..., float], rows: list[np.ndarray], chosen: Int[np.ndarray, "chunk n"]
-) -> Float[np.ndarray, " chunk"]:
-    if statistic is np.mean and len(rows) == 1 and rows[0].ndim == 1:
-        return rows[0].astype(np.float64)[chosen].mean(axis=1)
-    return np.array([_or_nan(statistic, [values[index] for values in rows]) for index in chosen])
+        chosen = generator.integers(0, n, (min(chunk, resamples - start), n))
+        if statistic is np.mean and len(rows) == 1 and rows[0].ndim == 1:
+            yield rows[0].astype(np.float64)[chosen].mean(axis=1)
+        else:
+            yield np.array([_or_nan(statistic, [values[index] for values in rows]) for index in chosen])
 
 
 def _or_nan(statistic: Callable[..., float], rows: list[np.ndarray]) -> float:
@@ -92,11 +91,11 @@ def _or_nan(statistic: Callable[..., float], rows: list[np.ndarray]) -> float:
         return np.nan
 
 
-def _percentiles(values: Float[np.ndarray, " draws"], level: float, resamples: int) -> tuple[float, float]:
+def _percentiles(values: Float[np.ndarray, " draws"], level: float) -> tuple[float, float]:
     ordered = np.sort(values[~np.isnan(values)])
-    if 2 * len(ordered) < resamples:
+    if 2 * len(ordered) < len(values):
         raise InvalidInput(
-            f"statistic must be defined on most resamples, got {len(ordered)} of {resamples}; "
+            f"statistic must be defined on most resamples, got {len(ordered)} of {len(values)}; "
             "it needs more examples of the rarer kind."
         )
     # Order statistics, not interpolation between them: that of two infinite values is NaN.

@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say: proper scores and the calibration error (section 5.5)."""
+"""Are the predictions right, and do the probabilities mean what they say: proper scores, calibration (section 5.5)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,27 @@ from numpy.typing import ArrayLike
 
 from trustworthy.core import checks
 from trustworthy.metrics import inputs
+
+
+def accuracy(predictions: ArrayLike, labels: ArrayLike) -> float:
+    """Share of examples whose predicted class is their label.
+
+    Parameters
+    ----------
+    predictions : scores (n, classes), logits or probabilities, of which the first largest entry is the prediction;
+        or predicted classes (n,).
+    labels : true classes (n,), integers in 0..classes-1.
+
+    Returns
+    -------
+    Accuracy in [0, 1].
+    """
+    scores = inputs.numbers("predictions", predictions, "n", "n classes")
+    known = scores.ndim == 2
+    predicted = scores.argmax(axis=1) if known else inputs.class_labels("predictions", predictions)
+    truth = inputs.class_labels("labels", labels, scores.shape[1] if known else None)
+    inputs.same_length(predictions=predicted, labels=truth)
+    return float((predicted == truth).mean())
 
 
 def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -36,8 +57,7 @@ def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
     Parameters
     ----------
-    probabilities : (n, classes), each row sums to one.
-    labels : true classes (n,), integers in 0..classes-1.
+    probabilities, labels : as in `nll`.
 
     Returns
     -------

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.metrics import inputs
-from trustworthy.metrics.curves import area_under_curve
 
 # scikit-learn is imported where it is used: it takes longer to import than everything else in this package together.
 
@@ -66,6 +65,27 @@ def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, no
     return 0.5 * (1.0 + (area - chance) / (cut - chance))
 
 
+def area_under_curve(x: ArrayLike, y: ArrayLike) -> float:
+    """Area between the line through the points (x, y) and the x axis, by the trapezoidal rule.
+
+    Parameters
+    ----------
+    x : (points,) finite and in ascending order; equal neighbours make a vertical step. At least two points.
+    y : (points,) finite.
+
+    Returns
+    -------
+    The area, in units of x times units of y.
+    """
+    across, up = inputs.finite("x", x, "points"), inputs.finite("y", y, "points")
+    inputs.same_length(x=across, y=up)
+    if len(across) < 2:
+        raise InvalidInput("x must hold at least two points, got one: a point has no area.")
+    if (np.diff(across) < 0).any():
+        raise InvalidInput("x must be in ascending order; sort both with order = np.argsort(x).")
+    return float(np.trapezoid(up, across))
+
+
 def aupr(scores: ArrayLike, positives: ArrayLike) -> float:
     """Area under the precision-recall curve as average precision: precision at each recall step, not interpolated.
 
@@ -102,8 +122,7 @@ def recall_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:
 
     Parameters
     ----------
-    scores : as in `auroc`.
-    positives : (n,) bool or 0 and 1, with at least one positive.
+    scores, positives : as in `aupr`.
     k : number of examples selected, in 1..n.
     """
     ranks, truth = _ranked(scores, positives)
