@@ -48,6 +48,7 @@ def test_scikit_learn_accepts_it(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks([LabelPropagation(task="classification")])
 def test_scikit_learn_accepts_dense_classes(estimator, check):
     check(estimator)

@@ -66,21 +66,19 @@ class PoisoningProblem:
         assumed_gamma: float | None = None,
     ) -> Self:
         """Check everything and work out the operators; the arguments are those of the attacks."""
-        gamma, task, n_neighbors = _width(learner), _task(learner, reads), learner.n_neighbors
+        gamma, task = _width(learner), _task(learner, reads)
         guess = gamma if assumed_gamma is None else checks.real("assumed_gamma", assumed_gamma, above=0.0)
         checks.choice("knowledge", knowledge, KNOWLEDGE)
         rows = _checked_rows(X)
         labels = read_labels(y, task)
         check_consistent_length(rows, labels.known)
         _check_attackable(labels)
-        if n_neighbors is not None:
-            n_neighbors = checks.integer("n_neighbors", n_neighbors, at_least=1, at_most=len(labels.known) - 1)
         if truth is None and target is None and knowledge == "true":
             raise InvalidInput(
                 'truth must hold the true values of the unlabelled rows where knowledge="true", got None. Pass it, or '
                 'use knowledge="estimated".'
             )
-        graphs = GaussianGraphs(rows, labels.known, n_neighbors)
+        graphs = GaussianGraphs(rows, labels.known, learner.n_neighbors)
         operator = _operator(graphs, "gamma", gamma, learner.solver)
         assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess, learner.solver)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
@@ -219,12 +217,7 @@ def _checked_rows(X: Rows) -> Rows:
 
 def _check_attackable(labels: Labels) -> None:
     """Refuse labels that leave nothing to attack."""
-    known = int(labels.known.sum())
-    if known == 0:
-        raise InvalidInput(
-            "y must hold some labels, got none: all rows are marked as unlabelled, and nothing could be poisoned."
-        )
-    if known == len(labels.known):
+    if labels.known.all():
         mark = "NaN, as -1 is a value in regression" if labels.classes is None else "-1, or NaN if floating"
         raise InvalidInput(
             f"y must leave some rows unlabelled ({mark}), got a label for each: poisoning acts on their predictions. "
