@@ -23,7 +23,6 @@ from trustworthy.graphs.poisoning import (
     RandomLabelAttack,
     RegressionLabelAttack,
     poisoning_curve,
-    search,
 )
 
 GAMMA = 0.002  # of raw digits
@@ -385,10 +384,7 @@ def test_a_fitted_learner_is_attacked_with_the_width_that_it_has_chosen(pair):
     assert found.bound == same.bound
 
 
-def test_a_search_is_called_with_its_own_settings(pair, monkeypatch):
+def test_a_search_is_called_with_its_own_settings(pair):
     X, y, truth = pair
-    asked = []
-    monkeypatch.setattr(search, "local_search", lambda *given, **options: asked.append(options) or np.array([1]))
-    found = ClassificationLabelAttack(budget=2, method=LocalSearch(restarts=7))(DIGITS, X, y, truth=truth)
-    assert asked[0]["restarts"] == 7
-    np.testing.assert_array_equal(found.flipped, [1])
+    with pytest.raises(InvalidInput, match="restarts must be >= 0, got -7"):
+        ClassificationLabelAttack(budget=2, method=LocalSearch(restarts=-7))(DIGITS, X, y, truth=truth)

@@ -10,8 +10,21 @@ from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.graphs.poisoning.attack import LabelAttack
-from trustworthy.graphs.poisoning.methods import METHODS, FlipSearch
+from trustworthy.graphs.poisoning.local_search import LocalSearch
+from trustworthy.graphs.poisoning.probabilistic import Probabilistic, ReleasedProbabilistic
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
+from trustworthy.graphs.poisoning.search import Exhaustive, FlipSearch, Greedy, Relaxed, ReleasedGreedy
+
+METHODS: dict[str, FlipSearch] = {
+    "greedy": Greedy(),
+    "probabilistic": Probabilistic(),
+    "relaxed": Relaxed(),
+    "local-search": LocalSearch(),
+    "exhaustive": Exhaustive(),
+    "released-greedy": ReleasedGreedy(),
+    "released-probabilistic": ReleasedProbabilistic(),
+}
+"""Name of a search -> the search with its default settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
