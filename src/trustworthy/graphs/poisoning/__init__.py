@@ -1,8 +1,7 @@
 """Attacks on the labels and features that a graph learner is trained on, and what no attack can exceed."""
 
-from trustworthy.graphs.poisoning.attack import LabelAttack, PoisoningAttack
+from trustworthy.graphs.poisoning.attack import LabelAttack, PoisoningAttack, error_bounds
 from trustworthy.graphs.poisoning.baselines import CentralityAttack, RandomLabelAttack
-from trustworthy.graphs.poisoning.bounds import error_bounds
 from trustworthy.graphs.poisoning.certificate import certified_errors, certify_flips
 from trustworthy.graphs.poisoning.classification import METHODS, ClassificationLabelAttack
 from trustworthy.graphs.poisoning.curve import PoisoningCurve, poisoning_curve

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -69,7 +68,8 @@ class PoisoningProblem:
         gamma, task = _width(learner), _task(learner, reads)
         guess = gamma if assumed_gamma is None else checks.real("assumed_gamma", assumed_gamma, above=0.0)
         checks.choice("knowledge", knowledge, KNOWLEDGE)
-        rows = _checked_rows(X)
+        rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         labels = read_labels(y, task)
         check_consistent_length(rows, labels.known)
         _check_attackable(labels)
@@ -82,19 +82,14 @@ class PoisoningProblem:
         operator = _operator(graphs, "gamma", gamma, learner.solver)
         assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess, learner.solver)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
-        given = None if truth is None else _encoded("truth", truth, labels)
-        clean = operator @ values
-        problem = cls(
-            graphs, gamma, guess, as_labels(y), labels, operator, assumed, values,
-            truth=clean if given is None else given, aim=clean, towards=target is not None,
-        )  # fmt: skip
-        if given is None:
-            problem = dataclasses.replace(problem, truth=problem.squeezed(clean))
+        right = _squeezed(operator @ values, labels) if truth is None else _encoded("truth", truth, labels)
         if target is not None:
             aim = _encoded("target", target, labels)
         else:
-            aim = problem.squeezed(assumed @ values) if given is None or knowledge == "estimated" else given
-        return dataclasses.replace(problem, aim=aim)
+            aim = _squeezed(assumed @ values, labels) if truth is None or knowledge == "estimated" else right
+        return cls(
+            graphs, gamma, guess, as_labels(y), labels, operator, assumed, values, right, aim, target is not None
+        )
 
     @property
     def classifies(self) -> bool:
@@ -132,7 +127,7 @@ class PoisoningProblem:
 
     def squeezed(self, scores: Float[np.ndarray, " unlabelled"]) -> Float[np.ndarray, " unlabelled"]:
         """Predictions g(scores) of eq. (1.2); a score of 0 is counted for the second class."""
-        return np.where(scores < 0.0, -1.0, 1.0) if self.classifies else scores
+        return _squeezed(scores, self.labels)
 
     @property
     def _tie(self) -> float:
@@ -197,6 +192,10 @@ def _task(learner: LabelPropagation, reads: str) -> str:
     return learner.task if reads == "auto" else reads
 
 
+def _squeezed(scores: Float[np.ndarray, " unlabelled"], labels: Labels) -> Float[np.ndarray, " unlabelled"]:
+    return scores if labels.classes is None else np.where(scores < 0.0, -1.0, 1.0)
+
+
 def _terms(
     operator: Float[np.ndarray, "unlabelled labelled"],
     values: Float[np.ndarray, " labelled"],
@@ -207,12 +206,6 @@ def _terms(
     if (np.abs(residual) <= len(values) * np.finfo(np.float64).eps * np.abs(values).max()).all():
         residual = np.zeros_like(residual)  # what rounding leaves must not choose a direction
     return sign * (operator.T @ operator), sign * (operator.T @ residual)
-
-
-def _checked_rows(X: Rows) -> Rows:
-    rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
-    check_size(rows)
-    return rows
 
 
 def _check_attackable(labels: Labels) -> None:

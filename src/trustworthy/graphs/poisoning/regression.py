@@ -11,8 +11,7 @@ from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.poisoning.attack import LabelAttack
-from trustworthy.graphs.poisoning.bounds import error_bounds
+from trustworthy.graphs.poisoning.attack import LabelAttack, error_bounds
 from trustworthy.graphs.poisoning.gradient_path import algorithm_1
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
 from trustworthy.graphs.poisoning.sparse import maximize_sparse

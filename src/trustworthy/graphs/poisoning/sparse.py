@@ -1,7 +1,7 @@
 """Poisoning of few real labels: maximise 1/2 ||K delta + r||² over ||delta||_2 <= radius and ||delta||_0 <= nonzeros.
 
 `RegressionLabelAttack(nonzeros=)` calls `maximize_sparse` with K, r and the budgets and adds what comes out (labelled,)
-to its labels; `bounds.error_bounds` calls `sparse_bound`.
+to its labels; `attack.error_bounds` calls `sparse_bound`.
 
 The combinatorial part of R_1 in (1.2). On one support the problem is the trust region (1.4) with H = -K_SᵀK_S and
 g = -K_Sᵀr, solved exactly; the search is over supports.
