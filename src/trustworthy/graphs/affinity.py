@@ -92,7 +92,13 @@ class GaussianGraphs:
 
     def whole(self, gamma: float) -> Weights:
         """Affinities (n, n) of all rows, with a diagonal of 0."""
-        return gaussian_graph(self.X, gamma) if self.n_neighbors is None else _joined(self._near, gamma)
+        if self.n_neighbors is None:
+            return gaussian_graph(self.X, gamma)
+        graph = self._near.copy()
+        graph.data = decayed(graph.data, gamma)
+        graph = graph.maximum(graph.T).tocsr()  # known one way at least
+        graph.eliminate_zeros()
+        return graph
 
     @cached_property
     def _near(self) -> sparse.csr_matrix:
@@ -151,15 +157,6 @@ def near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
     near = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
     near.data **= 2
     return near
-
-
-def _joined(near: sparse.csr_matrix, gamma: float) -> sparse.csr_matrix:
-    """Affinities from squared distances, both ways where they are known one way."""
-    graph = near.copy()
-    graph.data = decayed(graph.data, gamma)
-    graph = graph.maximum(graph.T).tocsr()
-    graph.eliminate_zeros()
-    return graph
 
 
 def row_sums(weights: Weights) -> Float[np.ndarray, " n"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from trustworthy.core import checks
 from trustworthy.core.progress import bar
 from trustworthy.graphs import solvers
 from trustworthy.graphs.affinity import GaussianGraphs, Rows, decayed, squared_distances
-from trustworthy.graphs.labels import Labels, as_labels
+from trustworthy.graphs.labels import as_labels
 from trustworthy.graphs.learner import NUMBERS, GraphLearner, classifies
 from trustworthy.graphs.width import checked_gammas, choose_gamma
 
@@ -80,25 +81,20 @@ class LabelPropagation(GraphLearner):
         if isinstance(self.gamma, str):
             checks.choice("gamma", self.gamma, {"cv": None})
             self.gammas_ = checked_gammas(self.gammas, rows)
-            self.gamma_, self.gamma_errors_ = self._chosen(labels)
+            count = len(self.gammas_)
+            with bar("widths", count, show=self.progress) as display:
+                tell = lambda share: display.at(round(share * count))  # noqa: E731
+                self.gamma_, self.gamma_errors_ = choose_gamma(self._graphs, labels, self.gammas_, self.solver, tell)
         else:
             self.gamma_ = checks.real("gamma", self.gamma, above=0.0)
         self._spread()
         self._keep(as_labels(y))
         return self
 
-    def _chosen(self, labels: Labels) -> tuple[float, np.ndarray]:
-        """The best width, with a bar on standard error where that is asked for."""
-        count = len(self.gammas_)
-        with bar("widths", count, show=self.progress) as display:
-            tell = lambda share: display.at(round(share * count))  # noqa: E731
-            return choose_gamma(self._graphs, labels, self.gammas_, self.solver, tell)
-
     def _spread(self) -> None:
         labels = self._labels
         self._values = np.empty((len(labels.known), labels.values.shape[1]))
         self._values[labels.known] = labels.values
-        self._operator: Float[np.ndarray, "unlabelled labelled"] | None = None
         if labels.known.all():
             return
         graph = self._graphs.split(self.gamma_)
@@ -118,7 +114,7 @@ class LabelPropagation(GraphLearner):
         if y.dtype.kind == "f":
             self.transduction_[~reached] = np.nan
 
-    @property
+    @cached_property
     @np.errstate(under="ignore")
     def operator_(self) -> Float[np.ndarray, "unlabelled labelled"]:
         """K = (D_uu - S_uu)⁻¹ S_ul, which the known labels are multiplied by; NaN in rows that no label reaches.
@@ -126,11 +122,9 @@ class LabelPropagation(GraphLearner):
         Worked out when first asked for: n_u³ / 3 + 2 n_u² n_l operations for the dense graph.
         """
         check_is_fitted(self)
-        if self._operator is None and self._labels.known.all():
-            self._operator = np.empty((0, len(self._labels.known)))
-        elif self._operator is None:
-            self._operator = solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
-        return self._operator
+        if self._labels.known.all():
+            return np.empty((0, len(self._labels.known)))
+        return solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
 
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (m,) of new rows X (m, features): means over all rows of `fit` by affinity, or their largest share."""
@@ -150,7 +144,9 @@ class LabelPropagation(GraphLearner):
         reached = ~np.isnan(self._values[:, 0])
         points, values = self._graphs.X[reached], self._values[reached]
         if self._graphs.n_neighbors is not None:
-            return _near_means(rows, points, values, self.gamma_, min(self._graphs.n_neighbors, len(values)))
+            near = NearestNeighbors(n_neighbors=min(self._graphs.n_neighbors, len(values))).fit(points)
+            distances, which = near.kneighbors(rows)
+            return np.einsum("mk,mkc->mc", _means(distances**2, self.gamma_), values[which])
         means = np.empty((rows.shape[0], values.shape[1]))
         for part in gen_batches(rows.shape[0], max(NUMBERS // len(values), 1)):
             means[part] = _means(squared_distances(rows[part], points), self.gamma_) @ values
@@ -163,10 +159,3 @@ def _means(distances: Float[np.ndarray, "m n"], gamma: float) -> Float[np.ndarra
     weights = decayed(distances, gamma)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights
-
-
-def _near_means(
-    rows: Rows, points: Rows, values: np.ndarray, gamma: float, count: int
-) -> Float[np.ndarray, "m columns"]:
-    distances, near = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(rows)
-    return np.einsum("mk,mkc->mc", _means(distances**2, gamma), values[near])

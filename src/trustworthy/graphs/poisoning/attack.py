@@ -24,11 +24,6 @@ from trustworthy.graphs.propagation import LabelPropagation
 _SLACK = 1e-9  # relative; more than rounding takes from a bound
 
 
-def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
-    """A generator of its own, seeded as scikit-learn's `random_state` says."""
-    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
-
-
 @dataclass(frozen=True, kw_only=True)
 class PoisoningAttack(ABC):
     """An attack on the training data of label propagation, called with the learner and the data.
@@ -64,7 +59,8 @@ class PoisoningAttack(ABC):
         random_state : seed or generator of the attacks that draw; None draws from NumPy's global stream.
         """
         problem = self.problem(learner, X, y, truth=truth, target=target)
-        found = self.solve(problem, generator(random_state))
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        found = self.solve(problem, rng)
         return replace(found, bound=float(self.bounds(problem, [self.budget])[0]))
 
     def problem(

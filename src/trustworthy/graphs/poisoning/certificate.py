@@ -23,17 +23,12 @@ def certify_flips(operator: ArrayLike, y_labelled: ArrayLike) -> Int[np.ndarray,
     Sums are compared to within their rounding, 4 n_l eps times the sum of the magnitudes of the row, and in doubt
     they tie: the answer is exact for the numbers given, up to ties to the last digits, and never too large.
 
-    Parameters
-    ----------
     operator : (n_u, n_l) finite matrix K of `LabelPropagation`; entries may have any sign.
     y_labelled : (n_l,) labels in {-1, +1}.
 
-    Returns
-    -------
-    (n_u,) whole numbers from 1 to n_l, and n_l + 1 where no set of flips changes the sign. A score that is a tie to
-    begin with is changed by 1 flip, unless its row is zero.
-
-    Raises InvalidInput. Nothing is random. Cost: O(n_u n_l log n_l), in blocks of rows.
+    Returns (n_u,) whole numbers from 1 to n_l, and n_l + 1 where no set of flips changes the sign. A score that is a
+    tie to begin with is changed by 1 flip, unless its row is zero. Raises InvalidInput. Cost:
+    O(n_u n_l log n_l), in blocks of rows.
     """
     matrix = _finite("operator", operator, ("n_u", "n_l"))
     labels = _finite("y_labelled", y_labelled, ("n_l",))
@@ -77,17 +72,12 @@ def certified_errors(margin: ArrayLike, effect: ArrayLike, budgets: ArrayLike) -
     `collective.most_broken` makes use of; the bound is never above the share of the nodes that some set of c flips of
     their own would break.
 
-    Parameters
-    ----------
     margin : (n_u,) signed scores t_i (K y)_i; nodes with a margin <= 0 count as broken.
     effect : (n_u, n_l) what the flip of label j takes off margin i, 2 t_i K_ij y_j; any sign.
     budgets : whole numbers from 0 to n_l.
 
-    Returns
-    -------
-    (budgets,) shares in [0, 1], whole numbers of nodes divided by n_u, not decreasing in the budget.
-
-    Raises InvalidInput. Nothing is random. Cost: some hundred products with `effect`, or fewer, per budget up to the
+    Returns (budgets,) shares in [0, 1], whole numbers of nodes divided by n_u, not decreasing in the budget. Raises
+    InvalidInput. Cost: some hundred products with `effect`, or fewer, per budget up to the
     largest; a few copies of it in memory.
     """
     effect = _finite("effect", effect, ("n_u", "n_l"))
