@@ -33,7 +33,6 @@ class ClassificationLabelAttack(LabelAttack):
 
     budget : c_max, a number of labels between 0 and all.
     method : a search such as LocalSearch(restarts=8), or its name in METHODS.
-    knowledge, assumed_gamma : see `PoisoningAttack`.
     """
 
     reads: ClassVar = "classification"

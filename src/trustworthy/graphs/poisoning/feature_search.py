@@ -83,7 +83,9 @@ class _Search:
             gradient = here.gradient * self.free[:, None]
             length = np.linalg.norm(gradient)
             fresh = length == 0.0 or step < _SMALLEST * self.radius
-            trial = self._random() if fresh else self._project(delta + step * gradient / length)
+            trial = self._random() if fresh else delta + step * gradient / length
+            if not fresh:
+                trial *= min(1.0, self.radius / max(float(np.linalg.norm(trial)), 1e-300))
             there = self._tried(trial)
             if there is None:
                 step /= 2
@@ -119,9 +121,6 @@ class _Search:
         if error > self.error:
             self.error, self.worst = error, delta
         return there
-
-    def _project(self, delta: Float[np.ndarray, "n_l d"]) -> Float[np.ndarray, "n_l d"]:
-        return delta * min(1.0, self.radius / max(float(np.linalg.norm(delta)), 1e-300))
 
     def _random(self) -> Float[np.ndarray, "n_l d"]:
         drawn = self.rng.normal(size=self.delta.shape) * self.free[:, None]

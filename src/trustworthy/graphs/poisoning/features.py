@@ -29,10 +29,9 @@ class FeatureAttack(PoisoningAttack):
     rows : at most so many rows are moved, all others stay where they are; None for any number.
     steps : gradients taken. The search is local, so that its answer is a lower bound on the harm.
     sharpness : slope of the tanh that stands for the sign in classification.
-    knowledge, assumed_gamma : see `PoisoningAttack`; the learner's graph must be dense (n_neighbors=None).
 
-    The bound of its result is what averages of labels allow: predictions between the smallest label and the largest.
-    Cost: a solve of n_u³ / 3 operations a step.
+    The learner's graph must be dense (n_neighbors=None). The bound of its result is what averages of labels allow:
+    predictions between the smallest label and the largest. Cost: a solve of n_u³ / 3 operations a step.
     """
 
     rows: int | None = None

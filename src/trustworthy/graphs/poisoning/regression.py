@@ -29,7 +29,6 @@ class RegressionLabelAttack(LabelAttack):
     solver : "exact", the global optimum by eigen-decomposition and the secular equation; or "algorithm-1", the gradient
         descent of the dissertation. With estimated labels both are the top singular vector, of either sign: the one
         that adds most to the labels is taken.
-    knowledge, assumed_gamma : see `PoisoningAttack`.
 
     The bound of its result is the exact worst RMSE within the budget; with `nonzeros`, the least of several bounds.
     Cost: n_u n_l² + n_l³ operations for the problem, and n_l² for each budget.
