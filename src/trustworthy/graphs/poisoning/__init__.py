@@ -9,9 +9,8 @@ from trustworthy.graphs.poisoning.features import FeatureAttack
 from trustworthy.graphs.poisoning.gradient_path import algorithm_1
 from trustworthy.graphs.poisoning.local_search import LocalSearch
 from trustworthy.graphs.poisoning.probabilistic import Probabilistic, ReleasedProbabilistic
-from trustworthy.graphs.poisoning.problem import PoisoningProblem
+from trustworthy.graphs.poisoning.problem import PoisoningProblem, PoisoningResult
 from trustworthy.graphs.poisoning.regression import RegressionLabelAttack
-from trustworthy.graphs.poisoning.result import PoisoningResult
 from trustworthy.graphs.poisoning.search import Exhaustive, FlipSearch, Greedy, Relaxed, ReleasedGreedy
 from trustworthy.graphs.poisoning.sparse import maximize_sparse, sparse_bound
 from trustworthy.graphs.poisoning.trust_region import Quadratic, minimize_in_ball

@@ -16,8 +16,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import LARGEST, Rows
 from trustworthy.graphs.poisoning.certificate import certified_errors
-from trustworthy.graphs.poisoning.problem import PoisoningProblem
-from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.problem import PoisoningProblem, PoisoningResult
 from trustworthy.graphs.poisoning.sparse import sparse_bound
 from trustworthy.graphs.propagation import LabelPropagation
 
@@ -95,7 +94,6 @@ class LabelAttack(PoisoningAttack):
     """
 
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator) -> PoisoningResult:
-        """Attack a problem that has been made, without the bound."""
         checked_budget(problem, self.budget)
         return problem.result(self.changed(problem, rng))
 
@@ -104,7 +102,6 @@ class LabelAttack(PoisoningAttack):
         """The labels in numbers, changed."""
 
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
-        """Proven upper bounds on the error that any attack of each budget can cause."""
         return error_bounds(problem, budgets)
 
 

@@ -39,7 +39,6 @@ class ClassificationLabelAttack(LabelAttack):
     method: FlipSearch | str = METHODS["local-search"]
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
-        """The labels, -1 and 1, with some flipped."""
         method = self.method if isinstance(self.method, FlipSearch) else checks.choice("method", self.method, METHODS)
         margin, effect = problem.margins(problem.assumed, problem.aim)  # (unlabelled,), (unlabelled, labelled)
         if problem.towards:  # what is to be broken is every prediction that is not the target

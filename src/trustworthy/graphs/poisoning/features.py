@@ -16,8 +16,7 @@ from trustworthy.graphs.affinity import LARGEST, GaussianGraphs
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.feature_gradient import evaluate, soft_sign, squared
 from trustworthy.graphs.poisoning.feature_search import ascend
-from trustworthy.graphs.poisoning.problem import PoisoningProblem
-from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.problem import PoisoningProblem, PoisoningResult
 from trustworthy.graphs.solvers import harmonic
 
 

@@ -39,7 +39,6 @@ class RegressionLabelAttack(LabelAttack):
     solver: str = "exact"
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
-        """The labels with the change added; nothing is drawn."""
         checks.choice("solver", self.solver, SOLVERS)
         change = self._dense(problem) if self.nonzeros is None else self._sparse(problem)
         return problem.values + change
