@@ -79,7 +79,10 @@ def test_candidates_that_are_not_taken_do_not_warn():
 
 def test_a_second_fit_forgets_the_first_and_none_has_no_score():
     X, _, real, classes = rows(0)
-    fitted = LabelPropagation().fit(X, classes).set_params(gamma=1.0).fit(X, real)
+    fitted = LabelPropagation().fit(X, classes)
+    first = fitted.operator_
+    fitted.set_params(gamma=1.0).fit(X, real)
+    assert np.abs(fitted.operator_ - first).max() > 0.01
     for name in ("classes_", "label_distributions_", "gammas_", "gamma_errors_", "predict_proba"):
         assert not hasattr(fitted, name)
     with pytest.raises(NotFittedError):
