@@ -158,10 +158,11 @@ def margin_step(margin: np.ndarray, effect: np.ndarray) -> int:
 def greedy(rounds: int) -> Iterator[Record]:
     """A step costs the same wherever it is on the path, so the plain contenders do the first one and are multiplied."""
     p, margin, effect = news()
-    path, stops = (find(margin, effect, FLIPS) for find in (search.greedy, search.released_greedy))
+    rng = np.random.default_rng(SEED)
+    path, stops = (find(margin, effect, FLIPS, rng) for find in (attack.Greedy(), attack.ReleasedGreedy()))
     flat = effect.ravel()
     works: dict[str, Callable[[], Any]] = {
-        "ours": lambda: search.greedy(margin, effect, FLIPS),
+        "ours": lambda: attack.Greedy()(margin, effect, FLIPS, rng),
         "pass": lambda: flat @ flat,
         "margins": lambda: margin_step(margin, effect),
         "product": lambda: product_step(p),

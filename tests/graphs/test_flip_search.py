@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,15 +13,32 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import graphs_flips as reference
 from reference.graphs_flips import digits, in_margins, random_problem
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.poisoning import search
+from trustworthy.graphs.poisoning import Exhaustive, Greedy, LocalSearch, ReleasedGreedy, search
 from trustworthy.graphs.poisoning import search_kernels as kernels
 
-SEARCHES = {
-    "greedy": search.greedy,
-    "released": search.released_greedy,
-    "exhaustive": search.exhaustive,
-    "local": lambda *problem: search.local_search(*problem, rng=np.random.default_rng(0)),
-}
+
+def run(searching):
+    """The search as a function of margins, effects and a budget."""
+    return lambda *problem: searching(*problem, np.random.default_rng(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(search.FlipSearch):
+    """A set of flips as the answer of a search."""
+
+    labels: object
+
+    def flips(self, nodes, budget, rng):
+        return np.sort(np.array(self.labels, np.int64))
+
+
+def local(*starts, restarts=16):
+    """Local search from sets of flips, or from the greedy one."""
+    return run(LocalSearch(starts=tuple(Given(labels=start) for start in starts) or (Greedy(),), restarts=restarts))
+
+
+greedy, released, exhaustive = run(Greedy()), run(ReleasedGreedy()), run(Exhaustive())
+SEARCHES = {"greedy": greedy, "released": released, "exhaustive": exhaustive, "local": local()}
 every_search = pytest.mark.parametrize("solve_flips", SEARCHES.values(), ids=SEARCHES)
 seeds = st.integers(0, 10_000)
 
@@ -52,7 +71,7 @@ def test_two_flips_that_only_help_together_are_found(name):
     operator = np.array([[1 / 3, 1 / 3, 1 / 3, 0.0, 0.0]] * 4 + [[0.0, 0.0, 0.25, 0.45, 0.3]])
     problem = in_margins(operator, np.ones(5), np.ones(5))
     assert search.broken(*problem, SEARCHES[name](*problem, 2)) == 4
-    assert_array_equal(search.released_greedy(*problem, 2), [])
+    assert_array_equal(released(*problem, 2), [])
 
 
 @every_search
@@ -65,15 +84,15 @@ def test_no_flip_is_made_that_breaks_nothing_more(solve_flips):
 def test_greedy_goes_back_to_the_best_part_of_its_path():
     # All aims missed but one, which a single flip breaks; whatever else is flipped mends something.
     margin, effect = np.array([1.0, -1.0, -1.0]), np.array([[2.0, 0.0, 0.0], [0.0, -2.0, 0.0], [0.0, 0.0, -2.0]])
-    assert_array_equal(search.greedy(margin, effect, 3), [0])
-    assert_array_equal(search.greedy(-np.ones(1), -3.0 * np.ones((1, 2)), 2), [])
+    assert_array_equal(greedy(margin, effect, 3), [0])
+    assert_array_equal(greedy(-np.ones(1), -3.0 * np.ones((1, 2)), 2), [])
 
 
 @pytest.mark.parametrize("sharp", [1e-3, 1.0, 1e3])
 def test_the_soft_margin_tells_any_two_margins_apart(sharp):
-    assert search.softness(np.array([0.0])) == 0.0
-    assert_allclose(search.softness(np.array([0.25, -0.75])), 0.5 * (1 / 2 - 3 / 4))
-    assert -1.0 < search.softness(np.array([-sharp])) < search.softness(np.array([-0.99 * sharp])) < 0.0
+    assert kernels.softness(np.array([0.0])) == 0.0
+    assert_allclose(kernels.softness(np.array([0.25, -0.75])), 0.5 * (1 / 2 - 3 / 4))
+    assert -1.0 < kernels.softness(np.array([-sharp])) < kernels.softness(np.array([-0.99 * sharp])) < 0.0
 
 
 @given(seeds)
@@ -83,7 +102,7 @@ def test_counts_are_those_of_the_signs(seed):
     margin, effect = in_margins(operator, labels, aim)
     flips = np.flatnonzero(np.random.default_rng(seed).random(len(labels)) < 0.4)
     assert search.broken(margin, effect, flips) == reference.wrong(operator, labels, aim, flips)
-    soft = search.softness(margin - effect[:, flips].sum(axis=1))
+    soft = kernels.softness(margin - effect[:, flips].sum(axis=1))
     assert_allclose(soft, reference.softness(operator, labels, aim, flips), atol=1e-14)
 
 
@@ -91,7 +110,7 @@ def test_counts_are_those_of_the_signs(seed):
 @settings(max_examples=40)
 def test_exhaustive_finds_the_first_of_the_best_sets(seed, budget):
     problem = random_problem(seed)
-    assert_array_equal(search.exhaustive(*in_margins(*problem), budget), reference.best_set(*problem, budget))
+    assert_array_equal(exhaustive(*in_margins(*problem), budget), reference.best_set(*problem, budget))
 
 
 @pytest.mark.parametrize("n_labels", [1, 2, 5])
@@ -99,7 +118,7 @@ def test_exhaustive_may_flip_every_label(n_labels):
     for seed in range(10):
         problem = random_problem(seed, n_labels=n_labels, wrong=0.5)
         expected = reference.best_set(*problem, n_labels)
-        assert_array_equal(search.exhaustive(*in_margins(*problem), n_labels), expected)
+        assert_array_equal(exhaustive(*in_margins(*problem), n_labels), expected)
 
 
 @given(seeds, st.integers(0, 8))
@@ -108,16 +127,16 @@ def test_greedy_walks_as_if_every_candidate_were_evaluated_afresh(seed, budget):
     problem = random_problem(seed, nodes=12)
     walk = reference.greedy_walk(*problem, budget)
     counts = [reference.wrong(*problem, walk[:k]) for k in range(budget + 1)]
-    assert_array_equal(search.greedy(*in_margins(*problem), budget), sorted(walk[: int(np.argmax(counts))]))
-    released = reference.greedy_walk(*problem, budget, patient=False)
-    assert_array_equal(search.released_greedy(*in_margins(*problem), budget), sorted(released))
+    assert_array_equal(greedy(*in_margins(*problem), budget), sorted(walk[: int(np.argmax(counts))]))
+    walk = reference.greedy_walk(*problem, budget, patient=False)
+    assert_array_equal(released(*in_margins(*problem), budget), sorted(walk))
 
 
 @given(seeds, st.integers(1, 4))
 @settings(max_examples=40)
 def test_no_neighbour_of_a_local_optimum_breaks_more(seed, budget):
     problem = random_problem(seed)
-    found = search.local_search(*in_margins(*problem), budget, starts=[[]], rng=np.random.default_rng(0), restarts=0)
+    found = local([], restarts=0)(*in_margins(*problem), budget)
     if len(found) == budget:  # else useless flips may have been dropped from the optimum
         counts = [reference.wrong(*problem, other) for other in reference.neighbours(8, found, budget)]
         assert max(counts) <= reference.wrong(*problem, found)
@@ -129,8 +148,8 @@ def test_local_search_lies_between_its_starts_and_the_best(seed, budget):
     margin, effect = in_margins(*random_problem(seed, nodes=40, n_labels=10))
     rng = np.random.default_rng(seed)
     starts = [rng.permutation(10)[: rng.integers(budget + 1)] for _ in range(3)]
-    found = search.local_search(margin, effect, budget, starts=starts, rng=rng)
-    best = search.broken(margin, effect, search.exhaustive(margin, effect, budget))
+    found = local(*starts)(margin, effect, budget)
+    best = search.broken(margin, effect, exhaustive(margin, effect, budget))
     assert max(search.broken(margin, effect, start) for start in starts) <= search.broken(margin, effect, found) <= best
 
 
@@ -147,7 +166,7 @@ def test_local_search_lies_between_its_starts_and_the_best(seed, budget):
 def test_the_best_move_adds_swaps_or_takes_back(flips, budget, move):
     # Labels 0 and 2 break nodes, label 1 none, and label 3 mends one that is broken to begin with.
     margin, effect = followers([3, 0, 5, 0])
-    nodes, _ = search.prepared(np.append(margin, -1.0), np.vstack([effect, [0.0, 0.0, 0.0, -2.0]]), 3)
+    nodes = search.Nodes.of(np.append(margin, -1.0), np.vstack([effect, [0.0, 0.0, 0.0, -2.0]]))
     flips = np.array(flips, np.int64)
     left = nodes.margin - nodes.effect[:, flips].sum(axis=1)
     assert kernels.best_move(left, *nodes[1:], flips, budget) == move
@@ -155,7 +174,7 @@ def test_the_best_move_adds_swaps_or_takes_back(flips, budget, move):
 
 def test_local_search_climbs_from_nothing_and_drops_what_only_lowers_the_soft_margin():
     margin, effect = np.array([1.0, 1.0]), np.array([[2.0, 0.0], [0.0, 0.5]])
-    found = search.local_search(margin, effect, 2, starts=[[]], rng=np.random.default_rng(0), restarts=0)
+    found = local([], restarts=0)(margin, effect, 2)
     assert_array_equal(found, [0])
 
 
@@ -163,10 +182,7 @@ def test_restarts_help_and_never_harm():
     gained = 0
     for seed in range(30):
         problem = in_margins(*random_problem(seed, nodes=60, n_labels=30, wrong=0.0))
-        once, often = (
-            search.broken(*problem, search.local_search(*problem, 5, rng=np.random.default_rng(0), restarts=restarts))
-            for restarts in (0, 10)
-        )
+        once, often = (search.broken(*problem, local(restarts=restarts)(*problem, 5)) for restarts in (0, 10))
         assert often >= once
         gained += often > once
     assert gained > 0
@@ -175,7 +191,7 @@ def test_restarts_help_and_never_harm():
 def test_local_search_repeats_itself_and_leaves_the_global_stream_alone():
     problem = in_margins(*random_problem(3, nodes=60, n_labels=30))
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (search.local_search(*problem, 6, rng=np.random.default_rng(5)) for _ in range(2))
+    first, second = (local()(*problem, 6) for _ in range(2))
     assert_array_equal(first, second)
     assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
@@ -209,8 +225,8 @@ def test_digits_two_flips(pair, n_labels, seed, best):
 def test_greedy_gets_off_the_plateau_that_stops_the_released_one():
     problem = digits((1, 7), 50, 0)
     for budget in (2, 5, 10):
-        assert_array_equal(search.released_greedy(*problem, budget), [])
-    assert search.broken(*problem, search.greedy(*problem, 10)) > 0.4 * len(problem[0])
+        assert_array_equal(released(*problem, budget), [])
+    assert search.broken(*problem, greedy(*problem, 10)) > 0.4 * len(problem[0])
 
 
 @pytest.mark.parametrize(
@@ -220,8 +236,8 @@ def test_greedy_gets_off_the_plateau_that_stops_the_released_one():
 @pytest.mark.parametrize("seed", range(4))
 def test_local_search_finds_the_optimum_on_digits(pair, n_labels, budget, seed):
     problem = digits(pair, n_labels, seed)
-    found = search.local_search(*problem, budget, rng=np.random.default_rng(0), restarts=200)
-    assert search.broken(*problem, found) == search.broken(*problem, search.exhaustive(*problem, budget))
+    found = local(restarts=200)(*problem, budget)
+    assert search.broken(*problem, found) == search.broken(*problem, exhaustive(*problem, budget))
 
 
 def test_a_part_of_a_ranking():
@@ -257,20 +273,14 @@ def test_shapes_that_do_not_fit_are_refused():
         (np.ones((2, 1)), np.ones((2, 1))),
     ]:
         with pytest.raises(InvalidInput, match="shape"):
-            search.prepared(margin, effect, 0)
+            search.Nodes.of(margin, effect)
 
 
 def test_exhaustive_refuses_more_sets_than_it_can_look_at():
     with pytest.raises(InvalidInput, match=r"79,375,496.*local-search"):
-        search.exhaustive(np.ones(1), np.ones((1, 100)), 5)
-
-
-@pytest.mark.parametrize("start", [[0, 1, 2], [0, 0], [-1], [3]])
-def test_bad_starts_are_refused(start):
-    with pytest.raises(InvalidInput, match="starts"):
-        search.local_search(np.ones(1), np.ones((1, 3)), 2, starts=[start], rng=np.random.default_rng(0))
+        exhaustive(np.ones(1), np.ones((1, 100)), 5)
 
 
 def test_bad_restarts_are_refused():
     with pytest.raises(InvalidInput, match="restarts"):
-        search.local_search(np.ones(1), np.ones((1, 3)), 2, rng=np.random.default_rng(0), restarts=-1)
+        local(restarts=-1)(np.ones(1), np.ones((1, 3)), 2)

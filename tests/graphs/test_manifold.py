@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import gaussian_graph, nearest_graph
+from trustworthy.graphs.affinity import GaussianGraphs, gaussian_graph
 from trustworthy.graphs.laplacian_least_squares import kernel_weights, linear_weights
 from trustworthy.graphs.manifold import ManifoldRegularization
 
@@ -34,6 +34,7 @@ def test_scikit_learn_accepts_it(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks(
     [
         ManifoldRegularization(kernel="linear", task="regression"),
@@ -54,7 +55,7 @@ def problem(seed=0, n=30, d=3, known=12):
 
 
 def laplacian(X, gamma, n_neighbors=None):
-    S = gaussian_graph(X, gamma) if n_neighbors is None else nearest_graph(X, gamma, n_neighbors).toarray()
+    S = GaussianGraphs(X, np.ones(len(X), bool), n_neighbors).labelled(gamma)
     return np.diag(S.sum(axis=1)) - S
 
 
@@ -209,7 +210,7 @@ def test_regression_has_no_decisions_and_many_rows_are_done_in_parts(monkeypatch
     fitted = ManifoldRegularization(kernel="rbf").fit(X, y)
     assert not hasattr(fitted, "decision_function")
     whole = fitted.predict(X)
-    monkeypatch.setattr("trustworthy.graphs.manifold._NUMBERS", 70)
+    monkeypatch.setattr("trustworthy.graphs.manifold.NUMBERS", 70)
     np.testing.assert_allclose(fitted.predict(X), whole, rtol=1e-12)
 
 

@@ -14,19 +14,14 @@ from reference import graphs_flips as reference
 from reference.graphs_flips import digits, in_margins, random_problem
 from seeds import first
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.poisoning import search
-from trustworthy.graphs.poisoning.probabilistic import (
-    expected_loss,
-    flip_probability,
-    probabilistic,
-    released_probabilistic,
-)
-from trustworthy.graphs.poisoning.relaxed import relaxed, relaxed_flips
+from trustworthy.graphs.poisoning import Exhaustive, Probabilistic, Relaxed, ReleasedProbabilistic, search
+from trustworthy.graphs.poisoning.probabilistic import expected_loss, flip_probability
+from trustworthy.graphs.poisoning.search import relaxed_flips
 
 SOLVERS = {
-    "probabilistic": lambda *problem, rng: probabilistic(*problem, rng=rng, steps=30),
-    "released": lambda *problem, rng: released_probabilistic(*problem, rng=rng, steps=30),
-    "relaxed": lambda *problem, rng: relaxed(*problem),
+    "probabilistic": Probabilistic(steps=30),
+    "released": ReleasedProbabilistic(steps=30),
+    "relaxed": Relaxed(),
 }
 every_solver = pytest.mark.parametrize("solve_flips", SOLVERS.values(), ids=SOLVERS)
 seeds = st.integers(0, 10_000)
@@ -105,7 +100,7 @@ def test_the_number_of_nodes_changes_neither_loss_nor_gradient():
 def test_the_labels_that_most_nodes_follow_are_learned(groups, penalty):
     problem = in_margins(np.repeat(np.eye(4), groups, axis=0), np.ones(4), np.ones(sum(groups)))
     for budget, expected in [(0, []), (1, [2]), (2, [0, 2]), (3, [0, 2, 3]), (4, [0, 2, 3])]:
-        found = probabilistic(*problem, budget, rng=np.random.default_rng(0), penalty=penalty)
+        found = Probabilistic(penalty=penalty)(*problem, budget, np.random.default_rng(0))
         assert_array_equal(found, expected)
 
 
@@ -113,15 +108,15 @@ def test_the_labels_that_most_nodes_follow_are_learned(groups, penalty):
 @pytest.mark.parametrize(("pair", "n_labels", "budget"), [((1, 7), 50, 2), ((3, 8), 50, 2), ((3, 9), 100, 3)])
 def test_most_of_the_optimum_on_digits(pair, n_labels, budget, seed):
     problem = digits(pair, n_labels, seed)
-    best = search.broken(*problem, search.exhaustive(*problem, budget))
-    found = search.broken(*problem, probabilistic(*problem, budget, rng=np.random.default_rng(0)))
+    best = search.broken(*problem, Exhaustive()(*problem, budget, np.random.default_rng(0)))
+    found = search.broken(*problem, Probabilistic()(*problem, budget, np.random.default_rng(0)))
     assert 0.8 * best <= found <= best
 
 
 def test_ten_flips_on_digits_against_the_released_settings():
     problem = digits((1, 7), 50, 0)
-    released = released_probabilistic(*problem, 10, rng=np.random.default_rng(0))
-    found = probabilistic(*problem, 10, rng=np.random.default_rng(0))
+    released = ReleasedProbabilistic()(*problem, 10, np.random.default_rng(0))
+    found = Probabilistic()(*problem, 10, np.random.default_rng(0))
     assert round(search.broken(*problem, released) / 311, 3) == 0.273
     assert search.broken(*problem, found) > 0.45 * 311
 
@@ -129,15 +124,15 @@ def test_ten_flips_on_digits_against_the_released_settings():
 def test_on_a_plateau_the_penalty_does_not_keep_the_budget_from_being_spent():
     # Two flips of three break all; one alone breaks nothing.
     problem = in_margins(np.full((4, 3), 1 / 3), np.ones(3), np.ones(4))
-    assert len(probabilistic(*problem, 2, rng=np.random.default_rng(0))) == 2
-    assert len(probabilistic(*problem, 1, rng=np.random.default_rng(0))) == 0
+    assert len(Probabilistic()(*problem, 2, np.random.default_rng(0))) == 2
+    assert len(Probabilistic()(*problem, 1, np.random.default_rng(0))) == 0
 
 
 def test_the_released_settings_flip_only_what_has_become_likely():
     problem = in_margins(*random_problem(0))
-    assert_array_equal(released_probabilistic(*problem, 8, rng=np.random.default_rng(0), steps=0), [])
+    assert_array_equal(ReleasedProbabilistic(steps=0)(*problem, 8, np.random.default_rng(0)), [])
     # Labels that only repair: their alpha falls below a half.
-    assert_array_equal(released_probabilistic(np.zeros(5), -np.ones((5, 3)), 3, rng=np.random.default_rng(0)), [])
+    assert_array_equal(ReleasedProbabilistic()(np.zeros(5), -np.ones((5, 3)), 3, np.random.default_rng(0)), [])
 
 
 def test_the_released_settings_take_plain_steps():
@@ -153,14 +148,14 @@ def test_the_released_settings_take_plain_steps():
             gradient[label] = (high - low) / 2e-5
         alpha -= 1e-6 * gradient
     likely = [label for label in np.argsort(-alpha)[:3] if alpha[label] > 0.5]
-    found = released_probabilistic(*in_margins(*problem), 3, rng=np.random.default_rng(1), steps=20)
+    found = ReleasedProbabilistic(steps=20)(*in_margins(*problem), 3, np.random.default_rng(1))
     assert_array_equal(found, np.sort(likely))
 
 
 def test_the_ball_around_one_node_is_left_along_its_effects():
     effect = np.array([[0.8, 0.0, -0.6]])
     assert_allclose(relaxed_flips(np.array([0.5]), effect, 4), 2.0 * effect[0], atol=1e-12)
-    assert_array_equal(relaxed(np.array([0.5]), effect, 2), [0])
+    assert_array_equal(Relaxed()(np.array([0.5]), effect, 2, np.random.default_rng(0)), [0])
 
 
 @given(seeds, st.integers(1, 8))
@@ -183,14 +178,14 @@ def test_no_point_of_the_ball_is_further_from_the_aims(seed, budget):
 def test_labels_that_rise_in_the_ball_stay(seed):
     rng = np.random.default_rng(seed)
     margin, effect = rng.uniform(0.0, 1.0, 30), rng.normal(0.1, 0.3, (30, 4))
-    p, found = relaxed_flips(margin, effect, 4), relaxed(margin, effect, 4)
+    p, found = relaxed_flips(margin, effect, 4), Relaxed()(margin, effect, 4, np.random.default_rng(0))
     assert (p[found] > 0.0).all()
 
 
 def test_relaxed_flips_the_labels_that_fall_the_most():
     problem = digits((3, 8), 50, 2)
     p = relaxed_flips(*problem, 3)
-    assert_array_equal(relaxed(*problem, 3), np.sort(np.argsort(-p)[:3]))
+    assert_array_equal(Relaxed()(*problem, 3, np.random.default_rng(0)), np.sort(np.argsort(-p)[:3]))
 
 
 @every_solver
@@ -201,7 +196,7 @@ def test_answers_keep_their_contract(solve_flips, seed, budget):
     margin, effect = rng.integers(-2, 5, 15) / 4, rng.integers(-3, 4, (15, 7)) / 4
     copies = margin.copy(), effect.copy()
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    flips, again = (solve_flips(margin, effect, budget, rng=np.random.default_rng(0)) for _ in range(2))
+    flips, again = (solve_flips(margin, effect, budget, np.random.default_rng(0)) for _ in range(2))
     assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
     assert_array_equal(flips, again)
     assert flips.dtype == np.int64
@@ -218,9 +213,9 @@ def test_bad_budgets_and_numbers_are_refused(solve_flips):
     rng = np.random.default_rng(0)
     for budget in (-1, 4):
         with pytest.raises(InvalidInput, match="budget"):
-            solve_flips(np.ones(2), np.ones((2, 3)), budget, rng=rng)
+            solve_flips(np.ones(2), np.ones((2, 3)), budget, rng)
     with pytest.raises(InvalidInput, match="finite"):
-        solve_flips(np.array([1.0, np.nan]), np.ones((2, 3)), 1, rng=rng)
+        solve_flips(np.array([1.0, np.nan]), np.ones((2, 3)), 1, rng)
 
 
 @pytest.mark.parametrize(
@@ -238,4 +233,4 @@ def test_bad_budgets_and_numbers_are_refused(solve_flips):
 )
 def test_bad_settings_are_refused(name, value):
     with pytest.raises(InvalidInput, match=name):
-        probabilistic(np.ones(2), np.ones((2, 3)), 1, rng=np.random.default_rng(0), **{name: value})
+        Probabilistic(**{name: value})(np.ones(2), np.ones((2, 3)), 1, np.random.default_rng(0))

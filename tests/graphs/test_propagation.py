@@ -12,6 +12,7 @@ from reference import graphs_harmonic as reference
 from seeds import first
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, UnknownName
 from trustworthy.graphs import LabelPropagation, affinity, solvers
+from trustworthy.graphs.width import default_gammas
 
 ITERATIVE = ["cg", "iteration"]
 
@@ -48,6 +49,7 @@ def test_scikit_learn_accepts_it(estimator, check):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks([LabelPropagation(task="classification")])
 def test_scikit_learn_accepts_dense_classes(estimator, check):
     check(estimator)
@@ -94,7 +96,7 @@ def test_it_is_what_scikit_learn_s_iteration_converges_to(digits):
 
 def test_digits_are_told_apart_from_a_tenth_of_the_labels(digits):
     X, y, truth, hidden = digits
-    fitted = LabelPropagation().fit(X, y)
+    fitted = LabelPropagation(gammas=default_gammas(X)[3:7]).fit(X, y)
     assert np.mean(fitted.transduction_[hidden] == truth[hidden]) > 0.97
     assert fitted.gamma_errors_.min() < 0.03
     np.testing.assert_array_equal(fitted.transduction_[~hidden], y[~hidden])

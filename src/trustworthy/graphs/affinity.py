@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
+from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 
 Rows = Any
@@ -62,12 +63,16 @@ class GaussianGraphs:
 
     n_neighbors : None for dense graphs, else rows are joined of which one is among so many nearest of the other.
 
-    Raises InvalidInput where a dense graph would not fit into memory.
+    Raises InvalidInput where there are not so many rows, or a dense graph would not fit into memory.
     """
 
     X: Rows
     known: Bool[np.ndarray, " n"]
     n_neighbors: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_neighbors is not None:
+            checks.integer("n_neighbors", self.n_neighbors, at_least=1, at_most=len(self.known) - 1)
 
     def split(self, gamma: float) -> Graph:
         """The part that a harmonic solution needs."""
@@ -87,7 +92,13 @@ class GaussianGraphs:
 
     def whole(self, gamma: float) -> Weights:
         """Affinities (n, n) of all rows, with a diagonal of 0."""
-        return gaussian_graph(self.X, gamma) if self.n_neighbors is None else _joined(self._near, gamma)
+        if self.n_neighbors is None:
+            return gaussian_graph(self.X, gamma)
+        graph = self._near.copy()
+        graph.data = decayed(graph.data, gamma)
+        graph = graph.maximum(graph.T).tocsr()  # known one way at least
+        graph.eliminate_zeros()
+        return graph
 
     @cached_property
     def _near(self) -> sparse.csr_matrix:
@@ -141,29 +152,11 @@ def check_size(X: Rows) -> None:
         raise InvalidInput(f"X must lie within {LARGEST:g} of 0, got a magnitude of {largest:.3g}. Scale X down.")
 
 
-def nearest_graph(X: Rows, gamma: float, n_neighbors: int) -> sparse.csr_matrix:
-    """Affinities (n, n) of rows X (n, d) where one is among the `n_neighbors` nearest of the other, symmetric."""
-    return _joined(near_distances(X, n_neighbors), gamma)
-
-
 def near_distances(X: Rows, n_neighbors: int) -> sparse.csr_matrix:
     """Squared distances (n, n) of each row to its nearest ones."""
-    if not 1 <= n_neighbors < X.shape[0]:
-        raise InvalidInput(
-            f"n_neighbors must lie between 1 and the number of rows less one, {X.shape[0] - 1}, got {n_neighbors}."
-        )
     near = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors_graph(mode="distance")
     near.data **= 2
     return near
-
-
-def _joined(near: sparse.csr_matrix, gamma: float) -> sparse.csr_matrix:
-    """Affinities from squared distances, both ways where they are known one way."""
-    graph = near.copy()
-    graph.data = decayed(graph.data, gamma)
-    graph = graph.maximum(graph.T).tocsr()
-    graph.eliminate_zeros()
-    return graph
 
 
 def row_sums(weights: Weights) -> Float[np.ndarray, " n"]:

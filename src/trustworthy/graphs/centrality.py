@@ -31,8 +31,6 @@ def pagerank(
     With probability `damping` the walk follows an edge, drawn in proportion to its affinity, else it jumps to any
     node; from a node without edges it always jumps. Power iteration, whose error falls by `damping` a step.
 
-    Parameters
-    ----------
     graph : (n, n) affinities, symmetric and non-negative, dense or sparse.
     damping : in [0, 1).
     tol : sum of the changes of a step at which the iteration stops, > 0; the error is at most 1 / (1 - damping) times

@@ -40,6 +40,8 @@ def read_labels(y: ArrayLike | None, task: str) -> Labels:
 
     task : "classification", "regression" or "auto": regression where y holds floating numbers and NaN or fractions.
         In regression only NaN marks a row; in floating labels of classes -1 marks one unless there is NaN.
+
+    Raises InvalidInput where no row is labelled, or all that are have one class.
     """
     checks.choice("task", task, _TASKS)
     if y is None:
@@ -50,18 +52,19 @@ def read_labels(y: ArrayLike | None, task: str) -> Labels:
             f"y must be finite and within {LARGEST:g} of 0, or NaN where a label is missing; got "
             f"{'infinity' if np.isinf(labels).any() else np.nanmax(np.abs(labels))}."
         )
-    missing = _missing(labels, regression=task == "regression")
     if task == "auto":
         task = "regression" if _looks_real(labels) else "classification"
-    if task == "regression":
-        return _real(labels)
-    known = labels[~missing]
-    if known.dtype == object:
-        known = _of_one_kind(known)
-    elif known.dtype.kind == "f" and len(known):
-        check_classification_targets(known)
-    classes, codes = np.unique(known, return_inverse=True)
-    return Labels("classification", ~missing, classes, np.eye(len(classes))[codes])
+    found = _real(labels) if task == "regression" else _classed(labels)
+    if not found.known.any():
+        raise InvalidInput(
+            "y must hold at least one label, got none: every row is marked as unlabelled (-1 or NaN). Label some."
+        )
+    if found.classes is not None and len(found.classes) < 2:
+        raise InvalidInput(
+            f"y must hold at least two classes, got one class, {found.classes.tolist()[0]!r}: there is nothing to tell "
+            "apart. (-1 marks a row as unlabelled, unless labels are floating numbers with NaN as the mark.)"
+        )
+    return found
 
 
 def as_labels(y: ArrayLike, *, warn: bool = False) -> np.ndarray:
@@ -110,12 +113,12 @@ def _of_one_kind(known: np.ndarray) -> np.ndarray:
     return known
 
 
-def _missing(labels: np.ndarray, *, regression: bool) -> Bool[np.ndarray, " n"]:
+def _missing(labels: np.ndarray) -> Bool[np.ndarray, " n"]:
     if labels.dtype.kind == "f":
         nan = np.isnan(labels)
-        return nan if regression or nan.any() else labels == -1
+        return nan if nan.any() else labels == -1
     if labels.dtype.kind == "O":
-        return np.array([_is_absent(label) or _is_minus_one(label) for label in labels], dtype=bool)
+        return np.array([_is_absent(label) or (_is_number(label) and label == -1) for label in labels], dtype=bool)
     return labels == -1 if labels.dtype.kind == "i" else np.zeros(len(labels), dtype=bool)
 
 
@@ -131,10 +134,6 @@ def _is_number(label: object) -> bool:
     return isinstance(label, int | float | np.integer | np.floating) and not isinstance(label, bool)
 
 
-def _is_minus_one(label: object) -> bool:
-    return isinstance(label, int | float | np.number) and label == -1
-
-
 def _looks_real(labels: np.ndarray) -> bool:
     return labels.dtype.kind == "f" and bool((np.isnan(labels) | (labels != np.floor(labels))).any())
 
@@ -148,3 +147,14 @@ def _real(labels: np.ndarray) -> Labels:
         ) from error
     known = ~np.isnan(values)
     return Labels("regression", known, None, values[known][:, None])
+
+
+def _classed(labels: np.ndarray) -> Labels:
+    present = ~_missing(labels)
+    known = labels[present]
+    if known.dtype == object:
+        known = _of_one_kind(known)
+    elif known.dtype.kind == "f" and len(known):
+        check_classification_targets(known)
+    classes, codes = np.unique(known, return_inverse=True)
+    return Labels("classification", present, classes, np.eye(len(classes))[codes])

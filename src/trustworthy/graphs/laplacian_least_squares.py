@@ -29,7 +29,7 @@ def linear_weights(
     system = labelled.T @ labelled  # (d, d)
     if graph is not None:
         rows = X - X.mean(axis=0)  # L takes constants to 0: without an offset no digits are lost
-        system += smoothness * (rows.T @ laplacian_times(graph, rows))
+        system += smoothness * (rows.T @ (row_sums(graph)[:, None] * rows - graph @ rows))
     system[np.diag_indices_from(system)] += ridge
     try:
         factor = linalg.cho_factor(system, lower=True, check_finite=False)
@@ -93,11 +93,6 @@ def _penalty(
     if centred:
         penalty[np.ix_(labelled, labelled)] -= 1.0 / len(labelled)
     return penalty
-
-
-def laplacian_times(graph: Weights, rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    """(D - S) times the rows."""
-    return row_sums(graph)[:, None] * rows - graph @ rows
 
 
 def _root(kernel: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:

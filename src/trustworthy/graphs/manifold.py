@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import ClassifierTags, RegressorTags, Tags, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.affinity import Weights, check_size, gaussian, gaussian_graph, nearest_graph
-from trustworthy.graphs.labels import Labels, read_labels
+from trustworthy.graphs.affinity import GaussianGraphs, gaussian, gaussian_graph
+from trustworthy.graphs.labels import Labels
 from trustworthy.graphs.laplacian_least_squares import kernel_weights, linear_weights
+from trustworthy.graphs.learner import NUMBERS, GraphLearner, classifies
 
 _KERNELS = dict.fromkeys(["linear", "rbf"])
-_NUMBERS = 2**24  # kernel values of new rows held at a time
 
 
-def _classifies(learner: ManifoldRegularization) -> bool:
-    """Whether it has fitted classes, or is not fitted and may have."""
-    return hasattr(learner, "classes_") or not (hasattr(learner, "gamma_") or learner.task == "regression")
-
-
-class ManifoldRegularization(BaseEstimator):
+class ManifoldRegularization(GraphLearner):
     """Laplacian-regularised least squares (LapRLS): a function of the features that is smooth over all rows.
 
     It minimises, over linear functions or those of a Gaussian kernel, with labels y_l, affinities
@@ -89,17 +81,10 @@ class ManifoldRegularization(BaseEstimator):
         smoothness = checks.real("smoothness", self.smoothness, at_least=0.0)
         if not isinstance(self.fit_intercept, bool | np.bool_):
             raise InvalidInput(f"fit_intercept must be True or False, got {self.fit_intercept!r}.")
-        rows: Any = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
-        check_size(rows)
-        labels = read_labels(y, self.task)
-        check_consistent_length(rows, labels.known)
+        rows, labels = self._told(X, y)
         targets = _targets(labels)
-        self._forget()
-        self._task = labels.task
-        if labels.classes is not None:
-            self.classes_ = labels.classes
         self.gamma_ = _width(self.gamma, rows)
-        graph = self._graph(rows) if smoothness > 0.0 else None
+        graph = GaussianGraphs(rows, labels.known, self.n_neighbors).whole(self.gamma_) if smoothness > 0.0 else None
         means = targets.mean(axis=0) if self.fit_intercept else np.zeros(targets.shape[1])
         if self.kernel == "linear":
             offsets = rows[labels.known].mean(axis=0) if self.fit_intercept else np.zeros(rows.shape[1])
@@ -120,54 +105,25 @@ class ManifoldRegularization(BaseEstimator):
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Values (m,) of the rows X (m, features), or the class whose function is largest."""
         values = self._values(X)
-        if self._task == "regression":
+        if not hasattr(self, "classes_"):
             return values[:, 0]
         return self.classes_[(values[:, 0] > 0.0).astype(np.intp) if values.shape[1] == 1 else values.argmax(axis=1)]
 
-    @available_if(_classifies)
+    @available_if(classifies)
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Function of the second of two classes (m,), or those of all classes (m, classes), at rows X (m, features)."""
         values = self._values(X)
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy, or the coefficient of determination R² in regression, of `predict` on rows X with labels y."""
-        check_is_fitted(self)
-        measure = r2_score if self._task == "regression" else accuracy_score
-        return float(measure(y, self.predict(X), sample_weight=sample_weight))
-
-    def _forget(self) -> None:
-        """Drop what another fit may have left that this one will not set."""
-        for name in ("coef_", "dual_coef_", "classes_", "X_"):
-            if hasattr(self, name):
-                delattr(self, name)
-
     @np.errstate(under="ignore")
     def _values(self, X: ArrayLike) -> Float[np.ndarray, "m functions"]:
-        check_is_fitted(self)
-        rows: Any = validate_data(self, X, dtype=np.float64, reset=False)  # pyright: ignore[reportArgumentType]
-        check_size(rows)
+        rows = self._rows(X)
         if not hasattr(self, "dual_coef_"):
             return rows @ self.coef_.T + self.intercept_
-        parts = gen_batches(len(rows), max(_NUMBERS // len(self.X_), 1))
+        parts = gen_batches(len(rows), max(NUMBERS // len(self.X_), 1))
         return np.concatenate([gaussian(rows[part], self.X_, self.gamma_) @ self.dual_coef_ for part in parts]) + (
             self.intercept_
         )
-
-    def _graph(self, rows: Float[np.ndarray, "n d"]) -> Weights:
-        if self.n_neighbors is None:
-            return gaussian_graph(rows, self.gamma_)
-        return nearest_graph(
-            rows, self.gamma_, checks.integer("n_neighbors", self.n_neighbors, at_least=1, at_most=len(rows) - 1)
-        )
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.estimator_type = "classifier" if _classifies(self) else "regressor"
-        tags.classifier_tags = ClassifierTags() if _classifies(self) else None
-        tags.regressor_tags = None if _classifies(self) else RegressorTags()
-        return tags
 
 
 def _width(gamma: float | str, rows: Float[np.ndarray, "n d"]) -> float:
@@ -180,16 +136,7 @@ def _width(gamma: float | str, rows: Float[np.ndarray, "n d"]) -> float:
 
 def _targets(labels: Labels) -> Float[np.ndarray, "known functions"]:
     """What the functions are fitted to: the values, or +1 and -1 for each class, for the second alone of two."""
-    if not labels.known.any():
-        raise InvalidInput(
-            "y must hold at least one label, got none: every row is marked as unlabelled (-1 or NaN). Label some."
-        )
     if labels.classes is None:
         return labels.values
-    if len(labels.classes) < 2:
-        raise InvalidInput(
-            f"y must hold at least two classes, got one class, {labels.classes.tolist()[0]!r}: there is nothing to "
-            "tell apart."
-        )
     codes = 2.0 * labels.values - 1.0
     return codes[:, 1:] if len(labels.classes) == 2 else codes

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from functools import cached_property
+from typing import ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import ClassifierTags, RegressorTags, Tags, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import bar
 from trustworthy.graphs import solvers
-from trustworthy.graphs.affinity import GaussianGraphs, Rows, check_size, decayed, squared_distances
-from trustworthy.graphs.labels import Labels, as_labels, read_labels
+from trustworthy.graphs.affinity import GaussianGraphs, Rows, decayed, squared_distances
+from trustworthy.graphs.labels import as_labels
+from trustworthy.graphs.learner import NUMBERS, GraphLearner, classifies
 from trustworthy.graphs.width import checked_gammas, choose_gamma
 
-_NUMBERS = 2**24  # distances to new rows held at a time
 
-
-def _classifies(learner: LabelPropagation) -> bool:
-    """Whether it has fitted classes, or is not fitted and may have."""
-    return hasattr(learner, "classes_") or not (hasattr(learner, "transduction_") or learner.task == "regression")
-
-
-class LabelPropagation(BaseEstimator):
+class LabelPropagation(GraphLearner):
     """Values of unlabelled rows that vary as little as can be over a Gaussian graph, eq. (1.1), known labels clamped.
 
     The minimum of Σ S_ij (f_i - f_j)² with S_ij = exp(-gamma |x_i - x_j|²) is f_u = (D_uu - S_uu)⁻¹ S_ul y_l: the
@@ -61,6 +53,8 @@ class LabelPropagation(BaseEstimator):
     Cost: n_u³ / 3 operations and 16 n_u n bytes for the dense graph; sparse graphs n_neighbors n a step of "cg".
     """
 
+    _sparse: ClassVar = True
+
     def __init__(
         self,
         *,
@@ -82,43 +76,25 @@ class LabelPropagation(BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike) -> Self:
         """Spread labels y (n,) over rows X (n, features), dense or CSR; a missing one is -1, or NaN if floating."""
         checks.choice("solver", self.solver, solvers.SOLVERS)
-        rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
-        check_size(rows)
-        labels = read_labels(y, self.task)
-        check_consistent_length(rows, labels.known)
-        self._check_labels(labels)
-        self._forget()
-        if self.n_neighbors is not None:
-            checks.integer("n_neighbors", self.n_neighbors, at_least=1, at_most=max(len(labels.known) - 1, 1))
+        rows, labels = self._told(X, y)
         self._labels, self._graphs = labels, GaussianGraphs(rows, labels.known, self.n_neighbors)
         if isinstance(self.gamma, str):
             checks.choice("gamma", self.gamma, {"cv": None})
             self.gammas_ = checked_gammas(self.gammas, rows)
-            self.gamma_, self.gamma_errors_ = self._chosen(labels)
+            count = len(self.gammas_)
+            with bar("widths", count, show=self.progress) as display:
+                tell = lambda share: display.at(round(share * count))  # noqa: E731
+                self.gamma_, self.gamma_errors_ = choose_gamma(self._graphs, labels, self.gammas_, self.solver, tell)
         else:
             self.gamma_ = checks.real("gamma", self.gamma, above=0.0)
         self._spread()
         self._keep(as_labels(y))
         return self
 
-    def _chosen(self, labels: Labels) -> tuple[float, np.ndarray]:
-        """The best width, with a bar on standard error where that is asked for."""
-        count = len(self.gammas_)
-        with bar("widths", count, show=self.progress) as display:
-            tell = lambda share: display.at(round(share * count))  # noqa: E731
-            return choose_gamma(self._graphs, labels, self.gammas_, self.solver, tell)
-
-    def _forget(self) -> None:
-        """Drop what another fit may have left that this one will not set."""
-        for name in ("classes_", "label_distributions_", "gammas_", "gamma_errors_"):
-            if hasattr(self, name):
-                delattr(self, name)
-
     def _spread(self) -> None:
         labels = self._labels
         self._values = np.empty((len(labels.known), labels.values.shape[1]))
         self._values[labels.known] = labels.values
-        self._operator: Float[np.ndarray, "unlabelled labelled"] | None = None
         if labels.known.all():
             return
         graph = self._graphs.split(self.gamma_)
@@ -131,14 +107,14 @@ class LabelPropagation(BaseEstimator):
         if labels.classes is None:
             self.transduction_ = self._values[:, 0].copy()
             return
-        self.classes_, self.label_distributions_ = labels.classes, self._values
+        self.label_distributions_ = self._values
         self.transduction_ = y.copy()
         filled = reached & ~labels.known
         self.transduction_[filled] = labels.classes[self._values[filled].argmax(axis=1)]
         if y.dtype.kind == "f":
             self.transduction_[~reached] = np.nan
 
-    @property
+    @cached_property
     @np.errstate(under="ignore")
     def operator_(self) -> Float[np.ndarray, "unlabelled labelled"]:
         """K = (D_uu - S_uu)⁻¹ S_ul, which the known labels are multiplied by; NaN in rows that no label reaches.
@@ -146,11 +122,9 @@ class LabelPropagation(BaseEstimator):
         Worked out when first asked for: n_u³ / 3 + 2 n_u² n_l operations for the dense graph.
         """
         check_is_fitted(self)
-        if self._operator is None and self._labels.known.all():
-            self._operator = np.empty((0, len(self._labels.known)))
-        elif self._operator is None:
-            self._operator = solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
-        return self._operator
+        if self._labels.known.all():
+            return np.empty((0, len(self._labels.known)))
+        return solvers.harmonic_operator(self._graphs.split(self.gamma_), self.solver)
 
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (m,) of new rows X (m, features): means over all rows of `fit` by affinity, or their largest share."""
@@ -158,51 +132,25 @@ class LabelPropagation(BaseEstimator):
         classes = self._labels.classes
         return values[:, 0] if classes is None else classes[values.argmax(axis=1)]
 
-    @available_if(_classifies)
+    @available_if(classifies)
     def predict_proba(self, X: Rows) -> Float[np.ndarray, "m classes"]:
         """Shares (m, classes) of the classes at new rows X (m, features)."""
         return self._extended(X)
 
-    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy, or the coefficient of determination R² in regression, of `predict` on rows X with labels y."""
-        check_is_fitted(self)
-        measure = r2_score if self._labels.classes is None else accuracy_score
-        return float(measure(y, self.predict(X), sample_weight=sample_weight))
-
     @np.errstate(under="ignore")
     def _extended(self, X: Rows) -> Float[np.ndarray, "m columns"]:
         """Means of the values of the rows of `fit` by affinity; the largest affinity is 1, so that none underflows."""
-        check_is_fitted(self)
-        rows: Any = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False)  # pyright: ignore[reportArgumentType]
-        check_size(rows)
+        rows = self._rows(X)
         reached = ~np.isnan(self._values[:, 0])
         points, values = self._graphs.X[reached], self._values[reached]
         if self._graphs.n_neighbors is not None:
-            return _near_means(rows, points, values, self.gamma_, min(self._graphs.n_neighbors, len(values)))
+            near = NearestNeighbors(n_neighbors=min(self._graphs.n_neighbors, len(values))).fit(points)
+            distances, which = near.kneighbors(rows)
+            return np.einsum("mk,mkc->mc", _means(distances**2, self.gamma_), values[which])
         means = np.empty((rows.shape[0], values.shape[1]))
-        for part in gen_batches(rows.shape[0], max(_NUMBERS // len(values), 1)):
+        for part in gen_batches(rows.shape[0], max(NUMBERS // len(values), 1)):
             means[part] = _means(squared_distances(rows[part], points), self.gamma_) @ values
         return means
-
-    def _check_labels(self, labels: Labels) -> None:
-        if not labels.known.any():
-            raise InvalidInput(
-                "y must hold at least one label, got none: every row is marked as unlabelled (-1 or NaN). Label some."
-            )
-        if labels.classes is not None and len(labels.classes) < 2:
-            raise InvalidInput(
-                f"y must hold at least two classes, got one class, {labels.classes.tolist()[0]!r}: there is nothing to "
-                "tell apart. (-1 marks a row as unlabelled, unless labels are floating numbers with NaN as the mark.)"
-            )
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.required = True
-        tags.estimator_type = "classifier" if _classifies(self) else "regressor"
-        tags.classifier_tags = ClassifierTags() if _classifies(self) else None
-        tags.regressor_tags = None if _classifies(self) else RegressorTags()
-        return tags
 
 
 def _means(distances: Float[np.ndarray, "m n"], gamma: float) -> Float[np.ndarray, "m n"]:
@@ -211,10 +159,3 @@ def _means(distances: Float[np.ndarray, "m n"], gamma: float) -> Float[np.ndarra
     weights = decayed(distances, gamma)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights
-
-
-def _near_means(
-    rows: Rows, points: Rows, values: np.ndarray, gamma: float, count: int
-) -> Float[np.ndarray, "m columns"]:
-    distances, near = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(rows)
-    return np.einsum("mk,mkc->mc", _means(distances**2, gamma), values[near])

@@ -81,7 +81,14 @@ def _solved(
     found = np.full((len(reached), right.shape[1]), np.nan)
     if reached.any():
         found[reached] = whole = solve(part, right)
-        _say_unsure(np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near)))
+        off = np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near))
+        if len(off):
+            warnings.warn(
+                f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
+                f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".',
+                TrustworthyWarning,
+                stacklevel=5,
+            )
     return found
 
 
@@ -110,11 +117,7 @@ def factored(graph: Graph) -> Callable[[Float[np.ndarray, "n k"]], Float[np.ndar
 
 def _auto(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     many = sparse.issparse(graph.within) and len(pull) > SMALL
-    return (_conjugate_gradients if many else _cholesky)(graph, pull)
-
-
-def _cholesky(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    return factored(graph)(pull)
+    return SOLVERS["cg" if many else "cholesky"](graph, pull)
 
 
 def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -144,10 +147,6 @@ def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarr
         block = slice(start, start + _BLOCK)
         pull[block] += within[block, :start] @ pull[:start]
     return pull
-
-
-def _conjugate_gradients(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-    return _descend(graph, pull, _TOLERANCE, _STEPS)
 
 
 def _descend(graph: Graph, pull: Float[np.ndarray, "n k"], tolerance: float, steps: int) -> Float[np.ndarray, "n k"]:
@@ -187,16 +186,6 @@ def _say_unfinished(what: str, tolerance: float, steps: int) -> None:
     )
 
 
-def _say_unsure(off: np.ndarray) -> None:
-    if len(off):
-        warnings.warn(
-            f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
-            f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".',
-            TrustworthyWarning,
-            stacklevel=6,
-        )
-
-
 def _dense(weights: Any) -> np.ndarray:
     """A dense copy."""
     if not sparse.issparse(weights):
@@ -220,8 +209,8 @@ def say_unreached(reached: np.ndarray, rows: np.ndarray, gamma: float) -> None:
 
 SOLVERS: dict[str, Solve] = {
     "auto": _auto,
-    "cholesky": _cholesky,
-    "cg": _conjugate_gradients,
+    "cholesky": lambda graph, pull: factored(graph)(pull),
+    "cg": lambda graph, pull: _descend(graph, pull, _TOLERANCE, _STEPS),
     "iteration": _iteration,
     "elimination": _elimination,
 }

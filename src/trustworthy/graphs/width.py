@@ -89,12 +89,19 @@ def checked_gammas(gammas: ArrayLike | None, X: Rows) -> Float[np.ndarray, " can
 def _left_out(graphs: GaussianGraphs, labels: Labels, gamma: float, solver: str) -> tuple[bool, int, float, float]:
     """Whether the solver is not sure at one gamma, how many rows are lost, and leave-one-out errors.
 
-    The errors are infinite where a label is joined to no other.
+    The harmonic value of a row that hides its label is the mean of the others by S_ll + S_lu K, their affinities once
+    the unlabelled rows are eliminated. The errors are infinite where a label is joined to no other.
     """
-    with warnings.catch_warnings(record=True) as doubts:  # the fit with the one that is taken repeats its own
-        warnings.simplefilter("always")
-        ties, lost = label_affinities(graphs, gamma, solver)
-    unsure = any(issubclass(doubt.category, TrustworthyWarning | ConvergenceWarning) for doubt in doubts)
+    ties, lost, unsure = graphs.labelled(gamma), 0, False  # (labelled, labelled)
+    if not graphs.known.all():
+        graph = graphs.split(gamma)
+        lost = int(np.count_nonzero(~graph.reached))
+        graph = graph.part(graph.reached)
+        with warnings.catch_warnings(record=True) as doubts:  # the fit with the one that is taken repeats its own
+            warnings.simplefilter("always")
+            ties = ties + np.asarray(graph.across.T @ harmonic_operator(graph, solver))
+        unsure = any(issubclass(doubt.category, TrustworthyWarning | ConvergenceWarning) for doubt in doubts)
+    np.fill_diagonal(ties, 0.0)
     sums = row_sums(ties)[:, None]
     if not (sums > 0.0).all():
         return unsure, max(lost, 1), np.inf, np.inf
@@ -146,21 +153,3 @@ def _errors(labels: Labels, found: Float[np.ndarray, "labelled k"]) -> tuple[flo
         return squared, squared
     wrong = missing[:, 0] | (found.argmax(axis=1) != labels.values.argmax(axis=1))
     return float(np.mean(wrong)), squared
-
-
-def label_affinities(
-    graphs: GaussianGraphs, gamma: float, solver: str
-) -> tuple[Float[np.ndarray, "labelled labelled"], int]:
-    """Affinities between labelled rows once the unlabelled ones are eliminated, S_ll + S_lu K, with a diagonal of 0.
-
-    The harmonic value of a row that hides its label is the mean of the others by them. Second: how many unlabelled
-    rows are joined to no label.
-    """
-    ties, lost = graphs.labelled(gamma), 0
-    if not graphs.known.all():
-        graph = graphs.split(gamma)
-        lost = int(np.count_nonzero(~graph.reached))
-        graph = graph.part(graph.reached)
-        ties = ties + np.asarray(graph.across.T @ harmonic_operator(graph, solver))
-    np.fill_diagonal(ties, 0.0)
-    return ties, lost

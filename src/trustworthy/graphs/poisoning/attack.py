@@ -1,4 +1,4 @@
-"""What all attacks share: the attacker's arguments, and the call."""
+"""What all attacks share: the attacker's arguments, the call, and what no attack within a budget can exceed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from trustworthy.graphs.affinity import Rows
-from trustworthy.graphs.poisoning.bounds import checked_budget, error_bounds
-from trustworthy.graphs.poisoning.problem import PoisoningProblem
-from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
+from trustworthy.graphs.affinity import LARGEST, Rows
+from trustworthy.graphs.poisoning.certificate import certified_errors
+from trustworthy.graphs.poisoning.problem import PoisoningProblem, PoisoningResult
+from trustworthy.graphs.poisoning.sparse import sparse_bound
 from trustworthy.graphs.propagation import LabelPropagation
 
-
-def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
-    """A generator of its own, seeded as scikit-learn's `random_state` says."""
-    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+_SLACK = 1e-9  # relative; more than rounding takes from a bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,8 @@ class PoisoningAttack(ABC):
         random_state : seed or generator of the attacks that draw; None draws from NumPy's global stream.
         """
         problem = self.problem(learner, X, y, truth=truth, target=target)
-        found = self.solve(problem, generator(random_state))
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+        found = self.solve(problem, rng)
         return replace(found, bound=float(self.bounds(problem, [self.budget])[0]))
 
     def problem(
@@ -94,7 +94,6 @@ class LabelAttack(PoisoningAttack):
     """
 
     def solve(self, problem: PoisoningProblem, rng: np.random.Generator) -> PoisoningResult:
-        """Attack a problem that has been made, without the bound."""
         checked_budget(problem, self.budget)
         return problem.result(self.changed(problem, rng))
 
@@ -103,5 +102,30 @@ class LabelAttack(PoisoningAttack):
         """The labels in numbers, changed."""
 
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
-        """Proven upper bounds on the error that any attack of each budget can cause."""
         return error_bounds(problem, budgets)
+
+
+def checked_budget(problem: PoisoningProblem, budget: float) -> float:
+    """A number of labels to flip, or the l2 norm of a change of real labels."""
+    if problem.classifies:
+        return checks.integer("budget", budget, at_least=0, at_most=len(problem.values))
+    radius = checks.real("budget", budget, at_least=0.0, at_most=LARGEST)
+    if 0.0 < radius < 1.0 / LARGEST:
+        raise InvalidInput(f"budget must be 0 or >= {1.0 / LARGEST:g}, got {budget!r}. Scale the labels up.")
+    return radius
+
+
+def error_bounds(
+    problem: PoisoningProblem, budgets: Sequence[float], nonzeros: int | None = None
+) -> Float[np.ndarray, " budgets"]:
+    """Proven upper bound on the error for each budget; for real labels without `nonzeros`, the exact worst RMSE."""
+    checked = [checked_budget(problem, budget) for budget in budgets]
+    if problem.classifies:
+        return certified_errors(*problem.margins(problem.operator, problem.truth), checked)
+    residual = problem.operator @ problem.values - problem.truth
+    squares = [float(residual @ residual) - 2.0 * problem.worst.minimum(radius).value for radius in checked]
+    bounds = np.sqrt(np.maximum(squares, 0.0))
+    if nonzeros is not None:
+        halves = [sparse_bound(problem.operator, residual, radius, nonzeros) for radius in checked]
+        bounds = np.minimum(bounds, np.sqrt(2.0 * np.array(halves)))
+    return bounds / np.sqrt(len(residual)) * (1.0 + _SLACK)

@@ -23,7 +23,6 @@ class RandomLabelAttack(LabelAttack):
     """
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
-        """The labels in numbers, changed with draws from `rng`."""
         return _spent(problem, self.budget, rng.standard_normal(len(problem.values)))
 
 
@@ -39,7 +38,6 @@ class CentralityAttack(LabelAttack):
     centrality: str = "degree"
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
-        """The labels in numbers, changed; nothing is drawn."""
         measure = checks.choice("centrality", self.centrality, _CENTRALITIES)
         if self.centrality not in problem.centralities:  # one graph serves all budgets
             graph = problem.graphs.whole(problem.assumed_gamma)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
+from sklearn.utils import gen_batches
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -22,17 +23,12 @@ def certify_flips(operator: ArrayLike, y_labelled: ArrayLike) -> Int[np.ndarray,
     Sums are compared to within their rounding, 4 n_l eps times the sum of the magnitudes of the row, and in doubt
     they tie: the answer is exact for the numbers given, up to ties to the last digits, and never too large.
 
-    Parameters
-    ----------
     operator : (n_u, n_l) finite matrix K of `LabelPropagation`; entries may have any sign.
     y_labelled : (n_l,) labels in {-1, +1}.
 
-    Returns
-    -------
-    (n_u,) whole numbers from 1 to n_l, and n_l + 1 where no set of flips changes the sign. A score that is a tie to
-    begin with is changed by 1 flip, unless its row is zero.
-
-    Raises InvalidInput. Nothing is random. Cost: O(n_u n_l log n_l), in blocks of rows.
+    Returns (n_u,) whole numbers from 1 to n_l, and n_l + 1 where no set of flips changes the sign. A score that is a
+    tie to begin with is changed by 1 flip, unless its row is zero. Raises InvalidInput. Cost:
+    O(n_u n_l log n_l), in blocks of rows.
     """
     matrix = _finite("operator", operator, ("n_u", "n_l"))
     labels = _finite("y_labelled", y_labelled, ("n_l",))
@@ -46,7 +42,7 @@ def certify_flips(operator: ArrayLike, y_labelled: ArrayLike) -> Int[np.ndarray,
             f"{labels[~np.isin(labels, (-1.0, 1.0))][0]:g}. Code the two classes as -1 and +1."
         )
     flips = np.empty(len(matrix), np.int64)
-    for rows in _blocks(matrix):
+    for rows in gen_batches(len(matrix), max(1, _CELLS // matrix.shape[1])):
         largest = np.abs(matrix[rows]).max(axis=1)
         contribution = matrix[rows] / np.where(largest > 0, largest, 1.0)[:, None] * labels  # no sum overflows
         score = contribution.sum(axis=1)
@@ -62,8 +58,8 @@ def flips_needed(margin: Float[np.ndarray, " n_u"], effect: Float[np.ndarray, "n
     reach it.
     """
     needed = np.empty(len(margin), np.int64)
-    for rows in _blocks(effect):
-        reached = np.cumsum(_sorted_positive(effect[rows]), axis=1)
+    for rows in gen_batches(len(effect), max(1, _CELLS // effect.shape[1])):
+        reached = np.cumsum(np.sort(np.maximum(effect[rows], 0.0), axis=1)[:, ::-1], axis=1)  # by the worst flips
         goal = safe_margin(margin[rows], effect[rows])
         needed[rows] = np.where(goal > 0, 1 + np.count_nonzero(reached < goal[:, None], axis=1), 0)
     return needed
@@ -76,17 +72,12 @@ def certified_errors(margin: ArrayLike, effect: ArrayLike, budgets: ArrayLike) -
     `collective.most_broken` makes use of; the bound is never above the share of the nodes that some set of c flips of
     their own would break.
 
-    Parameters
-    ----------
     margin : (n_u,) signed scores t_i (K y)_i; nodes with a margin <= 0 count as broken.
     effect : (n_u, n_l) what the flip of label j takes off margin i, 2 t_i K_ij y_j; any sign.
     budgets : whole numbers from 0 to n_l.
 
-    Returns
-    -------
-    (budgets,) shares in [0, 1], whole numbers of nodes divided by n_u, not decreasing in the budget.
-
-    Raises InvalidInput. Nothing is random. Cost: some hundred products with `effect`, or fewer, per budget up to the
+    Returns (budgets,) shares in [0, 1], whole numbers of nodes divided by n_u, not decreasing in the budget. Raises
+    InvalidInput. Cost: some hundred products with `effect`, or fewer, per budget up to the
     largest; a few copies of it in memory.
     """
     effect = _finite("effect", effect, ("n_u", "n_l"))
@@ -95,10 +86,12 @@ def certified_errors(margin: ArrayLike, effect: ArrayLike, budgets: ArrayLike) -
         raise InvalidInput(
             f"margin must have one entry for each of the {len(effect)} rows of effect, got {len(margin)}."
         )
-    flips = _as_budgets(budgets, effect.shape[1])
-    if not len(flips):
-        return np.empty(0)
-    largest = int(flips.max())
+    if np.ndim(budgets) != 1:
+        raise InvalidInput(f"budgets must be a list of whole numbers, got {budgets!r}.")
+    flips = [
+        checks.integer("budgets", budget, at_least=0, at_most=effect.shape[1]) for budget in np.array(budgets).tolist()
+    ]
+    largest = max(flips, default=0)
     needed = flips_needed(margin, effect)
     reach = np.flatnonzero((needed > 0) & (needed <= largest))
     goal = safe_margin(margin[reach], effect[reach])
@@ -116,16 +109,6 @@ def safe_margin(margin: Float[np.ndarray, " n"], effect: Float[np.ndarray, "n n_
     return margin - 4 * effect.shape[1] * _EPS * magnitude
 
 
-def _sorted_positive(effect: Float[np.ndarray, "n n_l"]) -> Float[np.ndarray, "n n_l"]:
-    """The positive entries of each row, the largest first, and zeros after them."""
-    return np.sort(np.maximum(effect, 0.0), axis=1)[:, ::-1]
-
-
-def _blocks(matrix: np.ndarray) -> list[slice]:
-    step = max(1, _CELLS // matrix.shape[1])
-    return [slice(start, start + step) for start in range(0, len(matrix), step)]
-
-
 def _finite(name: str, value: ArrayLike, axes: tuple[str, ...]) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -138,12 +121,3 @@ def _finite(name: str, value: ArrayLike, axes: tuple[str, ...]) -> np.ndarray:
             f"{name} must be finite, got NaN or inf. Leave out the unlabelled nodes that no labelled node reaches."
         )
     return array
-
-
-def _as_budgets(budgets: ArrayLike, n_labelled: int) -> Int[np.ndarray, " budgets"]:
-    given = np.asarray(budgets)
-    if given.ndim != 1:
-        raise InvalidInput(f"budgets must be a list of whole numbers, got {budgets!r}.")
-    return np.array(
-        [checks.integer("budgets", budget, at_least=0, at_most=n_labelled) for budget in given.tolist()], np.int64
-    )

@@ -74,20 +74,13 @@ def _group_bounds(
     bounds = np.zeros(len(levels), np.int64)
     for place, flips in enumerate(levels[1:], start=1):
         within = needed <= flips
-        others = worst[within, flips - 2] if flips > 1 else np.zeros(np.count_nonzero(within))
-        weights = _weights(margin[within], effect[within], others)
+        others = worst[within, flips - 2] if flips > 1 else 0.0
+        open_, taken = margin[within], effect[within]
+        weights = np.minimum(taken, open_[:, None]) / open_[:, None]  # W, in [0, 1]
+        weights[taken < (open_ - others)[:, None]] = 0.0
         bounds[place] = min(covered(weights, flips), np.count_nonzero(within))
     bounds = np.minimum.accumulate(bounds[::-1])[::-1]  # fewer flips break no more
     return bounds[np.searchsorted(levels, np.minimum(np.arange(largest + 1), useful))]
-
-
-def _weights(
-    margin: Float[np.ndarray, " n"], effect: Float[np.ndarray, "n columns"], others: Float[np.ndarray, " n"]
-) -> Float[np.ndarray, "n columns"]:
-    """W in [0, 1], without the flips that leave a margin open even with the c - 1 worst `others`."""
-    weights = np.minimum(effect, margin[:, None]) / margin[:, None]
-    weights[effect < (margin - others)[:, None]] = 0.0
-    return weights
 
 
 def _levels(useful: int) -> list[int]:

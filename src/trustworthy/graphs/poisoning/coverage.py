@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -43,20 +43,13 @@ def covered(weights: Float[np.ndarray, "n columns"], budget: int, *, steps: int 
     return _whole(best)
 
 
-@dataclass
-class _Point:
+class _Point(NamedTuple):
     """Flips f and multipliers u, with the products W f and Wᵀu."""
 
     f: Float[np.ndarray, " columns"]
     u: Float[np.ndarray, " n"]
     covers: Float[np.ndarray, " n"]
     gains: Float[np.ndarray, " columns"]
-
-    def plus(self, other: _Point) -> _Point:
-        return _Point(self.f + other.f, self.u + other.u, self.covers + other.covers, self.gains + other.gains)
-
-    def over(self, count: int) -> _Point:
-        return _Point(self.f / count, self.u / count, self.covers / count, self.gains / count)
 
 
 class _Search:
@@ -75,7 +68,7 @@ class _Search:
 
     def _restart(self, at: _Point) -> None:
         self.at = self.start = at
-        self.total: _Point | None = None
+        self.total: list[Any] = [0.0] * len(at)
         self.count = 0
         upper, lower = self.bounds(at)
         self.gap = upper - lower
@@ -87,13 +80,12 @@ class _Search:
         covers = self.weights @ f
         u = np.clip(at.u - (2 * covers - at.covers - 1.0) / (self.balance * self.row_sums), 0.0, 1.0)
         self.at = _Point(f, u, covers, self.weights.T @ u)
-        self.total = self.at if self.total is None else self.total.plus(self.at)
+        self.total = [whole + part for whole, part in zip(self.total, self.at, strict=True)]
         self.count += 1
 
     def look(self) -> tuple[float, float]:
         """The better bounds of the iterate and of the average; restarts at the better point once the gap has halved."""
-        assert self.total is not None
-        points = [self.at, self.total.over(self.count)]
+        points = [self.at, _Point(*(whole / self.count for whole in self.total))]
         bounds = [self.bounds(point) for point in points]
         gaps = [upper - lower for upper, lower in bounds]
         if min(gaps) <= self.gap / 2 or self.count >= _PATIENCE:

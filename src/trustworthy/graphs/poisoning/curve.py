@@ -16,7 +16,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import tracked
 from trustworthy.graphs.affinity import Rows
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
-from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.problem import PoisoningResult
 from trustworthy.graphs.propagation import LabelPropagation
 
 

@@ -1,6 +1,6 @@
 """Search for the features that ruin the predictions most, within a ball and with few rows changed (R2 of eq. 1.2).
 
-`FeatureAttack` calls `ascend` with the rows, the affinities of the unlabelled ones and a loss; moved rows come out.
+`FeatureAttack` calls `ascend` with the rows and their loss; moved rows come out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.poisoning.feature_gradient import Evaluation, Loss, evaluate
+from trustworthy.graphs.poisoning.feature_gradient import Evaluation
 
 _FIRST = 0.25  # first step, in radii
 _GROWTH = 1.5  # of the step after one that helped; one that did not is halved
@@ -23,12 +23,8 @@ Judge = Callable[[Float[np.ndarray, " n_u"]], float]
 
 
 def ascend(
-    x_labelled: Float[np.ndarray, "n_l d"],
-    x_unlabelled: Float[np.ndarray, "n_u d"],
-    s_uu: Float[np.ndarray, "n_u n_u"],
-    y_labelled: Float[np.ndarray, " n_l"],
-    gamma: float,
-    loss: Loss,
+    x: Float[np.ndarray, "n_l d"],
+    at: Callable[[Float[np.ndarray, "n_l d"]], Evaluation],
     judge: Judge,
     *,
     radius: float,
@@ -43,6 +39,7 @@ def ascend(
     small random Δ. With `rows`, half of the steps move all rows; then the longest rows of the Δ of highest loss are
     kept, and the other half moves these alone.
 
+    x : labelled rows. at : the loss of such rows; it raises InvalidInput where the graph falls apart.
     judge : the error that counts; of all features that were tried the worst by it is returned, x itself included.
     radius : in the units of the features, >= 0.
     steps : evaluations of the gradient; one more is made at x.
@@ -50,18 +47,15 @@ def ascend(
     Returns the features (n_l, d) and their error. Random are the starts, by `rng`. Cost: n_u³ / 3 a step.
     """
 
-    def at(delta: Float[np.ndarray, "n_l d"]) -> Evaluation:
-        return evaluate(x_labelled + delta, x_unlabelled, s_uu, y_labelled, gamma, loss)
-
-    search = _Search(at, judge, radius, rng, x_labelled.shape)
-    count = len(x_labelled) if rows is None else min(rows, len(x_labelled))
+    search = _Search(lambda delta: at(x + delta), judge, radius, rng, x.shape)
+    count = len(x) if rows is None else min(rows, len(x))
     if radius > 0 and count > 0:
-        all_move = steps if count == len(x_labelled) else steps // 2
+        all_move = steps if count == len(x) else steps // 2
         search.run(all_move)
         if all_move < steps:
             search.keep_longest(count)
             search.run(steps - all_move)
-    return x_labelled + search.worst, search.error
+    return x + search.worst, search.error
 
 
 class _Search:
@@ -89,7 +83,9 @@ class _Search:
             gradient = here.gradient * self.free[:, None]
             length = np.linalg.norm(gradient)
             fresh = length == 0.0 or step < _SMALLEST * self.radius
-            trial = self._random() if fresh else self._project(delta + step * gradient / length)
+            trial = self._random() if fresh else delta + step * gradient / length
+            if not fresh:
+                trial *= min(1.0, self.radius / max(float(np.linalg.norm(trial)), 1e-300))
             there = self._tried(trial)
             if there is None:
                 step /= 2
@@ -125,9 +121,6 @@ class _Search:
         if error > self.error:
             self.error, self.worst = error, delta
         return there
-
-    def _project(self, delta: Float[np.ndarray, "n_l d"]) -> Float[np.ndarray, "n_l d"]:
-        return delta * min(1.0, self.radius / max(float(np.linalg.norm(delta)), 1e-300))
 
     def _random(self) -> Float[np.ndarray, "n_l d"]:
         drawn = self.rng.normal(size=self.delta.shape) * self.free[:, None]

@@ -14,10 +14,9 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.graphs.affinity import LARGEST, GaussianGraphs
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
-from trustworthy.graphs.poisoning.feature_gradient import Loss, soft_sign, squared
+from trustworthy.graphs.poisoning.feature_gradient import evaluate, soft_sign, squared
 from trustworthy.graphs.poisoning.feature_search import ascend
-from trustworthy.graphs.poisoning.problem import PoisoningProblem
-from trustworthy.graphs.poisoning.result import PoisoningResult
+from trustworthy.graphs.poisoning.problem import PoisoningProblem, PoisoningResult
 from trustworthy.graphs.solvers import harmonic
 
 
@@ -29,10 +28,9 @@ class FeatureAttack(PoisoningAttack):
     rows : at most so many rows are moved, all others stay where they are; None for any number.
     steps : gradients taken. The search is local, so that its answer is a lower bound on the harm.
     sharpness : slope of the tanh that stands for the sign in classification.
-    knowledge, assumed_gamma : see `PoisoningAttack`; the learner's graph must be dense (n_neighbors=None).
 
-    The bound of its result is what averages of labels allow: predictions between the smallest label and the largest.
-    Cost: a solve of n_u³ / 3 operations a step.
+    The learner's graph must be dense (n_neighbors=None). The bound of its result is what averages of labels allow:
+    predictions between the smallest label and the largest. Cost: a solve of n_u³ / 3 operations a step.
     """
 
     rows: int | None = None
@@ -50,13 +48,20 @@ class FeatureAttack(PoisoningAttack):
         labelled = len(problem.values)
         rows = None if self.rows is None else checks.integer("rows", self.rows, at_least=0, at_most=labelled)
         sharpness = checks.real("sharpness", self.sharpness, above=0.0)
-        gamma = problem.assumed_gamma
+        gamma, sign = problem.assumed_gamma, -1.0 if problem.towards else 1.0
         held, free = problem.graphs.X[problem.labels.known], problem.graphs.X[~problem.labels.known]
-        sign = -1.0 if problem.towards else 1.0
+        within = problem.graphs.split(gamma).within
+        apart = soft_sign(problem.aim, sharpness) if problem.classifies else squared(problem.aim)
+
+        def loss(scores: Float[np.ndarray, " unlabelled"]) -> tuple[float, Float[np.ndarray, " unlabelled"]]:
+            value, slope = apart(scores)
+            return sign * value, sign * slope
+
         moved, _ = ascend(
-            held, free, problem.graphs.split(gamma).within, problem.values, gamma,
-            _signed(soft_sign(problem.aim, sharpness) if problem.classifies else squared(problem.aim), sign),
-            lambda scores: sign * _apart(problem, scores), radius=radius, rows=rows, steps=steps, rng=rng,
+            held,
+            lambda moved: evaluate(moved, free, within, problem.values, gamma, loss),
+            lambda scores: sign * _apart(problem, scores),
+            radius=radius, rows=rows, steps=steps, rng=rng,
         )  # fmt: skip
         return self._result(problem, moved, sign)
 
@@ -85,19 +90,11 @@ class FeatureAttack(PoisoningAttack):
             labels=problem.y.copy(),
             features=features,
             flipped=np.flatnonzero((features != problem.graphs.X).any(axis=1)),
-            objective=-sign * 0.5 * float(np.sum((problem.squeezed(believed) - problem.aim) ** 2)),
+            objective=-sign * 0.5 * _apart(problem, believed),
             error_before=problem.error(problem.operator @ problem.values),
             error_after=problem.error(actual),
             bound=np.nan,
         )
-
-
-def _signed(loss: Loss, sign: float) -> Loss:
-    def signed(scores: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = loss(scores)
-        return sign * value, sign * slope
-
-    return signed
 
 
 def _apart(problem: PoisoningProblem, scores: Float[np.ndarray, " unlabelled"]) -> float:

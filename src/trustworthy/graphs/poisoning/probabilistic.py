@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit
 
 from trustworthy.core import checks
 from trustworthy.core.adam import Adam
-from trustworthy.graphs.poisoning.search import Effect, Flips, Margin, best_prefix, broken, prepared
+from trustworthy.graphs.poisoning.search import Effect, Flips, FlipSearch, Margin, Nodes, best_prefix, broken
 
 _SPREAD = 0.5  # standard deviation of the first logits: what tells restarts apart
 _PRICE_RATE = 0.03  # change of the log penalty a step, times the log of the expected flips over the budget
@@ -16,26 +18,13 @@ _FLOOR = 1e-12  # of Adam's divisor: below any gradient that saturation leaves
 _LOOK_EVERY = 10  # steps between two looks at the flips that the logits stand for
 
 
-def probabilistic(
-    margin: Margin,
-    effect: Effect,
-    budget: int,
-    *,
-    rng: np.random.Generator,
-    temperature: float = 0.5,
-    sharpness: float = 10.0,
-    penalty: float | None = None,
-    samples: int = 2,
-    steps: int = 200,
-    restarts: int = 8,
-    learning_rate: float = 0.5,
-) -> Flips:
+@dataclass(frozen=True, kw_only=True)
+class Probabilistic(FlipSearch):
     """Minimise (1.9) over flip probabilities alpha by Adam and flip the labels of the largest ones.
 
     The rankings by alpha are looked at on the way as well as at the end, and the best part of any, from its front, is
-    returned: sorted, the whole budget if that is best, and never worse than no flips.
+    returned: the whole budget if that is best.
 
-    margin, effect, budget : as in `search`.
     temperature : tau of (1.8), > 0.
     sharpness : T > 0; tanh(T margin) stands for the sign of a margin.
     penalty : lambda of `expected_loss` times the budget, >= 0. None: it is raised while more flips are expected than
@@ -43,32 +32,61 @@ def probabilistic(
     samples : draws of the noise a step. steps : of Adam. restarts : first logits, all trained at once.
     learning_rate : of Adam, in logits, > 0.
 
-    Random: first logits (alpha about 1/2) and noise. Cost a step: two products of the effects with samples * restarts
-    vectors.
+    Draws first logits (alpha about 1/2) and noise from `rng`. Cost a step: two products of the effects with samples *
+    restarts vectors.
     """
-    (margin, effect, *_), budget = prepared(margin, effect, budget)
-    checks.real("temperature", temperature, above=0.0)
-    checks.real("sharpness", sharpness, above=0.0)
-    checks.real("learning_rate", learning_rate, above=0.0)
-    if penalty is not None:
-        checks.real("penalty", penalty, at_least=0.0)
-    for name, value in (("samples", samples), ("steps", steps), ("restarts", restarts)):
-        checks.integer(name, value, at_least=1)
-    best = np.empty(0, np.int64)
-    if budget == 0:
+
+    temperature: float = 0.5
+    sharpness: float = 10.0
+    penalty: float | None = None
+    samples: int = 2
+    steps: int = 200
+    restarts: int = 8
+    learning_rate: float = 0.5
+
+    def flips(self, nodes: Nodes, budget: int, rng: np.random.Generator) -> Flips:
+        for name in ("temperature", "sharpness", "learning_rate"):
+            checks.real(name, getattr(self, name), above=0.0)
+        for name in ("samples", "steps", "restarts"):
+            checks.integer(name, getattr(self, name), at_least=1)
+        price = 1.0 if self.penalty is None else checks.real("penalty", self.penalty, at_least=0.0)
+        best = np.empty(0, np.int64)
+        if budget == 0:
+            return best
+        margin, effect = nodes.margin, nodes.effect
+        logits = _SPREAD * rng.standard_normal((self.restarts, effect.shape[1]))
+        weight = np.full(self.restarts, price / budget)
+        adam = Adam(learning_rate=self.learning_rate, floor=_FLOOR)
+        for step in range(1, self.steps + 1):
+            noise = rng.logistic(size=(self.restarts, self.samples, effect.shape[1]))
+            _, gradient = expected_loss(logits, noise, margin, effect, weight, self.temperature, self.sharpness)
+            adam(logits, gradient)
+            if self.penalty is None:
+                weight *= np.exp(_PRICE_RATE * np.clip(np.log(expit(logits).sum(axis=1) / budget), -1.0, 1.0))
+            if step % _LOOK_EVERY == 0 or step == self.steps:
+                best = _better(nodes, best, logits, budget)
         return best
-    logits = _SPREAD * rng.standard_normal((restarts, effect.shape[1]))
-    weight = np.full(restarts, (1.0 if penalty is None else penalty) / budget)
-    adam = Adam(learning_rate=learning_rate, floor=_FLOOR)
-    for step in range(1, steps + 1):
-        noise = rng.logistic(size=(restarts, samples, effect.shape[1]))
-        _, gradient = expected_loss(logits, noise, margin, effect, weight, temperature, sharpness)
-        adam(logits, gradient)
-        if penalty is None:
-            weight *= np.exp(_PRICE_RATE * np.clip(np.log(expit(logits).sum(axis=1) / budget), -1.0, 1.0))
-        if step % _LOOK_EVERY == 0 or step == steps:
-            best = _better(margin, effect, best, logits, budget)
-    return best
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasedProbabilistic(FlipSearch):
+    """As in the code released with the dissertation; only labels whose alpha has risen above 1/2 are flipped.
+
+    alpha itself is moved, from 1/2, by plain gradient steps of 1e-6 and kept in [0.001, 0.999]; one sample a step,
+    tau = 0.2, T = 10, lambda = 0.01 on the sum over nodes. It may be worse than no flips. Draws noise from `rng`.
+    """
+
+    steps: int = 1500
+
+    def flips(self, nodes: Nodes, budget: int, rng: np.random.Generator) -> Flips:
+        margin, effect = nodes.margin, nodes.effect
+        alpha, count = np.full((1, effect.shape[1]), 0.5), len(margin)
+        for _ in range(checks.integer("steps", self.steps, at_least=0)):
+            noise = rng.logistic(size=(1, 1, effect.shape[1]))
+            _, slope = expected_loss(logit(alpha), noise, margin, effect, np.array([0.01 / count]), 0.2, 10.0)
+            alpha = np.clip(alpha - 1e-6 * count * slope / (alpha * (1.0 - alpha)), 1e-3, 1.0 - 1e-3)
+        ranking = np.argsort(-alpha[0], kind="stable")[:budget]
+        return np.sort(ranking[alpha[0, ranking] > 0.5])
 
 
 def flip_probability(
@@ -109,28 +127,8 @@ def expected_loss(
     return loss + 0.5 * penalty * (alpha**2).sum(axis=1), gradient
 
 
-def released_probabilistic(
-    margin: Margin, effect: Effect, budget: int, *, rng: np.random.Generator, steps: int = 1500
-) -> Flips:
-    """As in the code released with the dissertation; only labels whose alpha has risen above 1/2 are flipped.
-
-    alpha itself is moved, from 1/2, by plain gradient steps of 1e-6 and kept in [0.001, 0.999]; one sample a step,
-    tau = 0.2, T = 10, lambda = 0.01 on the sum over nodes. It may be worse than no flips.
-    """
-    (margin, effect, *_), budget = prepared(margin, effect, budget)
-    alpha, nodes = np.full((1, effect.shape[1]), 0.5), len(margin)
-    for _ in range(checks.integer("steps", steps, at_least=0)):
-        noise = rng.logistic(size=(1, 1, effect.shape[1]))
-        _, slope = expected_loss(logit(alpha), noise, margin, effect, np.array([0.01 / nodes]), 0.2, 10.0)
-        alpha = np.clip(alpha - 1e-6 * nodes * slope / (alpha * (1.0 - alpha)), 1e-3, 1.0 - 1e-3)
-    ranking = np.argsort(-alpha[0], kind="stable")[:budget]
-    return np.sort(ranking[alpha[0, ranking] > 0.5])
-
-
-def _better(
-    margin: Margin, effect: Effect, best: Flips, logits: Float[np.ndarray, "restarts labelled"], budget: int
-) -> Flips:
+def _better(nodes: Nodes, best: Flips, logits: Float[np.ndarray, "restarts labelled"], budget: int) -> Flips:
     """The best of some flips and the ones that each row of logits stands for; the earlier of equals."""
     rankings = np.argsort(-logits, axis=1, kind="stable")[:, :budget]
-    found = [best, *(best_prefix(margin, effect, ranking) for ranking in rankings)]
-    return max(found, key=lambda flips: broken(margin, effect, flips))
+    found = [best, *(best_prefix(nodes.margin, nodes.effect, ranking) for ranking in rankings)]
+    return max(found, key=lambda flips: broken(nodes.margin, nodes.effect, flips))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -16,13 +15,39 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.graphs.affinity import LARGEST, GaussianGraphs, Rows, check_size
 from trustworthy.graphs.labels import Labels, as_labels, read_labels
-from trustworthy.graphs.poisoning.result import PoisoningResult
 from trustworthy.graphs.poisoning.trust_region import Quadratic
 from trustworthy.graphs.propagation import LabelPropagation
 from trustworthy.graphs.solvers import harmonic_operator
 
 Terms = tuple[Float[np.ndarray, "labelled labelled"], Float[np.ndarray, " labelled"]]
 KNOWLEDGE: dict[str, None] = {"true": None, "estimated": None}
+
+
+@dataclass(frozen=True)
+class PoisoningResult:
+    """Poisoned training data and what they do to the learner.
+
+    labels : (n,) the given labels with the attacked ones changed; unlabelled rows keep their mark.
+    features : (n, features) the given features, or the changed ones.
+    flipped : rows, ascending, whose label or features were changed.
+    objective : value of eq. (1.2) that the attacker reached by its own knowledge; lower is better for it.
+    error_before, error_after : RMSE (regression) or share of wrong classes (classification; a tie is wrong) of the
+        unlabelled rows: against the truth, or where that is not given against the predictions from clean labels.
+    bound : proven upper bound on `error_after` of any attack of the same budget; NaN where none was worked out.
+    """
+
+    labels: np.ndarray
+    features: Any
+    flipped: Int[np.ndarray, " flipped"]
+    objective: float
+    error_before: float
+    error_after: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the attack may be from the worst one."""
+        return self.bound - self.error_after
 
 
 @dataclass(frozen=True)
@@ -66,37 +91,31 @@ class PoisoningProblem:
         assumed_gamma: float | None = None,
     ) -> Self:
         """Check everything and work out the operators; the arguments are those of the attacks."""
-        gamma, task, n_neighbors = _width(learner), _task(learner, reads), learner.n_neighbors
+        gamma, task = _width(learner), _task(learner, reads)
         guess = gamma if assumed_gamma is None else checks.real("assumed_gamma", assumed_gamma, above=0.0)
         checks.choice("knowledge", knowledge, KNOWLEDGE)
-        rows = _checked_rows(X)
+        rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
+        check_size(rows)
         labels = read_labels(y, task)
         check_consistent_length(rows, labels.known)
         _check_attackable(labels)
-        if n_neighbors is not None:
-            n_neighbors = checks.integer("n_neighbors", n_neighbors, at_least=1, at_most=len(labels.known) - 1)
         if truth is None and target is None and knowledge == "true":
             raise InvalidInput(
                 'truth must hold the true values of the unlabelled rows where knowledge="true", got None. Pass it, or '
                 'use knowledge="estimated".'
             )
-        graphs = GaussianGraphs(rows, labels.known, n_neighbors)
+        graphs = GaussianGraphs(rows, labels.known, learner.n_neighbors)
         operator = _operator(graphs, "gamma", gamma, learner.solver)
         assumed = operator if guess == gamma else _operator(graphs, "assumed_gamma", guess, learner.solver)
         values = labels.values[:, 0] if labels.classes is None else labels.values @ [-1.0, 1.0]
-        given = None if truth is None else _encoded("truth", truth, labels)
-        clean = operator @ values
-        problem = cls(
-            graphs, gamma, guess, as_labels(y), labels, operator, assumed, values,
-            truth=clean if given is None else given, aim=clean, towards=target is not None,
-        )  # fmt: skip
-        if given is None:
-            problem = dataclasses.replace(problem, truth=problem.squeezed(clean))
+        right = _squeezed(operator @ values, labels) if truth is None else _encoded("truth", truth, labels)
         if target is not None:
             aim = _encoded("target", target, labels)
         else:
-            aim = problem.squeezed(assumed @ values) if given is None or knowledge == "estimated" else given
-        return dataclasses.replace(problem, aim=aim)
+            aim = _squeezed(assumed @ values, labels) if truth is None or knowledge == "estimated" else right
+        return cls(
+            graphs, gamma, guess, as_labels(y), labels, operator, assumed, values, right, aim, target is not None
+        )
 
     @property
     def classifies(self) -> bool:
@@ -134,7 +153,7 @@ class PoisoningProblem:
 
     def squeezed(self, scores: Float[np.ndarray, " unlabelled"]) -> Float[np.ndarray, " unlabelled"]:
         """Predictions g(scores) of eq. (1.2); a score of 0 is counted for the second class."""
-        return np.where(scores < 0.0, -1.0, 1.0) if self.classifies else scores
+        return _squeezed(scores, self.labels)
 
     @property
     def _tie(self) -> float:
@@ -199,6 +218,10 @@ def _task(learner: LabelPropagation, reads: str) -> str:
     return learner.task if reads == "auto" else reads
 
 
+def _squeezed(scores: Float[np.ndarray, " unlabelled"], labels: Labels) -> Float[np.ndarray, " unlabelled"]:
+    return scores if labels.classes is None else np.where(scores < 0.0, -1.0, 1.0)
+
+
 def _terms(
     operator: Float[np.ndarray, "unlabelled labelled"],
     values: Float[np.ndarray, " labelled"],
@@ -211,20 +234,9 @@ def _terms(
     return sign * (operator.T @ operator), sign * (operator.T @ residual)
 
 
-def _checked_rows(X: Rows) -> Rows:
-    rows: Any = check_array(X, dtype=np.float64, accept_sparse="csr", order="C", ensure_min_samples=2)  # pyright: ignore[reportArgumentType]
-    check_size(rows)
-    return rows
-
-
 def _check_attackable(labels: Labels) -> None:
     """Refuse labels that leave nothing to attack."""
-    known = int(labels.known.sum())
-    if known == 0:
-        raise InvalidInput(
-            "y must hold some labels, got none: all rows are marked as unlabelled, and nothing could be poisoned."
-        )
-    if known == len(labels.known):
+    if labels.known.all():
         mark = "NaN, as -1 is a value in regression" if labels.classes is None else "-1, or NaN if floating"
         raise InvalidInput(
             f"y must leave some rows unlabelled ({mark}), got a label for each: poisoning acts on their predictions. "

@@ -11,8 +11,7 @@ from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.graphs.poisoning.attack import LabelAttack
-from trustworthy.graphs.poisoning.bounds import error_bounds
+from trustworthy.graphs.poisoning.attack import LabelAttack, error_bounds
 from trustworthy.graphs.poisoning.gradient_path import algorithm_1
 from trustworthy.graphs.poisoning.problem import PoisoningProblem
 from trustworthy.graphs.poisoning.sparse import maximize_sparse
@@ -30,7 +29,6 @@ class RegressionLabelAttack(LabelAttack):
     solver : "exact", the global optimum by eigen-decomposition and the secular equation; or "algorithm-1", the gradient
         descent of the dissertation. With estimated labels both are the top singular vector, of either sign: the one
         that adds most to the labels is taken.
-    knowledge, assumed_gamma : see `PoisoningAttack`.
 
     The bound of its result is the exact worst RMSE within the budget; with `nonzeros`, the least of several bounds.
     Cost: n_u n_l² + n_l³ operations for the problem, and n_l² for each budget.
@@ -41,7 +39,6 @@ class RegressionLabelAttack(LabelAttack):
     solver: str = "exact"
 
     def changed(self, problem: PoisoningProblem, rng: np.random.Generator) -> Float[np.ndarray, " labelled"]:
-        """The labels with the change added; nothing is drawn."""
         checks.choice("solver", self.solver, SOLVERS)
         change = self._dense(problem) if self.nonzeros is None else self._sparse(problem)
         return problem.values + change

@@ -1,9 +1,10 @@
 """The compiled loops of the search for label flips. Effects are in C order: a node's effects lie side by side.
 
-`search` calls them with margins (unlabelled,), effects (unlabelled, labelled) and the extremes low, high (unlabelled,)
-of each row of effects; counts and flips (numbers of labels) come out.
+The searches call them with margins (unlabelled,), effects (unlabelled, labelled) and the extremes low, high
+(unlabelled,) of each row of effects; counts and flips (numbers of labels) come out.
 
-A node that no single flip can decide is skipped as a whole: only the rows of the others are read.
+A node that no single flip can decide is skipped as a whole: only the rows of the others are read. Whole arrays are
+filled and compared in plain loops, which run as fast and compile several times faster than NumPy's broadcasting.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ _ROUNDING = 1e-12  # by how much a mean soft margin must fall to count as lower
 @njit(cache=True)
 def _soft(margin):
     scaled = _SHARPNESS * margin
-    return scaled / (1.0 + np.abs(scaled))
+    return scaled / (1.0 + abs(scaled))
 
 
 @njit(cache=True)
 def softness(margin):
-    """Mean soft margin."""
+    """Mean of the soft margins s / (1 + |s|), s = 4 margin, in (-1, 1): what decides between equally many broken nodes.
+
+    Unlike a hinge or a tanh with a steep slope it is nowhere flat to rounding, so that it tells two flips apart on any
+    plateau, and nodes far from the boundary still weigh; and it takes one division, no exponential.
+    """
     total = 0.0
     for i in range(len(margin)):
         total += _soft(margin[i])
@@ -67,20 +72,24 @@ def prefix_counts(margin, effect, ranking):
 
 
 @njit(cache=True)
-def count_each(margin, effect, low, high, first, counts):
-    """Fill counts[first:] with the broken nodes after one more flip, of each label. low, high: extremes of each row."""
-    tail = counts[first:]  # loops over whole slices are compiled to wide instructions
-    tail[:] = 0
-    always = 0
+def count_each(margin, effect, low, high, counts):
+    """Fill counts with the broken nodes after one more flip, of each of the last labels, as many as there are counts.
+
+    low, high: extremes of each row of effects. A number of the first label would be compiled twice, for 0 as well.
+    """
+    first, always = effect.shape[1] - len(counts), 0
+    for j in range(len(counts)):
+        counts[j] = 0
     for i in range(len(margin)):
         left = margin[i]
         if left <= low[i]:
             always += 1
         elif left <= high[i]:
-            row = effect[i, first:]
-            for j in range(len(tail)):
-                tail[j] += left <= row[j]
-    tail += always
+            row = effect[i, first:]  # loops over whole slices are compiled to wide instructions
+            for j in range(len(counts)):
+                counts[j] += left <= row[j]
+    for j in range(len(counts)):
+        counts[j] += always
 
 
 @njit(cache=True)
@@ -91,7 +100,20 @@ def soften_each(margin, effect, labels):
         left, row = margin[i], effect[i]
         for k in range(len(labels)):
             values[k] += _soft(left - row[labels[k]])
-    return values / len(margin)
+    for k in range(len(labels)):
+        values[k] /= len(margin)
+    return values
+
+
+@njit(cache=True)
+def equals(counts, most):
+    """Labels whose count is `most`."""
+    labels, found = np.empty(len(counts), np.int64), 0
+    for j in range(len(counts)):
+        if counts[j] == most:
+            labels[found] = j
+            found += 1
+    return labels[:found]
 
 
 @njit(cache=True)
@@ -104,11 +126,12 @@ def greedy_path(margin, effect, low, high, budget, patient):
     left, counts = margin.copy(), np.empty(effect.shape[1], np.int64)
     path, broken = np.empty(budget, np.int64), count_broken(left)
     for step in range(budget):
-        count_each(left, effect, low, high, 0, counts)
-        counts[path[:step]] = -1
+        count_each(left, effect, low, high, counts)
+        for taken in path[:step]:
+            counts[taken] = -1
         label = np.argmax(counts)
         if patient:
-            tied = np.flatnonzero(counts == counts[label])
+            tied = equals(counts, counts[label])
             if len(tied) > 1:
                 label = tied[np.argmin(soften_each(left, effect, tied))]
         elif counts[label] <= broken:
@@ -128,18 +151,21 @@ def best_of_size(margin, effect, low, high, best, chosen):
     size, labels = len(chosen), effect.shape[1]
     prefix, counts = np.arange(size - 1), np.empty(labels, np.int64)
     levels = np.empty((size, len(margin)))
-    levels[0] = margin
+    for i in range(len(margin)):
+        levels[0, i] = margin[i]
     depth = 0
     while depth >= 0:
         for d in range(depth, size - 1):
-            levels[d + 1] = levels[d]
-            flip(levels[d + 1], effect, prefix[d], 1.0)
+            for i in range(len(margin)):
+                levels[d + 1, i] = levels[d, i] - effect[i, prefix[d]]
         first = prefix[size - 2] + 1 if size > 1 else 0
-        count_each(levels[size - 1], effect, low, high, first, counts)
+        count_each(levels[size - 1], effect, low, high, counts[first:])
         label = first + np.argmax(counts[first:])
         if counts[label] > best:
             best = counts[label]
-            chosen[: size - 1], chosen[size - 1] = prefix, label
+            for d in range(size - 1):
+                chosen[d] = prefix[d]
+            chosen[size - 1] = label
         depth = size - 2
         while depth >= 0 and prefix[depth] == labels - size + depth:
             depth -= 1
@@ -167,12 +193,13 @@ def best_move(margin, effect, low, high, flips, budget):
             count = count_broken(left)
             if count > best or (count == best and softness(left) < lowest):
                 best, lowest, leaving, coming = count, softness(left), out, -1
-        count_each(left, effect, low, high, 0, counts)
-        counts[flips] = -1
-        most = counts.max()
+        count_each(left, effect, low, high, counts)
+        for taken in flips:
+            counts[taken] = -1
+        most = counts[np.argmax(counts)]
         if most < best or most < 0:
             continue
-        tied = np.flatnonzero(counts == most)
+        tied = equals(counts, most)
         values = soften_each(left, effect, tied)
         label = np.argmin(values)
         if most > best or values[label] < lowest:

@@ -1,7 +1,7 @@
 """Poisoning of few real labels: maximise 1/2 ||K delta + r||² over ||delta||_2 <= radius and ||delta||_0 <= nonzeros.
 
 `RegressionLabelAttack(nonzeros=)` calls `maximize_sparse` with K, r and the budgets and adds what comes out (labelled,)
-to its labels; `bounds.error_bounds` calls `sparse_bound`.
+to its labels; `attack.error_bounds` calls `sparse_bound`.
 
 The combinatorial part of R_1 in (1.2). On one support the problem is the trust region (1.4) with H = -K_SᵀK_S and
 g = -K_Sᵀr, solved exactly; the search is over supports.
@@ -126,11 +126,11 @@ class _Supports:
         eigenvectors of the support M_S is an arrow, whose inverse is explicit; l is found by bisection, for all labels
         at once. Cost: one eigen-decomposition and O(k labelled) for each halving.
         """
-        kernel = Quadratic.of(self.gram[np.ix_(support, support)], self.linear[support]) if len(support) else None
-        levels = kernel.eigenvalues[:, None] if kernel else np.zeros((0, 1))  # (k, 1)
-        inner = kernel.linear[:, None] if kernel else np.zeros((0, 1))
+        part = self.gram[np.ix_(support, support)], self.linear[support]
+        kernel = Quadratic.of(*part) if len(support) else Quadratic(part[1], *part)
+        levels, inner = kernel.eigenvalues[:, None], kernel.linear[:, None]  # (k, 1)
         outside = np.setdiff1d(np.arange(len(self.linear)), support)  # (labelled - k,)
-        cross = kernel.vectors.T @ self.gram[np.ix_(support, outside)] if kernel else np.zeros((0, len(outside)))
+        cross = kernel.vectors.T @ self.gram[np.ix_(support, outside)]
         own, linear = self.gram.diagonal()[outside], self.linear[outside]
         top = levels.max(initial=0.0)
         low = np.maximum(top, own)

@@ -1,7 +1,7 @@
 """The quadratic of label poisoning over a ball, problem (1.4): its exact minimum.
 
 `PoisoningProblem` makes H (labelled, labelled) and g (labelled,) of K, labels and aim; minimisers are the changes of
-real labels, the ranking of `relaxed`, and the bounds of `bounds` and `sparse`.
+real labels, the ranking of `relaxed`, and the bounds of `attack` and `sparse`.
 """
 
 from __future__ import annotations
