@@ -233,7 +233,7 @@ def test_a_part_is_kept_unless_its_own_settings_change(kind, tmp_path, monkeypat
 
     monkeypatch.setattr("trustworthy.report.audit.examine", examined_once)
     monkeypatch.setattr("trustworthy.report.audit.render", lambda folder: None)
-    monkeypatch.setattr("trustworthy.report.store.Store._warn", lambda self, message: None)
+    monkeypatch.setattr("trustworthy.core.study.Parts._warn", lambda self, message: None)
     assert run(plan) > 0
     assert run(plan) == 0
     thorough = make_plan("thorough", kinds=counted)

@@ -1,25 +1,24 @@
-"""Reading a saved audit: `findings.json` and `arrays.npz` of a folder, checked against the contract of each kind."""
+"""A saved audit: `findings.json` and `arrays.npz` of a folder, checked against the contract of each kind."""
 
 from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trustworthy.core.errors import DataError
+from trustworthy.core.files import atomic_write
+from trustworthy.core.study import UNREADABLE, explained, load_arrays, save_arrays
 from trustworthy.report.finding import AuditRecord, Finding
 from trustworthy.report.findings import BY_NAME
 from trustworthy.report.series import Series
-from trustworthy.report.store import ARRAYS, FINDINGS
 
+FINDINGS, ARRAYS = "findings.json", "arrays.npz"
 SCHEMA_VERSION = 1
 _REMEDY = "Run `trustworthy audit` again with the same --out."
 
@@ -30,7 +29,7 @@ class Entry:
 
     finding: Finding
     series: Series
-    arrays: dict[str, NDArray]
+    arrays: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,13 @@ class Audit:
 
     record: AuditRecord
     entries: list[Entry]
+
+
+def write(folder: Path, record: AuditRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Save an audit: the arrays first, then the findings, which name them."""
+    save_arrays(folder / ARRAYS, arrays)
+    with explained(folder / FINDINGS), atomic_write(folder / FINDINGS) as stream:
+        stream.write(record.model_dump_json(indent=1))
 
 
 def read(folder: str | os.PathLike[str]) -> Audit:
@@ -73,25 +79,23 @@ def _record(path: Path) -> AuditRecord:
         raise DataError(f"{path} breaks the schema: {_first(error)}. {_REMEDY}") from error
 
 
-def _arrays(path: Path, wanted: set[str]) -> dict[str, NDArray]:
+def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     if not wanted:
         return {}
     try:
-        # NumPy leaves a file open that it cannot read, if it opened it.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in wanted & set(archive.files)}
+        arrays = load_arrays(path)
     except FileNotFoundError:
         raise DataError(
             f"{path} does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it. {_REMEDY}"
         ) from None
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read, it is truncated or not an .npz file ({error}). {_REMEDY}") from error
     if missing := sorted(wanted - set(arrays)):
         raise DataError(f"{path} lacks the array {missing[0]!r} that {FINDINGS} refers to. {_REMEDY}")
     return arrays
 
 
-def _entry(finding: Finding, arrays: dict[str, NDArray], folder: Path) -> Entry:
+def _entry(finding: Finding, arrays: dict[str, np.ndarray], folder: Path) -> Entry:
     known = BY_NAME.get(finding.kind)
     kind = Series if known is None else known.series
     where = f"{folder / FINDINGS}: finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r})"

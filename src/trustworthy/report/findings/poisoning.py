@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +13,7 @@ from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.panel import Box, Details, Item, Legend, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.poisoning.record import Poisoning, mean_curve
 from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -28,29 +27,6 @@ class Settings(Section):
     rows: Rows
     labelled: Annotated[int, Field(ge=2)]
     flips: Count
-
-
-class Poisoning(Series):
-    """Error of a learner against the budget of an attack on its training labels.
-
-    error : what the attack caused; `bound` what none can exceed; `baselines` what other attacks caused.
-    changed : labels that it changed.
-    clean, guess : without an attack, and of a learner that looks at no row.
-    flips : the budget counts flipped labels, and errors are shares of wrong predictions; otherwise it is the l2 norm of
-        a change of `labelled` real labels in [0, 1], and errors are RMSE.
-    """
-
-    aligned: ClassVar = ("budgets", "error", "bound", "baselines", "changed")
-
-    budgets: Annotated[list[float], Field(min_length=1)]
-    error: list[Number]
-    bound: list[Number] = Field(default_factory=list)
-    baselines: dict[str, list[Number]] = Field(default_factory=dict)
-    changed: list[float] = Field(default_factory=list)
-    clean: Number
-    guess: Number = math.nan
-    labelled: int
-    flips: bool = True
 
 
 def drawn_rows(cases: Sequence[Case], settings: Settings) -> LabelledRows | str:
@@ -75,7 +51,6 @@ def depends(cases: Sequence[Case], settings: Settings) -> str:
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Error of label propagation against flipped labels, attacked and at random, and its certified bound."""
-    from trustworthy.report.poisoning.record import mean_curve
     from trustworthy.report.poisoning.split import Protocol, Split
     from trustworthy.report.poisoning.words import answer
 

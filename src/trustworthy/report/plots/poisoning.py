@@ -13,7 +13,7 @@ from trustworthy.report import formatting
 from trustworthy.report.plots.theme import DASHES, INK, MUTED, RC, Style, new_figure, to_svg
 
 if TYPE_CHECKING:
-    from trustworthy.report.findings.poisoning import Poisoning
+    from trustworthy.report.poisoning.record import Poisoning
 
 BOUND = "no attack can pass this"
 GUESS = "a blind guess"
