@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from markupsafe import Markup
 
 from report.small_audit import Halves, audited, images, table
 from report.synthetic_audit import finding, save
@@ -255,7 +256,7 @@ def test_plans_differ_by_profile_and_every_section_is_a_kind_s():
     assert sections == {"attacks", *(kind.section for kind in KINDS if dict(kind.settings["quick"]))}
 
 
-def test_panels_are_made_of_what_the_template_knows():
+def test_panels_have_a_title_and_markup():
     for kind in KINDS:
         _, _, series, arrays = kind.example
         made, _ = example_of(kind)
@@ -263,3 +264,4 @@ def test_panels_are_made_of_what_the_template_knows():
         panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))
         assert panels
         assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)
+        assert all(isinstance(block, Markup) for panel in panels for block in panel.blocks)

@@ -90,7 +90,9 @@ def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
         for i, entry in enumerate(own, 1):
             finding, look = entry.finding, looks.get(entry.finding.model, Style(len(looks) + 1))
             said = findings.value(finding), findings.interval(finding)
-            items.append(Item(f"{id}-{i}", finding.model, look, finding, entry.series, entry.arrays, *said))
+            items.append(
+                Item(f"{id}-{i}", finding.model, look, finding, entry.series, entry.arrays, *said, len(looks) < 2)
+            )
         groups.append(Group(id, name, items[0].finding.title, items))
     return groups
 

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
 
 from trustworthy.core.files import atomic_write
-from trustworthy.report import findings, formatting, page
+from trustworthy.report import findings, formatting, markup, page
 from trustworthy.report.saved import read
 
 REPORT = "report.html"
@@ -45,6 +44,6 @@ def _environment() -> jinja2.Environment:
     environment.trim_blocks = environment.lstrip_blocks = True
     for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
-    environment.tests["markup"] = lambda content: isinstance(content, Markup)
+    environment.globals["m"] = markup
     environment.filters |= {"value": findings.value, "interval": findings.interval}
     return environment

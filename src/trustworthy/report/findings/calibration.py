@@ -8,7 +8,8 @@ from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Block, Box, Group, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
@@ -70,19 +71,19 @@ def draw(shown: Shown) -> list[Panel]:
     ]
 
 
-def _figure(item: Item) -> list[Block]:
-    return [plots.reliability(item.id, item.look, item.series), Box([Statement(item)], tag="figcaption")]
+def _figure(item: Item) -> list[str]:
+    return [plots.reliability(item.id, item.look, item.series), element("figcaption", item.statement())]
 
 
-def _numbers(group: Group) -> Table:
+def _numbers(group: Group) -> str:
     items = group.items
     rows = [
-        Row("expected calibration error (ECE)", [panel.measured(item) for item in items]),
-        Row("ECE, bins of equal count", [formatting.score(item.series.adaptive_ece) for item in items]),
-        Row("mean confidence", [formatting.percent(item.series.mean_confidence) for item in items]),
+        panel.row("expected calibration error (ECE)", [item.measured for item in items]),
+        panel.row("ECE, bins of equal count", [formatting.score(item.series.adaptive_ece) for item in items]),
+        panel.row("mean confidence", [formatting.percent(item.series.mean_confidence) for item in items]),
     ]
     caption = "Calibration in numbers"
-    return Table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
+    return panel.table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
 
 
 EXAMPLE = {

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
-from trustworthy.report import formatting, panel, plots
+from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Finding
 from trustworthy.report.findings import accuracy, robustness_curve
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
+from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
@@ -274,17 +275,15 @@ def draw(shown: Shown) -> list[Panel]:
         "lies between this and the accuracy under attack. A smoothed model is another classifier than the model: it "
         f"votes under noise. The ring is the accuracy without a perturbation.{units}"
     )
-    return panel.side_by_side_with_numbers("Certified accuracy", lead, shown, _figure, _numbers)
+    return shown.with_numbers("Certified accuracy", lead, _figure, _columns)
 
 
-def _figure(group: Group) -> Box:
-    return panel.figure(group, plots.certified_curve(group.id, group.curves, group.norm))
+def _figure(group: Group) -> Markup:
+    return group.figure(plots.certified_curve(group.id, group.curves, group.norm))
 
 
-def _numbers(shown: Shown, group: Group, item: Item) -> Table:
-    s = item.series
-    rows = [Row(formatting.number(eps), [formatting.percent(s.certified[i])]) for i, eps in enumerate(s.eps)]
-    return panel.numbers(shown, group, item, ["eps", f"proved ({s.method})"], rows)
+def _columns(s: Certified) -> dict[str, list[str]]:
+    return {"eps": [*map(formatting.number, s.eps)], f"proved ({s.method})": [*map(formatting.percent, s.certified)]}
 
 
 def _judged(title: str, *, headline: bool = True) -> Judged:

@@ -14,7 +14,8 @@ from pydantic import Field
 from trustworthy.core import seeds
 from trustworthy.report import panel
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.markup import element, heading, heat
+from trustworthy.report.panel import Item, Panel, Shown, row
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Rows, Section, in_profiles
 
@@ -102,25 +103,25 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [scale, group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> list[Block]:
+def _model(item: Item) -> list[str]:
     s = item.series
     width = max(map(len, s.accuracy), default=0)
     rows = []
     for i, accuracies in enumerate(s.accuracy):
         if s.groups and (i == 0 or s.groups[i] != s.groups[i - 1]):
-            group = Markup('<th class="group" colspan="{}" scope="colgroup">{}</th>').format(width + 2, s.groups[i])
-            rows.append(Row(group))
-        rows.append(Row(s.names[i].replace("_", " "), [*map(_heat, accuracies), _heat(mean(accuracies))]))
-    means = [mean(column) for column in columns(s.accuracy)]
-    rows.append(Row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
-    rows.append(Row("undisturbed", [Markup('<td colspan="{}"></td>').format(width), _heat(s.clean)]))
-    head = [panel.column(panel.unseen("corruption")), *map(str, s.severities or range(1, width + 1)), "mean"]
+            rows.append(row(element("th", s.groups[i], look="group", colspan=width + 2, scope="colgroup")))
+        rows.append(row(s.names[i].replace("_", " "), [*map(_heat, accuracies), _heat(mean(accuracies))]))
+    means = [mean(values) for values in columns(s.accuracy)]
+    rows.append(row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
+    rows.append(row("undisturbed", [element("td", colspan=width), _heat(s.clean)]))
+    unseen = heading(element("span", "corruption", look="hidden"))
+    head = [unseen, *map(str, s.severities or range(1, width + 1)), "mean"]
     caption, label = "Accuracy in per cent by corruption and severity", f"Accuracy under corruptions, {item.model}"
-    return [Statement(item), Table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
+    return [item.statement(), panel.table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
 
 
 def _heat(accuracy: float) -> Markup:
-    return panel.heat(1.0 - accuracy, f"{100 * accuracy:.0f}" if accuracy == accuracy else "–")
+    return heat(1.0 - accuracy, f"{100 * accuracy:.0f}" if accuracy == accuracy else "–")
 
 
 def mean(values: Iterable[float]) -> float:

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report import formatting
-from trustworthy.report.finding import Finding
+from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Checklist, Item, Panel, Shown, Statement
+from trustworthy.report.markup import element, icon
+from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.series import Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
 
@@ -94,19 +95,24 @@ def draw(shown: Shown) -> list[Panel]:
         "Weak attacks make a model look robust. Each check asks for one sign of it; where one failed, read the "
         "accuracies under attack as too high."
     )
-    return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
+    return shown.panels(lead, _model)
 
 
-def _model(item: Item) -> list[Block]:
-    verdicts = {None: None, True: "good", False: "worry"}
-    rows = [
-        (
-            verdicts[c.passed], c.name.replace("_", " "), "" if c.value is None else formatting.number(c.value),
-            c.explanation,
-        )
-        for c in item.series.checks
-    ]  # fmt: skip
-    return [Statement(item), Checklist(rows)]
+def _model(item: Item) -> list[str]:
+    return [item.statement(), element("ul", *map(_check, item.series.checks), look="checks")]
+
+
+def _check(check: Check) -> str:
+    verdicts: dict[bool | None, Verdict | None] = {None: None, True: "good", False: "worry"}
+    verdict, look = verdicts[check.passed], verdicts[check.passed] or "information"
+    word = {"good": "passed", "worry": "failed"}.get(look, "does not apply")
+    tick = element("span", icon(verdict), element("span", f"{word}:", look="hidden"), look=f"tick {look}")
+    said = [element("b", check.name.replace("_", " ")), " ", element("span", word, look=look)]
+    if check.value is not None:
+        said += [" ", element("span", f"({formatting.number(check.value)})", look="muted")]
+    if check.explanation:
+        said.append(element("p", check.explanation, look="capital"))
+    return element("li", tick, element("div", *said))
 
 
 def written(finding: Finding) -> str:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Box, Item, Panel, Shown, Statement
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
@@ -115,9 +116,9 @@ def draw(shown: Shown) -> list[Panel]:
     return panels
 
 
-def _figure(item: Item, norm: str, right: float, top: float) -> list[Block]:
+def _figure(item: Item, norm: str, right: float, top: float) -> list[str]:
     plot = plots.distortion(item.id, item.look, item.series, norm, right=right, top=top)
-    return [plot, Box([_unbroken(item), Statement(item)], tag="figcaption")]
+    return [plot, element("figcaption", _unbroken(item), item.statement())]
 
 
 def _unbroken(item: Item) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Box, Details, Item, Legend, Panel, Row, Shown, Statement, Table
+from trustworthy.report.markup import bounded, dashed, element
+from trustworthy.report.panel import Item, Panel, Shown, row
 from trustworthy.report.poisoning.record import Poisoning, mean_curve
 from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
@@ -112,26 +114,28 @@ def draw(shown: Shown) -> list[Panel]:
         "known class."
     )
     return [
-        Panel(group.title, lead, [Box([box for item in group.items for box in _curve(item)], look="columns")])
+        Panel(
+            group.title, lead, [element("div", *(box for item in group.items for box in _curve(item)), look="columns")]
+        )
         for group in shown.groups
     ]
 
 
-def _curve(item: Item) -> list[Box]:
+def _curve(item: Item) -> list[Markup]:
     s, percent = item.series, formatting.percent
-    thin = [(attack, panel.dashed(i)) for i, attack in enumerate(s.baselines)]
-    proved = [(plots.BOUND, panel.bounded())] if s.bound else []
-    legend = Legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
+    thin = [(attack, dashed(i)) for i, attack in enumerate(s.baselines)]
+    proved = [(plots.BOUND, bounded())] if s.bound else []
+    legend = panel.legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
     plot = plots.poisoning_curve(item.id, item.look, s)
     columns = {"attacked": s.error, **s.baselines, **({"bound": s.bound} if s.bound else {})}
     rows = [
-        Row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
+        row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
         for i, budget in enumerate(s.budgets)
     ]
     caption = "Error of the graph learner by flipped labels"
-    table = Table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
-    details = Details("The numbers of this figure", [table])
-    return [Box([plot, legend], tag="figure"), Box([Statement(item), details])]
+    table = panel.table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
+    details = panel.details("The numbers of this figure", table)
+    return [element("figure", plot, legend), element("div", item.statement(), details)]
 
 
 EXAMPLE = {

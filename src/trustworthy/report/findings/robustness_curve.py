@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from markupsafe import Markup
 from pydantic import Field
 
-from trustworthy.report import formatting, panel, plots
+from trustworthy.report import formatting, plots
 from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
+from trustworthy.report.markup import dashed, proved
+from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Radius, Section, in_profiles
 
@@ -153,13 +155,13 @@ def draw(shown: Shown) -> list[Panel]:
         "example counting as lost when any of them succeeds, with its bootstrap band. Thin, where several were run: "
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
-    proved = {group.id: _certified(shown, group) for group in shown.groups}
-    if any(proved.values()):
+    certified = {group.id: _certified(shown, group) for group in shown.groups}
+    if any(certified.values()):
         lead += (
             " Dotted: what is proved, which no attack can undercut; the truth lies in the hatched gap between the two."
         )
-    figure = partial(_figure, certified=proved)
-    return panel.side_by_side_with_numbers("Accuracy under attack", lead, shown, figure, _numbers)
+    figure = partial(_figure, certified=certified)
+    return shown.with_numbers("Accuracy under attack", lead, figure, _columns)
 
 
 def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
@@ -169,22 +171,20 @@ def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
     return {item.model: dict(zip(item.series.eps, item.series.certified, strict=True)) for item in items}
 
 
-def _figure(group: Group, certified: dict[str, dict[str, dict[float, float]]]) -> Box:
+def _figure(group: Group, certified: dict[str, dict[str, dict[float, float]]]) -> Markup:
     names = plots.attack_names([series for *_, series in group.curves])
-    thin = [(name, panel.dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
-    proved = [(plots.PROVED, panel.proved())] if certified[group.id] else []
+    thin = [(name, dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
+    dotted = [(plots.PROVED, proved())] if certified[group.id] else []
     plot = plots.robustness_curve(group.id, group.curves, group.norm, certified[group.id])
-    return panel.figure(group, plot, [*thin, *proved])
+    return group.figure(plot, [*thin, *dotted])
 
 
-def _numbers(shown: Shown, group: Group, item: Item) -> Table:
-    s, percent = item.series, formatting.percent
-    columns = {"worst case": [percent(share) for share in s.worst]}
+def _columns(s: RobustnessCurve) -> dict[str, list[str]]:
+    percent = formatting.percent
+    columns = {"eps": [*map(formatting.number, s.eps)], "worst case": [*map(percent, s.worst)]}
     if s.low and s.high:
         columns["interval"] = [f"{percent(low)} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
-    columns |= {name: [percent(share) for share in shares] for name, shares in s.attacks.items()}
-    rows = [Row(formatting.number(eps), [cells[i] for cells in columns.values()]) for i, eps in enumerate(s.eps)]
-    return panel.numbers(shown, group, item, ["eps", *columns], rows)
+    return columns | {name: [*map(percent, shares)] for name, shares in s.attacks.items()}
 
 
 RULE = Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)

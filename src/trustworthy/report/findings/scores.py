@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
-from trustworthy.report import panel
 from trustworthy.report.kind import Judged, Kind, Measured
-from trustworthy.report.panel import Box, Group, Panel, Row, Shown, Table, statements
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Panel, Shown, row, table
 
 if TYPE_CHECKING:
     from trustworthy.report.case import Case
@@ -40,14 +39,13 @@ def measure(case: Case, settings: Any) -> Measured:
 def draw(shown: Shown) -> list[Panel]:
     """All scores of all models in one table."""
     lead = "One number for accuracy and calibration together; lower is better for NLL and Brier."
-    rows = [Row(group.title, [_cell(group, model) for model in shown.models]) for group in shown.groups]
-    table = Table("Scores by model", ["score", *shown.models], rows, label="Scores")
-    below = Box([line for group in shown.groups for line in statements(group.items)], look="muted")
-    return [Panel("Scores of the predicted probabilities", lead, [table, below])]
-
-
-def _cell(group: Group, model: str) -> str | Markup:
-    return next((panel.measured(item) for item in group.items if item.model == model), "–")
+    rows = []
+    for group in shown.groups:
+        cells = {item.model: item.measured for item in group.items}
+        rows.append(row(group.title, [cells.get(model, "–") for model in shown.models]))
+    scores = table("Scores by model", ["score", *shown.models], rows, label="Scores")
+    below = element("div", *(line for group in shown.groups for line in group.statements()), look="muted")
+    return [Panel("Scores of the predicted probabilities", lead, [scores, below])]
 
 
 KIND = Kind(

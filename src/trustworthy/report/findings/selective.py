@@ -11,7 +11,8 @@ from markupsafe import Markup
 from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Block, Box, Group, Head, Item, Legend, Note, Panel, Shown, Statement
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Group, Item, Panel, Shown, legend, note
 from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Section, Share, in_profiles
 
@@ -103,34 +104,35 @@ def draw(shown: Shown) -> list[Panel]:
         "keeps? The ring marks the threshold chosen."
     )
     return [
-        Panel(group.title, lead, [Box([_figure(group), Box([_model(i) for i in group.items])], look="columns")])
+        Panel(
+            group.title,
+            lead,
+            [element("div", _figure(group), element("div", *map(_model, group.items)), look="columns")],
+        )
         for group in shown.groups
     ]
 
 
-def _figure(group: Group) -> Box:
-    plot = plots.risk_coverage(group.id, group.curves)
-    legend = Legend("Models in the figures", [(item.model, item.look) for item in group.items])
-    return Box([plot, legend] if len(group.items) > 1 else [plot], tag="figure")
+def _figure(group: Group) -> Markup:
+    models = [(item.model, item.look) for item in group.items]
+    own = legend("Models in the figures", models) if len(models) > 1 else ""
+    return element("figure", plots.risk_coverage(group.id, group.curves), own)
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> Markup:
     s, percent = item.series, formatting.percent
-    blocks: list[Block] = [Head(item)]
+    blocks = [item.head]
     if s.threshold is None:
         told = f"At no confidence is the error rate as low as {percent(s.target_risk)}."
-        blocks.append(_value("no threshold"))
-        blocks.append(Markup("<p>{}</p>").format(told if s.target_risk is not None else ""))
+        blocks += [_value("no threshold"), element("p", told if s.target_risk is not None else "")]
     else:
         blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
         if not item.finding.statement and s.coverage_at_threshold is not None:
-            blocks.append(Markup("<p>{}</p>").format(_kept(s)))
-    if item.finding.statement:
-        blocks.append(Statement(item))
-    elif s.rule:
-        blocks.append(Note(s.rule))
+            blocks.append(element("p", _kept(s)))
+    if item.finding.statement or s.rule:
+        blocks.append(item.statement() or note(s.rule))
     interval = f" ({item.interval})" if item.interval else ""
-    return Box([*blocks, Note(f"Area under the curve: {item.value}{interval}.")], look="claim")
+    return element("div", *blocks, note(f"Area under the curve: {item.value}{interval}."), look="claim")
 
 
 def _kept(s: RiskCoverage) -> str:
@@ -141,8 +143,8 @@ def _kept(s: RiskCoverage) -> str:
 
 
 def _value(text: str, beside: str = "") -> Markup:
-    said = Markup('<span class="interval">{}</span>').format(beside) if beside else ""
-    return Markup('<div class="figure"><span class="value">{}</span>{}</div>').format(text, said)
+    said = element("span", beside, look="interval") if beside else ""
+    return element("div", element("span", text, look="value"), said, look="figure")
 
 
 EXAMPLE = {

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from trustworthy.report import formatting, panel
+from trustworthy.report import formatting
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
+from trustworthy.report.markup import heat
+from trustworthy.report.panel import Item, Panel, Shown, row, table
 from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Rows, Section, in_profiles
 
@@ -87,17 +88,17 @@ def draw(shown: Shown) -> list[Panel]:
     ]
 
 
-def _matrix(item: Item) -> list[Block]:
+def _matrix(item: Item) -> list[str]:
     s = item.series
-    rows = [Row(name, [_rho(rho) for rho in row]) for name, row in zip(s.models, s.affinity, strict=True)]
+    rows = [row(name, [_rho(rho) for rho in rhos]) for name, rhos in zip(s.models, s.affinity, strict=True)]
     if s.accuracy:
-        rows.append(Row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
+        rows.append(row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
     caption, label = "Rows: made for. Columns: tried on.", "Transfer of attacks between models"
-    return [Table(caption, ["", *s.models], rows, label, "grid heat-wide", captioned=True), Statement(item)]
+    return [table(caption, ["", *s.models], rows, label, "grid heat-wide", captioned=True), item.statement()]
 
 
 def _rho(rho: float) -> Any:
-    return panel.heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
+    return heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
 
 
 EXAMPLE = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
