@@ -18,7 +18,7 @@ from trustworthy.report.findings import corruptions
 from trustworthy.report.panel import Group
 from trustworthy.report.plots import Style
 from trustworthy.report.saved import read
-from trustworthy.report.terminal import summary_table
+from trustworthy.report.summary import summary_table
 
 
 @pytest.mark.parametrize(

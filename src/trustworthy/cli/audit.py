@@ -115,7 +115,7 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
     from rich.console import Console
 
     from trustworthy.report.audit import audit as run
-    from trustworthy.report.terminal import summary_table
+    from trustworthy.report.summary import summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:

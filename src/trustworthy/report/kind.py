@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trustworthy.report.finding import Finding, Property, Verdict
+from trustworthy.report.finding import Finding, Property, Series, Verdict
 from trustworthy.report.panel import Panel, Shown
-from trustworthy.report.series import Series
 from trustworthy.report.settings import Profiles, Section, in_profiles
 
 

@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from trustworthy.core.errors import DataError
 from trustworthy.core.files import atomic_write
 from trustworthy.core.study import UNREADABLE, explained, load_arrays, save_arrays
-from trustworthy.report.finding import AuditRecord, Finding
+from trustworthy.report.finding import AuditRecord, Finding, Series
 from trustworthy.report.findings import BY_NAME
-from trustworthy.report.series import Series
 
 FINDINGS, ARRAYS = "findings.json", "arrays.npz"
 SCHEMA_VERSION = 1

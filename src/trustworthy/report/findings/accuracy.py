@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import bar, claim, heading
 from trustworthy.report.panel import Item, Panel, Shown
-from trustworthy.report.series import Number, Series
 
 if TYPE_CHECKING:
     from trustworthy.report.case import Case

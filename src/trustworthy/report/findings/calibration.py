@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Group, Item, Panel, Shown
-from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:

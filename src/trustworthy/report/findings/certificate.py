@@ -15,11 +15,10 @@ from pydantic import Field
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, plots
-from trustworthy.report.finding import Finding
+from trustworthy.report.finding import Finding, Number, Series
 from trustworthy.report.findings import accuracy, robustness_curve
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.panel import Group, Panel, Shown
-from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -76,9 +75,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     Nearest neighbours are certified exactly (one neighbour, linf and l2) or by a lower bound (more, l2), small ReLU
     networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
     """
-    from trustworthy.report.arsenal import attacked_rows
-
-    rows = attacked_rows(case)
+    rows = case.attacked_rows
     if not case.correct[rows].any():
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to certify.")
     proofs, reasons = [], []
@@ -95,14 +92,12 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 
 def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
-    from trustworthy.report.arsenal import headline_radius
-
     parts = []
     for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
         parts.append(proof.prove(some))
         case.advance(begun + share * sum(len(part.lower) for part in parts) / len(rows))
     certificate, units = Certificate.joined(parts), case.examples.domain.units
-    headline = headline_radius(case, proof.norm)
+    headline = case.headline(proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
     standing = certificate.withstands(grid)  # (radii, n)
     certified = standing.mean(axis=1)
@@ -246,13 +241,12 @@ def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
     from trustworthy.certify import RandomizedSmoothing
     from trustworthy.core.protocols import drawn
-    from trustworthy.report.arsenal import headline_radius
 
     if not settings.smoothing:
         raise NotApplicable("the plan asks for no smoothing.")
     if case.subject.is_random:
         raise NotApplicable("a model that answers differently each time is not smoothed once more.")
-    smoothing = RandomizedSmoothing(sigma=headline_radius(case, "l2"), n=settings.smoothing)
+    smoothing = RandomizedSmoothing(sigma=case.headline("l2"), n=settings.smoothing)
     (predictor,), generator = drawn(case.attacked[0], 1), case.generator("smoothing")
 
     def prove(rows: np.ndarray) -> Certificate:

@@ -13,17 +13,17 @@ from pydantic import Field
 
 from trustworthy.core import seeds
 from trustworthy.report import panel
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import element, heading, heat
 from trustworthy.report.panel import Item, Panel, Shown, row
-from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from trustworthy.report.case import Case
-    from trustworthy.report.examples import Examples
+    from trustworthy.report.rows import Examples
 
 
 class Settings(Section):

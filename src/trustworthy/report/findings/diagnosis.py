@@ -8,11 +8,10 @@ from pydantic import BaseModel
 
 from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report import formatting
-from trustworthy.report.finding import Finding, Verdict
+from trustworthy.report.finding import Finding, Series, Verdict, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import element, icon
 from trustworthy.report.panel import Item, Panel, Shown
-from trustworthy.report.series import Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -81,10 +80,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 def _questioned(case: Case) -> PGD:
     """The plan's first PGD at the headline linf radius."""
     from trustworthy.attacks import PGD
-    from trustworthy.report.arsenal import built, headline_radius, shared
 
-    plans = [plan for plan in shared(case).tried if plan.name == "PGD"]
-    attack = built(case, [*plans, AttackPlan(name="PGD")][0], "linf", headline_radius(case, "linf"))
+    plans = [plan for plan in case.shared.tried if plan.name == "PGD"]
+    attack = case.built([*plans, AttackPlan(name="PGD")][0], "linf", case.headline("linf"))
     assert isinstance(attack, PGD)
     return attack
 

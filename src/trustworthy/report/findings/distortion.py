@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Item, Panel, Shown
-from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
 if TYPE_CHECKING:
@@ -51,11 +51,10 @@ class Distortion(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Histogram of minimal l2 perturbations, of the examples that are classified correctly."""
     from trustworthy.attacks import Bisection, minimal_distortion
-    from trustworthy.report.arsenal import attacked_rows, headline_radius
 
-    headline = headline_radius(case, "l2")
+    headline = case.headline("l2")
     largest = headline * settings.largest
-    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else attacked_rows(case)
+    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else case.attacked_rows
     rows = rows[case.correct[rows]]
     if not len(rows):
         raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
@@ -94,10 +93,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
     """The attack of the plan as one that minimises the distance."""
     from trustworthy.attacks import Bisection, BudgetAttack
-    from trustworthy.report.arsenal import arsenal, built
 
-    chosen = settings.attack if case.subject.gives_gradients else arsenal(case, "l2")[-1]
-    attack = built(case, chosen, "l2", largest)
+    chosen = settings.attack if case.subject.gives_gradients else case.arsenal("l2")[-1]
+    attack = case.built(chosen, "l2", largest)
     return Bisection(attack=attack, bisections=settings.bisections) if isinstance(attack, BudgetAttack) else attack
 
 

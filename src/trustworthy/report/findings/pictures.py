@@ -10,10 +10,10 @@ from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.markup import element, image, outcome
 from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
-from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -52,11 +52,9 @@ def measure(case: Case, settings: Settings) -> Measured:
     More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
     the value says how many of all there are.
     """
-    from trustworthy.report.arsenal import arsenal, built, headline_radius
-
     norm, domain, name = _norm(case), case.examples.domain, case.examples.class_name
-    eps = headline_radius(case, norm)
-    attack = built(case, arsenal(case, norm)[0], norm, eps)
+    eps = case.headline(norm)
+    attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
     result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
@@ -92,10 +90,8 @@ def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
 
 
 def _norm(case: Case) -> str:
-    from trustworthy.report.arsenal import arsenal
-
     try:
-        arsenal(case, "linf")
+        case.arsenal("linf")
     except NotApplicable:
         return "l2"
     return "linf"

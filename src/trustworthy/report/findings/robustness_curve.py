@@ -12,11 +12,11 @@ from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import dashed, proved
 from trustworthy.report.panel import Group, Panel, Shown
-from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Radius, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -57,12 +57,10 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
     unbroken, to see whether they were misled, and has no line of its own.
     """
-    from trustworthy.report.arsenal import arsenal, attacked_rows, built, headline_radius
-
-    headline, units = headline_radius(case, norm), case.examples.domain.units
+    headline, units = case.headline(norm), case.examples.domain.units
     eps = radii(headline, settings.multiples)
-    attacks = [built(case, plan, norm, max(eps)) for plan in arsenal(case, norm)]
-    rows = attacked_rows(case)
+    attacks = [case.built(plan, norm, max(eps)) for plan in case.arsenal(norm)]
+    rows = case.attacked_rows
     alone: dict[str, Float[np.ndarray, " n"]] = {}
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):

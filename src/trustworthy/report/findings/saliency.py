@@ -11,10 +11,10 @@ from pydantic import Field
 
 from trustworthy.core import seeds
 from trustworthy.report import formatting, panel, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.markup import bar, element, heading, image
 from trustworthy.report.panel import Group, Item, Panel, Shown, note, row
-from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:

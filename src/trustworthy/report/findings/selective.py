@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Group, Item, Panel, Shown, legend, note
-from trustworthy.report.series import Number, Series
 from trustworthy.report.settings import Section, Share, in_profiles
 
 if TYPE_CHECKING:

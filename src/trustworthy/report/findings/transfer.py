@@ -9,11 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from trustworthy.report import formatting
-from trustworthy.report.finding import ALL_MODELS
+from trustworthy.report.finding import ALL_MODELS, Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import heat
 from trustworthy.report.panel import Item, Panel, Shown, row, table
-from trustworthy.report.series import Number, Series, null_where_nan
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -42,14 +41,13 @@ class Transfer(Series):
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Matrix of eq. 2.26 between the models that have gradients, under the first attack at the headline linf radius."""
     from trustworthy.attacks import transfer_affinity
-    from trustworthy.report.arsenal import arsenal, built, headline_radius
 
     cases = [case for case in cases if case.subject.gives_gradients and case.correct.any()]
     if len(cases) < 2:
         raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
-    case, eps = cases[0], headline_radius(cases[0], "linf")
+    case, eps = cases[0], cases[0].headline("linf")
     draws = max(each.subject.draws for each in cases)
-    attack = built(case, arsenal(case, "linf")[0], "linf", eps, draws=draws)
+    attack = case.built(case.arsenal("linf")[0], "linf", eps, draws=draws)
     rows = case.sample("transfer", settings.rows)
     models = {each.subject.name: each.attacked[0] for each in cases}
     _, x, y = case.attacked_at(rows)

@@ -1,4 +1,4 @@
-"""Curves of the report, all models in one figure: accuracy against the radius, error rate against coverage."""
+"""Curves of the report: accuracy against the radius, error rate against coverage, error against poisoned labels."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.certificate import Certified
     from trustworthy.report.findings.robustness_curve import RobustnessCurve
     from trustworthy.report.findings.selective import RiskCoverage
-
+    from trustworthy.report.poisoning.record import Poisoning
 
 PROVED = "proved: no attack can take more"
+BOUND = "no attack can pass this"
+GUESS = "a blind guess"
+ATTACKED = "attacked"
 
 
 def robustness_curve(
@@ -87,6 +90,42 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
         return to_svg(figure, name, "Error rate against coverage. " + " ".join(map(_spoken_risk, models)))
 
 
+def poisoning_curve(name: str, look: Style, series: Poisoning, *, legend: bool = False) -> Markup:
+    """Error against budget: the attack in bold, the others thin, and shaded what no attack can reach.
+
+    legend : within the figure; the page has one of its own.
+    """
+    with mpl.rc_context(RC):
+        figure, (axes,) = new_figure(height=3.6 if legend else 3.1)
+        axes.plot(series.budgets, series.error, **look.bold, label=ATTACKED, clip_on=False, zorder=3)
+        for place, (attack, error) in enumerate(series.baselines.items()):
+            dashes = DASHES[place % len(DASHES)]
+            axes.plot(series.budgets, error, color=look.colour, linewidth=1.1, linestyle=dashes, label=attack)
+        highest = max([top for top in [*series.error, *series.bound] if top == top], default=0.0)
+        top = min(1.02, 1.12 * highest) if series.flips else 1.12 * highest
+        top = max(top, 0.01)
+        if series.bound:
+            axes.plot(series.budgets, series.bound, color=INK, linewidth=1.3, label=BOUND)
+            axes.fill_between(series.budgets, series.bound, top, color=MUTED, alpha=0.18, linewidth=0)
+        if series.guess <= top:
+            axes.axhline(series.guess, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+            place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            axes.annotate(GUESS, (0.0, series.guess), (4, 4), fontsize=10, **place)
+        axes.set_ylim(0.0, top)
+        axes.set_xlim(0.0, max(series.budgets[-1], np.finfo(float).tiny) if series.budgets[-1] else 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=series.flips, steps=[1, 2, 2.5, 5, 10]))
+        if series.flips:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            axes.set_xlabel(f"labels flipped, of {series.labelled}")
+            axes.set_ylabel("error of the graph learner")
+        else:
+            axes.set_xlabel(f"l2 norm of the change of {series.labelled} labels in [0, 1]")
+            axes.set_ylabel("RMSE of the graph learner")
+        if legend:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10)
+        return to_svg(figure, name, _spoken_poisoning(series))
+
+
 def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
     """Attacks of all the curves in the order met; an attack keeps its dashes across models."""
     return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
@@ -132,3 +171,11 @@ def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:
     if not series.coverage_at_threshold:
         return f"{name}: no threshold reaches the accepted error rate."
     return f"{name}: {formatting.percent(series.coverage_at_threshold)} kept above the threshold."
+
+
+def _spoken_poisoning(series: Poisoning) -> str:
+    read = formatting.percent if series.flips else formatting.score
+    what = "labels flipped" if series.flips else "l2 norm of the change of labels"
+    points = (f"{read(error)} at {budget:.3g}" for budget, error in zip(series.budgets, series.error, strict=True))
+    ends = f" No attack can pass {read(series.bound[-1])} at {series.budgets[-1]:.3g}." if series.bound else ""
+    return f"Error against {what}. Attacked: {', '.join(points)}.{ends}"

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from trustworthy.core.record import Record
-from trustworthy.report.series import Number, Series
+from trustworthy.report.finding import Number, Series
 
 
 class Poisoning(Series):
