@@ -6,8 +6,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from trustworthy.cli.audit import idle_cores, set_threads
 from trustworthy.cli.main import app
-from trustworthy.cli.threads import idle_cores, set_threads
 from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 

@@ -22,7 +22,7 @@ from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.kind import Kind, NotApplicable
 from trustworthy.report.rows import Examples, stratified_rows
 from trustworthy.report.settings import AttackPlan, Attacks
-from trustworthy.report.subject import Subject
+from trustworthy.report.subject import Subject, answers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,8 +166,8 @@ class Case:
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        found = self.subject.predict(x, batch=self.batch, seed=self.seed, device=self.device)
-        return found.logits.argmax(1).numpy()
+        given = {"draws": self.subject.draws, "batch": self.batch, "seed": self.seed, "device": self.device}
+        return answers(self.subject.model, x, **given).logits.argmax(1).numpy()
 
     def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
@@ -183,19 +183,21 @@ class Case:
         *,
         judged: float | None = None,
         verdict: Verdict | None = None,
+        model: str | None = None,
         conditions: dict[str, Any] | None = None,
         **given: Any,
     ) -> Finding:
         """A finding about this model; the kind and the frame fill in everything that is the same for all of them.
 
         judged : the quantity that the rule of the finding judges; `verdict` in its place where another is due.
+        model : that it is about, where it is not this one.
         """
         about = self.kind.findings[name]
         if verdict is None:
             verdict = about.rule(judged) if about.rule else "information"
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}
         return Finding(
-            name=name, value=value, model=self.subject.name, property=self.kind.property, kind=self.kind.name,
+            name=name, value=value, model=model or self.subject.name, property=self.kind.property, kind=self.kind.name,
             title=about.title, headline=about.headline, verdict=verdict, higher_is_better=about.higher_is_better,
             level=self.level, seed=self.seed, device=str(self.device), wall_time=0.0,
             conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **draws},

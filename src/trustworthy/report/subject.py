@@ -67,10 +67,6 @@ class Subject:
             "classes": self.logits.shape[1], "fingerprint": self.fingerprint, **self.origin,
         }  # fmt: skip
 
-    def predict(self, x: Float[Tensor, "n *shape"], *, batch: int, seed: int, device: torch.device) -> Predictive:
-        """What the model says of other inputs than the examples, with as many draws."""
-        return answers(self.model, x, draws=self.draws, batch=batch, seed=seed, device=device)
-
 
 def examine(
     name: str,

@@ -75,8 +75,8 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         raise NotApplicable(str(error)) from error
     measured = split.record().model_copy(update={"points": points})
     curve = mean_curve([measured], classifies=True, labelled=labelled)
-    finding = case.finding(
-        "robustness.poisoning", curve.error[-1], series=curve.model_dump(),
+    return Measured([case.finding(
+        "robustness.poisoning", curve.error[-1], model=ALL_MODELS, series=curve.model_dump(),
         statement=f"{rows.classes[0]} or {rows.classes[1]}: {answer(curve)} This judges the data and a graph learner "
         "trained on them, not the audited models.",
         conditions={
@@ -84,8 +84,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
             "flips": budgets[-1], "learner": "LabelPropagation", "gamma": measured.gamma,
             "attack": split.protocol.method, "flipped": points[-1].flipped,
         },
-    )  # fmt: skip
-    return Measured([finding.model_copy(update={"model": ALL_MODELS})])
+    )])  # fmt: skip
 
 
 def most_confused(cases: Sequence[Case], labels: np.ndarray) -> tuple[int, int] | None:

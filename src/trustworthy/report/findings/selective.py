@@ -127,19 +127,9 @@ def _model(item: Item) -> Markup:
         blocks += [_value("no threshold"), element("p", told if s.target_risk is not None else "")]
     else:
         blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
-        if not item.finding.statement and s.coverage_at_threshold is not None:
-            blocks.append(element("p", _kept(s)))
-    if item.finding.statement or s.rule:
-        blocks.append(item.statement() or note(s.rule))
     interval = f" ({item.interval})" if item.interval else ""
-    return element("div", *blocks, note(f"Area under the curve: {item.value}{interval}."), look="claim")
-
-
-def _kept(s: RiskCoverage) -> str:
-    told = f"The model keeps {formatting.percent(s.coverage_at_threshold)} of the cases"
-    if s.risk_at_threshold is not None:
-        told += f"; {formatting.percent(s.risk_at_threshold)} of those answers are wrong"
-    return f"{told} (accepted: {formatting.percent(s.target_risk)})." if s.target_risk is not None else f"{told}."
+    area = note(f"Area under the curve: {item.value}{interval}.")
+    return element("div", *blocks, item.statement() or note(s.rule), area, look="claim")
 
 
 def _value(text: str, beside: str = "") -> Markup:

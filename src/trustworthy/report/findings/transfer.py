@@ -64,15 +64,14 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         )
         if value > 1.0:
             told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
-    finding = case.finding(
-        "robustness.transfer", value, judged=value, statement=told,
+    return Measured([case.finding(
+        "robustness.transfer", value, model=ALL_MODELS, judged=value, statement=told,
         series={
             "models": list(found.names), "affinity": [null_where_nan(row) for row in found.affinity],
             "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
         },
         conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
-    )  # fmt: skip
-    return Measured([finding.model_copy(update={"model": ALL_MODELS})])
+    )])  # fmt: skip
 
 
 def draw(shown: Shown) -> list[Panel]:
