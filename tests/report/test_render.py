@@ -231,7 +231,7 @@ def themes() -> dict[str, dict[str, str]]:
         for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     ]
     light, dark, paper = blocks
-    return {"light": light, "dark": light | dark, "print": light | dark | paper}
+    return {"light": light, "dark": light | dark, "print": light | paper}
 
 
 def luminance(colour: tuple[float, ...]) -> float:

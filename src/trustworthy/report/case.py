@@ -75,6 +75,13 @@ class Case:
             raise NotApplicable("the model gives labels without probabilities.")
         return self.probabilities
 
+    def right_among(self, rows: Int[np.ndarray, " some"], to: str) -> Int[np.ndarray, " kept"]:
+        """The rows that are classified correctly, of a kind that needs some `to` attack them, say."""
+        kept = rows[self.correct[rows]]
+        if not len(kept):
+            raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
+        return kept
+
     @property
     def accuracy(self) -> float:
         """Share of right predictions."""
@@ -129,8 +136,7 @@ class Case:
                 f"no attack of the plan searches in {norm} on a model without gradients"
                 f"{'' if self.subject.gives_scores else ' or scores'}."
             )
-        if not self.correct[self.attacked_rows].any():
-            raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
+        self.right_among(self.attacked_rows, "attack")
         return chosen
 
     @property

@@ -123,20 +123,16 @@ def _table(reference: Any) -> Domain:
     wide = np.asarray(reference, np.float64)
     center, spread = (torch.from_numpy(f(wide, axis=0)).float() for f in (np.mean, np.std))
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-    _warn_of_rounding(center, spread)
-    return table(center, spread)
-
-
-def _warn_of_rounding(center: Tensor, spread: Tensor) -> None:
-    """Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows."""
+    # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
     if coarse:
         warnings.warn(
             f"features {coarse[:5]} vary by less than 1/100,000 of their size, which float32 hardly resolves; subtract "
             "an offset (of a time stamp, say) from the data and from what the model was trained on.",
             TrustworthyWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
+    return table(center, spread)
 
 
 def _checked_inputs(x: Any) -> np.ndarray:

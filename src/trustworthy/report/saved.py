@@ -19,7 +19,6 @@ from trustworthy.report.findings import BY_NAME
 
 FINDINGS, ARRAYS = "findings.json", "arrays.npz"
 SCHEMA_VERSION = 1
-_REMEDY = "Run `trustworthy audit` again with the same --out."
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,17 @@ def _record(path: Path) -> AuditRecord:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist: the folder holds no finished audit. {_REMEDY}") from None
+        raise _refused(path, "does not exist: the folder holds no finished audit") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read, it is truncated or not JSON ({error}). {_REMEDY}") from error
+        raise _refused(path, f"cannot be read, it is truncated or not JSON ({error})") from error
     given = content.get("schema_version", SCHEMA_VERSION) if isinstance(content, dict) else None
     if given != SCHEMA_VERSION:
-        raise DataError(
-            f"{path} has schema version {given!r}, this version of trustworthy reads {SCHEMA_VERSION}. "
-            f"Install the version that wrote it, or: {_REMEDY}"
-        )
+        reads = f"this version of trustworthy reads {SCHEMA_VERSION}; install the one that wrote it, or measure anew"
+        raise _refused(path, f"has schema version {given!r}, {reads}")
     try:
         return AuditRecord.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path} breaks the schema: {_first(error)}. {_REMEDY}") from error
+        raise _refused(path, f"breaks the schema: {_first(error)}") from error
 
 
 def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
@@ -84,37 +81,38 @@ def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     try:
         arrays = load_arrays(path)
     except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it. {_REMEDY}"
-        ) from None
+        raise _refused(path, f"does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it") from None
     except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read, it is truncated or not an .npz file ({error}). {_REMEDY}") from error
+        raise _refused(path, f"cannot be read, it is truncated or not an .npz file ({error})") from error
     if missing := sorted(wanted - set(arrays)):
-        raise DataError(f"{path} lacks the array {missing[0]!r} that {FINDINGS} refers to. {_REMEDY}")
+        raise _refused(path, f"lacks the array {missing[0]!r} that {FINDINGS} refers to")
     return arrays
 
 
 def _entry(finding: Finding, arrays: dict[str, np.ndarray], folder: Path) -> Entry:
     known = BY_NAME.get(finding.kind)
     kind = Series if known is None else known.series
-    where = f"{folder / FINDINGS}: finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r})"
+    whose = f": finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r}) breaks its contract"
+    where = f"{folder / FINDINGS}{whose}:"
     try:
         series = kind.model_validate(finding.series)
     except ValidationError as error:
-        raise DataError(
-            f"{where} breaks its contract: series {_first(error)}; see docs/findings.md. {_REMEDY}"
-        ) from error
+        raise _refused(where, f"series {_first(error)}; see docs/findings.md") from error
     if missing := sorted(kind.roles - set(finding.arrays)):
-        raise DataError(f"{where} breaks its contract: no array has the role {missing[0]!r}. {_REMEDY}")
+        raise _refused(where, f"no array has the role {missing[0]!r}")
     own = {role: arrays[key] for role, key in finding.arrays.items()}
     labels: Any = getattr(series, "label", None)
     for role, array in own.items():
         if labels is not None and array.shape[:1] != (len(labels),):
-            raise DataError(
-                f"{folder / ARRAYS}: array {finding.arrays[role]!r} must have {len(labels)} rows, one per label of "
-                f"finding {finding.name!r}, has shape {array.shape}. {_REMEDY}"
+            raise _refused(
+                f"{folder / ARRAYS}: array {finding.arrays[role]!r}",
+                f"must have {len(labels)} rows, one per label of finding {finding.name!r}, has shape {array.shape}",
             )
     return Entry(finding, series, own)
+
+
+def _refused(what: object, why: str) -> DataError:
+    return DataError(f"{what} {why}. Run `trustworthy audit` again with the same --out.")
 
 
 def _first(error: ValidationError) -> str:

@@ -81,11 +81,9 @@ def _model(item: Item) -> list[str]:
     return [value, panel.details(f"Accuracy by class{left_out}", table)]
 
 
-CAT, DOG = {"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}
 KIND = Kind(
     name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={
         "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True)
     },
-    example=("accuracy", 0.9, {"n": 10, "per_class": [CAT, DOG]}, {}),
 )  # fmt: skip

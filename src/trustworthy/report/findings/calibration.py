@@ -86,15 +86,10 @@ def _numbers(group: Group) -> str:
     return panel.table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
 
 
-EXAMPLE = {
-    "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
-    "adaptive_ece": 0.1, "mean_confidence": 0.8,
-}  # fmt: skip
 RULE = Rule("expected calibration error", 0.03, 0.10)
 KIND = Kind(
     name="calibration", step="uncertainty.calibration", property="uncertainty", series=Calibration,
     measure=measure, draw=draw,
     findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, bins=10),
-    example=("uncertainty.ece", 0.1, EXAMPLE, {}),
 )  # fmt: skip

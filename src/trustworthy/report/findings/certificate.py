@@ -76,8 +76,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
     """
     rows = case.attacked_rows
-    if not case.correct[rows].any():
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to certify.")
+    case.right_among(rows, "certify")
     proofs, reasons = [], []
     for ways in (_of_the_model, _of_the_smoothed_model):
         try:
@@ -284,10 +283,6 @@ def _judged(title: str, *, headline: bool = True) -> Judged:
     return Judged(title, RULE, share=True, higher_is_better=True, headline=headline)
 
 
-EXAMPLE = {
-    "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
-    "headline_eps": 0.1,
-}  # fmt: skip
 MULTIPLES = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
 KIND = Kind(
     name="certificate", step="robustness.certificate", property="robustness", series=Certified, attacks=True, cost=3,
@@ -298,5 +293,4 @@ KIND = Kind(
         "robustness.l2.smoothed": _judged("Certified accuracy of the smoothed model, l2", headline=False),
     },
     settings=in_profiles(Settings, multiples=MULTIPLES, neurons=(300, 1000, 10_000), smoothing=(0, 0, 1000)),
-    example=("robustness.linf.certified", 0.4, EXAMPLE, {}),
 )  # fmt: skip

@@ -135,10 +135,6 @@ def columns(rows: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
     return list(zip_longest(*rows, fillvalue=math.nan))
 
 
-EXAMPLE = {
-    "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
-    "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
-}  # fmt: skip
 RULE = Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7)
 KIND = Kind(
     name="corruptions", step="robustness.corruptions", property="robustness", series=Corruptions, cost=2,
@@ -149,5 +145,4 @@ KIND = Kind(
         )
     },
     settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),
-    example=("robustness.corruptions", 0.76, EXAMPLE, {}),
 )  # fmt: skip

@@ -47,10 +47,7 @@ def measure(case: Case, settings: Settings) -> Measured:
 
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
-    rows = case.sample("diagnosis", settings.rows)
-    rows = rows[case.correct[rows]]
-    if not len(rows):
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
+    rows = case.right_among(case.sample("diagnosis", settings.rows), "attack")
     attack = _questioned(case)
     try:
         found = diagnose(
@@ -119,11 +116,6 @@ def written(finding: Finding) -> str:
     return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
 
 
-CHECKS = [
-    {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
-    {"name": "black_box_wins", "passed": False, "value": 0.2},
-    {"name": "probabilities", "passed": None},
-]
 RULE = Rule("failed checks of the evaluation", 0.0, 2.0)
 KIND = Kind(
     name="diagnosis", step="evaluation.diagnosis", property="evaluation", series=Diagnosis, attacks=True, cost=3,
@@ -132,5 +124,4 @@ KIND = Kind(
         "evaluation.diagnosis": Judged("Diagnosis of the attacks", RULE, higher_is_better=False, headline=True)
     },
     settings=in_profiles(Settings, rows=(20, 50, 300), queries=(100, 300, 1000)),
-    example=("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
 )  # fmt: skip

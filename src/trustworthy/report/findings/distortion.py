@@ -10,7 +10,7 @@ from pydantic import Field
 
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Number, Series, null_where_nan
-from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
@@ -55,9 +55,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     headline = case.headline("l2")
     largest = headline * settings.largest
     rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else case.attacked_rows
-    rows = rows[case.correct[rows]]
-    if not len(rows):
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
+    rows = case.right_among(rows, "break")
     attack = _minimising(case, settings, largest)
     model, x, y = case.attacked_at(rows)
     how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
@@ -127,7 +125,6 @@ def _unbroken(item: Item) -> str:
     return f"{formatting.number(count)} {subject} withstood every attack and {verb} not in the figure."
 
 
-EXAMPLE = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
 RULE = Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0)
 TITLE = "Smallest perturbation that breaks a prediction, l2"
 ATTACKS = plans({"name": "PGD", "steps": 10}, {"name": "PGD", "steps": 20}, {"name": "CarliniWagner"})
@@ -138,5 +135,4 @@ KIND = Kind(
     settings=in_profiles(
         Settings, rows=(40, 100, 1000), attack=tuple(ATTACKS), bisections=(6, 8, 8), largest=20.0
     ),
-    example=("robustness.l2.distortion", 1.5, EXAMPLE, {}),
 )  # fmt: skip

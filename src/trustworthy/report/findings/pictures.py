@@ -174,11 +174,6 @@ def _changes(item: Item) -> list[list[Markup]]:
     return found
 
 
-EXAMPLE = {
-    "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
-    "eps": 0.1, "amplification": 5.0,
-}  # fmt: skip
-GREY = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
 KIND = Kind(
     name="adversarial_pictures", step="robustness.pictures", property="robustness", series=AdversarialExamples,
     attacks=True, cost=1, measure=measure, draw=draw,
@@ -186,5 +181,4 @@ KIND = Kind(
         f"robustness.{norm}.pictures": Judged(f"What an attack changes, {norm}", share=True) for norm in ("linf", "l2")
     },
     settings=in_profiles(Settings, shown=8),
-    example=("robustness.linf.pictures", 0.5, EXAMPLE, {"original": GREY, "adversarial": GREY + 0.1}),
 )  # fmt: skip

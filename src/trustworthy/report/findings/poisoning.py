@@ -137,14 +137,9 @@ def _curve(item: Item) -> list[Markup]:
     return [element("figure", plot, legend), element("div", item.statement(), details)]
 
 
-EXAMPLE = {
-    "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
-    "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
-}  # fmt: skip
 KIND = Kind(
     name="poisoning", step="robustness.poisoning", property="robustness", about="data", series=Poisoning, cost=1,
     depends=depends, measure=measure, draw=draw,
     findings={"robustness.poisoning": Judged("Poisoned training labels", share=True)},
     settings=in_profiles(Settings, rows=(200, 400, 2000), labelled=(30, 50, 100), flips=(5, 10, 20)),
-    example=("robustness.poisoning", 0.5, EXAMPLE, {}),
 )  # fmt: skip

@@ -186,10 +186,6 @@ def _columns(s: RobustnessCurve) -> dict[str, list[str]]:
 
 
 RULE = Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
-EXAMPLE = {
-    "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
-    "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
-}  # fmt: skip
 
 
 def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) -> Kind:
@@ -199,7 +195,6 @@ def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) ->
         attacks=True, cost=3, measure=partial(measure, norm=norm), draw=draw,
         findings={name: Judged(title, RULE, share=True, higher_is_better=True, headline=True)},
         settings=in_profiles(Settings, multiples=multiples),
-        example=(name, 0.5, EXAMPLE, {}),
     )  # fmt: skip
 
 

@@ -175,8 +175,6 @@ def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
-IMAGES = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
-EXAMPLE = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
 KIND = Kind(
     name="saliency", step="interpretation", property="interpretation", series=Saliency, measure=measure, draw=draw,
     findings={
@@ -184,5 +182,4 @@ KIND = Kind(
         for name in ("interpretation.saliency", "interpretation.importance")
     },
     settings=in_profiles(Settings, images=8, repeats=5),
-    example=("interpretation.saliency", 0.4, EXAMPLE, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
 )  # fmt: skip

@@ -54,5 +54,4 @@ KIND = Kind(
         "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False),
         "uncertainty.brier": Judged("Brier score", higher_is_better=False),
     },
-    example=("uncertainty.brier", 0.2, {}, {}),
 )  # fmt: skip

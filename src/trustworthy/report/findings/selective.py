@@ -137,14 +137,9 @@ def _value(text: str, beside: str = "") -> Markup:
     return element("div", element("span", text, look="value"), said, look="figure")
 
 
-EXAMPLE = {
-    "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
-    "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
-}  # fmt: skip
 KIND = Kind(
     name="risk_coverage", step="uncertainty.selective", property="uncertainty", series=RiskCoverage,
     measure=measure, draw=draw,
     findings={"uncertainty.aurc": Judged("Risk and coverage", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
-    example=("uncertainty.aurc", 0.2, EXAMPLE, {}),
 )  # fmt: skip

@@ -98,12 +98,10 @@ def _rho(rho: float) -> Any:
     return heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
 
 
-EXAMPLE = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
 RULE = Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6)
 KIND = Kind(
     name="transfer", step="robustness.transfer", property="robustness", about="models", series=Transfer, attacks=True,
     measure=measure, draw=draw,
     findings={"robustness.transfer": Judged("Transfer of adversarial examples", RULE, higher_is_better=False)},
     settings=in_profiles(Settings, rows=(50, 200, 1000)),
-    example=("robustness.transfer", 0.4, EXAMPLE, {}),
 )  # fmt: skip

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.certificate import Certified
@@ -36,8 +35,7 @@ def robustness_curve(
 
     certified : by model, what is proved at each eps: a dotted line below the worst case, with the gap hatched.
     """
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         attacks = attack_names([series for _, _, series in models])
         for model, look, series in models:
             _draw_proved(axes, look, series, (certified or {}).get(model, {}))
@@ -55,8 +53,7 @@ def robustness_curve(
 
 def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], norm: str) -> Markup:
     """What is proved against eps; the accuracy without a perturbation is a ring where eps is 0."""
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         for _, look, series in models:
             if len(models) == 1:
                 axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
@@ -69,8 +66,7 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
 
 def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) -> Markup:
     """Error rate of the predictions kept against the share kept; the chosen threshold is a ring on the curve."""
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         for _, look, series in models:
             axes.plot(series.coverage, series.risk, **look.bold, markevery=[-1], clip_on=False)
             kept = series.coverage_at_threshold
@@ -95,8 +91,7 @@ def poisoning_curve(name: str, look: Style, series: Poisoning, *, legend: bool =
 
     legend : within the figure; the page has one of its own.
     """
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure(height=3.6 if legend else 3.1)
+    with new_figure(height=3.6 if legend else 3.1) as (figure, (axes,)):
         axes.plot(series.budgets, series.error, **look.bold, label=ATTACKED, clip_on=False, zorder=3)
         for place, (attack, error) in enumerate(series.baselines.items()):
             dashes = DASHES[place % len(DASHES)]

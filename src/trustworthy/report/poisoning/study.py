@@ -84,11 +84,13 @@ def poison(
     mark = digest(drawn.fingerprint, conditions, seed, versions())
     folder = None if out is None else _folder(Path(out))
     store = Parts(folder, SplitRecord | Point, "study (data, learner, attack, seed or version differ)")
-    measured = []
-    for number in range(splits):
-        place = f"split {number + 1} of {splits}, " if splits > 1 else ""
-        tell = lambda what, share, place=place: on_progress and on_progress(place + what, share)  # noqa: E731
-        measured.append(_measured(Split(drawn, protocol, number), chosen, mark, store, tell))
+
+    def tell(number: int, what: str, share: float) -> None:
+        if on_progress is not None:
+            on_progress(f"split {number + 1} of {splits}, {what}" if splits > 1 else what, share)
+
+    drawings = [Split(drawn, protocol, number) for number in range(splits)]
+    measured = [_measured(split, chosen, mark, store, partial(tell, split.number)) for split in drawings]
     curve = mean_curve(measured, classifies=drawn.classifies, labelled=labelled)
     record = PoisoningRecord(
         name="poisoning.error", value=curve.error[-1], unit="" if drawn.classifies else "of the range of the labels",
