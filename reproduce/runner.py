@@ -7,11 +7,13 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from reproduce.claim import Claim
 from reproduce.store import Cell, Measured, Store, cell, mark
 from trustworthy.core.errors import DataUnavailable, InvalidInput
+from trustworthy.core.progress import portion
 from trustworthy.core.study import Piece, study
 
 
@@ -63,11 +65,9 @@ def run(
         raise InvalidInput(f"only must match a cell of {claim.name}, got {only!r}: {', '.join(script.cells(options))}.")
 
     def piece(place: int, name: str) -> Piece[Cell]:
-        def tell(share: float) -> None:
-            watch(name, (place + min(share, 1.0)) / len(wanted))
-
+        tell = portion(partial(watch, name), place, len(wanted))
         setting = Setting(options=options, seed=seed, n_jobs=n_jobs, tell=tell)
-        return Piece(name, mark(options, seed), lambda: _measured(script, name, scale, setting), tell)
+        return Piece(name, mark(options, seed), partial(_measured, script, name, scale, setting), tell)
 
     for _ in study((piece(place, name) for place, name in enumerate(wanted)), store, again=again):
         pass

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Finding, Number, Series
 from trustworthy.report.findings import accuracy, robustness_curve
@@ -85,16 +86,15 @@ def measure(case: Case, settings: Settings) -> Measured:
             reasons.append(str(reason))
     if not proofs:
         raise NotApplicable(reasons[0])
-    return Measured(
-        [_finding(case, settings, proof, rows, i / len(proofs), 1 / len(proofs)) for i, proof in enumerate(proofs)]
-    )
+    advances = [portion(case.advance, place, len(proofs)) for place in range(len(proofs))]
+    return Measured([_finding(case, settings, rows, *each) for each in zip(proofs, advances, strict=True)])
 
 
-def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
+def _finding(case: Case, settings: Settings, rows: np.ndarray, proof: Proof, advance: Any) -> Finding:
     parts = []
     for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
         parts.append(proof.prove(some))
-        case.advance(begun + share * sum(len(part.lower) for part in parts) / len(rows))
+        advance(sum(len(part.lower) for part in parts) / len(rows))
     certificate, units = Certificate.joined(parts), case.examples.domain.units
     headline = case.headline(proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from markupsafe import Markup
 from pydantic import Field
 
+from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Number, Series
 from trustworthy.report.findings import accuracy
@@ -65,11 +66,13 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):
         stream = case.generator("robustness", norm, place, type(attack).__name__)
-        ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
+        ask, advance = partial(_broken_at, case, attack, stream), portion(case.advance, place, len(attacks))
         if alone and case.subject.gives_gradients and attack.asks == "scores":
-            worst = _also_broken(ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst)
+            worst = _also_broken(
+                ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst, advance
+            )
         else:
-            alone[_fresh_name(attack, alone)] = ask(eps, rows)
+            alone[_fresh_name(attack, alone)] = ask(eps, rows, advance)
             worst = np.minimum(worst, list(alone.values())[-1])
     grid = [0.0, *eps]
     standing = np.array([worst > radius for radius in grid])
@@ -104,21 +107,13 @@ def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
 def _broken_at(
     case: Case,
     attack: Attack,
+    generator: Generator,
     eps: list[float],
     rows: Int[np.ndarray, " n"],
-    *,
-    generator: Generator,
-    place: tuple[int, int],
-    part: tuple[int, int] = (0, 1),
+    advance: Callable[[float], None],
 ) -> Float[np.ndarray, " n"]:
-    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did.
-
-    place, part : which of how many attacks this is, and which of how many calls of this attack.
-    """
+    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did."""
     from trustworthy.attacks import robustness_curve
-
-    def advance(share: float) -> None:
-        case.advance((place[0] + (part[0] + share) / part[1]) / place[1])
 
     model, x, y = case.attacked_at(rows)
     found = robustness_curve(model, attack, x, y, eps, generator=generator, batch_size=case.batch, advance=advance)
@@ -132,13 +127,14 @@ def _also_broken(
     eps: list[float],
     rows: Int[np.ndarray, " n"],
     worst: Float[np.ndarray, " n"],
+    advance: Callable[[float], None],
 ) -> Float[np.ndarray, " n"]:
     """`worst`, lowered where one more attack breaks a row that withstood so far; it stops where it breaks nothing."""
     lowered = worst.copy()
     for place, radius in enumerate(eps):
         left = np.flatnonzero(lowered > radius)
         if len(left):
-            found = ask([radius], rows[left], part=(place, len(eps)))
+            found = ask([radius], rows[left], portion(advance, place, len(eps)))
             lowered[left] = np.minimum(lowered[left], found)
         if np.array_equal(lowered, worst):
             break

@@ -16,6 +16,7 @@ from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
+from trustworthy.core.progress import portion
 from trustworthy.core.record import versions
 from trustworthy.core.study import Arrays, Parts, Piece, Store, explained, study
 from trustworthy.datasets import Dataset
@@ -89,8 +90,10 @@ def poison(
         if on_progress is not None:
             on_progress(f"split {number + 1} of {splits}, {what}" if splits > 1 else what, share)
 
-    drawings = [Split(drawn, protocol, number) for number in range(splits)]
-    measured = [_measured(split, chosen, mark, store, partial(tell, split.number)) for split in drawings]
+    measured = [
+        _measured(Split(drawn, protocol, number), chosen, mark, store, partial(tell, number))  # one graph at a time
+        for number in range(splits)
+    ]
     curve = mean_curve(measured, classifies=drawn.classifies, labelled=labelled)
     record = PoisoningRecord(
         name="poisoning.error", value=curve.error[-1], unit="" if drawn.classifies else "of the range of the labels",
@@ -122,7 +125,7 @@ def _measured(split: Split, budgets: Sequence[float], mark: str, store: Store[An
             f"{key}-budget-{budget!r}",
             mark,
             lambda budget=budget: (next(split.points([budget])), {}),
-            lambda share, place=place: tell("attacks", (place + share) / len(budgets)),
+            portion(partial(tell, "attacks"), place, len(budgets)),
         )
         for place, budget in enumerate(budgets)
     )
