@@ -66,14 +66,10 @@ class Case:
 
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
-        """Softmax of the logits."""
-        return softmax(self.subject.logits, axis=1)
-
-    def stated_probabilities(self) -> Float[np.ndarray, "n classes"]:
-        """`probabilities`, for a kind that does not apply to labels alone."""
+        """Softmax of the logits; a kind that asks for it does not apply to labels alone."""
         if not self.subject.gives_scores:
             raise NotApplicable("the model gives labels without probabilities.")
-        return self.probabilities
+        return softmax(self.subject.logits, axis=1)
 
     def right_among(self, rows: Int[np.ndarray, " some"], to: str) -> Int[np.ndarray, " kept"]:
         """The rows that are classified correctly, of a kind that needs some `to` attack them, say."""

@@ -40,7 +40,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     """Expected calibration error (eq. 5.3) and the reliability diagram."""
     from trustworthy import metrics
 
-    p, y, bins = case.stated_probabilities(), case.labels, settings.bins
+    p, y, bins = case.probabilities, case.labels, settings.bins
     curve = metrics.reliability_curve(p, y, bins=bins)
     confidence = p.max(axis=1)
     gap = float(confidence.mean() - case.accuracy)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def measure(case: Case, settings: Any) -> Measured:
     """Negative log-likelihood and Brier score."""
-    p, y = case.stated_probabilities(), case.labels
+    p, y = case.probabilities, case.labels
     classes = p.shape[1]
     # The probability of the label is bounded as float32 would round it: one example must not make the mean infinite.
     likelihood = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(np.float32).tiny))

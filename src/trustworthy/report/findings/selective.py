@@ -46,7 +46,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     """Risk against coverage, and the confidence below which predictions should go to a human."""
     from trustworthy import metrics
 
-    confidence, wrong, target = case.stated_probabilities().max(axis=1), ~case.correct, settings.target_risk
+    confidence, wrong, target = case.probabilities.max(axis=1), ~case.correct, settings.target_risk
     curve = metrics.risk_coverage_curve(confidence, wrong)
     order = seeds.numpy_generator(case.seed, "selective").permutation(len(wrong))
     point = handover(confidence[order], wrong[order], target)
@@ -67,15 +67,19 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     better than it is. For the same reason the choice counts one error more than it saw, as conformal risk control does
     (Angelopoulos et al. 2024); without that method's guarantee, because the risk need not fall with the coverage.
     """
+    from trustworthy import metrics
+
     half = len(wrong) // 2
     nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
     if (half + 1) * target < 1:
         rule = f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them."
         return nothing | {"coverage_at_threshold": None, "rule": rule}
-    threshold = _cautious_threshold(confidence[:half], wrong[:half], target)
-    if threshold is None:
+    curve = metrics.risk_coverage_curve(confidence[:half], wrong[:half])
+    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
+    if not len(allowed):
         rule = f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
         return nothing | {"rule": rule}
+    threshold = float(curve.threshold[allowed[-1]])
     answered = confidence[half:] >= threshold
     coverage = float(answered.mean())
     risk = float(wrong[half:][answered].mean()) if answered.any() else 0.0
@@ -85,16 +89,6 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
         f"judged on {len(wrong) - half} others)."
     )
     return {"threshold": threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk, "rule": rule}
-
-
-def _cautious_threshold(
-    confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float
-) -> float | None:
-    from trustworthy import metrics
-
-    curve = metrics.risk_coverage_curve(confidence, wrong)
-    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
-    return float(curve.threshold[allowed[-1]]) if len(allowed) else None
 
 
 def draw(shown: Shown) -> list[Panel]:
