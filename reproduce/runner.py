@@ -7,11 +7,14 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from reproduce.claim import Claim
-from reproduce.store import Cell, Measured, Store, cell
+from reproduce.store import Cell, Measured, Store, cell, mark
 from trustworthy.core.errors import DataUnavailable, InvalidInput
+from trustworthy.core.progress import portion
+from trustworthy.core.study import Piece, study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +63,17 @@ def run(
     wanted = [name for name in script.cells(options) if fnmatch.fnmatchcase(name, only)]
     if not wanted:
         raise InvalidInput(f"only must match a cell of {claim.name}, got {only!r}: {', '.join(script.cells(options))}.")
-    for index, name in enumerate(wanted):
-        watch(name, index / len(wanted))
-        if again or not _is_done(store, name, scale, options, seed):
 
-            def tell(share: float, at: int = index, cell_name: str = name) -> None:
-                watch(cell_name, (at + min(share, 1.0)) / len(wanted))
+    def piece(place: int, name: str) -> Piece[Cell]:
+        tell = portion(partial(watch, name), place, len(wanted))
+        setting = Setting(options=options, seed=seed, n_jobs=n_jobs, tell=tell)
+        return Piece(name, mark(options, seed), partial(_measured, script, name, scale, setting), tell)
 
-            store.put(
-                name, _measured(script, name, scale, Setting(options=options, seed=seed, n_jobs=n_jobs, tell=tell))
-            )
+    for _ in study((piece(place, name) for place, name in enumerate(wanted)), store, again=again):
+        pass
     watch("done", 1.0)
     cells = store.read()
     return {name: cells[name] for name in wanted}
-
-
-def _is_done(store: Store, name: str, scale: str, options: dict[str, Any], seed: int) -> bool:
-    known = store.read().get(name)
-    wanted = Cell(common={"conditions": {"options": options}, "seed": seed}, rows=[])
-    return known is not None and known.finished and known.key == wanted.key
 
 
 def _measured(script: Script, name: str, scale: str, setting: Setting) -> Cell:

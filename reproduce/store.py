@@ -40,9 +40,9 @@ class Cell:
     rows: list[dict[str, Any]]
 
     @property
-    def key(self) -> tuple[str, int | None]:
+    def mark(self) -> str:
         """What a finished cell must agree in not to be measured again."""
-        return json.dumps(self.common["conditions"].get("options"), sort_keys=True), self.common.get("seed")
+        return mark(self.common["conditions"].get("options"), self.common.get("seed"))
 
     @property
     def finished(self) -> bool:
@@ -53,6 +53,11 @@ class Cell:
         shared = {key: value for key, value in self.common.items() if key != "conditions"}
         together = self.common["conditions"]
         return [Record(**shared, **{**row, "conditions": together | row.get("conditions", {})}) for row in self.rows]
+
+
+def mark(options: Any, seed: int | None) -> str:
+    """What a cell depends on, as one text."""
+    return json.dumps([options, seed], sort_keys=True)
 
 
 def cell(measured: list[Measured], *, conditions: dict[str, Any], seed: int, wall_time: float) -> Cell:
@@ -80,12 +85,17 @@ class Store:
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{self.path} is not a file of records ({error}); remove it to measure again.") from error
 
-    def put(self, name: str, entry: Cell) -> None:
-        """Add or replace a cell; another process may be adding its own."""
+    def load(self, key: str, mark: str) -> Cell | None:
+        """The finished cell of a name with this mark; one without data is tried again."""
+        known = self.read().get(key)
+        return known if known is not None and known.finished and known.mark == mark else None
+
+    def save(self, key: str, mark: str, record: Cell) -> None:
+        """Add or replace a cell, which holds its mark; another process may be adding its own."""
         digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         with FileLock(Path(tempfile.gettempdir()) / f"trustworthy-reproduce-{digest}.lock"):
-            cells = self.read() | {name: entry}
-            content = {"cells": {key: vars(value) for key, value in sorted(cells.items())}}
+            cells = self.read() | {key: record}
+            content = {"cells": {name: vars(cell) for name, cell in sorted(cells.items())}}
             with atomic_write(self.path) as stream:
                 stream.write(_lines(content))
 

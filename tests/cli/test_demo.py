@@ -6,8 +6,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from trustworthy.cli.audit import idle_cores, set_threads
 from trustworthy.cli.main import app
-from trustworthy.cli.threads import idle_cores, set_threads
 from trustworthy.report import demonstration, plan
 from trustworthy.report.finding import AuditRecord
 
@@ -17,7 +17,7 @@ def test_the_demo_hands_what_it_trained_to_the_audit(tmp_path, monkeypatch):
     monkeypatch.setattr(
         demonstration, "train_models", lambda data, seed: trained if (data.name, seed) == ("digits", 3) else {}
     )
-    monkeypatch.setattr("trustworthy.cli.audit.measure", lambda *given, **named: measured.append((given, named)))
+    monkeypatch.setattr("trustworthy.cli.demo.measure", lambda *given, **named: measured.append((given, named)))
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--profile", "quick", "--seed", "3"])
     assert result.exit_code == 0, result.stderr
     (((models, data, out), named),) = measured

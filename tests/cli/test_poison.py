@@ -100,12 +100,11 @@ def test_saved_flips_repeat_the_saved_errors(ran):
 def test_the_record_and_the_picture_stand_alone(ran):
     _, folder = ran
     saved = record(folder)
-    assert saved.finished
     assert saved.seed == 2
     assert saved.versions["trustworthy"]
     assert saved.conditions["classes"] == ["malignant", "benign"]
     assert saved.conditions["method"] == "local-search"
-    assert sorted(path.name for path in folder.iterdir()) == ["poisoning.json", "poisoning.svg"]
+    assert sorted(path.name for path in folder.iterdir()) == ["parts", "poisoning.json", "poisoning.svg"]
     picture = (folder / "poisoning.svg").read_text()
     root = ElementTree.fromstring(picture)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -261,9 +260,10 @@ poison("breast-cancer", Path(sys.argv[1]), labelled=30, budgets=[0, 1, 3], seed=
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True)
     assert killed.returncode == -9, killed.stderr
-    half = record(tmp_path)
-    assert not half.finished
-    assert [point.budget for point in half.splits[0].points] == [0.0, 1.0]
+    assert sorted(path.stem for path in (tmp_path / "parts").iterdir()) == [
+        "split-0", "split-0-budget-0.0", "split-0-budget-1.0",
+    ]  # fmt: skip
+    assert not (tmp_path / "poisoning.json").exists()
     asked = []
     real = split.Split.points
     monkeypatch.setattr(split.Split, "points", lambda self, budgets: asked.extend(budgets) or real(self, budgets))
@@ -277,10 +277,10 @@ def test_other_budgets_of_the_same_study_use_what_is_there(tmp_path, monkeypatch
     before = record(tmp_path).splits[0].points
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
     assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
-    assert record(tmp_path).splits[0].points == before
+    assert record(tmp_path).splits[0].points == before[1:]
     assert record(tmp_path).curve().budgets == [1.0, 3.0]
     assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="3,0,1").exit_code == 0
-    assert record(tmp_path).curve().budgets == [0.0, 1.0, 3.0]
+    assert record(tmp_path).splits[0].points == before
 
 
 def test_fewer_splits_lose_none(tmp_path, monkeypatch):
@@ -290,7 +290,7 @@ def test_fewer_splits_lose_none(tmp_path, monkeypatch):
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
     assert cancer(*given, 1).exit_code == 0
     one = record(tmp_path)
-    assert one.splits == both.splits
+    assert one.splits == both.splits[:1]
     assert one.value == both.splits[0].points[-1].error != both.value
     cancer(*given, 2)
     assert record(tmp_path).value == both.value
@@ -322,12 +322,13 @@ def test_a_tie_of_the_known_classes_makes_a_guess_right_half_of_the_time():
 def test_what_another_study_left_is_replaced_with_a_warning(tmp_path):
     cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines")
     result = cancer("--rows", 150, "--out", tmp_path, "--gamma", 3, "--no-baselines")
-    assert "is of another study" in result.stderr
+    assert "parts of another study (data, learner, attack, seed or version differ)" in result.stderr
     assert record(tmp_path).splits[0].gamma == 3
-    (tmp_path / "poisoning.json").write_text((tmp_path / "poisoning.json").read_text()[:500])
+    part = tmp_path / "parts" / "split-0-budget-1.0.npz"
+    part.write_bytes(part.read_bytes()[:100])
     with pytest.warns(TrustworthyWarning, match="is damaged"):
-        study.poison("breast-cancer", tmp_path, labelled=30, budgets=[1], gamma=3.0, baselines=False)
-    assert record(tmp_path).finished
+        study.poison("breast-cancer", tmp_path, labelled=30, budgets=[0, 1], gamma=3.0, baselines=False, rows=150)
+    assert record(tmp_path).curve().budgets == [0.0, 1.0]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -1,4 +1,4 @@
-"""What every kind of finding keeps to, from its example: measured, saved, judged, gated, drawn, documented."""
+"""What every kind of finding keeps to, from an example: measured, saved, judged, gated, drawn, documented."""
 
 import json
 import math
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from markupsafe import Markup
 
+from contracts.examples import EXAMPLES
 from report.small_audit import Halves, audited, images, table
 from report.synthetic_audit import finding, save
 from trustworthy.report.audit import audit
@@ -33,7 +35,7 @@ FORBIDDEN = ("torch", *(f"trustworthy.{name}" for name in (
 
 def example_of(kind, **changes):
     """The example as a saved finding of the model "m", and its arrays."""
-    name, value, series, arrays = kind.example
+    name, value, series, arrays = EXAMPLES[kind.step]
     keys = {role: f"m/{role}" for role in arrays}
     judged = kind.judged(name)
     given = {"series": series, "arrays": keys, "statement": "What the example says.", "headline": judged.headline}
@@ -69,12 +71,12 @@ def test_its_declaration_is_whole(kind):
     assert len({type(section) for section in kind.settings.values()}) == 1
     assert all(isinstance(section, Section) for section in kind.settings.values())
     assert all(judged.title for judged in kind.findings.values())
-    assert kind.example[0] in kind.findings
+    assert EXAMPLES[kind.step][0] in kind.findings
 
 
 @every_kind
 def test_its_series_is_checked(kind):
-    _, _, series, arrays = kind.example
+    _, _, series, arrays = EXAMPLES[kind.step]
     read = kind.series.model_validate(series)
     assert kind.series.roles <= arrays.keys()
     required = [key for key, field in kind.series.model_fields.items() if field.is_required()]
@@ -147,7 +149,7 @@ def test_the_guide_names_it(kind):
     rows = [line for line in (DOCS / "findings.md").read_text().splitlines() if line.startswith(f"| `{kind.name}` |")]
     (row,) = rows
     assert all(f"`{name}`" in row for name in kind.findings)
-    assert [key for key in (*kind.series.model_fields, *kind.example[3]) if f"`{key}`" not in row] == []
+    assert [key for key in (*kind.series.model_fields, *EXAMPLES[kind.step][3]) if f"`{key}`" not in row] == []
     assert f"`{kind.step}`" in (DOCS / "plan.md").read_text()
 
 
@@ -233,7 +235,7 @@ def test_a_part_is_kept_unless_its_own_settings_change(kind, tmp_path, monkeypat
 
     monkeypatch.setattr("trustworthy.report.audit.examine", examined_once)
     monkeypatch.setattr("trustworthy.report.audit.render", lambda folder: None)
-    monkeypatch.setattr("trustworthy.report.store.Store._warn", lambda self, message: None)
+    monkeypatch.setattr("trustworthy.core.study.Parts._warn", lambda self, message: None)
     assert run(plan) > 0
     assert run(plan) == 0
     thorough = make_plan("thorough", kinds=counted)
@@ -255,11 +257,12 @@ def test_plans_differ_by_profile_and_every_section_is_a_kind_s():
     assert sections == {"attacks", *(kind.section for kind in KINDS if dict(kind.settings["quick"]))}
 
 
-def test_panels_are_made_of_what_the_template_knows():
+def test_panels_have_a_title_and_markup():
     for kind in KINDS:
-        _, _, series, arrays = kind.example
+        _, _, series, arrays = EXAMPLES[kind.step]
         made, _ = example_of(kind)
         item = Item("g-1-1", "m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
         panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))
         assert panels
         assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)
+        assert all(isinstance(block, Markup) for panel in panels for block in panel.blocks)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trustworthy.core.progress import shares, tracked
+from trustworthy.core.progress import portion, shares, tracked
 
 
 class Terminal(io.StringIO):
@@ -43,3 +43,11 @@ def test_items_pass_through_and_are_counted_on_standard_error_if_asked(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/3" in err
+
+
+def test_a_portion_tells_the_share_of_all():
+    told = []
+    tell = portion(portion(told.append, 1, 2), 3, 4)
+    for share in (0.0, 0.5, 1.0, 1.5):
+        tell(share)
+    assert told == [0.875, 0.9375, 1.0, 1.0]

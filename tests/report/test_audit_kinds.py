@@ -8,7 +8,7 @@ from sklearn.svm import LinearSVC
 
 from report.small_audit import audited, linear_of, table
 from trustworthy.core.errors import ModelContractError
-from trustworthy.report.estimator import scores_of
+from trustworthy.report.subject import scores_of
 
 
 def parts(record):

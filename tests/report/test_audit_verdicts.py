@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from report.small_audit import audited, images, linear_of, table
-from trustworthy.report.arsenal import headline_radius
 from trustworthy.report.case import Case
 from trustworthy.report.findings import corruptions, robustness_curve
 from trustworthy.report.findings.robustness_curve import radii
@@ -42,12 +41,12 @@ def case_of(shape, kind=robustness_curve.LINF, **attacks):
 )
 def test_headline_radii_follow_the_data(shape, linf, l2):
     case = case_of(shape)
-    assert headline_radius(case, "linf") == linf
-    assert headline_radius(case, "l2") == l2
+    assert case.headline("linf") == linf
+    assert case.headline("l2") == l2
 
 
 def test_the_plan_overrules_the_radii():
-    assert headline_radius(case_of((4,), linf=0.3), "linf") == 0.3
+    assert case_of((4,), linf=0.3).headline("linf") == 0.3
     assert radii(0.3, [2, 1, 0.1]) == [0.03, 0.3, 0.6]
 
 

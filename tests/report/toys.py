@@ -66,7 +66,7 @@ def toy(step: str, measure: Any, **given: Any) -> Kind:
     name = step.partition(".")[2]
     return Kind(
         name=name, step=step, property=about, findings={step: judged}, measure=measure,
-        draw=nothing, example=(step, 1.0, {}, {}), **given,
+        draw=nothing, **given,
     )  # fmt: skip
 
 

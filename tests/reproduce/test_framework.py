@@ -133,7 +133,7 @@ def test_records_survive_the_file(tmp_path):
     rows = [Measured(name="x@0.5", value=0.25, interval=(0.2, 0.3), unit="s", conditions={"points": 3})]
     packed = cell(rows, conditions={"scale": "small"}, seed=1, wall_time=2.0)
     kept = store(tmp_path, "table-9.1", "small")
-    kept.put("x", packed)
+    kept.save("x", packed.mark, packed)
     (read,) = kept.read()["x"].records()
     assert (read.name, read.value, read.interval, read.unit, read.seed) == ("x@0.5", 0.25, (0.2, 0.3), "s", 1)
     assert read.conditions == {"scale": "small", "points": 3}
@@ -143,10 +143,10 @@ def test_records_survive_the_file(tmp_path):
 def test_the_papers_scale_is_shown_before_the_small_one(tmp_path):
     for scale, value in (("small", 1.0), ("paper", 2.0)):
         packed = cell([Measured(name="x", value=value)], conditions={}, seed=1, wall_time=0.0)
-        store(tmp_path, "table-9.1", scale).put("x", packed)
+        store(tmp_path, "table-9.1", scale).save("x", packed.mark, packed)
     missing = cell([], conditions={"reason": "no data"}, seed=1, wall_time=0.0)
-    store(tmp_path, "table-9.1", "paper").put("y", missing)
-    store(tmp_path, "table-9.1", "small").put("y", packed)
+    store(tmp_path, "table-9.1", "paper").save("y", missing.mark, missing)
+    store(tmp_path, "table-9.1", "small").save("y", packed.mark, packed)
     found = best(tmp_path, "table-9.1")
     assert [found[name][0] for name in "xy"] == ["paper", "small"]
 

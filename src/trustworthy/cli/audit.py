@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trustworthy.cli.threads import Threads, set_threads
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from trustworthy.report.finding import AuditRecord
 
 GATE_CLOSED = 1
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
+]
 
 
 def audit(
@@ -115,7 +119,7 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
     from rich.console import Console
 
     from trustworthy.report.audit import audit as run
-    from trustworthy.report.terminal import summary_table
+    from trustworthy.report.summary import summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:
@@ -124,3 +128,23 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
     Console().print(summary_table(record))
     typer.echo(f"report: {out / 'report.html'}")
     return record
+
+
+def idle_cores() -> int:
+    """Cores that nothing has kept busy in the last minute, at least one; half of the cores where no system says it.
+
+    Threads that wait for a core that other work holds make a run many times slower, and a core left idle helps nobody.
+    """
+    cores = os.cpu_count() or 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else cores / 2
+    return max(1, cores - round(busy))
+
+
+def set_threads(wanted: int | None) -> None:
+    """Set torch's threads: `wanted`, else OMP_NUM_THREADS, else the cores that are idle."""
+    import torch
+
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(idle_cores())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trustworthy.cli.threads import Threads, set_threads
+from trustworthy.cli.audit import Threads, measure, set_threads
 
 
 def demo(
@@ -18,7 +18,6 @@ def demo(
 ) -> None:
     """Train a plain and an adversarially trained network on real digits, and compare them in one report."""
     from trustworthy import datasets
-    from trustworthy.cli.audit import measure
     from trustworthy.report.demonstration import train_models
 
     set_threads(threads)

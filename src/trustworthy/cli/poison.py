@@ -52,8 +52,7 @@ def poison(
     """
     from rich.console import Console
 
-    from trustworthy.report.poisoning.record import FILE
-    from trustworthy.report.poisoning.study import FIGURE
+    from trustworthy.report.poisoning.study import FIGURE, FILE
     from trustworthy.report.poisoning.study import poison as run
     from trustworthy.report.poisoning.words import table
 

@@ -62,6 +62,11 @@ def tracked(items: Iterable[T], title: str, total: int, *, show: bool) -> Iterat
             display.at(done)
 
 
+def portion(tell: Callable[[float], None], place: int, count: int) -> Callable[[float], None]:
+    """Told the share of one of `count` equal parts of some work, it tells the share of all of it."""
+    return lambda share: tell((place + min(share, 1.0)) / count)
+
+
 @contextmanager
 def shares(*, of_all: bool = False) -> Iterator[Callable[[str, float], None]]:
     """Yield what is called with the name of the part that is running and the share done, from 0 to 1.

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.record import versions
+from trustworthy.core.study import Parts, Piece, explained, study
 from trustworthy.datasets import Dataset
 from trustworthy.report.case import Case
-from trustworthy.report.finding import ALL_MODELS, AuditRecord, Omission
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
 from trustworthy.report.plan import Plan, make_plan
 from trustworthy.report.render import REPORT, render
 from trustworthy.report.rows import draw_examples, read_data
-from trustworthy.report.store import Part, Store, explained
+from trustworthy.report.saved import write
 from trustworthy.report.subject import Subject, examine
 
 OnProgress = Callable[[str, str, float], None]
 """Called with the model, the step and the share of the step that is done, from 0 to 1."""
+_Left = tuple["Part", dict[str, np.ndarray]]
 
 
 def audit(
@@ -86,92 +91,85 @@ def audit(
     subjects = [examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()]
     frame = {"examples": examples, "seed": seed, "device": where}
     frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
-    run = _Run(frame, chosen, dataset, Store(None if out is None else Path(out)), on_progress)
-    run.measure(subjects, kinds)
+    folder = None if out is None else Path(out)
+    run = _Run(frame, chosen, dataset, on_progress or (lambda model, step, share: None))
+    store = Parts(folder, Part, "audit (model, data, plan, seed or version differ)")
+    left = list(study(run.pieces(subjects, kinds), store))
     record = AuditRecord(
         title=title or f"Trust report: {', '.join(named)} on {examples.name}", command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"), seed=seed, wall_time=time.perf_counter() - begun,
         models=[subject.described() for subject in subjects], data=examples.described(), plan=chosen.model_dump(),
-        findings=[finding for part in run.parts for finding in part.findings],
-        omissions=[part.omission for part in run.parts if part.omission],
+        findings=[finding for part, _ in left for finding in part.findings],
+        omissions=[part.omission for part, _ in left if part.omission],
     )  # fmt: skip
-    run.store.finish(record, run.arrays)
-    if out is not None:
-        with explained(Path(out) / REPORT):
-            render(out)
+    if folder is not None:
+        write(folder, record, {name: array for _, arrays in left for name, array in arrays.items()})
+        with explained(folder / REPORT):
+            render(folder)
     return record
 
 
+class Part(BaseModel):
+    """What one kind left of one model, or of all: findings or an omission."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+    findings: list[Finding] = []
+    omission: Omission | None = None
+
+
+@dataclass(frozen=True)
 class _Run:
-    """What one audit measures, and what it has found so far.
+    """What one audit measures; `frame` is what every case shares."""
 
-    frame : what every case shares.
-    """
+    frame: dict[str, Any]
+    plan: Plan
+    dataset: Dataset
+    tell: OnProgress
 
-    def __init__(
-        self, frame: dict[str, Any], plan: Plan, dataset: Dataset, store: Store, tell: OnProgress | None
-    ) -> None:
-        self.frame, self.plan, self.dataset, self.store = frame, plan, dataset, store
-        self.tell: OnProgress = tell or (lambda model, step, share: None)
-        self.parts: list[Part] = []
-        self.arrays: dict[str, np.ndarray] = {}
-
-    def measure(self, subjects: Sequence[Subject], kinds: Sequence[Kind]) -> None:
+    def pieces(self, subjects: Sequence[Subject], kinds: Sequence[Kind]) -> Iterator[Piece[_Left]]:
         """Every kind on every model, cheap ones first; then what compares models, then what judges the data."""
         ordered = sorted(kinds, key=lambda kind: kind.cost)
         for place, subject in enumerate(subjects):
             for kind in ordered:
                 if kind.about == "model":
-                    case, marks = self._case(kind, subject), [subject.fingerprint]
-                    self._part(f"{place}-{kind.step}", kind, subject.name, [case], marks)
+                    yield self._piece(f"{place}-{kind.step}", kind, subject.name, [self._case(kind, subject)])
         for about in ("models", "data")[len(subjects) < 2 :]:
             for kind in ordered:
                 if kind.about == about:
                     cases = [self._case(kind, subject) for subject in subjects]
-                    self._part(f"all-{kind.step}", kind, ALL_MODELS, cases, self._marks(kind, cases))
+                    yield self._piece(f"all-{kind.step}", kind, ALL_MODELS, cases)
 
     def _case(self, kind: Kind, subject: Subject) -> Case:
         return Case(
             kind=kind, subject=subject, attacks=self.plan.attacks if kind.attacks else None,
             dataset=self.dataset if kind.about == "data" else None,
-            advance=lambda share: self.tell(subject.name, kind.step, share), **self.frame,
+            advance=partial(self.tell, subject.name, kind.step), **self.frame,
         )  # fmt: skip
 
-    def _marks(self, kind: Kind, cases: Sequence[Case]) -> list[str]:
-        """What tells apart the models, or the data, that a kind is about."""
+    def _piece(self, key: str, kind: Kind, model: str, cases: list[Case]) -> Piece[_Left]:
+        about = [f"{case.subject.name} {case.subject.fingerprint}" for case in cases]
         if kind.depends is not None:
-            return [kind.depends(cases, self.plan.of(kind))]
-        return [f"{case.subject.name} {case.subject.fingerprint}" for case in cases]
-
-    def _part(self, key: str, kind: Kind, model: str, cases: list[Case], about: list[str]) -> None:
-        """One kind on one model or on all of them: kept from an earlier run, or measured."""
-        frame = {key: str(self.frame[key]) for key in ("seed", "device", "batch", "resamples", "level")}
+            about = [kind.depends(cases, self.plan.of(kind))]
         mark = digest({
             "step": kind.step, "skipped": kind.step in self.plan.skip, "settings": self.plan.of(kind).model_dump(),
             "attacks": self.plan.attacks.model_dump() if kind.attacks else None, "models": [model, *about],
-            "draws": [case.subject.draws for case in cases], "frame": frame,
-            "data": self.frame["examples"].described(), "versions": versions(),
+            "draws": [case.subject.draws for case in cases], "data": self.frame["examples"].described(),
+            "frame": {key: str(item) for key, item in self.frame.items() if key != "examples"}, "versions": versions(),
         })  # fmt: skip
-        self.tell(model, kind.step, 0.0)
-        kept = self.store.load(key, mark)
-        if kept is None:
-            kept = self._measured(kind, model, mark, cases)
-            self.store.save(key, *kept)
-        self.tell(model, kind.step, 1.0)
-        self.parts.append(kept[0])
-        self.arrays |= kept[1]
+        return Piece(key, mark, partial(self._measured, kind, model, cases), partial(self.tell, model, kind.step))
 
-    def _measured(self, kind: Kind, model: str, mark: str, cases: list[Case]) -> tuple[Part, dict[str, np.ndarray]]:
+    def _measured(self, kind: Kind, model: str, cases: list[Case]) -> _Left:
         begun = time.perf_counter()
         try:
             if kind.step in self.plan.skip:
                 raise NotApplicable("the plan skips it.")
             measured: Measured = kind.measure(cases[0] if kind.about == "model" else cases, self.plan.of(kind))
         except NotApplicable as reason:
-            return Part(fingerprint=mark, omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
+            return Part(omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
         seconds = time.perf_counter() - begun
         timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
-        return Part(fingerprint=mark, findings=timed), measured.arrays
+        return Part(findings=timed), measured.arrays
 
 
 def _device(device: str | torch.device | None) -> torch.device:

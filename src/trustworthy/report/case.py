@@ -13,15 +13,16 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from torch import Tensor
 
+from trustworthy.attacks import Attack
 from trustworthy.core import seeds
+from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
 from trustworthy.metrics import bootstrap_interval
-from trustworthy.report.examples import Examples
 from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.kind import Kind, NotApplicable
-from trustworthy.report.rows import stratified_rows
-from trustworthy.report.settings import Attacks
-from trustworthy.report.subject import Subject
+from trustworthy.report.rows import Examples, stratified_rows
+from trustworthy.report.settings import AttackPlan, Attacks
+from trustworthy.report.subject import Subject, answers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,14 +66,17 @@ class Case:
 
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
-        """Softmax of the logits."""
-        return softmax(self.subject.logits, axis=1)
-
-    def stated_probabilities(self) -> Float[np.ndarray, "n classes"]:
-        """`probabilities`, for a kind that does not apply to labels alone."""
+        """Softmax of the logits; a kind that asks for it does not apply to labels alone."""
         if not self.subject.gives_scores:
             raise NotApplicable("the model gives labels without probabilities.")
-        return self.probabilities
+        return softmax(self.subject.logits, axis=1)
+
+    def right_among(self, rows: Int[np.ndarray, " some"], to: str) -> Int[np.ndarray, " kept"]:
+        """The rows that are classified correctly, of a kind that needs some `to` attack them, say."""
+        kept = rows[self.correct[rows]]
+        if not len(kept):
+            raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
+        return kept
 
     @property
     def accuracy(self) -> float:
@@ -102,6 +106,54 @@ class Case:
         kept = torch.from_numpy(rows).to(self.device)
         return model, x[kept], y[kept]
 
+    @cached_property
+    def shared(self) -> Attacks:
+        """The attacks and radii of the plan."""
+        assert self.attacks is not None, f"{self.kind.step} uses the shared attacks and must say so"
+        return self.attacks
+
+    def headline(self, norm: str) -> float:
+        """Radius of the summary in the attacked units: the plan's, or by the kind of data."""
+        return (self.shared.linf if norm == "linf" else self.shared.l2) or self.examples.domain.headline(norm)
+
+    def arsenal(self, norm: str) -> list[AttackPlan]:
+        """Attacks that search in `norm` and need nothing that the model does not give.
+
+        A model with gradients meets the attacks of the plan; one without meets those of them that need scores only, and
+        the decision attack.
+        """
+        asked = {"labels", "scores"} if self.subject.gives_scores else {"labels"}
+        chosen = list(self.shared.tried)
+        if not self.subject.gives_gradients:
+            chosen = [plan for plan in (*chosen, self.shared.decision) if plan.kind.asks in asked]
+        chosen = [plan for plan in chosen if _searches_in(plan, norm)]
+        if not chosen:
+            raise NotApplicable(
+                f"no attack of the plan searches in {norm} on a model without gradients"
+                f"{'' if self.subject.gives_scores else ' or scores'}."
+            )
+        self.right_among(self.attacked_rows, "attack")
+        return chosen
+
+    @property
+    def attacked_rows(self) -> Int[np.ndarray, " kept"]:
+        """Rows that the robustness curves attack: all, or a few of a model that must be asked without gradients."""
+        if self.subject.gives_gradients:
+            return np.arange(len(self.labels))
+        return self.sample("decision", self.shared.decision_rows)
+
+    def built(self, plan: AttackPlan, norm: str, eps: float, *, draws: int | None = None) -> Attack:
+        """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples.
+
+        draws : over which it averages; None for those of the model.
+
+        The dlr loss needs a third class; with two its place is taken by the margin, the numerator of dlr.
+        """
+        if self.subject.logits.shape[1] < 3 and (plan.model_extra or {}).get("loss") == "dlr":
+            plan = AttackPlan(name=plan.name, **{**(plan.model_extra or {}), "loss": "margin"})
+        given = {"bounds": self.examples.domain.bounds, "starts": self.attacked[1], "eot": draws or self.subject.draws}
+        return plan.build(norm=norm, eps=eps, **given)
+
     def attacking(self, name: str) -> dict[str, Any]:
         """How a function that attacks draws under `name`, batches and tells its progress."""
         return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
@@ -116,8 +168,8 @@ class Case:
 
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        found = self.subject.predict(x, batch=self.batch, seed=self.seed, device=self.device)
-        return found.logits.argmax(1).numpy()
+        given = {"draws": self.subject.draws, "batch": self.batch, "seed": self.seed, "device": self.device}
+        return answers(self.subject.model, x, **given).logits.argmax(1).numpy()
 
     def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
@@ -133,21 +185,30 @@ class Case:
         *,
         judged: float | None = None,
         verdict: Verdict | None = None,
+        model: str | None = None,
         conditions: dict[str, Any] | None = None,
         **given: Any,
     ) -> Finding:
         """A finding about this model; the kind and the frame fill in everything that is the same for all of them.
 
         judged : the quantity that the rule of the finding judges; `verdict` in its place where another is due.
+        model : that it is about, where it is not this one.
         """
         about = self.kind.findings[name]
         if verdict is None:
             verdict = about.rule(judged) if about.rule else "information"
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}
         return Finding(
-            name=name, value=value, model=self.subject.name, property=self.kind.property, kind=self.kind.name,
+            name=name, value=value, model=model or self.subject.name, property=self.kind.property, kind=self.kind.name,
             title=about.title, headline=about.headline, verdict=verdict, higher_is_better=about.higher_is_better,
             level=self.level, seed=self.seed, device=str(self.device), wall_time=0.0,
             conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **draws},
             **given,
         )  # fmt: skip
+
+
+def _searches_in(plan: AttackPlan, norm: str) -> bool:
+    try:
+        return plan.build(bounds=None, norm=norm, eps=1.0).geometry.name == norm
+    except InvalidInput:
+        return False

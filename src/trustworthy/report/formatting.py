@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trustworthy.report.finding import Finding
-
 NOTHING = "–"
 
 
@@ -32,24 +30,6 @@ def score(value: float | None) -> str:
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.3f}" if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
-
-
-def value(finding: Finding, *, share: bool = False) -> str:
-    """The value of a finding with its unit; as a percentage where it is a share, which has no unit."""
-    if share and not finding.unit:
-        return percent(finding.value)
-    text = score(finding.value)
-    return text if text == NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
-
-
-def interval(finding: Finding, *, share: bool = False) -> str:
-    """The bootstrap interval of a finding, "" where it has none."""
-    if finding.interval is None:
-        return ""
-    low, high = finding.interval
-    if share and not finding.unit:
-        return f"{100 * low:.1f} to {percent(high)}"
-    return f"{score(low)} to {score(high)}"
 
 
 def duration(seconds: float) -> str:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from trustworthy.report.finding import Finding, Property, Verdict
+from trustworthy.report.finding import Finding, Property, Series, Verdict
 from trustworthy.report.panel import Panel, Shown
-from trustworthy.report.series import Series
 from trustworthy.report.settings import Profiles, Section, in_profiles
 
 
@@ -76,7 +75,6 @@ class Kind:
     measure : (case, settings) -> `Measured`, or (cases, settings) where it is `about` "models" or "data"; it imports
         its algorithms inside, and raises NotApplicable.
     draw : what the page shows of all its findings, from what was saved; neither torch nor an algorithm is imported.
-    example : (name, value, series, arrays) of a finding as `measure` could leave it.
     about : "model" for each model alone, "models" for two or more together, "data" for the data with all the models.
     settings : its section of the plan, by profile; the keys are those of the class.
     series : contract of what is saved.
@@ -92,7 +90,6 @@ class Kind:
     findings: Mapping[str, Judged]
     measure: Callable[[Any, Any], Measured]
     draw: Callable[[Shown], Sequence[Panel]]
-    example: tuple[str, float | None, Mapping[str, Any], Mapping[str, np.ndarray]]
     about: Literal["model", "models", "data"] = "model"
     settings: Profiles[Any] = field(default_factory=lambda: in_profiles(Section))
     series: type[Series] = Series

@@ -1,18 +1,57 @@
-"""From a saved audit to one self-contained page; nothing is measured here, and no algorithm is imported."""
+"""From a saved audit to one self-contained page: findings become sections, cards of one kind, and panels.
+
+Nothing is measured here, and no algorithm is imported.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from trustworthy.core.files import atomic_write
-from trustworthy.report import findings, formatting, page
-from trustworthy.report.saved import read
+from trustworthy.report import findings, formatting, markup, summary
+from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
+from trustworthy.report.findings import BY_NAME, KINDS
+from trustworthy.report.kind import Kind
+from trustworthy.report.panel import Group, Item, Panel, Shown
+from trustworthy.report.plots.theme import Style
+from trustworthy.report.saved import Audit, Entry, read
 
 REPORT = "report.html"
+_TITLES: dict[Property, str] = {
+    "robustness": "Robustness",
+    "evaluation": "The evaluation itself",
+    "uncertainty": "Uncertainty",
+    "interpretation": "Interpretation",
+}
+"""Parts of the page in its order."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """An audited model as the page shows it."""
+
+    name: str
+    look: Style
+    details: dict[str, Any]
+    verdict: Verdict | None
+    advice: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a card of panels for each kind."""
+
+    id: Property
+    title: str
+    question: str
+    cards: list[list[Panel]]
 
 
 def render(folder: str | os.PathLike[str]) -> Path:
@@ -32,7 +71,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
     ------
     DataError : the findings or arrays are missing, broken or of another version.
     """
-    html = _environment().get_template("report.html.j2").render(page.build(read(folder)))
+    html = _environment().get_template("report.html.j2").render(build(read(folder)))
     target = Path(folder) / REPORT
     with atomic_write(target) as stream:
         stream.write(html)
@@ -45,6 +84,83 @@ def _environment() -> jinja2.Environment:
     environment.trim_blocks = environment.lstrip_blocks = True
     for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
-    environment.tests["markup"] = lambda content: isinstance(content, Markup)
+    environment.globals["m"] = markup
     environment.filters |= {"value": findings.value, "interval": findings.interval}
     return environment
+
+
+def build(audit: Audit) -> dict[str, Any]:
+    """Everything that the template reads."""
+    record = audit.record
+    names, lines = summary.model_names(record), summary.summarize(record)
+    details = {str(model.get("name")): {k: v for k, v in model.items() if k != "name"} for model in record.models}
+    models = [
+        Model(name, Style(place), details.get(name, {}), *summary.conclusion(lines, place - 1))
+        for place, name in enumerate(names, 1)
+    ]
+    shared, own = _conditions(record.findings)
+    return {
+        "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
+        "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
+        "versions": _versions(record), "shared_conditions": shared, "own_conditions": own,
+    }  # fmt: skip
+
+
+def _sections(audit: Audit, looks: dict[str, Style]) -> list[Section]:
+    groups = {name: _groups(audit, kind, looks) for name, kind in BY_NAME.items()}
+    units, beside = audit.record.data.get("units", ""), groups.__getitem__
+    sections = []
+    for about, title in _TITLES.items():
+        own = dict.fromkeys(kind.name for kind in KINDS if kind.property == about)
+        shown = {name: Shown(groups[name], list(looks), units, beside) for name in own if groups[name]}
+        cards = [list(BY_NAME[name].draw(those)) for name, those in shown.items()]
+        if cards:
+            sections.append(Section(about, title, summary.QUESTIONS[about], cards))
+    return sections
+
+
+def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
+    """Findings of one kind by name, those of a name in the order of the models."""
+    order = {model: rank for rank, model in enumerate(looks)}
+    by_name: dict[str, list[Entry]] = {}
+    for entry in audit.entries:
+        if entry.finding.kind == kind.name:
+            by_name.setdefault(entry.finding.name, []).append(entry)
+    groups = []
+    for place, (name, own) in enumerate(by_name.items(), 1):
+        own.sort(key=lambda entry: order.get(entry.finding.model, len(order)))
+        id = f"{kind.name.replace('_', '-')}-{place}"
+        items = []
+        for i, entry in enumerate(own, 1):
+            finding, look = entry.finding, looks.get(entry.finding.model, Style(len(looks) + 1))
+            said = findings.value(finding), findings.interval(finding)
+            items.append(
+                Item(f"{id}-{i}", finding.model, look, finding, entry.series, entry.arrays, *said, len(looks) < 2)
+            )
+        groups.append(Group(id, name, items[0].finding.title, items))
+    return groups
+
+
+def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple[Finding, dict[str, Any]]]]:
+    """Conditions that every finding shares, and those of each finding alone."""
+    findings = list(findings)
+    first = findings[0].conditions if findings else {}
+    shared = {key: item for key, item in first.items() if all(f.conditions.get(key) == item for f in findings)}
+    return shared, [(f, {k: v for k, v in f.conditions.items() if k not in shared}) for f in findings]
+
+
+def _versions(record: AuditRecord) -> dict[str, str]:
+    """Versions of the software; findings of a resumed audit may name several."""
+    seen: dict[str, list[str]] = {}
+    for finding in record.findings:
+        for name, version in finding.versions.items():
+            if version not in seen.setdefault(name, []):
+                seen[name].append(version)
+    return {name: " and ".join(found) for name, found in seen.items()}
+
+
+def _date(created: str) -> str:
+    try:
+        return datetime.fromisoformat(created).strftime("%-d %B %Y, %H:%M")
+    except ValueError:
+        return created

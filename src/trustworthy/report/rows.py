@@ -1,23 +1,67 @@
-"""Drawing the examples of an audit from a data set, an .npz file or arrays, and refusing what cannot be audited."""
+"""The examples of an audit, drawn from a data set, an .npz file or arrays; what cannot be audited is refused."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from trustworthy.core import seeds
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.report.domain import Domain, images, table
-from trustworthy.report.examples import Examples
 
 if TYPE_CHECKING:
     from trustworthy.datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Examples:
+    """Labelled rows that a model is audited on.
+
+    x : in the units that the model takes; `domain` says what they are.
+    y : true classes (n,).
+    rows : index of each example in the test set it was drawn from, which had `available` rows.
+    """
+
+    name: str
+    x: Float[Tensor, "n *shape"]
+    y: Int[Tensor, " n"]
+    rows: Int[np.ndarray, " n"]
+    available: int
+    domain: Domain
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def class_name(self, label: int) -> str:
+        """Name of a class, or its number where there are no names."""
+        return self.class_names[label] if label < len(self.class_names) else str(label)
+
+    def feature_name(self, column: int) -> str:
+        """Name of a column of a table."""
+        return self.feature_names[column] if column < len(self.feature_names) else f"feature {column}"
+
+    def described(self) -> dict[str, Any]:
+        """What `findings.json` says of the data."""
+        n_classes = max(len(self.class_names), int(self.y.max()) + 1)
+        return {
+            "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
+            "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
+            "fingerprint": self.fingerprint, **self.origin,
+        }  # fmt: skip
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of inputs and labels."""
+        return digest(self.x, self.y, self.domain.center, self.domain.spread)
 
 
 def read_data(data: Any) -> Dataset:
@@ -79,20 +123,16 @@ def _table(reference: Any) -> Domain:
     wide = np.asarray(reference, np.float64)
     center, spread = (torch.from_numpy(f(wide, axis=0)).float() for f in (np.mean, np.std))
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-    _warn_of_rounding(center, spread)
-    return table(center, spread)
-
-
-def _warn_of_rounding(center: Tensor, spread: Tensor) -> None:
-    """Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows."""
+    # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
     if coarse:
         warnings.warn(
             f"features {coarse[:5]} vary by less than 1/100,000 of their size, which float32 hardly resolves; subtract "
             "an offset (of a time stamp, say) from the data and from what the model was trained on.",
             TrustworthyWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
+    return table(center, spread)
 
 
 def _checked_inputs(x: Any) -> np.ndarray:

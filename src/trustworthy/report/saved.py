@@ -1,27 +1,24 @@
-"""Reading a saved audit: `findings.json` and `arrays.npz` of a folder, checked against the contract of each kind."""
+"""A saved audit: `findings.json` and `arrays.npz` of a folder, checked against the contract of each kind."""
 
 from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from trustworthy.core.errors import DataError
-from trustworthy.report.finding import AuditRecord, Finding
+from trustworthy.core.files import atomic_write
+from trustworthy.core.study import UNREADABLE, explained, load_arrays, save_arrays
+from trustworthy.report.finding import AuditRecord, Finding, Series
 from trustworthy.report.findings import BY_NAME
-from trustworthy.report.series import Series
-from trustworthy.report.store import ARRAYS, FINDINGS
 
+FINDINGS, ARRAYS = "findings.json", "arrays.npz"
 SCHEMA_VERSION = 1
-_REMEDY = "Run `trustworthy audit` again with the same --out."
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Entry:
 
     finding: Finding
     series: Series
-    arrays: dict[str, NDArray]
+    arrays: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,13 @@ class Audit:
 
     record: AuditRecord
     entries: list[Entry]
+
+
+def write(folder: Path, record: AuditRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Save an audit: the arrays first, then the findings, which name them."""
+    save_arrays(folder / ARRAYS, arrays)
+    with explained(folder / FINDINGS), atomic_write(folder / FINDINGS) as stream:
+        stream.write(record.model_dump_json(indent=1))
 
 
 def read(folder: str | os.PathLike[str]) -> Audit:
@@ -58,60 +62,57 @@ def _record(path: Path) -> AuditRecord:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist: the folder holds no finished audit. {_REMEDY}") from None
+        raise _refused(path, "does not exist: the folder holds no finished audit") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read, it is truncated or not JSON ({error}). {_REMEDY}") from error
+        raise _refused(path, f"cannot be read, it is truncated or not JSON ({error})") from error
     given = content.get("schema_version", SCHEMA_VERSION) if isinstance(content, dict) else None
     if given != SCHEMA_VERSION:
-        raise DataError(
-            f"{path} has schema version {given!r}, this version of trustworthy reads {SCHEMA_VERSION}. "
-            f"Install the version that wrote it, or: {_REMEDY}"
-        )
+        reads = f"this version of trustworthy reads {SCHEMA_VERSION}; install the one that wrote it, or measure anew"
+        raise _refused(path, f"has schema version {given!r}, {reads}")
     try:
         return AuditRecord.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path} breaks the schema: {_first(error)}. {_REMEDY}") from error
+        raise _refused(path, f"breaks the schema: {_first(error)}") from error
 
 
-def _arrays(path: Path, wanted: set[str]) -> dict[str, NDArray]:
+def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     if not wanted:
         return {}
     try:
-        # NumPy leaves a file open that it cannot read, if it opened it.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in wanted & set(archive.files)}
+        arrays = load_arrays(path)
     except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it. {_REMEDY}"
-        ) from None
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} cannot be read, it is truncated or not an .npz file ({error}). {_REMEDY}") from error
+        raise _refused(path, f"does not exist, but {FINDINGS} refers to {len(wanted)} arrays in it") from None
+    except UNREADABLE as error:
+        raise _refused(path, f"cannot be read, it is truncated or not an .npz file ({error})") from error
     if missing := sorted(wanted - set(arrays)):
-        raise DataError(f"{path} lacks the array {missing[0]!r} that {FINDINGS} refers to. {_REMEDY}")
+        raise _refused(path, f"lacks the array {missing[0]!r} that {FINDINGS} refers to")
     return arrays
 
 
-def _entry(finding: Finding, arrays: dict[str, NDArray], folder: Path) -> Entry:
+def _entry(finding: Finding, arrays: dict[str, np.ndarray], folder: Path) -> Entry:
     known = BY_NAME.get(finding.kind)
     kind = Series if known is None else known.series
-    where = f"{folder / FINDINGS}: finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r})"
+    whose = f": finding {finding.name!r} of model {finding.model!r} (kind {finding.kind!r}) breaks its contract"
+    where = f"{folder / FINDINGS}{whose}:"
     try:
         series = kind.model_validate(finding.series)
     except ValidationError as error:
-        raise DataError(
-            f"{where} breaks its contract: series {_first(error)}; see docs/findings.md. {_REMEDY}"
-        ) from error
+        raise _refused(where, f"series {_first(error)}; see docs/findings.md") from error
     if missing := sorted(kind.roles - set(finding.arrays)):
-        raise DataError(f"{where} breaks its contract: no array has the role {missing[0]!r}. {_REMEDY}")
+        raise _refused(where, f"no array has the role {missing[0]!r}")
     own = {role: arrays[key] for role, key in finding.arrays.items()}
     labels: Any = getattr(series, "label", None)
     for role, array in own.items():
         if labels is not None and array.shape[:1] != (len(labels),):
-            raise DataError(
-                f"{folder / ARRAYS}: array {finding.arrays[role]!r} must have {len(labels)} rows, one per label of "
-                f"finding {finding.name!r}, has shape {array.shape}. {_REMEDY}"
+            raise _refused(
+                f"{folder / ARRAYS}: array {finding.arrays[role]!r}",
+                f"must have {len(labels)} rows, one per label of finding {finding.name!r}, has shape {array.shape}",
             )
     return Entry(finding, series, own)
+
+
+def _refused(what: object, why: str) -> DataError:
+    return DataError(f"{what} {why}. Run `trustworthy audit` again with the same --out.")
 
 
 def _first(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,8 +22,7 @@ from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.report.domain import Wrapped
-from trustworthy.report.estimator import scores_of
-from trustworthy.report.examples import Examples
+from trustworthy.report.rows import Examples
 
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -66,10 +66,6 @@ class Subject:
             "gives_gradients": self.gives_gradients, "is_random": self.is_random, "draws": self.draws,
             "classes": self.logits.shape[1], "fingerprint": self.fingerprint, **self.origin,
         }  # fmt: skip
-
-    def predict(self, x: Float[Tensor, "n *shape"], *, batch: int, seed: int, device: torch.device) -> Predictive:
-        """What the model says of other inputs than the examples, with as many draws."""
-        return answers(self.model, x, draws=self.draws, batch=batch, seed=seed, device=device)
 
 
 def examine(
@@ -124,6 +120,32 @@ def examine(
         gives_scores=not is_estimator or hasattr(model, "predict_proba"), gives_gradients=slope is not None,
         fingerprint=_fingerprint(model, predictive.logits.numpy(), examples.y.numpy(), slope),
     )  # fmt: skip
+
+
+def scores_of(model: Any) -> Callable[[Tensor], Tensor]:
+    """Log-probabilities of a scikit-learn classifier, or one-hot votes where it has no `predict_proba`."""
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        raise ModelContractError(
+            f"{type(model).__name__} must be a fitted classifier with the attribute classes_; call fit in the factory."
+        )
+    if np.asarray(classes).dtype.kind not in "iu" or np.min(classes) < 0:
+        raise ModelContractError(
+            f"the classes of the estimator must be integers >= 0, got {np.asarray(classes)[:5]!r}."
+        )
+    width = max(2, int(np.max(classes)) + 1)
+
+    def scores(x: Tensor) -> Tensor:
+        table = x.detach().flatten(1).cpu().numpy().astype(np.float64)
+        out = np.zeros((len(table), width))
+        if hasattr(model, "predict_proba"):
+            out[:, classes] = model.predict_proba(table)
+            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
+        else:
+            out[np.arange(len(table)), model.predict(table)] = 1.0
+        return torch.from_numpy(out).to(device=x.device, dtype=x.dtype)
+
+    return scores
 
 
 def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:

@@ -1,12 +1,17 @@
-"""The answer of an audit: for each property and each model, the findings that decide, the worst news first."""
+"""The answer of an audit, on the page and in the terminal: of each property what decides it, the worst news first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from trustworthy.report import findings
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 WORST_FIRST: tuple[Verdict, ...] = ("worry", "attention", "good", "information")
 PROPERTIES: tuple[Property, ...] = get_args(Property)
@@ -21,6 +26,12 @@ _LEADS: dict[Verdict | None, str] = {
     "attention": "Needs attention",
     "good": "Good",
     None: "Not measured",
+}
+_LOOK: dict[Verdict, tuple[str, str]] = {
+    "good": ("✓", "green"),
+    "attention": ("!", "yellow"),
+    "worry": ("✗", "bold red"),
+    "information": ("i", "dim"),
 }
 
 
@@ -66,6 +77,25 @@ def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     return next((verdict for verdict in WORST_FIRST if verdict in given), None)
 
 
+def summary_table(record: AuditRecord) -> Table:
+    """The summary of the report: properties down, models across, the worst news of a property first."""
+    from rich.table import Table  # only where it is shown: it takes a while to import
+    from rich.text import Text
+
+    models = model_names(record)
+    table = Table(title=Text(record.title), title_justify="left", expand=False)
+    table.add_column("property", style="bold", no_wrap=True)
+    for name in models:
+        table.add_column(Text(name), ratio=1)
+    for line in summarize(record):
+        for place, claims in enumerate(line.claims):
+            table.add_row("" if place else line.property, *(_claim(f) if f else Text("") for f in claims))
+        if not line.claims:
+            table.add_row(line.property, *(Text("; ".join(("not measured", *why)), "dim") for why in line.missing))
+        table.add_section()
+    return table
+
+
 def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
     own = [finding for finding in record.findings if finding.property == about]
     shown = {(finding.name, finding.model): finding for finding in own if finding.headline}
@@ -79,3 +109,17 @@ def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
         for model in models
     )
     return Line(about, QUESTIONS[about], verdicts, tuple(rows), missing)
+
+
+def _claim(finding: Finding) -> Text:
+    from rich.text import Text
+
+    symbol, colour = _LOOK[finding.verdict]
+    text = Text.assemble((f"{symbol} {finding.verdict}", colour), " ", finding.title)
+    if finding.value is not None:
+        text.append(f": {findings.value(finding)}")
+    if interval := findings.interval(finding):
+        text.append(f" ({interval})", style="dim")
+    if finding.statement:
+        text.append(f"\n{finding.statement}")
+    return text

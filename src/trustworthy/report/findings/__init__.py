@@ -40,18 +40,26 @@ RULES: dict[str, Rule] = {
 
 
 def value(finding: Finding) -> str:
-    """The value of a finding as its kind is usually written, with its unit."""
+    """The value of a finding as its kind is usually written: a percentage where it is a share, else with its unit."""
     kind = BY_NAME.get(finding.kind)
     if kind is not None and kind.written is not None and finding.value is not None:
         return kind.written(finding)
-    return formatting.value(finding, share=_is_share(finding))
+    if _is_percentage(finding):
+        return formatting.percent(finding.value)
+    text = formatting.score(finding.value)
+    return text if text == formatting.NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
 
 
 def interval(finding: Finding) -> str:
     """The bootstrap interval of a finding, "" where it has none."""
-    return formatting.interval(finding, share=_is_share(finding))
+    if finding.interval is None:
+        return ""
+    low, high = finding.interval
+    if _is_percentage(finding):
+        return f"{100 * low:.1f} to {formatting.percent(high)}"
+    return f"{formatting.score(low)} to {formatting.score(high)}"
 
 
-def _is_share(finding: Finding) -> bool:
-    """Whether the value reads as a percentage; not that of a kind which this version does not know."""
-    return finding.kind in BY_NAME and BY_NAME[finding.kind].judged(finding.name).share
+def _is_percentage(finding: Finding) -> bool:
+    """Whether the value is a share without a unit; not that of a kind which this version does not know."""
+    return finding.kind in BY_NAME and BY_NAME[finding.kind].judged(finding.name).share and not finding.unit

@@ -8,9 +8,10 @@ import numpy as np
 from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Block, Claim, Details, Item, Panel, Row, Shown
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import bar, claim, heading
+from trustworthy.report.panel import Item, Panel, Shown
 
 if TYPE_CHECKING:
     from trustworthy.report.case import Case
@@ -62,28 +63,27 @@ def draw(shown: Shown) -> list[Panel]:
     lead = (
         "Share of undisturbed examples classified correctly; every other number of this part is to be compared with it."
     )
-    return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
+    return shown.panels(lead, _model)
 
 
-def _model(item: Item) -> list[Block]:
+def _model(item: Item) -> list[str]:
+    value = claim(item.finding, item.value, item.interval)
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
-        return [Claim(item)]
+        return [value]
     rows = [
-        Row(str(row.name), [panel.bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
+        panel.row(str(row.name), [bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
         for row in classes[:CLASSES_SHOWN]
     ]
-    head = ["class", panel.column("accuracy", "text", span=2), "n"]
+    head = ["class", heading("accuracy", "text", span=2), "n"]
     table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
     left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return [Claim(item), Details(f"Accuracy by class{left_out}", [table])]
+    return [value, panel.details(f"Accuracy by class{left_out}", table)]
 
 
-CAT, DOG = {"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}
 KIND = Kind(
     name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={
         "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True)
     },
-    example=("accuracy", 0.9, {"n": 10, "per_class": [CAT, DOG]}, {}),
 )  # fmt: skip

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Block, Box, Group, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series, null_where_nan
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     """Expected calibration error (eq. 5.3) and the reliability diagram."""
     from trustworthy import metrics
 
-    p, y, bins = case.stated_probabilities(), case.labels, settings.bins
+    p, y, bins = case.probabilities, case.labels, settings.bins
     curve = metrics.reliability_curve(p, y, bins=bins)
     confidence = p.max(axis=1)
     gap = float(confidence.mean() - case.accuracy)
@@ -70,30 +71,25 @@ def draw(shown: Shown) -> list[Panel]:
     ]
 
 
-def _figure(item: Item) -> list[Block]:
-    return [plots.reliability(item.id, item.look, item.series), Box([Statement(item)], tag="figcaption")]
+def _figure(item: Item) -> list[str]:
+    return [plots.reliability(item.id, item.look, item.series), element("figcaption", item.statement())]
 
 
-def _numbers(group: Group) -> Table:
+def _numbers(group: Group) -> str:
     items = group.items
     rows = [
-        Row("expected calibration error (ECE)", [panel.measured(item) for item in items]),
-        Row("ECE, bins of equal count", [formatting.score(item.series.adaptive_ece) for item in items]),
-        Row("mean confidence", [formatting.percent(item.series.mean_confidence) for item in items]),
+        panel.row("expected calibration error (ECE)", [item.measured for item in items]),
+        panel.row("ECE, bins of equal count", [formatting.score(item.series.adaptive_ece) for item in items]),
+        panel.row("mean confidence", [formatting.percent(item.series.mean_confidence) for item in items]),
     ]
     caption = "Calibration in numbers"
-    return Table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
+    return panel.table(caption, ["calibration", *(item.model for item in items)], rows, label=caption)
 
 
-EXAMPLE = {
-    "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
-    "adaptive_ece": 0.1, "mean_confidence": 0.8,
-}  # fmt: skip
 RULE = Rule("expected calibration error", 0.03, 0.10)
 KIND = Kind(
     name="calibration", step="uncertainty.calibration", property="uncertainty", series=Calibration,
     measure=measure, draw=draw,
     findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, bins=10),
-    example=("uncertainty.ece", 0.1, EXAMPLE, {}),
 )  # fmt: skip

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
-from trustworthy.report import formatting, panel, plots
-from trustworthy.report.finding import Finding
+from trustworthy.core.progress import portion
+from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Finding, Number, Series
 from trustworthy.report.findings import accuracy, robustness_curve
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -75,11 +76,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     Nearest neighbours are certified exactly (one neighbour, linf and l2) or by a lower bound (more, l2), small ReLU
     networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
     """
-    from trustworthy.report.arsenal import attacked_rows
-
-    rows = attacked_rows(case)
-    if not case.correct[rows].any():
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to certify.")
+    rows = case.attacked_rows
+    case.right_among(rows, "certify")
     proofs, reasons = [], []
     for ways in (_of_the_model, _of_the_smoothed_model):
         try:
@@ -88,20 +86,17 @@ def measure(case: Case, settings: Settings) -> Measured:
             reasons.append(str(reason))
     if not proofs:
         raise NotApplicable(reasons[0])
-    return Measured(
-        [_finding(case, settings, proof, rows, i / len(proofs), 1 / len(proofs)) for i, proof in enumerate(proofs)]
-    )
+    advances = [portion(case.advance, place, len(proofs)) for place in range(len(proofs))]
+    return Measured([_finding(case, settings, rows, *each) for each in zip(proofs, advances, strict=True)])
 
 
-def _finding(case: Case, settings: Settings, proof: Proof, rows: np.ndarray, begun: float, share: float) -> Finding:
-    from trustworthy.report.arsenal import headline_radius
-
+def _finding(case: Case, settings: Settings, rows: np.ndarray, proof: Proof, advance: Any) -> Finding:
     parts = []
     for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
         parts.append(proof.prove(some))
-        case.advance(begun + share * sum(len(part.lower) for part in parts) / len(rows))
+        advance(sum(len(part.lower) for part in parts) / len(rows))
     certificate, units = Certificate.joined(parts), case.examples.domain.units
-    headline = headline_radius(case, proof.norm)
+    headline = case.headline(proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
     standing = certificate.withstands(grid)  # (radii, n)
     certified = standing.mean(axis=1)
@@ -245,13 +240,12 @@ def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
     from trustworthy.certify import RandomizedSmoothing
     from trustworthy.core.protocols import drawn
-    from trustworthy.report.arsenal import headline_radius
 
     if not settings.smoothing:
         raise NotApplicable("the plan asks for no smoothing.")
     if case.subject.is_random:
         raise NotApplicable("a model that answers differently each time is not smoothed once more.")
-    smoothing = RandomizedSmoothing(sigma=headline_radius(case, "l2"), n=settings.smoothing)
+    smoothing = RandomizedSmoothing(sigma=case.headline("l2"), n=settings.smoothing)
     (predictor,), generator = drawn(case.attacked[0], 1), case.generator("smoothing")
 
     def prove(rows: np.ndarray) -> Certificate:
@@ -274,27 +268,21 @@ def draw(shown: Shown) -> list[Panel]:
         "lies between this and the accuracy under attack. A smoothed model is another classifier than the model: it "
         f"votes under noise. The ring is the accuracy without a perturbation.{units}"
     )
-    return panel.side_by_side_with_numbers("Certified accuracy", lead, shown, _figure, _numbers)
+    return shown.with_numbers("Certified accuracy", lead, _figure, _columns)
 
 
-def _figure(group: Group) -> Box:
-    return panel.figure(group, plots.certified_curve(group.id, group.curves, group.norm))
+def _figure(group: Group) -> Markup:
+    return group.figure(plots.certified_curve(group.id, group.curves, group.norm))
 
 
-def _numbers(shown: Shown, group: Group, item: Item) -> Table:
-    s = item.series
-    rows = [Row(formatting.number(eps), [formatting.percent(s.certified[i])]) for i, eps in enumerate(s.eps)]
-    return panel.numbers(shown, group, item, ["eps", f"proved ({s.method})"], rows)
+def _columns(s: Certified) -> dict[str, list[str]]:
+    return {"eps": [*map(formatting.number, s.eps)], f"proved ({s.method})": [*map(formatting.percent, s.certified)]}
 
 
 def _judged(title: str, *, headline: bool = True) -> Judged:
     return Judged(title, RULE, share=True, higher_is_better=True, headline=headline)
 
 
-EXAMPLE = {
-    "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
-    "headline_eps": 0.1,
-}  # fmt: skip
 MULTIPLES = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
 KIND = Kind(
     name="certificate", step="robustness.certificate", property="robustness", series=Certified, attacks=True, cost=3,
@@ -305,5 +293,4 @@ KIND = Kind(
         "robustness.l2.smoothed": _judged("Certified accuracy of the smoothed model, l2", headline=False),
     },
     settings=in_profiles(Settings, multiples=MULTIPLES, neurons=(300, 1000, 10_000), smoothing=(0, 0, 1000)),
-    example=("robustness.linf.certified", 0.4, EXAMPLE, {}),
 )  # fmt: skip

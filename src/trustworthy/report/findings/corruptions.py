@@ -13,16 +13,17 @@ from pydantic import Field
 
 from trustworthy.core import seeds
 from trustworthy.report import panel
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import element, heading, heat
+from trustworthy.report.panel import Item, Panel, Shown, row
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from trustworthy.report.case import Case
-    from trustworthy.report.examples import Examples
+    from trustworthy.report.rows import Examples
 
 
 class Settings(Section):
@@ -102,25 +103,25 @@ def draw(shown: Shown) -> list[Panel]:
     return [Panel(group.title, lead, [scale, group.side_by_side(_model)]) for group in shown.groups]
 
 
-def _model(item: Item) -> list[Block]:
+def _model(item: Item) -> list[str]:
     s = item.series
     width = max(map(len, s.accuracy), default=0)
     rows = []
     for i, accuracies in enumerate(s.accuracy):
         if s.groups and (i == 0 or s.groups[i] != s.groups[i - 1]):
-            group = Markup('<th class="group" colspan="{}" scope="colgroup">{}</th>').format(width + 2, s.groups[i])
-            rows.append(Row(group))
-        rows.append(Row(s.names[i].replace("_", " "), [*map(_heat, accuracies), _heat(mean(accuracies))]))
-    means = [mean(column) for column in columns(s.accuracy)]
-    rows.append(Row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
-    rows.append(Row("undisturbed", [Markup('<td colspan="{}"></td>').format(width), _heat(s.clean)]))
-    head = [panel.column(panel.unseen("corruption")), *map(str, s.severities or range(1, width + 1)), "mean"]
+            rows.append(row(element("th", s.groups[i], look="group", colspan=width + 2, scope="colgroup")))
+        rows.append(row(s.names[i].replace("_", " "), [*map(_heat, accuracies), _heat(mean(accuracies))]))
+    means = [mean(values) for values in columns(s.accuracy)]
+    rows.append(row("mean", [*map(_heat, means), _heat(mean(map(mean, s.accuracy)))], look="total"))
+    rows.append(row("undisturbed", [element("td", colspan=width), _heat(s.clean)]))
+    unseen = heading(element("span", "corruption", look="hidden"))
+    head = [unseen, *map(str, s.severities or range(1, width + 1)), "mean"]
     caption, label = "Accuracy in per cent by corruption and severity", f"Accuracy under corruptions, {item.model}"
-    return [Statement(item), Table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
+    return [item.statement(), panel.table(f"{caption}, {item.model}", head, rows, label, "grid heat")]
 
 
 def _heat(accuracy: float) -> Markup:
-    return panel.heat(1.0 - accuracy, f"{100 * accuracy:.0f}" if accuracy == accuracy else "–")
+    return heat(1.0 - accuracy, f"{100 * accuracy:.0f}" if accuracy == accuracy else "–")
 
 
 def mean(values: Iterable[float]) -> float:
@@ -134,10 +135,6 @@ def columns(rows: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
     return list(zip_longest(*rows, fillvalue=math.nan))
 
 
-EXAMPLE = {
-    "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
-    "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
-}  # fmt: skip
 RULE = Rule("mean accuracy under corruptions, divided by the clean accuracy", 0.9, 0.7)
 KIND = Kind(
     name="corruptions", step="robustness.corruptions", property="robustness", series=Corruptions, cost=2,
@@ -148,5 +145,4 @@ KIND = Kind(
         )
     },
     settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),
-    example=("robustness.corruptions", 0.76, EXAMPLE, {}),
 )  # fmt: skip

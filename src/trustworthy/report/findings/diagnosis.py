@@ -8,10 +8,10 @@ from pydantic import BaseModel
 
 from trustworthy.core.errors import NothingToAttackError
 from trustworthy.report import formatting
-from trustworthy.report.finding import Finding
+from trustworthy.report.finding import Finding, Series, Verdict, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Checklist, Item, Panel, Shown, Statement
-from trustworthy.report.series import Series, null_where_nan
+from trustworthy.report.markup import element, icon
+from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ def measure(case: Case, settings: Settings) -> Measured:
 
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
-    rows = case.sample("diagnosis", settings.rows)
-    rows = rows[case.correct[rows]]
-    if not len(rows):
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to attack.")
+    rows = case.right_among(case.sample("diagnosis", settings.rows), "attack")
     attack = _questioned(case)
     try:
         found = diagnose(
@@ -80,10 +77,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 def _questioned(case: Case) -> PGD:
     """The plan's first PGD at the headline linf radius."""
     from trustworthy.attacks import PGD
-    from trustworthy.report.arsenal import built, headline_radius, shared
 
-    plans = [plan for plan in shared(case).tried if plan.name == "PGD"]
-    attack = built(case, [*plans, AttackPlan(name="PGD")][0], "linf", headline_radius(case, "linf"))
+    plans = [plan for plan in case.shared.tried if plan.name == "PGD"]
+    attack = case.built([*plans, AttackPlan(name="PGD")][0], "linf", case.headline("linf"))
     assert isinstance(attack, PGD)
     return attack
 
@@ -94,19 +90,24 @@ def draw(shown: Shown) -> list[Panel]:
         "Weak attacks make a model look robust. Each check asks for one sign of it; where one failed, read the "
         "accuracies under attack as too high."
     )
-    return [Panel(group.title, lead, [group.side_by_side(_model)]) for group in shown.groups]
+    return shown.panels(lead, _model)
 
 
-def _model(item: Item) -> list[Block]:
-    verdicts = {None: None, True: "good", False: "worry"}
-    rows = [
-        (
-            verdicts[c.passed], c.name.replace("_", " "), "" if c.value is None else formatting.number(c.value),
-            c.explanation,
-        )
-        for c in item.series.checks
-    ]  # fmt: skip
-    return [Statement(item), Checklist(rows)]
+def _model(item: Item) -> list[str]:
+    return [item.statement(), element("ul", *map(_check, item.series.checks), look="checks")]
+
+
+def _check(check: Check) -> str:
+    verdicts: dict[bool | None, Verdict | None] = {None: None, True: "good", False: "worry"}
+    verdict, look = verdicts[check.passed], verdicts[check.passed] or "information"
+    word = {"good": "passed", "worry": "failed"}.get(look, "does not apply")
+    tick = element("span", icon(verdict), element("span", f"{word}:", look="hidden"), look=f"tick {look}")
+    said = [element("b", check.name.replace("_", " ")), " ", element("span", word, look=look)]
+    if check.value is not None:
+        said += [" ", element("span", f"({formatting.number(check.value)})", look="muted")]
+    if check.explanation:
+        said.append(element("p", check.explanation, look="capital"))
+    return element("li", tick, element("div", *said))
 
 
 def written(finding: Finding) -> str:
@@ -115,11 +116,6 @@ def written(finding: Finding) -> str:
     return f"{finding.value:.0f} of {total} failed" if total else f"{finding.value:.0f} failed"
 
 
-CHECKS = [
-    {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
-    {"name": "black_box_wins", "passed": False, "value": 0.2},
-    {"name": "probabilities", "passed": None},
-]
 RULE = Rule("failed checks of the evaluation", 0.0, 2.0)
 KIND = Kind(
     name="diagnosis", step="evaluation.diagnosis", property="evaluation", series=Diagnosis, attacks=True, cost=3,
@@ -128,5 +124,4 @@ KIND = Kind(
         "evaluation.diagnosis": Judged("Diagnosis of the attacks", RULE, higher_is_better=False, headline=True)
     },
     settings=in_profiles(Settings, rows=(20, 50, 300), queries=(100, 300, 1000)),
-    example=("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
 )  # fmt: skip

@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from trustworthy.report import formatting, plots
-from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Box, Item, Panel, Shown, Statement
-from trustworthy.report.series import Number, Series, null_where_nan
+from trustworthy.report.finding import Number, Series, null_where_nan
+from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.settings import AttackPlan, Count, Radius, Rows, Section, in_profiles, plans
 
 if TYPE_CHECKING:
@@ -50,14 +51,11 @@ class Distortion(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Histogram of minimal l2 perturbations, of the examples that are classified correctly."""
     from trustworthy.attacks import Bisection, minimal_distortion
-    from trustworthy.report.arsenal import attacked_rows, headline_radius
 
-    headline = headline_radius(case, "l2")
+    headline = case.headline("l2")
     largest = headline * settings.largest
-    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else attacked_rows(case)
-    rows = rows[case.correct[rows]]
-    if not len(rows):
-        raise NotApplicable("the model classifies none of the examples correctly, so there is nothing to break.")
+    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else case.attacked_rows
+    rows = case.right_among(rows, "break")
     attack = _minimising(case, settings, largest)
     model, x, y = case.attacked_at(rows)
     how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
@@ -93,10 +91,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 def _minimising(case: Case, settings: Settings, largest: float) -> Attack:
     """The attack of the plan as one that minimises the distance."""
     from trustworthy.attacks import Bisection, BudgetAttack
-    from trustworthy.report.arsenal import arsenal, built
 
-    chosen = settings.attack if case.subject.gives_gradients else arsenal(case, "l2")[-1]
-    attack = built(case, chosen, "l2", largest)
+    chosen = settings.attack if case.subject.gives_gradients else case.arsenal("l2")[-1]
+    attack = case.built(chosen, "l2", largest)
     return Bisection(attack=attack, bisections=settings.bisections) if isinstance(attack, BudgetAttack) else attack
 
 
@@ -115,9 +112,9 @@ def draw(shown: Shown) -> list[Panel]:
     return panels
 
 
-def _figure(item: Item, norm: str, right: float, top: float) -> list[Block]:
+def _figure(item: Item, norm: str, right: float, top: float) -> list[str]:
     plot = plots.distortion(item.id, item.look, item.series, norm, right=right, top=top)
-    return [plot, Box([_unbroken(item), Statement(item)], tag="figcaption")]
+    return [plot, element("figcaption", _unbroken(item), item.statement())]
 
 
 def _unbroken(item: Item) -> str:
@@ -128,7 +125,6 @@ def _unbroken(item: Item) -> str:
     return f"{formatting.number(count)} {subject} withstood every attack and {verb} not in the figure."
 
 
-EXAMPLE = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
 RULE = Rule("median minimal perturbation, divided by the headline radius", 2.0, 1.0)
 TITLE = "Smallest perturbation that breaks a prediction, l2"
 ATTACKS = plans({"name": "PGD", "steps": 10}, {"name": "PGD", "steps": 20}, {"name": "CarliniWagner"})
@@ -139,5 +135,4 @@ KIND = Kind(
     settings=in_profiles(
         Settings, rows=(40, 100, 1000), attack=tuple(ATTACKS), bisections=(6, 8, 8), largest=20.0
     ),
-    example=("robustness.l2.distortion", 1.5, EXAMPLE, {}),
 )  # fmt: skip

@@ -9,10 +9,11 @@ from jaxtyping import Int
 from markupsafe import Markup
 from pydantic import Field
 
-from trustworthy.report import formatting, panel, plots
+from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Block, Box, Group, Head, Item, Note, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series, null_where_nan
+from trustworthy.report.markup import element, image, outcome
+from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ATTACKED_PER_SHOWN = 4
 CHANGES_SHOWN = 5
+_READ, _MISREAD = Markup("is <b>{}</b><br>read as <b>{}</b>"), Markup("attacked:<br>read as <b>{}</b>")
+_ROW = Markup("is <b>{}</b>, read as <b>{}</b>; after the attack as <b>{}</b>")
 
 
 class Settings(Section):
@@ -49,11 +52,9 @@ def measure(case: Case, settings: Settings) -> Measured:
     More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
     the value says how many of all there are.
     """
-    from trustworthy.report.arsenal import arsenal, built, headline_radius
-
     norm, domain, name = _norm(case), case.examples.domain, case.examples.class_name
-    eps = headline_radius(case, norm)
-    attack = built(case, arsenal(case, norm)[0], norm, eps)
+    eps = case.headline(norm)
+    attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
     result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
@@ -89,10 +90,8 @@ def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
 
 
 def _norm(case: Case) -> str:
-    from trustworthy.report.arsenal import arsenal
-
     try:
-        arsenal(case, "linf")
+        case.arsenal("linf")
     except NotApplicable:
         return "l2"
     return "linf"
@@ -100,23 +99,15 @@ def _norm(case: Case) -> str:
 
 def draw(shown: Shown) -> list[Panel]:
     """Every example of each model."""
-    panels = []
-    for group in shown.groups:
-        boxes = [_model(group, item, first=item is group.items[0]) for item in group.items]
-        panels.append(Panel(group.title, "", [Box(blocks, style="margin-top: 1.1rem") for blocks in boxes]))
-    return panels
+    return [Panel(group.title, "", [_model(group, item) for item in group.items]) for group in shown.groups]
 
 
-def _model(group: Group, item: Item, *, first: bool) -> list[Block]:
-    s = item.series
+def _model(group: Group, item: Item) -> Markup:
     images = item.arrays["original"].ndim == 4
-    shown = [_images(item, i) for i in range(len(s.label))] if images else _rows(item)
-    return [
-        Head(item),
-        *([Note(_lead(group, item, images=images))] if first else []),
-        Statement(item),
-        Box(shown, look="examples" if images else "examples rows"),
-    ]
+    lead = note(_lead(group, item, images=images)) if item is group.items[0] else ""
+    shown = [_images(item, i) for i in range(len(item.series.label))] if images else _rows(item)
+    examples = element("div", *shown, look="examples" if images else "examples rows")
+    return element("div", item.head, lead, item.statement(), examples, style="margin-top: 1.1rem")
 
 
 def _lead(group: Group, item: Item, *, images: bool) -> str:
@@ -139,34 +130,35 @@ def _distance(item: Item, i: int) -> str:
     return "" if np.isnan(distance) else f"distance {formatting.number(distance)}"
 
 
-def _images(item: Item, i: int) -> panel.Pictures:
+def _images(item: Item, i: int) -> Markup:
     s, before, after = item.series, item.arrays["original"][i], item.arrays["adversarial"][i]
     label, read, misread = s.label[i], s.prediction[i], s.adversarial_prediction[i]
     amplified = f"the difference, amplified {formatting.number(s.amplification)} times"
-    first = Markup("is <b>{}</b><br>read as <b>{}</b>").format(label, read)
-    second = Markup("attacked:<br>read as <b>{}</b>").format(misread)
-    difference = plots.difference_png(before, after, s.amplification)
-    return panel.Pictures([
-        panel.Picture(plots.picture_png(before), f"original example of {label}", first),
-        panel.Picture(plots.picture_png(after), f"the same after the attack, read as {misread}", second),
-        panel.Picture(difference, amplified, _distance(item, i), _fooled(item, i)),
-    ])  # fmt: skip
+    distance = _distance(item, i)
+    held = outcome(fooled=_fooled(item, i)) + (Markup("<br>") + distance if distance else "")
+    pictures = [
+        (plots.picture_png(before), f"original example of {label}", _READ.format(label, read)),
+        (plots.picture_png(after), f"the same after the attack, read as {misread}", _MISREAD.format(misread)),
+        (plots.difference_png(before, after, s.amplification), amplified, held),
+    ]
+    figures = [element("figure", image(source, shows), element("figcaption", said)) for source, shows, said in pictures]
+    return element("div", *figures, look="triple")
 
 
-def _rows(item: Item) -> list[Box]:
+def _rows(item: Item) -> list[Markup]:
     s, boxes = item.series, []
     for i, rows in enumerate(_changes(item)):
-        text = Markup("is <b>{}</b>, read as <b>{}</b>; after the attack as <b>{}</b>").format(
-            s.label[i], s.prediction[i], s.adversarial_prediction[i]
-        )
+        text = _ROW.format(s.label[i], s.prediction[i], s.adversarial_prediction[i])
+        distance = element("span", _distance(item, i), look="muted")
+        said = element("p", text, " ", outcome(fooled=_fooled(item, i)), " ", distance)
         label = f"Row {i + 1}, features before and after the attack"
         head = ["feature", "original", "attacked"]
-        table = Table("Features before and after the attack", head, rows or [Row("nothing changed", ["", ""])], label)
-        boxes.append(Box([panel.Outcome(text, _fooled(item, i), _distance(item, i)), table]))
+        shown = table("Features before and after the attack", head, rows or [row("nothing changed", ["", ""])], label)
+        boxes.append(element("div", said, shown))
     return boxes
 
 
-def _changes(item: Item) -> list[list[Row]]:
+def _changes(item: Item) -> list[list[Markup]]:
     """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
     before, after = item.arrays["original"], item.arrays["adversarial"]
     known, number = item.series.features, formatting.number
@@ -178,15 +170,10 @@ def _changes(item: Item) -> list[list[Row]]:
         changed = [column for column in order[:CHANGES_SHOWN] if old[column] != new[column]]
         arrows = {column: "↑" if new[column] > old[column] else "↓" for column in changed}
         values = {c: [number(float(old[c])), f"{number(float(new[c]))} {arrow}"] for c, arrow in arrows.items()}
-        found.append([Row(names[column], cells) for column, cells in values.items()])
+        found.append([row(names[column], cells) for column, cells in values.items()])
     return found
 
 
-EXAMPLE = {
-    "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
-    "eps": 0.1, "amplification": 5.0,
-}  # fmt: skip
-GREY = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
 KIND = Kind(
     name="adversarial_pictures", step="robustness.pictures", property="robustness", series=AdversarialExamples,
     attacks=True, cost=1, measure=measure, draw=draw,
@@ -194,5 +181,4 @@ KIND = Kind(
         f"robustness.{norm}.pictures": Judged(f"What an attack changes, {norm}", share=True) for norm in ("linf", "l2")
     },
     settings=in_profiles(Settings, shown=8),
-    example=("robustness.linf.pictures", 0.5, EXAMPLE, {"original": GREY, "adversarial": GREY + 0.1}),
 )  # fmt: skip

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Box, Details, Item, Legend, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import bounded, dashed, element
+from trustworthy.report.panel import Item, Panel, Shown, row
+from trustworthy.report.poisoning.record import Poisoning, mean_curve
 from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -28,29 +29,6 @@ class Settings(Section):
     rows: Rows
     labelled: Annotated[int, Field(ge=2)]
     flips: Count
-
-
-class Poisoning(Series):
-    """Error of a learner against the budget of an attack on its training labels.
-
-    error : what the attack caused; `bound` what none can exceed; `baselines` what other attacks caused.
-    changed : labels that it changed.
-    clean, guess : without an attack, and of a learner that looks at no row.
-    flips : the budget counts flipped labels, and errors are shares of wrong predictions; otherwise it is the l2 norm of
-        a change of `labelled` real labels in [0, 1], and errors are RMSE.
-    """
-
-    aligned: ClassVar = ("budgets", "error", "bound", "baselines", "changed")
-
-    budgets: Annotated[list[float], Field(min_length=1)]
-    error: list[Number]
-    bound: list[Number] = Field(default_factory=list)
-    baselines: dict[str, list[Number]] = Field(default_factory=dict)
-    changed: list[float] = Field(default_factory=list)
-    clean: Number
-    guess: Number = math.nan
-    labelled: int
-    flips: bool = True
 
 
 def drawn_rows(cases: Sequence[Case], settings: Settings) -> LabelledRows | str:
@@ -75,7 +53,6 @@ def depends(cases: Sequence[Case], settings: Settings) -> str:
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Error of label propagation against flipped labels, attacked and at random, and its certified bound."""
-    from trustworthy.report.poisoning.record import mean_curve
     from trustworthy.report.poisoning.split import Protocol, Split
     from trustworthy.report.poisoning.words import answer
 
@@ -98,8 +75,8 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         raise NotApplicable(str(error)) from error
     measured = split.record().model_copy(update={"points": points})
     curve = mean_curve([measured], classifies=True, labelled=labelled)
-    finding = case.finding(
-        "robustness.poisoning", curve.error[-1], series=curve.model_dump(),
+    return Measured([case.finding(
+        "robustness.poisoning", curve.error[-1], model=ALL_MODELS, series=curve.model_dump(),
         statement=f"{rows.classes[0]} or {rows.classes[1]}: {answer(curve)} This judges the data and a graph learner "
         "trained on them, not the audited models.",
         conditions={
@@ -107,8 +84,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
             "flips": budgets[-1], "learner": "LabelPropagation", "gamma": measured.gamma,
             "attack": split.protocol.method, "flipped": points[-1].flipped,
         },
-    )  # fmt: skip
-    return Measured([finding.model_copy(update={"model": ALL_MODELS})])
+    )])  # fmt: skip
 
 
 def most_confused(cases: Sequence[Case], labels: np.ndarray) -> tuple[int, int] | None:
@@ -137,36 +113,33 @@ def draw(shown: Shown) -> list[Panel]:
         "known class."
     )
     return [
-        Panel(group.title, lead, [Box([box for item in group.items for box in _curve(item)], look="columns")])
+        Panel(
+            group.title, lead, [element("div", *(box for item in group.items for box in _curve(item)), look="columns")]
+        )
         for group in shown.groups
     ]
 
 
-def _curve(item: Item) -> list[Box]:
+def _curve(item: Item) -> list[Markup]:
     s, percent = item.series, formatting.percent
-    thin = [(attack, panel.dashed(i)) for i, attack in enumerate(s.baselines)]
-    proved = [(plots.BOUND, panel.bounded())] if s.bound else []
-    legend = Legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
+    thin = [(attack, dashed(i)) for i, attack in enumerate(s.baselines)]
+    proved = [(plots.BOUND, bounded())] if s.bound else []
+    legend = panel.legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
     plot = plots.poisoning_curve(item.id, item.look, s)
     columns = {"attacked": s.error, **s.baselines, **({"bound": s.bound} if s.bound else {})}
     rows = [
-        Row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
+        row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
         for i, budget in enumerate(s.budgets)
     ]
     caption = "Error of the graph learner by flipped labels"
-    table = Table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
-    details = Details("The numbers of this figure", [table])
-    return [Box([plot, legend], tag="figure"), Box([Statement(item), details])]
+    table = panel.table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
+    details = panel.details("The numbers of this figure", table)
+    return [element("figure", plot, legend), element("div", item.statement(), details)]
 
 
-EXAMPLE = {
-    "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
-    "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
-}  # fmt: skip
 KIND = Kind(
     name="poisoning", step="robustness.poisoning", property="robustness", about="data", series=Poisoning, cost=1,
     depends=depends, measure=measure, draw=draw,
     findings={"robustness.poisoning": Judged("Poisoned training labels", share=True)},
     settings=in_profiles(Settings, rows=(200, 400, 2000), labelled=(30, 50, 100), flips=(5, 10, 20)),
-    example=("robustness.poisoning", 0.5, EXAMPLE, {}),
 )  # fmt: skip

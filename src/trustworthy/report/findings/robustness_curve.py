@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from markupsafe import Markup
 from pydantic import Field
 
-from trustworthy.report import formatting, panel, plots
+from trustworthy.core.progress import portion
+from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Box, Group, Item, Panel, Row, Shown, Table
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import dashed, proved
+from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.settings import Radius, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -55,21 +58,21 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
     unbroken, to see whether they were misled, and has no line of its own.
     """
-    from trustworthy.report.arsenal import arsenal, attacked_rows, built, headline_radius
-
-    headline, units = headline_radius(case, norm), case.examples.domain.units
+    headline, units = case.headline(norm), case.examples.domain.units
     eps = radii(headline, settings.multiples)
-    attacks = [built(case, plan, norm, max(eps)) for plan in arsenal(case, norm)]
-    rows = attacked_rows(case)
+    attacks = [case.built(plan, norm, max(eps)) for plan in case.arsenal(norm)]
+    rows = case.attacked_rows
     alone: dict[str, Float[np.ndarray, " n"]] = {}
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):
         stream = case.generator("robustness", norm, place, type(attack).__name__)
-        ask = partial(_broken_at, case, attack, generator=stream, place=(place, len(attacks)))
+        ask, advance = partial(_broken_at, case, attack, stream), portion(case.advance, place, len(attacks))
         if alone and case.subject.gives_gradients and attack.asks == "scores":
-            worst = _also_broken(ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst)
+            worst = _also_broken(
+                ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst, advance
+            )
         else:
-            alone[_fresh_name(attack, alone)] = ask(eps, rows)
+            alone[_fresh_name(attack, alone)] = ask(eps, rows, advance)
             worst = np.minimum(worst, list(alone.values())[-1])
     grid = [0.0, *eps]
     standing = np.array([worst > radius for radius in grid])
@@ -104,21 +107,13 @@ def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
 def _broken_at(
     case: Case,
     attack: Attack,
+    generator: Generator,
     eps: list[float],
     rows: Int[np.ndarray, " n"],
-    *,
-    generator: Generator,
-    place: tuple[int, int],
-    part: tuple[int, int] = (0, 1),
+    advance: Callable[[float], None],
 ) -> Float[np.ndarray, " n"]:
-    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did.
-
-    place, part : which of how many attacks this is, and which of how many calls of this attack.
-    """
+    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did."""
     from trustworthy.attacks import robustness_curve
-
-    def advance(share: float) -> None:
-        case.advance((place[0] + (part[0] + share) / part[1]) / place[1])
 
     model, x, y = case.attacked_at(rows)
     found = robustness_curve(model, attack, x, y, eps, generator=generator, batch_size=case.batch, advance=advance)
@@ -132,13 +127,14 @@ def _also_broken(
     eps: list[float],
     rows: Int[np.ndarray, " n"],
     worst: Float[np.ndarray, " n"],
+    advance: Callable[[float], None],
 ) -> Float[np.ndarray, " n"]:
     """`worst`, lowered where one more attack breaks a row that withstood so far; it stops where it breaks nothing."""
     lowered = worst.copy()
     for place, radius in enumerate(eps):
         left = np.flatnonzero(lowered > radius)
         if len(left):
-            found = ask([radius], rows[left], part=(place, len(eps)))
+            found = ask([radius], rows[left], portion(advance, place, len(eps)))
             lowered[left] = np.minimum(lowered[left], found)
         if np.array_equal(lowered, worst):
             break
@@ -153,13 +149,13 @@ def draw(shown: Shown) -> list[Panel]:
         "example counting as lost when any of them succeeds, with its bootstrap band. Thin, where several were run: "
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
-    proved = {group.id: _certified(shown, group) for group in shown.groups}
-    if any(proved.values()):
+    certified = {group.id: _certified(shown, group) for group in shown.groups}
+    if any(certified.values()):
         lead += (
             " Dotted: what is proved, which no attack can undercut; the truth lies in the hatched gap between the two."
         )
-    figure = partial(_figure, certified=proved)
-    return panel.side_by_side_with_numbers("Accuracy under attack", lead, shown, figure, _numbers)
+    figure = partial(_figure, certified=certified)
+    return shown.with_numbers("Accuracy under attack", lead, figure, _columns)
 
 
 def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
@@ -169,29 +165,23 @@ def _certified(shown: Shown, group: Group) -> dict[str, dict[float, float]]:
     return {item.model: dict(zip(item.series.eps, item.series.certified, strict=True)) for item in items}
 
 
-def _figure(group: Group, certified: dict[str, dict[str, dict[float, float]]]) -> Box:
+def _figure(group: Group, certified: dict[str, dict[str, dict[float, float]]]) -> Markup:
     names = plots.attack_names([series for *_, series in group.curves])
-    thin = [(name, panel.dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
-    proved = [(plots.PROVED, panel.proved())] if certified[group.id] else []
+    thin = [(name, dashed(place)) for place, name in enumerate(names)] if len(names) > 1 else []
+    dotted = [(plots.PROVED, proved())] if certified[group.id] else []
     plot = plots.robustness_curve(group.id, group.curves, group.norm, certified[group.id])
-    return panel.figure(group, plot, [*thin, *proved])
+    return group.figure(plot, [*thin, *dotted])
 
 
-def _numbers(shown: Shown, group: Group, item: Item) -> Table:
-    s, percent = item.series, formatting.percent
-    columns = {"worst case": [percent(share) for share in s.worst]}
+def _columns(s: RobustnessCurve) -> dict[str, list[str]]:
+    percent = formatting.percent
+    columns = {"eps": [*map(formatting.number, s.eps)], "worst case": [*map(percent, s.worst)]}
     if s.low and s.high:
         columns["interval"] = [f"{percent(low)} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
-    columns |= {name: [percent(share) for share in shares] for name, shares in s.attacks.items()}
-    rows = [Row(formatting.number(eps), [cells[i] for cells in columns.values()]) for i, eps in enumerate(s.eps)]
-    return panel.numbers(shown, group, item, ["eps", *columns], rows)
+    return columns | {name: [*map(percent, shares)] for name, shares in s.attacks.items()}
 
 
 RULE = Rule("accuracy at the headline radius, divided by the clean accuracy", 0.8, 0.4)
-EXAMPLE = {
-    "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
-    "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
-}  # fmt: skip
 
 
 def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) -> Kind:
@@ -201,7 +191,6 @@ def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) ->
         attacks=True, cost=3, measure=partial(measure, norm=norm), draw=draw,
         findings={name: Judged(title, RULE, share=True, higher_is_better=True, headline=True)},
         settings=in_profiles(Settings, multiples=multiples),
-        example=(name, 0.5, EXAMPLE, {}),
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,9 +11,10 @@ from pydantic import Field
 
 from trustworthy.core import seeds
 from trustworthy.report import formatting, panel, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Block, Box, Group, Item, Note, Panel, Picture, Row, Shown, Statement
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import bar, element, heading, image
+from trustworthy.report.panel import Group, Item, Panel, Shown, note, row
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -136,12 +136,12 @@ def _lead(group: Group) -> str:
     return f"{lead} Method: {first.series.method}." if first.series.method else lead
 
 
-def _models(group: Group) -> Box:
-    boxes = group.side_by_side(lambda item: [Statement(item), *_maps(item), *_bars(item)])
-    return replace(boxes, look="columns") if group.items[0].arrays else boxes  # maps fill the page, bars need not
+def _models(group: Group) -> Markup:
+    wide = bool(group.items[0].arrays)  # maps fill the page, bars need not
+    return group.side_by_side(lambda item: [item.statement(), *_maps(item), *_bars(item)], wide=wide)
 
 
-def _maps(item: Item) -> list[Block]:
+def _maps(item: Item) -> list[str]:
     s = item.series
     if not {"image", "saliency"} <= item.arrays.keys():
         return []
@@ -150,21 +150,22 @@ def _maps(item: Item) -> list[Block]:
         caption = Markup("is <b>{}</b>").format(label)
         if s.prediction:
             caption += Markup(", read as <b>{}</b>").format(s.prediction[i])
-        image = Picture(plots.picture_png(item.arrays["image"][i]), f"example of {label}")
-        influence = Picture(plots.saliency_png(item.arrays["saliency"][i]), "map of influence on the prediction")
-        shown.append(panel.Pictures([image, influence], caption))
-    return [Box(shown, look="examples small")]
+        given = image(plots.picture_png(item.arrays["image"][i]), f"example of {label}")
+        influence = image(plots.saliency_png(item.arrays["saliency"][i]), "map of influence on the prediction")
+        pair = element("div", given, influence, look="pair")
+        shown.append(element("figure", pair, element("figcaption", caption)))
+    return [element("div", *shown, look="examples small")]
 
 
-def _bars(item: Item) -> list[Block]:
+def _bars(item: Item) -> list[str]:
     ranked = ranked_features(item.series)
     if not ranked:
         return []
-    rows = [Row(name, [panel.bar(share), formatting.score(value)]) for name, value, share in ranked[:FEATURES_SHOWN]]
-    head = ["feature", panel.column("importance", span=2)]
+    rows = [row(name, [bar(share), formatting.score(value)]) for name, value, share in ranked[:FEATURES_SHOWN]]
+    head = ["feature", heading("importance", span=2)]
     table = panel.bars(item, f"Importance of features, {item.model}", head, rows, headed=False)
     rest = len(ranked) - FEATURES_SHOWN
-    return [table, *([Note(f"and {rest} less important features")] if rest > 0 else [])]
+    return [table, *([note(f"and {rest} less important features")] if rest > 0 else [])]
 
 
 def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
@@ -174,8 +175,6 @@ def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
-IMAGES = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
-EXAMPLE = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
 KIND = Kind(
     name="saliency", step="interpretation", property="interpretation", series=Saliency, measure=measure, draw=draw,
     findings={
@@ -183,5 +182,4 @@ KIND = Kind(
         for name in ("interpretation.saliency", "interpretation.importance")
     },
     settings=in_profiles(Settings, images=8, repeats=5),
-    example=("interpretation.saliency", 0.4, EXAMPLE, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
 )  # fmt: skip

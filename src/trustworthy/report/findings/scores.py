@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
-from trustworthy.report import panel
 from trustworthy.report.kind import Judged, Kind, Measured
-from trustworthy.report.panel import Box, Group, Panel, Row, Shown, Table, statements
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Panel, Shown, row, table
 
 if TYPE_CHECKING:
     from trustworthy.report.case import Case
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def measure(case: Case, settings: Any) -> Measured:
     """Negative log-likelihood and Brier score."""
-    p, y = case.stated_probabilities(), case.labels
+    p, y = case.probabilities, case.labels
     classes = p.shape[1]
     # The probability of the label is bounded as float32 would round it: one example must not make the mean infinite.
     likelihood = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(np.float32).tiny))
@@ -40,14 +39,13 @@ def measure(case: Case, settings: Any) -> Measured:
 def draw(shown: Shown) -> list[Panel]:
     """All scores of all models in one table."""
     lead = "One number for accuracy and calibration together; lower is better for NLL and Brier."
-    rows = [Row(group.title, [_cell(group, model) for model in shown.models]) for group in shown.groups]
-    table = Table("Scores by model", ["score", *shown.models], rows, label="Scores")
-    below = Box([line for group in shown.groups for line in statements(group.items)], look="muted")
-    return [Panel("Scores of the predicted probabilities", lead, [table, below])]
-
-
-def _cell(group: Group, model: str) -> str | Markup:
-    return next((panel.measured(item) for item in group.items if item.model == model), "–")
+    rows = []
+    for group in shown.groups:
+        cells = {item.model: item.measured for item in group.items}
+        rows.append(row(group.title, [cells.get(model, "–") for model in shown.models]))
+    scores = table("Scores by model", ["score", *shown.models], rows, label="Scores")
+    below = element("div", *(line for group in shown.groups for line in group.statements()), look="muted")
+    return [Panel("Scores of the predicted probabilities", lead, [scores, below])]
 
 
 KIND = Kind(
@@ -56,5 +54,4 @@ KIND = Kind(
         "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False),
         "uncertainty.brier": Judged("Brier score", higher_is_better=False),
     },
-    example=("uncertainty.brier", 0.2, {}, {}),
 )  # fmt: skip

@@ -10,9 +10,10 @@ from markupsafe import Markup
 
 from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
+from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.panel import Block, Box, Group, Head, Item, Legend, Note, Panel, Shown, Statement
-from trustworthy.report.series import Number, Series
+from trustworthy.report.markup import element
+from trustworthy.report.panel import Group, Item, Panel, Shown, legend, note
 from trustworthy.report.settings import Section, Share, in_profiles
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     """Risk against coverage, and the confidence below which predictions should go to a human."""
     from trustworthy import metrics
 
-    confidence, wrong, target = case.stated_probabilities().max(axis=1), ~case.correct, settings.target_risk
+    confidence, wrong, target = case.probabilities.max(axis=1), ~case.correct, settings.target_risk
     curve = metrics.risk_coverage_curve(confidence, wrong)
     order = seeds.numpy_generator(case.seed, "selective").permutation(len(wrong))
     point = handover(confidence[order], wrong[order], target)
@@ -66,15 +67,19 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     better than it is. For the same reason the choice counts one error more than it saw, as conformal risk control does
     (Angelopoulos et al. 2024); without that method's guarantee, because the risk need not fall with the coverage.
     """
+    from trustworthy import metrics
+
     half = len(wrong) // 2
     nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
     if (half + 1) * target < 1:
         rule = f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them."
         return nothing | {"coverage_at_threshold": None, "rule": rule}
-    threshold = _cautious_threshold(confidence[:half], wrong[:half], target)
-    if threshold is None:
+    curve = metrics.risk_coverage_curve(confidence[:half], wrong[:half])
+    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
+    if not len(allowed):
         rule = f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
         return nothing | {"rule": rule}
+    threshold = float(curve.threshold[allowed[-1]])
     answered = confidence[half:] >= threshold
     coverage = float(answered.mean())
     risk = float(wrong[half:][answered].mean()) if answered.any() else 0.0
@@ -86,16 +91,6 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     return {"threshold": threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk, "rule": rule}
 
 
-def _cautious_threshold(
-    confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float
-) -> float | None:
-    from trustworthy import metrics
-
-    curve = metrics.risk_coverage_curve(confidence, wrong)
-    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
-    return float(curve.threshold[allowed[-1]]) if len(allowed) else None
-
-
 def draw(shown: Shown) -> list[Panel]:
     """One curve for each model in one figure, and the thresholds."""
     lead = (
@@ -103,56 +98,42 @@ def draw(shown: Shown) -> list[Panel]:
         "keeps? The ring marks the threshold chosen."
     )
     return [
-        Panel(group.title, lead, [Box([_figure(group), Box([_model(i) for i in group.items])], look="columns")])
+        Panel(
+            group.title,
+            lead,
+            [element("div", _figure(group), element("div", *map(_model, group.items)), look="columns")],
+        )
         for group in shown.groups
     ]
 
 
-def _figure(group: Group) -> Box:
-    plot = plots.risk_coverage(group.id, group.curves)
-    legend = Legend("Models in the figures", [(item.model, item.look) for item in group.items])
-    return Box([plot, legend] if len(group.items) > 1 else [plot], tag="figure")
+def _figure(group: Group) -> Markup:
+    models = [(item.model, item.look) for item in group.items]
+    own = legend("Models in the figures", models) if len(models) > 1 else ""
+    return element("figure", plots.risk_coverage(group.id, group.curves), own)
 
 
-def _model(item: Item) -> Box:
+def _model(item: Item) -> Markup:
     s, percent = item.series, formatting.percent
-    blocks: list[Block] = [Head(item)]
+    blocks = [item.head]
     if s.threshold is None:
         told = f"At no confidence is the error rate as low as {percent(s.target_risk)}."
-        blocks.append(_value("no threshold"))
-        blocks.append(Markup("<p>{}</p>").format(told if s.target_risk is not None else ""))
+        blocks += [_value("no threshold"), element("p", told if s.target_risk is not None else "")]
     else:
         blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
-        if not item.finding.statement and s.coverage_at_threshold is not None:
-            blocks.append(Markup("<p>{}</p>").format(_kept(s)))
-    if item.finding.statement:
-        blocks.append(Statement(item))
-    elif s.rule:
-        blocks.append(Note(s.rule))
     interval = f" ({item.interval})" if item.interval else ""
-    return Box([*blocks, Note(f"Area under the curve: {item.value}{interval}.")], look="claim")
-
-
-def _kept(s: RiskCoverage) -> str:
-    told = f"The model keeps {formatting.percent(s.coverage_at_threshold)} of the cases"
-    if s.risk_at_threshold is not None:
-        told += f"; {formatting.percent(s.risk_at_threshold)} of those answers are wrong"
-    return f"{told} (accepted: {formatting.percent(s.target_risk)})." if s.target_risk is not None else f"{told}."
+    area = note(f"Area under the curve: {item.value}{interval}.")
+    return element("div", *blocks, item.statement() or note(s.rule), area, look="claim")
 
 
 def _value(text: str, beside: str = "") -> Markup:
-    said = Markup('<span class="interval">{}</span>').format(beside) if beside else ""
-    return Markup('<div class="figure"><span class="value">{}</span>{}</div>').format(text, said)
+    said = element("span", beside, look="interval") if beside else ""
+    return element("div", element("span", text, look="value"), said, look="figure")
 
 
-EXAMPLE = {
-    "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
-    "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
-}  # fmt: skip
 KIND = Kind(
     name="risk_coverage", step="uncertainty.selective", property="uncertainty", series=RiskCoverage,
     measure=measure, draw=draw,
     findings={"uncertainty.aurc": Judged("Risk and coverage", RULE, higher_is_better=False, headline=True)},
     settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
-    example=("uncertainty.aurc", 0.2, EXAMPLE, {}),
 )  # fmt: skip

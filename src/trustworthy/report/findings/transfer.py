@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from trustworthy.report import formatting, panel
-from trustworthy.report.finding import ALL_MODELS
+from trustworthy.report import formatting
+from trustworthy.report.finding import ALL_MODELS, Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
-from trustworthy.report.panel import Block, Item, Panel, Row, Shown, Statement, Table
-from trustworthy.report.series import Number, Series, null_where_nan
+from trustworthy.report.markup import heat
+from trustworthy.report.panel import Item, Panel, Shown, row, table
 from trustworthy.report.settings import Rows, Section, in_profiles
 
 if TYPE_CHECKING:
@@ -41,14 +41,13 @@ class Transfer(Series):
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """Matrix of eq. 2.26 between the models that have gradients, under the first attack at the headline linf radius."""
     from trustworthy.attacks import transfer_affinity
-    from trustworthy.report.arsenal import arsenal, built, headline_radius
 
     cases = [case for case in cases if case.subject.gives_gradients and case.correct.any()]
     if len(cases) < 2:
         raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
-    case, eps = cases[0], headline_radius(cases[0], "linf")
+    case, eps = cases[0], cases[0].headline("linf")
     draws = max(each.subject.draws for each in cases)
-    attack = built(case, arsenal(case, "linf")[0], "linf", eps, draws=draws)
+    attack = case.built(case.arsenal("linf")[0], "linf", eps, draws=draws)
     rows = case.sample("transfer", settings.rows)
     models = {each.subject.name: each.attacked[0] for each in cases}
     _, x, y = case.attacked_at(rows)
@@ -65,15 +64,14 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
         )
         if value > 1.0:
             told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
-    finding = case.finding(
-        "robustness.transfer", value, judged=value, statement=told,
+    return Measured([case.finding(
+        "robustness.transfer", value, model=ALL_MODELS, judged=value, statement=told,
         series={
             "models": list(found.names), "affinity": [null_where_nan(row) for row in found.affinity],
             "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),
         },
         conditions={"n": len(rows), "attacks": [repr(attack)], "eps": eps, "norm": "linf"},
-    )  # fmt: skip
-    return Measured([finding.model_copy(update={"model": ALL_MODELS})])
+    )])  # fmt: skip
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -87,25 +85,23 @@ def draw(shown: Shown) -> list[Panel]:
     ]
 
 
-def _matrix(item: Item) -> list[Block]:
+def _matrix(item: Item) -> list[str]:
     s = item.series
-    rows = [Row(name, [_rho(rho) for rho in row]) for name, row in zip(s.models, s.affinity, strict=True)]
+    rows = [row(name, [_rho(rho) for rho in rhos]) for name, rhos in zip(s.models, s.affinity, strict=True)]
     if s.accuracy:
-        rows.append(Row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
+        rows.append(row("accuracy without attack", [formatting.percent(accuracy) for accuracy in s.accuracy]))
     caption, label = "Rows: made for. Columns: tried on.", "Transfer of attacks between models"
-    return [Table(caption, ["", *s.models], rows, label, "grid heat-wide", captioned=True), Statement(item)]
+    return [table(caption, ["", *s.models], rows, label, "grid heat-wide", captioned=True), item.statement()]
 
 
 def _rho(rho: float) -> Any:
-    return panel.heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
+    return heat(max(0.0, min(rho, 1.0)) if rho == rho else rho, f"{rho:.2f}" if rho == rho else "–")
 
 
-EXAMPLE = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
 RULE = Rule("largest affinity rho (eq. 2.26) between two different models", 0.2, 0.6)
 KIND = Kind(
     name="transfer", step="robustness.transfer", property="robustness", about="models", series=Transfer, attacks=True,
     measure=measure, draw=draw,
     findings={"robustness.transfer": Judged("Transfer of adversarial examples", RULE, higher_is_better=False)},
     settings=in_profiles(Settings, rows=(50, 200, 1000)),
-    example=("robustness.transfer", 0.4, EXAMPLE, {}),
 )  # fmt: skip

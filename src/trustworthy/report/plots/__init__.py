@@ -1,9 +1,17 @@
 """Pictures of the trust report: SVG figures whose colours follow the page, and PNG pictures of inputs."""
 
-from trustworthy.report.plots.curves import PROVED, attack_names, certified_curve, risk_coverage, robustness_curve
+from trustworthy.report.plots.curves import (
+    ATTACKED,
+    BOUND,
+    PROVED,
+    attack_names,
+    certified_curve,
+    poisoning_curve,
+    risk_coverage,
+    robustness_curve,
+)
 from trustworthy.report.plots.histograms import distortion, reliability
 from trustworthy.report.plots.pictures import difference_png, picture_png, saliency_png
-from trustworthy.report.plots.poisoning import ATTACKED, BOUND, poisoning_curve
 from trustworthy.report.plots.theme import Style, dashes_of, standalone
 
 __all__ = [

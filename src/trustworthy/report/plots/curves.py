@@ -1,26 +1,28 @@
-"""Curves of the report, all models in one figure: accuracy against the radius, error rate against coverage."""
+"""Curves of the report: accuracy against the radius, error rate against coverage, error against poisoned labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.certificate import Certified
     from trustworthy.report.findings.robustness_curve import RobustnessCurve
     from trustworthy.report.findings.selective import RiskCoverage
-
+    from trustworthy.report.poisoning.record import Poisoning
 
 PROVED = "proved: no attack can take more"
+BOUND = "no attack can pass this"
+GUESS = "a blind guess"
+ATTACKED = "attacked"
 
 
 def robustness_curve(
@@ -33,8 +35,7 @@ def robustness_curve(
 
     certified : by model, what is proved at each eps: a dotted line below the worst case, with the gap hatched.
     """
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         attacks = attack_names([series for _, _, series in models])
         for model, look, series in models:
             _draw_proved(axes, look, series, (certified or {}).get(model, {}))
@@ -52,8 +53,7 @@ def robustness_curve(
 
 def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], norm: str) -> Markup:
     """What is proved against eps; the accuracy without a perturbation is a ring where eps is 0."""
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         for _, look, series in models:
             if len(models) == 1:
                 axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
@@ -66,8 +66,7 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
 
 def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) -> Markup:
     """Error rate of the predictions kept against the share kept; the chosen threshold is a ring on the curve."""
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure()
+    with new_figure() as (figure, (axes,)):
         for _, look, series in models:
             axes.plot(series.coverage, series.risk, **look.bold, markevery=[-1], clip_on=False)
             kept = series.coverage_at_threshold
@@ -85,6 +84,41 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
         axes.set_xlabel("coverage: share of predictions kept")
         axes.set_ylabel("error rate of those kept")
         return to_svg(figure, name, "Error rate against coverage. " + " ".join(map(_spoken_risk, models)))
+
+
+def poisoning_curve(name: str, look: Style, series: Poisoning, *, legend: bool = False) -> Markup:
+    """Error against budget: the attack in bold, the others thin, and shaded what no attack can reach.
+
+    legend : within the figure; the page has one of its own.
+    """
+    with new_figure(height=3.6 if legend else 3.1) as (figure, (axes,)):
+        axes.plot(series.budgets, series.error, **look.bold, label=ATTACKED, clip_on=False, zorder=3)
+        for place, (attack, error) in enumerate(series.baselines.items()):
+            dashes = DASHES[place % len(DASHES)]
+            axes.plot(series.budgets, error, color=look.colour, linewidth=1.1, linestyle=dashes, label=attack)
+        highest = max([top for top in [*series.error, *series.bound] if top == top], default=0.0)
+        top = min(1.02, 1.12 * highest) if series.flips else 1.12 * highest
+        top = max(top, 0.01)
+        if series.bound:
+            axes.plot(series.budgets, series.bound, color=INK, linewidth=1.3, label=BOUND)
+            axes.fill_between(series.budgets, series.bound, top, color=MUTED, alpha=0.18, linewidth=0)
+        if series.guess <= top:
+            axes.axhline(series.guess, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+            place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            axes.annotate(GUESS, (0.0, series.guess), (4, 4), fontsize=10, **place)
+        axes.set_ylim(0.0, top)
+        axes.set_xlim(0.0, max(series.budgets[-1], np.finfo(float).tiny) if series.budgets[-1] else 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=series.flips, steps=[1, 2, 2.5, 5, 10]))
+        if series.flips:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+            axes.set_xlabel(f"labels flipped, of {series.labelled}")
+            axes.set_ylabel("error of the graph learner")
+        else:
+            axes.set_xlabel(f"l2 norm of the change of {series.labelled} labels in [0, 1]")
+            axes.set_ylabel("RMSE of the graph learner")
+        if legend:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10)
+        return to_svg(figure, name, _spoken_poisoning(series))
 
 
 def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
@@ -132,3 +166,11 @@ def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:
     if not series.coverage_at_threshold:
         return f"{name}: no threshold reaches the accepted error rate."
     return f"{name}: {formatting.percent(series.coverage_at_threshold)} kept above the threshold."
+
+
+def _spoken_poisoning(series: Poisoning) -> str:
+    read = formatting.percent if series.flips else formatting.score
+    what = "labels flipped" if series.flips else "l2 norm of the change of labels"
+    points = (f"{read(error)} at {budget:.3g}" for budget, error in zip(series.budgets, series.error, strict=True))
+    ends = f" No attack can pass {read(series.bound[-1])} at {series.budgets[-1]:.3g}." if series.bound else ""
+    return f"Error against {what}. Attacked: {', '.join(points)}.{ends}"

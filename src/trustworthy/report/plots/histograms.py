@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import INK, MUTED, PAPER, RC, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import INK, MUTED, PAPER, Style, mark, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.calibration import Calibration
@@ -27,8 +26,7 @@ def distortion(
     """
     edges, counts = np.asarray(series.edges), np.asarray(series.counts)
     median = series.quartiles[len(series.quartiles) // 2] if series.quartiles else math.nan
-    with mpl.rc_context(RC):
-        figure, (axes,) = new_figure(height=2.5)
+    with new_figure(height=2.5) as (figure, (axes,)):
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=look.colour, edgecolor=PAPER, linewidth=0.8)
         axes.set_xlim(min(0.0, edges[0]), max(right or 0.0, edges[-1], median if math.isfinite(median) else 0.0))
         axes.set_ylim(0, max(top or 0.0, counts.max(initial=1)) * 1.05)
@@ -48,8 +46,7 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
     filled = count > 0
     left, width = edges[:-1][filled], np.diff(edges)[filled]
     accuracy, confidence = np.asarray(series.accuracy)[filled], np.asarray(series.confidence)[filled]
-    with mpl.rc_context(RC):
-        figure, (axes, below) = new_figure(height=3.9, rows=(3.0, 1.0))
+    with new_figure(height=3.9, rows=(3.0, 1.0)) as (figure, (axes, below)):
         colour = look.colour
         points: Any = {"marker": look.marker, "markeredgecolor": PAPER}
         axes.bar(left, accuracy, width, align="edge", color=colour, alpha=0.3, edgecolor=colour, linewidth=1.0)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -68,11 +71,13 @@ class Style:
         return {"color": self.colour, "marker": self.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
 
 
-def new_figure(height: float = 3.1, rows: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
-    """An empty figure of the page's width with one axes per entry of `rows`, their relative heights."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": rows})
-    return figure, list(grid[:, 0])
+@contextmanager
+def new_figure(height: float = 3.1, rows: tuple[float, ...] = (1.0,)) -> Iterator[tuple[Figure, list[Axes]]]:
+    """An empty figure of the page's width with one axes per entry of `rows`, their relative heights, in its style."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": rows})
+        yield figure, list(grid[:, 0])
 
 
 def mark(axes: Axes, x: float, text: str) -> None:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
-from typing import Any
+import math
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from trustworthy.core.errors import TrustworthyWarning
-from trustworthy.core.files import atomic_write
 from trustworthy.core.record import Record
-from trustworthy.report.findings.poisoning import Poisoning
-from trustworthy.report.store import explained
+from trustworthy.report.finding import Number, Series
 
-FILE = "poisoning.json"
+
+class Poisoning(Series):
+    """Error of a learner against the budget of an attack on its training labels.
+
+    error : what the attack caused; `bound` what none can exceed; `baselines` what other attacks caused.
+    changed : labels that it changed.
+    clean, guess : without an attack, and of a learner that looks at no row.
+    flips : the budget counts flipped labels, and errors are shares of wrong predictions; otherwise it is the l2 norm of
+        a change of `labelled` real labels in [0, 1], and errors are RMSE.
+    """
+
+    aligned: ClassVar = ("budgets", "error", "bound", "baselines", "changed")
+
+    budgets: Annotated[list[float], Field(min_length=1)]
+    error: list[Number]
+    bound: list[Number] = Field(default_factory=list)
+    baselines: dict[str, list[Number]] = Field(default_factory=dict)
+    changed: list[float] = Field(default_factory=list)
+    clean: Number
+    guess: Number = math.nan
+    labelled: int
+    flips: bool = True
 
 
 class Point(BaseModel):
@@ -59,8 +76,7 @@ class PoisoningRecord(Record):
     """Content of `poisoning.json`. `value` is the error at the largest budget, a mean over the splits.
 
     conditions : data, rows, classes, learner, attack and all that defines the measurement.
-    fingerprint : hash of these and of the data; what another one left is not used.
-    finished : false while an interrupted study can be gone on with.
+    fingerprint : hash of these and of the data.
     statement : the answer in one sentence.
     """
 
@@ -68,8 +84,7 @@ class PoisoningRecord(Record):
     created: str
     command: str = ""
     fingerprint: str
-    finished: bool
-    statement: str = ""
+    statement: str
     budgets: list[float]
     splits: list[SplitRecord]
 
@@ -78,17 +93,9 @@ class PoisoningRecord(Record):
         """Whether labels are classes."""
         return self.conditions["task"] == "classification"
 
-    def asked(self) -> list[SplitRecord]:
-        """The splits that were asked for, with the points of `budgets`; `splits` keeps what earlier runs asked for."""
-        found = []
-        for split in self.splits[: self.conditions["splits"]]:
-            points = {point.budget: point for point in split.points}
-            found.append(split.model_copy(update={"points": [points[budget] for budget in self.budgets]}))
-        return found
-
     def curve(self) -> Poisoning:
-        """Means over the splits that were asked for."""
-        return mean_curve(self.asked(), classifies=self.classifies, labelled=self.conditions["labelled"])
+        """Means over the splits."""
+        return mean_curve(self.splits, classifies=self.classifies, labelled=self.conditions["labelled"])
 
 
 def mean_curve(splits: list[SplitRecord], *, classifies: bool, labelled: int) -> Poisoning:
@@ -107,29 +114,3 @@ def mean_curve(splits: list[SplitRecord], *, classifies: bool, labelled: int) ->
         clean=float(np.mean([split.clean_error for split in splits])),
         guess=float(np.mean([split.guess_error for split in splits])),
     )  # fmt: skip
-
-
-def save(folder: Path, record: PoisoningRecord) -> None:
-    """Write `poisoning.json`, whole or not at all."""
-    with explained(folder / FILE), atomic_write(folder / FILE) as stream:
-        stream.write(record.model_dump_json(indent=1))
-
-
-def kept(folder: Path | None, fingerprint: str) -> list[SplitRecord]:
-    """What an interrupted study of the same fingerprint has measured."""
-    path = None if folder is None else folder / FILE
-    if path is None or not path.exists():
-        return []
-    try:
-        found = PoisoningRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
-        warnings.warn(f"{path} is damaged; everything is measured again.", TrustworthyWarning, stacklevel=3)
-        return []
-    if found.fingerprint != fingerprint:
-        warnings.warn(
-            f"{path} is of another study (data, learner, attack, seed or version differ) and will be replaced.",
-            TrustworthyWarning,
-            stacklevel=3,
-        )
-        return []
-    return found.splits

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,19 @@ from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
+from trustworthy.core.progress import portion
 from trustworthy.core.record import versions
+from trustworthy.core.study import Arrays, Parts, Piece, Store, explained, study
 from trustworthy.datasets import Dataset
 from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
 from trustworthy.graphs.poisoning.regression import SOLVERS
-from trustworthy.report.poisoning.record import Point, PoisoningRecord, SplitRecord, kept, save
+from trustworthy.report.poisoning.record import Point, PoisoningRecord, SplitRecord, mean_curve
 from trustworthy.report.poisoning.rows import LabelledRows, draw, read
 from trustworthy.report.poisoning.split import Protocol, Split
 from trustworthy.report.poisoning.words import answer
-from trustworthy.report.store import explained
 
-FIGURE = "poisoning.svg"
+FILE, FIGURE = "poisoning.json", "poisoning.svg"
 OnProgress = Callable[[str, float], None]
 """Called with what is running and the share of it that is done, from 0 to 1."""
 
@@ -80,71 +82,64 @@ def poison(
     _check(drawn, protocol)
     chosen = _budgets(drawn, labelled, budgets)
     conditions = _conditions(drawn, protocol)
-    folder = None if out is None else _folder(Path(out))
     mark = digest(drawn.fingerprint, conditions, seed, versions())
-    tell = on_progress or (lambda what, share: None)
+    folder = None if out is None else _folder(Path(out))
+    store = Parts(folder, SplitRecord | Point, "study (data, learner, attack, seed or version differ)")
 
-    def record(measured: list[SplitRecord], *, finished: bool) -> PoisoningRecord:
-        made = PoisoningRecord(
-            name="poisoning.error", value=None, unit="" if drawn.classifies else "of the range of the labels",
-            conditions=conditions | {"splits": splits}, seed=seed, wall_time=time.perf_counter() - begun,
-            created=datetime.now(UTC).isoformat(timespec="seconds"), command=command, fingerprint=mark,
-            finished=finished, budgets=chosen, splits=measured,
-        )  # fmt: skip
-        if finished:
-            made = made.model_copy(update={"value": made.curve().error[-1], "statement": answer(made.curve(), splits)})
-        if folder is not None:
-            save(folder, made)
-        return made
+    def tell(number: int, what: str, share: float) -> None:
+        if on_progress is not None:
+            on_progress(f"split {number + 1} of {splits}, {what}" if splits > 1 else what, share)
 
-    earlier, measured = kept(folder, mark), []
-    for number in range(splits):
-        split = Split(drawn, protocol, number)
-        known = earlier[number] if number < len(earlier) else None
-        place = f"split {number + 1} of {splits}, " if splits > 1 else ""
-        for state in _split(split, chosen, known, lambda what, share, place=place: tell(place + what, share)):
-            record([*measured, state, *earlier[number + 1 :]], finished=False)
-            known = state
-        assert known is not None
-        measured.append(known)
-    finished = record([*measured, *earlier[splits:]], finished=True)
+    measured = [
+        _measured(Split(drawn, protocol, number), chosen, mark, store, partial(tell, number))  # one graph at a time
+        for number in range(splits)
+    ]
+    curve = mean_curve(measured, classifies=drawn.classifies, labelled=labelled)
+    record = PoisoningRecord(
+        name="poisoning.error", value=curve.error[-1], unit="" if drawn.classifies else "of the range of the labels",
+        conditions=conditions | {"splits": splits}, seed=seed, wall_time=time.perf_counter() - begun,
+        created=datetime.now(UTC).isoformat(timespec="seconds"), command=command, fingerprint=mark,
+        statement=answer(curve, splits), budgets=chosen, splits=measured,
+    )  # fmt: skip
     if folder is not None:
-        draw_figure(folder, finished)
-    return finished
+        _write(folder, record)
+    return record
 
 
-def draw_figure(folder: Path, record: PoisoningRecord) -> None:
-    """Write the curve as `poisoning.svg`, a picture of its own, light or dark as the viewer is."""
+def _measured(split: Split, budgets: Sequence[float], mark: str, store: Store[Any], tell: OnProgress) -> SplitRecord:
+    """What is known of a split without an attack, and then an attack with each budget."""
+
+    def begin() -> tuple[SplitRecord, Arrays]:
+        if split.protocol.gamma is None:
+            what = "choosing the width of the graph"
+            tell(what, 0.0)
+            split.gamma = split.chosen_gamma(partial(tell, what))
+        tell(f"graph of width {split.gamma:.3g}", 0.0)
+        return split.record(), {}
+
+    key = f"split-{split.number}"
+    record, _ = next(study([Piece(key, mark, begin)], store))
+    split.gamma = record.gamma
+    pieces = (
+        Piece(
+            f"{key}-budget-{budget!r}",
+            mark,
+            lambda budget=budget: (next(split.points([budget])), {}),
+            portion(partial(tell, "attacks"), place, len(budgets)),
+        )
+        for place, budget in enumerate(budgets)
+    )
+    return record.model_copy(update={"points": [point for point, _ in study(pieces, store)]})
+
+
+def _write(folder: Path, record: PoisoningRecord) -> None:
+    """Write `poisoning.json`, and the curve as a picture of its own, light or dark as the viewer is."""
     from trustworthy.report.plots import Style, poisoning_curve, standalone
 
     figure = poisoning_curve("poisoning", Style(1), record.curve(), legend=True)
-    with explained(folder / FIGURE), atomic_write(folder / FIGURE) as stream:
-        stream.write(standalone(figure))
-
-
-def _split(
-    split: Split, budgets: Sequence[float], known: SplitRecord | None, tell: OnProgress
-) -> Iterator[SplitRecord]:
-    """What is known of a split, again after each further budget; nothing where all of it is."""
-    points: list[Point] = [] if known is None else list(known.points)
-    missing = [budget for budget in budgets if budget not in {point.budget for point in points}]
-    if not missing:
-        return
-    if known is None and split.protocol.gamma is None:
-        what = "choosing the width of the graph"
-        tell(what, 0.0)
-        split.gamma = split.chosen_gamma(lambda share: tell(what, share))
-    if known is not None:
-        split.gamma = known.gamma
-    tell(f"graph of width {split.gamma:.3g}", 0.0)
-    if known is None:
-        known = split.record()
-        yield known
-    tell("attacks", 0.0)
-    for done, point in enumerate(split.points(missing), start=1):
-        points.append(point)
-        yield known.model_copy(update={"points": sorted(points, key=lambda point: point.budget)})
-        tell("attacks", done / len(missing))
+    for name, text in ((FILE, record.model_dump_json(indent=1)), (FIGURE, standalone(figure))):
+        with explained(folder / name), atomic_write(folder / name) as stream:
+            stream.write(text)
 
 
 def _folder(path: Path) -> Path:

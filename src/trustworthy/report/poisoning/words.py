@@ -10,8 +10,7 @@ from rich import box
 from rich.table import Table
 
 from trustworthy.report import formatting
-from trustworthy.report.findings.poisoning import Poisoning
-from trustworthy.report.poisoning.record import PoisoningRecord
+from trustworthy.report.poisoning.record import Poisoning, PoisoningRecord
 
 MOST = 0.9
 """Share of the damage of all budgets that the budget named in the answer does, where none ruins the learner."""
@@ -70,7 +69,7 @@ def _no_better(curve: Poisoning) -> str:
 
 def table(record: PoisoningRecord) -> Table:
     """Errors against budgets, the baselines, what no attack can exceed, and how far the attack is from it."""
-    curve, splits = record.curve(), record.asked()
+    curve, splits = record.curve(), record.splits
     size = "flips: labels changed" if curve.flips else "rms: budget / sqrt(labels)"
     caption = f"{size}; bound: no attack can pass it; gap: bound - attacked."
     left: Any = {"title_justify": "left", "caption_justify": "left", "header_style": "bold", "padding": (0, 1, 0, 0)}
@@ -91,7 +90,7 @@ def table(record: PoisoningRecord) -> Table:
 
 def _title(record: PoisoningRecord) -> str:
     about = record.conditions
-    gammas = ", ".join(dict.fromkeys(f"{split.gamma:.3g}" for split in record.asked()))
+    gammas = ", ".join(dict.fromkeys(f"{split.gamma:.3g}" for split in record.splits))
     what = f"{about['classes'][0]} or {about['classes'][1]}" if record.classifies else "regression"
     error = "share of wrong predictions" if record.classifies else "RMSE, of the range of the labels"
     return (

@@ -1,0 +1,59 @@
+"""A finding of each kind as its `measure` could leave it: (name, value, series, arrays), by the step of the kind."""
+
+import numpy as np
+
+CAT, DOG = {"class": "cat", "accuracy": 0.9, "n": 10}, {"class": "dog", "accuracy": None, "n": 0}
+CHECKS = [
+    {"name": "zero_gradients", "passed": True, "value": 0.0, "explanation": "no gradient is zero."},
+    {"name": "black_box_wins", "passed": False, "value": 0.2},
+    {"name": "probabilities", "passed": None},
+]
+GREY = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
+IMAGES = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
+CALIBRATION = {
+    "edges": [0.0, 0.5, 1.0], "confidence": [None, 0.8], "accuracy": [None, 0.7], "count": [0, 50],
+    "adaptive_ece": 0.1, "mean_confidence": 0.8,
+}  # fmt: skip
+CERTIFICATE = {
+    "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
+    "headline_eps": 0.1,
+}  # fmt: skip
+CORRUPTIONS = {
+    "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
+    "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
+}  # fmt: skip
+DISTORTION = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
+PICTURES = {
+    "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
+    "eps": 0.1, "amplification": 5.0,
+}  # fmt: skip
+POISONING = {
+    "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
+    "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
+}  # fmt: skip
+CURVE = {
+    "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
+    "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
+}  # fmt: skip
+SALIENCY = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
+SELECTIVE = {
+    "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
+    "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
+}  # fmt: skip
+TRANSFER = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
+EXAMPLES = {
+    "accuracy": ("accuracy", 0.9, {"n": 10, "per_class": [CAT, DOG]}, {}),
+    "uncertainty.calibration": ("uncertainty.ece", 0.1, CALIBRATION, {}),
+    "robustness.certificate": ("robustness.linf.certified", 0.4, CERTIFICATE, {}),
+    "robustness.corruptions": ("robustness.corruptions", 0.76, CORRUPTIONS, {}),
+    "evaluation.diagnosis": ("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
+    "robustness.distortion": ("robustness.l2.distortion", 1.5, DISTORTION, {}),
+    "robustness.pictures": ("robustness.linf.pictures", 0.5, PICTURES, {"original": GREY, "adversarial": GREY + 0.1}),
+    "robustness.poisoning": ("robustness.poisoning", 0.5, POISONING, {}),
+    "robustness.linf": ("robustness.linf.accuracy", 0.5, CURVE, {}),
+    "robustness.l2": ("robustness.l2.accuracy", 0.5, CURVE, {}),
+    "interpretation": ("interpretation.saliency", 0.4, SALIENCY, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
+    "uncertainty.scores": ("uncertainty.brier", 0.2, {}, {}),
+    "uncertainty.selective": ("uncertainty.aurc", 0.2, SELECTIVE, {}),
+    "robustness.transfer": ("robustness.transfer", 0.4, TRANSFER, {}),
+}
