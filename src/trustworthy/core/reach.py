@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, WrapperDescriptorType
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-_LEAVES = (str, bytes, int, float, complex, bool, type(None), Tensor, np.ndarray, np.generic, type, ModuleType)
+_LEAVES = (str, bytes, int, float, complex, type(None), Tensor, np.ndarray, np.generic, type, ModuleType)
+_SEALED = {"inspect", "typing", "sklearn.tree._classes", "sklearn.tree._tree"}  # what is defined there holds no module
 _STATE_OF_MODULES = frozenset(vars(nn.Module())) - {"_modules"}  # weights and hooks: no other modules to be found there
 
 
@@ -18,27 +19,29 @@ def reachable_modules(model: object) -> list[nn.Module]:
     """Every `nn.Module` that `model` is, names by a method `modules()`, holds in a field or refers to in its code.
 
     What is looked at: attributes of objects, slots included; items of lists, tuples, sets and mappings; closures,
-    defaults and callable globals of functions; the object of a bound method; what a partial was given.
+    defaults, attributes and callable globals of functions; the object of a bound method; what a partial was given. What
+    a decorator of another file put around a function is searched too, but not the globals of its helpers.
     """
     found: list[nn.Module] = []
     seen: dict[int, object] = {}  # values keep what was made on the way alive: an id is of one object only
+    decorators: set[int] = set()  # ids of the globals of their files
     waiting: list[object] = [model]
     while waiting:
         thing = waiting.pop()
-        if isinstance(thing, _LEAVES) or id(thing) in seen:
+        if isinstance(thing, _LEAVES) or id(thing) in seen or type(thing).__module__ in _SEALED:
             continue
         seen[id(thing)] = thing
         if isinstance(thing, nn.Module):
             found.append(thing)
-        waiting.extend(_parts(thing))
+        waiting.extend(_parts(thing, decorators))
     return found
 
 
-def _parts(thing: object) -> Iterable[Any]:
+def _parts(thing: object, decorators: set[int]) -> Iterable[Any]:
     if isinstance(thing, nn.Module):
         return [value for name, value in vars(thing).items() if name not in _STATE_OF_MODULES]
     if isinstance(thing, FunctionType):
-        return _referred(thing)
+        return _referred(thing, decorators)
     if isinstance(thing, MethodType):
         return thing.__self__, thing.__func__
     if isinstance(thing, functools.partial):
@@ -50,7 +53,7 @@ def _parts(thing: object) -> Iterable[Any]:
     return _held(thing)
 
 
-def _referred(function: FunctionType) -> Iterator[Any]:
+def _referred(function: FunctionType, decorators: set[int]) -> Iterator[Any]:
     """What a function can call; of its globals, the callables and the containers, functions of its own file alone."""
     for cell in function.__closure__ or ():
         try:
@@ -59,6 +62,12 @@ def _referred(function: FunctionType) -> Iterator[Any]:
             continue
     yield from function.__defaults__ or ()
     yield from (function.__kwdefaults__ or {}).values()
+    yield from vars(function).values()
+    around = function.__module__ != function.__globals__.get("__name__")  # has the name of what it was put around
+    if around:
+        decorators.add(id(function.__globals__))
+    elif id(function.__globals__) in decorators:
+        return
     for name in _names(function.__code__):
         value = function.__globals__.get(name)
         elsewhere = isinstance(value, FunctionType) and value.__module__ != function.__module__
@@ -75,9 +84,19 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _held(thing: Any) -> Iterator[Any]:
     yield from getattr(thing, "__dict__", {}).values()
-    for kind in type(thing).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        yield from (getattr(thing, name, None) for name in ((slots,) if isinstance(slots, str) else slots))
+    slots, calls = _of_class(type(thing))
+    yield from (getattr(thing, name, None) for name in slots)
+    yield from calls
     if callable(getattr(thing, "modules", None)):
         yield from thing.modules()
-    yield from (kind.__dict__.get("__call__") for kind in type(thing).__mro__)  # may refer to globals
+
+
+@functools.lru_cache(maxsize=256)
+def _of_class(kind: type) -> tuple[list[str], list[Any]]:
+    """Names of the slots of an object, and what a call of it runs, which may refer to globals."""
+    slots: list[str] = []
+    for base in kind.__mro__:
+        names = vars(base).get("__slots__", ())
+        slots += [names] if isinstance(names, str) else names
+    calls = [vars(base).get("__call__") for base in kind.__mro__]
+    return slots, [call for call in calls if not isinstance(call, WrapperDescriptorType | None)]
