@@ -15,7 +15,7 @@ from torch import Tensor
 from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
-from trustworthy.core.free import as_free
+from trustworthy.core.free import Examples, Free, as_free
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.predictive import pooled
@@ -33,11 +33,11 @@ class Problem:
     def __init__(
         self,
         posterior: Posterior,
-        x: Float[Tensor, "batch *shape"],
+        x: Examples,
         goal: Goal,
         *,
         eot: int = 1,
-        free: Bool[Tensor, "batch *shape"] | None = None,
+        free: Free = None,
         generator: torch.Generator | None = None,
     ) -> None:
         self.posterior, self.x, self.goal, self.free = posterior, x, goal, free
@@ -59,7 +59,7 @@ class Problem:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
 
-    def logits(self, predictor: Predictor, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+    def logits(self, predictor: Predictor, x: Examples) -> Float[Tensor, "batch classes"]:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
@@ -70,21 +70,21 @@ class Problem:
         self._checked = True
         return out
 
-    def scores(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+    def scores(self, x: Examples) -> Float[Tensor, "batch classes"]:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
             return pooled([self.logits(predictor, x) for predictor in self.draws()])
 
-    def appraise(self, x: Float[Tensor, "batch *shape"]) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def appraise(self, x: Examples) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
         """The loss, of the pooled draws, and whether the attack succeeds at `x`, without a gradient."""
         scores = self.scores(x)
         return self.goal.losses(scores), self.goal.reached(scores)
 
-    def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+    def is_adversarial(self, x: Examples) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
         return self.goal.reached(self.scores(x))
 
-    def judged(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+    def judged(self, x: Examples) -> Bool[Tensor, " batch"]:
         """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
 
         Warns where it did so on the way.
@@ -104,9 +104,7 @@ class Problem:
             )
         return self.goal.reached(scores)
 
-    def ascent(
-        self, x: Float[Tensor, "batch *shape"]
-    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def ascent(self, x: Examples) -> tuple[Examples, Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
         """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.
 
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import Examples, Free
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class AbstractLayout(ABC):
         """The layout of some of the examples."""
         return self if self.free is None else replace(self, free=self.free[rows])
 
-    def spread(self, values: Tensor, x: Float[Tensor, "batch *shape"]) -> Tensor:
+    def spread(self, values: Tensor, x: Examples) -> Tensor:
         """What broadcasts to (groups, positions) in the shape of the examples `x`, with a batch axis of one or all."""
         values = values if values.ndim == 3 else values[None]
         return values.expand(-1, self.groups, self.positions).reshape(-1, *x.shape[1:])
@@ -80,9 +81,7 @@ class AbstractLayout(ABC):
         return Window(mask, pattern) if self.free is None else Window(mask & self.free, pattern * self.free)
 
 
-def layout_of(
-    x: Float[Tensor, "batch *shape"], layout: str = "auto", free: Bool[Tensor, "batch *shape"] | None = None
-) -> AbstractLayout:
+def layout_of(x: Examples, layout: str = "auto", free: Free = None) -> AbstractLayout:
     """The layout of the examples of `x`; "auto" takes (channels, height, width) for images, all else for features."""
     return LAYOUTS[layout](x, free)
 
