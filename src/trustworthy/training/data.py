@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import torch_generator
@@ -23,21 +23,12 @@ Collate: TypeAlias = Callable[[list[Any]], Batch]
 """Items of a `Dataset` to a batch of tensors."""
 
 
-class Arrays(Dataset[Batch]):
+class Arrays(TensorDataset):
     """Rows of tensors that have equally many, such as x and y."""
-
-    def __init__(self, *parts: Tensor) -> None:
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return len(self.parts[0])
-
-    def __getitem__(self, row: int) -> Batch:
-        return tuple(part[row] for part in self.parts)
 
     def take(self, rows: Int[Tensor, " batch"]) -> Batch:
         """Several rows at once."""
-        return tuple(part.index_select(0, rows.to(part.device)) for part in self.parts)
+        return tuple(part.index_select(0, rows.to(part.device)) for part in self.tensors)
 
 
 def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:

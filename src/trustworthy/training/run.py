@@ -1,4 +1,4 @@
-"""Where a training run stands between two steps."""
+"""Where a training run stands between two steps, and what it leaves behind besides the weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,43 @@ from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Collate, Plan
 from trustworthy.training.engine import Engine
 from trustworthy.training.evaluation import Metric
-from trustworthy.training.history import History
-from trustworthy.training.moment import Moment
-from trustworthy.training.randomness import Streams
+from trustworthy.training.moment import Moment, Streams
 from trustworthy.training.update import Updater
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch of a run.
+
+    epoch : counted from 1.
+    loss : mean training loss over the epoch, as the weights were at each step.
+    learning_rate : of the first parameter group, at the last step.
+    seconds : of training and evaluation, without the time that an interrupted run stood still.
+    metrics : on the validation data after the epoch; empty without such data.
+    """
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """A training run.
+
+    records : one per epoch, in order.
+    steps : updates of the weights so far.
+    resumed_from : the step of the checkpoint that this call went on from, None where it began anew.
+    stopped : whether a callback ended the run before the last epoch.
+    """
+
+    records: tuple[EpochRecord, ...] = ()
+    steps: int = 0
+    resumed_from: int | None = None
+    stopped: bool = False
+
 
 Callback = Callable[[nn.Module, History], bool | None]
 """Called after each epoch with the model, in training mode, and the history so far; a return of True ends the run."""

@@ -36,9 +36,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     ------
     CheckpointError : the file cannot be read, or names or shapes differ; the message lists them.
     """
-    tensors, _ = read_tensors(path)
-    of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
-    assign_weights(model, of_model or tensors, path)
+    assign_weights(model, read_tensors(path)[0], path)
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -53,7 +51,8 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy `tensors`, read from `path`, into `model`."""
+    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
+    tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
     expected = model_tensors(model)
     problems = [
         *_listed("missing in the file", sorted(expected.keys() - tensors.keys())),
