@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
 from trustworthy.attacks.pgd import PGD
-from trustworthy.attacks.problem import Problem, pose
+from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, NothingToAttackError
@@ -100,15 +100,15 @@ def diagnose(
     if not isinstance(attack.eps, float | int):
         raise InvalidInput("eps of the attack must be one radius, got a tensor.")
     check_examples(x, y, attack.bounds)
-    right = is_correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
+    right = is_correct(model, attack, x, y, generator=generator, batch_size=batch_size)
     if not right.any():
         raise NothingToAttackError(
             f"x must hold examples that the model classifies rightly, got none among {len(right)}."
         )
     rows = np.flatnonzero(right)
-    examination = _Examination(
-        model, x[rows], y[rows], attack, diameter(x, y, attack), tolerance, generator, batch_size
-    )
+    checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
+    widest = diameter(x, y, attack)
+    examination = _Examination(model, x[rows], y[rows], attack, widest, tolerance, generator, batch_size)
     found: list[Check] = []
     for check in examination.run(queries):
         found.append(check)
@@ -131,26 +131,26 @@ def diameter(x: Array, y: Array, attack: PGD) -> float | None:
     return 2 * float(attack.geometry.size(inputs - inputs.mean(0)).max()) or None
 
 
+@dataclass(frozen=True)
 class _Examination:
     """The checks on the examples that the model classifies rightly."""
 
-    def __init__(
-        self,
-        model: AnyClassifier,
-        x: Array,
-        y: Array,
-        attack: PGD,
-        diameter: float | None,
-        tolerance: float,
-        generator: torch.Generator | None,
-        batch_size: int,
-    ) -> None:
-        self.model, self.x, self.y, self.attack, self.diameter = model, x, y, attack, diameter
-        self.tolerance = checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
-        self.generator, self.batch_size = generator, batch_size
-        self.everything = np.arange(len(x))
-        self.rivalled = not isinstance(attack.geometry, L1)  # SquareAttack does not search in l1
-        self.count = 7 + self.rivalled + (diameter is not None)
+    model: AnyClassifier
+    x: Array
+    y: Array
+    attack: PGD
+    diameter: float | None
+    tolerance: float
+    generator: torch.Generator | None
+    batch_size: int
+
+    @property
+    def rivalled(self) -> bool:
+        return not isinstance(self.attack.geometry, L1)  # SquareAttack does not search in l1
+
+    @property
+    def count(self) -> int:
+        return 7 + self.rivalled + (self.diameter is not None)
 
     def run(self, queries: int) -> Iterator[Check]:
         yield from self.output()
@@ -158,8 +158,7 @@ class _Examination:
         yield self.loss_along_radius()
         if self.diameter is not None:
             yield self.unbounded(self.diameter)
-        survivors = self.survivors(self.attack, self.everything)
-        yield from self.stronger(survivors, queries)
+        yield from self.stronger(queries)
 
     def check(self, name: str, share: float, meaning: str, remedy: str) -> Check:
         """A check on a share of examples, which fails above the tolerance."""
@@ -167,13 +166,18 @@ class _Examination:
         return Check(name, passed, share, f"{meaning.format(share)}." + ("" if passed else f" {remedy}"))
 
     def problems(self, loss: str) -> Iterator[Problem]:
-        for rows in batches(self.everything, self.batch_size):
-            options = {"bounds": self.attack.bounds, "eot": self.attack.eot, "generator": self.generator}
-            with pose(self.model, self.x[rows], self.y[rows], loss=loss, **options) as problem:
+        asked = replace(self.attack, loss=loss)
+        for rows in batches(np.arange(len(self.x)), self.batch_size):
+            with asked.pose(self.model, self.x[rows], self.y[rows], generator=self.generator) as problem:
                 yield problem
 
-    def survivors(self, attack: BudgetAttack, rows: np.ndarray) -> np.ndarray:
-        kept = []
+    def share(self, loss: str, marked: Callable[[Problem], Tensor]) -> float:
+        """Of all examples, those that are marked in the problem of maximising `loss`."""
+        return _mean([marked(problem) for problem in self.problems(loss)])
+
+    def survivors(self, attack: BudgetAttack, rows: np.ndarray | None = None) -> np.ndarray:
+        """Which of `rows`, of all examples if None, `attack` does not break."""
+        rows, kept = np.arange(len(self.x)) if rows is None else rows, []
         for part in batches(rows, self.batch_size):
             found = attack(self.model, self.x[part], self.y[part], generator=self.generator)
             kept.append(part[~np.asarray(torch.as_tensor(found.success).cpu())])
@@ -189,37 +193,36 @@ class _Examination:
             simplex.append((first >= 0).all(1) & ((first.sum(1) - 1).abs() < 1e-3))
         yield self.check(
             "randomised_output",
-            0.0 if self.attack.eot > 1 else _share(changed),
+            0.0 if self.attack.eot > 1 else _mean(changed),
             "two answers to the same input differ for {:.1%} of the examples beyond what the attack averages",
             "Attack the expectation: set eot to 10 or more, and judge predictions by the mean of many draws.",
         )
         yield self.check(
             "probabilities",
-            _share(simplex),
+            _mean(simplex),
             "the outputs of {:.1%} of the examples are non-negative and sum to one",
             "They look like probabilities: return logits, without a final softmax, or gradients vanish for "
             "confident predictions.",
         )
 
     def gradients(self) -> Iterator[Check]:
-        vanished = []
-        for problem in self.problems("margin"):
-            gradient, _, _ = problem.ascent(problem.x)
-            vanished.append(gradient.flatten(1).abs().amax(1) == 0)
+        def vanishes(problem: Problem) -> Tensor:
+            return problem.ascent(problem.x)[0].flatten(1).abs().amax(1) == 0
+
+        def is_certain(problem: Problem) -> Tensor:
+            return problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None]).squeeze(1) == 1
+
         yield self.check(
             "zero_gradients",
-            _share(vanished),
+            self.share("margin", vanishes),
             "the gradient of the margin is exactly zero for {:.1%} of the examples",
             "Something in the model (rounding, a hard threshold, dead units) hides the gradient: replace it by a "
             "smooth surrogate in the backward pass, or trust only SquareAttack and BoundaryAttack.",
         )
-        certain = []
-        for problem in self.problems("ce"):
-            probability = problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None])
-            certain.append(probability.squeeze(1) == 1)
+        certain = self.share("ce", is_certain)
         yield self.check(
             "saturated_gradients",
-            _share(certain) if self.attack.loss == "ce" else 0.0,
+            certain if self.attack.loss == "ce" else 0.0,
             "softmax rounds to certainty, and cross entropy loses its gradient, for {:.1%} of the examples",
             'Attack with loss="margin" or "dlr", which do not saturate, or in float64.',
         )
@@ -248,46 +251,44 @@ class _Examination:
         widest = replace(self.attack, eps=radius, steps=max(50, self.attack.steps), step_size=None)
         return self.check(
             "unbounded_survives",
-            len(self.survivors(widest, self.everything)) / len(self.x),
+            len(self.survivors(widest)) / len(self.x),
             "{:.1%} of the examples survive an attack that may turn an input into any other",
             "No model can withstand that, so the attack does not work on this model: gradients are masked or the loss "
             "is wrong.",
         )
 
-    def stronger(self, survivors: np.ndarray, queries: int) -> Iterator[Check]:
-        fields = ("eps", "norm", "bounds", "eot")
-        rivals: dict[str, tuple[BudgetAttack, str]] = {
-            "more_steps_gain": (
-                replace(self.attack, steps=5 * self.attack.steps),
+    def stronger(self, queries: int) -> Iterator[Check]:
+        attack, survivors = self.attack, self.survivors(self.attack)
+        rivals: list[tuple[str, BudgetAttack, str, str]] = [
+            (
+                "more_steps_gain",
+                replace(attack, steps=5 * attack.steps),
                 "five times the steps break {:.1%} of the examples that the attack did not",
+                "The attack has not converged: raise its steps until the accuracy stops falling.",
             ),
-            "more_restarts_gain": (
-                replace(self.attack, restarts=4, random_start=True),
+            (
+                "more_restarts_gain",
+                replace(attack, restarts=4, random_start=True),
                 "four random starts break {:.1%} of the examples that the attack did not",
+                "The loss has many local maxima: raise restarts until the accuracy stops falling.",
             ),
-        }
+        ]
         if self.rivalled:
-            square = SquareAttack(steps=queries, **{name: getattr(self.attack, name) for name in fields})
-            rivals["black_box_wins"] = (
-                square,
-                "an attack without gradients breaks {:.1%} of the examples that no gradient attack did",
+            square = SquareAttack(eps=attack.eps, norm=attack.norm, bounds=attack.bounds, eot=attack.eot, steps=queries)
+            meaning = "an attack without gradients breaks {:.1%} of the examples that no gradient attack did"
+            remedy = (
+                "Gradients mislead the attack (masking): report the worst case over both, and look for rounding, "
+                "randomness or saturation in the model."
             )
+            rivals.append(("black_box_wins", square, meaning, remedy))
         unbroken = survivors
-        for name, (rival, meaning) in rivals.items():
+        for name, rival, meaning, remedy in rivals:
             # Random search must beat every gradient attack, not only the one that lacks steps or restarts.
             asked = unbroken if isinstance(rival, SquareAttack) else survivors
             left = self.survivors(rival, asked)
             unbroken = np.intersect1d(unbroken, left)
-            yield self.check(name, (len(asked) - len(left)) / len(self.x), meaning, REMEDIES[name])
+            yield self.check(name, (len(asked) - len(left)) / len(self.x), meaning, remedy)
 
 
-REMEDIES = {
-    "more_steps_gain": "The attack has not converged: raise its steps until the accuracy stops falling.",
-    "more_restarts_gain": "The loss has many local maxima: raise restarts until the accuracy stops falling.",
-    "black_box_wins": "Gradients mislead the attack (masking): report the worst case over both, and look for "
-    "rounding, randomness or saturation in the model.",
-}
-
-
-def _share(marks: list[Tensor]) -> float:
+def _mean(marks: list[Tensor]) -> float:
     return float(torch.cat(marks).double().mean())

@@ -5,23 +5,16 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from trustworthy.attacks.goal import Goal
-from trustworthy.attacks.losses import LOSSES
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
-from trustworthy.core.free import Examples, Free, as_free
-from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import as_batch, as_classifier, as_labels
+from trustworthy.core.free import Examples, Free
 from trustworthy.core.predictive import pooled
-from trustworthy.core.protocols import AnyClassifier, Posterior, Predictor, drawn
-from trustworthy.core.result import Array
-from trustworthy.core.threat import Bounds
+from trustworthy.core.protocols import Posterior, Predictor, drawn
 
 
 class Problem:
@@ -140,30 +133,3 @@ def _first_answer(predictor: Predictor, x: Tensor) -> object:
     if x._version != version:
         raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
     return out
-
-
-@contextmanager
-def pose(
-    model: AnyClassifier,
-    x: Array,
-    y: Array,
-    target: Array | None = None,
-    free: Array | None = None,
-    *,
-    bounds: Bounds | None,
-    loss: str = "ce",
-    eot: int = 1,
-    generator: torch.Generator | None = None,
-) -> Iterator[Problem]:
-    """Check the arguments of an attack and pose its problem, leaving the model and the random streams undisturbed."""
-    with torch.inference_mode(False):  # tensors made in here must be able to carry gradients
-        inputs = as_batch(x, bounds)
-        labels = as_labels("y", y, inputs)
-        wanted = None if target is None else as_labels("target", target, inputs)
-        classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
-        posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
-        goal = Goal(labels, wanted, LOSSES[loss])
-        mask = None if free is None else as_free(free, inputs)
-        problem = Problem(posterior, inputs, goal, eot=eot, free=mask, generator=generator)
-        with undisturbed(model, inputs, generator):
-            yield problem

@@ -85,14 +85,13 @@ def robustness_curve(
     if len(radii) == 0:
         raise InvalidInput("eps must hold at least one radius, got none.")
     check_examples(x, y, attack.bounds, free)
-    shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
 
     def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
         return attack(model, x[rows], y[rows], free=taken(free, rows), generator=generator)
 
     broken_at = np.zeros(len(x))
     for batch in batches(np.arange(len(x)), batch_size, advance):
-        right = batch[is_correct(model, x[batch], y[batch], **shared)]
+        right = batch[is_correct(model, attack, x[batch], y[batch], generator=generator, batch_size=batch_size)]
         if len(right):
             broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
