@@ -16,14 +16,13 @@ from trustworthy.core.progress import bar
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Arrays, Collate, Data, Plan, as_dataset
-from trustworthy.training.engine import Engine
 from trustworthy.training.evaluation import CLASSIFICATION, Metric
 from trustworthy.training.identity import identity
 from trustworthy.training.loop import train
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Streams
 from trustworthy.training.resume import open_folder
-from trustworthy.training.run import Callback, History, Run
+from trustworthy.training.run import Callback, Engine, History, Run
 from trustworthy.training.schedules import AbstractSchedule, Constant
 from trustworthy.training.update import MakeOptimizer, Updater
 

@@ -13,7 +13,7 @@ from trustworthy.core.errors import CheckpointError
 from trustworthy.training.checkpoint import Checkpoint, Checkpoints
 from trustworthy.training.identity import differences
 from trustworthy.training.run import EpochRecord, History, Run
-from trustworthy.training.weights import MODEL, assign_weights, model_tensors
+from trustworthy.training.weights import MODEL, assign_weights, first_few, model_tensors
 
 OPTIMIZER = "optimizer/"
 """What the names of an optimizer's tensors begin with in a checkpoint."""
@@ -45,7 +45,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     changed = differences(state["identity"], run.identity)
     if changed:
         raise CheckpointError(
-            f"{checkpoint.path} belongs to another run: {'; '.join(changed)}. Use the settings of that run, another "
+            f"{checkpoint.path} belongs to another run: {'; '.join(first_few(changed))}. Use the settings of that run, another "
             "folder, or Checkpoints(folder, resume=False) to delete its checkpoints."
         )
     assign_weights(run.model, checkpoint.tensors, checkpoint.path)

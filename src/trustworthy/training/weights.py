@@ -54,29 +54,27 @@ def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | 
     """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
     tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
     expected = model_tensors(model)
-    problems = [
-        *_listed("missing in the file", sorted(expected.keys() - tensors.keys())),
-        *_listed("unknown to the model", sorted(tensors.keys() - expected.keys())),
-        *_listed(
-            "of another shape",
-            [
-                f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].shape != expected[name].shape
-            ],
-        ),
-    ]
-    if problems:
+    problems = {
+        "missing in the file": sorted(expected.keys() - tensors.keys()),
+        "unknown to the model": sorted(tensors.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
+            for name in sorted(expected.keys() & tensors.keys())
+            if tensors[name].shape != expected[name].shape
+        ],
+    }
+    listed = [f"{problem}: {', '.join(first_few(names))}" for problem, names in problems.items() if names]
+    if listed:
         raise CheckpointError(
-            f"the weights in {path} do not fit the model: {'; '.join(problems)}. Build the model with the arguments "
+            f"the weights in {path} do not fit the model: {'; '.join(listed)}. Build the model with the arguments "
             "it was trained with."
         )
     model.load_state_dict(dict(tensors))
 
 
-def _listed(problem: str, names: list[str], most: int = 8) -> list[str]:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return [f"{problem}: {', '.join(sorted(names)[:most])}{more}"] if names else []
+def first_few(phrases: list[str], most: int = 8) -> list[str]:
+    """What an error lists of many `phrases`."""
+    return [*phrases[:most], *([f"and {len(phrases) - most} more"] if len(phrases) > most else [])]
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
