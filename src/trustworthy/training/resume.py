@@ -42,10 +42,10 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
             "another folder, or Checkpoints(folder, resume=False) to delete its checkpoints; load_weights reads its "
             "weights."
         )
-    changed = differences(state["identity"], run.identity)
+    changed = first_few(differences(state["identity"], run.identity))
     if changed:
         raise CheckpointError(
-            f"{checkpoint.path} belongs to another run: {'; '.join(first_few(changed))}. Use the settings of that run, another "
+            f"{checkpoint.path} belongs to another run: {'; '.join(changed)}. Use the settings of that run, another "
             "folder, or Checkpoints(folder, resume=False) to delete its checkpoints."
         )
     assign_weights(run.model, checkpoint.tensors, checkpoint.path)
