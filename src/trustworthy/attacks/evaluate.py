@@ -38,6 +38,11 @@ def taken(values: Array | None, rows: np.ndarray) -> Array | None:
     return None if values is None else values[rows]
 
 
+def as_numpy(values: Array) -> np.ndarray:
+    """A tensor on any device, or an array, as an array."""
+    return torch.as_tensor(values).cpu().numpy()
+
+
 def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Iterator[np.ndarray]:
     """Split row numbers into batches; `advance` hears the share of them that is done when the next one is asked for."""
     checks.integer("batch_size", batch_size, at_least=1)

@@ -42,7 +42,7 @@ def describe_data(dataset: Dataset[Any]) -> str:
 
     A dataset with an attribute `fingerprint` is known by that too.
     """
-    if type(dataset) in (Arrays, TensorDataset):
+    if isinstance(dataset, TensorDataset) and type(dataset) in (Arrays, TensorDataset):
         return ", ".join(map(describe_values, dataset.tensors))
     mark = getattr(dataset, "fingerprint", None)
     known = "" if mark is None else f" with fingerprint {told('fingerprint of data', mark)}"

@@ -15,10 +15,8 @@ from trustworthy.training.identity import differences
 from trustworthy.training.run import EpochRecord, History, Run
 from trustworthy.training.weights import MODEL, assign_weights, first_few, model_tensors
 
-OPTIMIZER = "optimizer/"
-"""What the names of an optimizer's tensors begin with in a checkpoint."""
-FORMAT = 2
-"""Of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone."""
+OPTIMIZER = "optimizer/"  # what the names of an optimizer's tensors begin with in a checkpoint
+FORMAT = 2  # of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone
 
 
 def open_folder(run: Run, checkpoints: Checkpoints) -> None:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from trustworthy.core.errors import CheckpointError
 from trustworthy.core.files import atomic_write
 
-MODEL = "model/"
-"""What the names of a model's weights begin with in a checkpoint of a training run."""
+MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
 
 
 def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
