@@ -10,10 +10,9 @@ from torch.testing import assert_close
 
 from trustworthy.attacks import PGD
 from trustworthy.core.errors import InvalidInput, ModelContractError
-from trustworthy.core.guard import undisturbed
+from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, as_posterior, drawn
-from trustworthy.core.reach import reachable_modules
 
 
 class Members:

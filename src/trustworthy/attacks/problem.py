@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.free import Examples, Free
 from trustworthy.core.predictive import pooled
@@ -52,7 +53,7 @@ class Problem:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
 
-    def logits(self, predictor: Predictor, x: Examples) -> Float[Tensor, "batch classes"]:
+    def logits(self, predictor: Predictor, x: Examples) -> Logits:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
@@ -63,12 +64,12 @@ class Problem:
         self._checked = True
         return out
 
-    def scores(self, x: Examples) -> Float[Tensor, "batch classes"]:
+    def scores(self, x: Examples) -> Logits:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
             return pooled([self.logits(predictor, x) for predictor in self.draws()])
 
-    def appraise(self, x: Examples) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def appraise(self, x: Examples) -> tuple[PerExample, Bool[Tensor, " batch"]]:
         """The loss, of the pooled draws, and whether the attack succeeds at `x`, without a gradient."""
         scores = self.scores(x)
         return self.goal.losses(scores), self.goal.reached(scores)
@@ -97,7 +98,7 @@ class Problem:
             )
         return self.goal.reached(scores)
 
-    def ascent(self, x: Examples) -> tuple[Examples, Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def ascent(self, x: Examples) -> tuple[Examples, PerExample, Bool[Tensor, " batch"]]:
         """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.
 
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.
