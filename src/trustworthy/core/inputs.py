@@ -44,10 +44,8 @@ def _within(x: Tensor, bounds: Bounds, name: str) -> Tensor:
 def as_labels(name: str, labels: object, x: Tensor) -> Tensor:
     """Check one class index per example."""
     if isinstance(labels, np.ndarray | list | tuple):
-        array = np.asarray(labels)
-        if array.dtype.kind in "iu":
-            array = array.astype(np.int64)  # torch cannot compare all unsigned types
-        labels = torch.as_tensor(array) if array.dtype.kind in "bif" else array
+        array = np.asarray(labels)  # torch cannot compare all unsigned types
+        labels = torch.from_numpy(array.astype(np.int64)) if array.dtype.kind in "iu" else array
     whole = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
     if not isinstance(labels, Tensor) or not whole or labels.dtype == torch.bool:
         kind = getattr(labels, "dtype", type(labels).__name__)
