@@ -48,13 +48,13 @@ class AbstractLayout(ABC):
     def signs(self, generator: torch.Generator | None) -> Tensor:
         """Random signs for the content of a window, broadcasting to (groups, positions)."""
 
-    @abstractmethod
     def stripes(self, generator: torch.Generator | None) -> Tensor:
         """Random signs (groups, positions) to begin with in linf."""
+        return self.signs(generator)
 
-    @abstractmethod
     def tiles(self, generator: torch.Generator | None) -> Tensor:
         """Random pattern (groups, positions) to begin with in l2."""
+        return self.signs(generator)
 
     def subset(self, rows: Tensor) -> AbstractLayout:
         """The layout of some of the examples."""
@@ -208,12 +208,6 @@ class Features(AbstractLayout):
 
     def signs(self, generator: torch.Generator | None) -> Tensor:
         return self.random_signs(1, self.positions, generator=generator)
-
-    def stripes(self, generator: torch.Generator | None) -> Tensor:
-        return self.signs(generator)
-
-    def tiles(self, generator: torch.Generator | None) -> Tensor:
-        return self.signs(generator)
 
 
 def opposite_bumps(side: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "side side"]:
