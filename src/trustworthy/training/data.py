@@ -58,7 +58,10 @@ def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
 
 def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
     try:
-        tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(_usable(values))
+        # torch shares memory that is writable and without negative strides.
+        tensor = (
+            values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.require(values, None, ["C", "W"]))
+        )
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{name} must be a tensor or an array of numbers, got {type(values).__name__}.") from error
     if not tensor.is_floating_point():
@@ -67,12 +70,6 @@ def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
     if broken:
         raise InvalidInput(f"{name} must be finite, got {broken} values that are NaN or infinite; remove their rows.")
     return tensor.to(dtype)
-
-
-def _usable(values: Any) -> np.ndarray:
-    """The array as torch can share it: writable, without negative strides."""
-    array = np.asarray(values)
-    return array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
 
 
 @dataclass(frozen=True)
