@@ -177,7 +177,7 @@ def test_names_are_looked_up():
 
 def test_refuses_nonsense(net, x):
     y = net(x).argmax(1)
-    with pytest.raises(InvalidInput, match="none among 120"):
+    with pytest.raises(InvalidInput, match="none of 120"):
         diagnose(net, x, (y + 1) % 3)
     with pytest.raises(InvalidInput, match="eps of the attack"):
         diagnose(net, x, y, attack=PGD(eps=torch.ones(120)))

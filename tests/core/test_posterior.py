@@ -10,10 +10,9 @@ from torch.testing import assert_close
 
 from trustworthy.attacks import PGD
 from trustworthy.core.errors import InvalidInput, ModelContractError
-from trustworthy.core.guard import undisturbed
+from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, as_posterior, drawn
-from trustworthy.core.reach import reachable_modules
 
 
 class Members:
@@ -91,6 +90,36 @@ def default(x, inner=None):
     return inner(x)
 
 
+def with_attribute(inner):
+    def function(x):
+        return function.inner(x)
+
+    function.inner = inner
+    return function
+
+
+# Decorators of another file: what their helpers find among its globals is none of the model's.
+DECORATORS: dict = {"__name__": "decorators", "remembered": [net()]}
+exec(
+    """
+import functools
+
+def remember(function):
+    remembered.append(function)
+
+def after(inner):
+    def decorator(function):
+        def helper(x):
+            remember(function)
+            return inner(function(x))
+        return functools.wraps(function)(lambda x: helper(x))
+    return decorator
+
+remembering = after(lambda x: x)
+""",
+    DECORATORS,
+)
+
 WRAPPINGS = {
     "module": lambda m: m,
     "dataclass": Holder,
@@ -102,6 +131,9 @@ WRAPPINGS = {
     "default": lambda m: eval("lambda x, inner=m: inner(x)", {"m": m}),
     "items": lambda m: lambda x, table={"a": [m]}: table["a"][0](x),
     "posterior": lambda m: as_posterior(Holder(m)),
+    "decorated": lambda m: DECORATORS["remembering"](lambda x: m(x)),
+    "in a decorator": lambda m: DECORATORS["after"](m)(lambda x: x),
+    "attribute of a function": lambda m: with_attribute(m),
 }
 
 
@@ -136,6 +168,11 @@ def test_modes_come_back_after_an_error():
         predict(fails, X)
     assert seen == [False]
     assert inner.training
+
+
+def test_what_a_decorator_keeps_for_itself_is_not_searched():
+    inner = net()
+    assert set(reachable_modules(WRAPPINGS["decorated"](inner))) == set(inner.modules())
 
 
 def test_a_circle_of_references_ends():

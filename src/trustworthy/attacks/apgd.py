@@ -9,17 +9,15 @@ from torch import Tensor
 
 from trustworthy.attacks import l1_box
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.incumbent import Incumbent, best_of_restarts, where
+from trustworthy.attacks.incumbent import Incumbent, best_of_starts, where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.free import dimension
 from trustworthy.core.norms import L1, per_example
 from trustworthy.core.threat import ThreatModel
 
-MOMENTUM = 0.75
-"""Weight of the gradient step against the last move (alpha of the paper)."""
-RISES = 0.75
-"""Share of a window's steps that must raise the loss for the step size to stay (rho of the paper)."""
+MOMENTUM = 0.75  # weight of the gradient step against the last move (alpha of the paper)
+RISES = 0.75  # share of a window's steps that must raise the loss for the step size to stay (rho of the paper)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +51,9 @@ class APGD(BudgetAttack):
         checks.integer("restarts", self.restarts, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem), not self.random_start
-        return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
+        return best_of_starts(problem, self, self._ascend, generator)
 
-    def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
-        start = threat.sample(problem.x, generator) if self.random_start else problem.x
+    def _ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
         search = SparseAscent if isinstance(threat.geometry, L1) else MomentumAscent
         return search(problem, threat, start, self.steps).run()
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import LOSSES
-from trustworthy.attacks.problem import Problem, pose
+from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import as_free
+from trustworthy.core.guard import undisturbed
+from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
@@ -88,7 +93,7 @@ class Attack(ABC):
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        with self._pose(model, x, y, target, free, generator) as problem:
+        with self.pose(model, x, y, target=target, free=free, generator=generator) as problem:
             adversarial = self.search(problem, generator).detach()
             success = problem.judged(adversarial)
             if self.minimises_distance:
@@ -100,7 +105,18 @@ class Attack(ABC):
         return AttackResult(*(field.cpu().numpy() for field in found) if isinstance(x, np.ndarray) else found)
 
     @final
-    def perturb(
+    def perturb(self, model: AnyClassifier, x: Array, y: Array, **options: Any) -> Array:
+        """The adversarial examples alone, as `__call__` finds them, without the forward pass that judges them again.
+
+        For training on them, where nobody asks which succeeded. The options are those of `__call__`.
+        """
+        with self.pose(model, x, y, **options) as problem:
+            adversarial = self.search(problem, problem.generator).detach()
+        return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
+
+    @final
+    @contextmanager
+    def pose(
         self,
         model: AnyClassifier,
         x: Array,
@@ -109,25 +125,19 @@ class Attack(ABC):
         target: Array | None = None,
         free: Array | None = None,
         generator: torch.Generator | None = None,
-    ) -> Array:
-        """The adversarial examples alone, as `__call__` finds them, without the forward pass that judges them again.
-
-        For training on them, where nobody asks which succeeded.
-        """
-        with self._pose(model, x, y, target, free, generator) as problem:
-            adversarial = self.search(problem, generator).detach()
-        return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
-
-    def _pose(
-        self,
-        model: AnyClassifier,
-        x: Array,
-        y: Array,
-        target: Array | None,
-        free: Array | None,
-        generator: torch.Generator | None,
-    ) -> AbstractContextManager[Problem]:
-        return pose(model, x, y, target, free, bounds=self.bounds, loss=self.loss, eot=self.eot, generator=generator)
+    ) -> Iterator[Problem]:
+        """Check the arguments of `__call__` and pose its problem, leaving model and random streams undisturbed."""
+        with torch.inference_mode(False):  # tensors made in here must be able to carry gradients
+            inputs = as_batch(x, self.bounds)
+            labels = as_labels("y", y, inputs)
+            wanted = None if target is None else as_labels("target", target, inputs)
+            classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
+            posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
+            goal = Goal(labels, wanted, LOSSES[self.loss])
+            mask = None if free is None else as_free(free, inputs)
+            problem = Problem(posterior, inputs, goal, eot=self.eot, free=mask, generator=generator)
+            with undisturbed(model, inputs, generator):
+                yield problem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,18 +20,12 @@ from trustworthy.core.norms import L2, Norm, per_example
 from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 
-TRIALS = 100
-"""Random starting points tried."""
-HALVINGS = 12
-"""Bisections between a starting point and the input."""
-PACE = 0.1
-"""How fast the lengths follow success: a factor exp(PACE * (success - its aim))."""
-SPHERE_AIM, SOURCE_AIM = 0.5, 0.2
-"""Shares of moves meant to succeed: on the sphere alone, and towards the input."""
-PROBE = 5
-"""Every so many steps the move on the sphere is judged alone."""
-CONVERGED = 1e-5
-"""Relative move towards the input below which an example's walk has ended."""
+TRIALS = 100  # random starting points
+HALVINGS = 12  # bisections between a starting point and the input
+PACE = 0.1  # how fast the lengths follow success: a factor exp(PACE * (success - its aim))
+SPHERE_AIM, SOURCE_AIM = 0.5, 0.2  # shares of moves meant to succeed: on the sphere alone, and towards the input
+PROBE = 5  # every so many steps the move on the sphere is judged alone
+CONVERGED = 1e-5  # relative move towards the input below which an example's walk has ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +35,8 @@ class BoundaryAttack(Attack):
     Begins at an adversarial point moved to the boundary by bisection. A step is a random move of relative length
     `spherical_step` on the sphere around the input, then a move of relative length `source_step` towards the input; it
     is taken where the model still errs, and the walk of an example ends when its `source_step` falls below 1e-5. Both
-    lengths grow with success and shrink with failure, example by example. The
-    model is asked for its decision only, so it may be any callable, scikit-learn's `predict` included.
+    lengths grow with success and shrink with failure, example by example. The model is asked for its decision only, so
+    it may be any callable, scikit-learn's `predict` included.
 
     Parameters
     ----------
@@ -50,9 +44,8 @@ class BoundaryAttack(Attack):
     starts : points (any number, *shape) to begin from, other examples for instance; each example takes the nearest one
         at which the attack succeeds. None, or where none of them serves: up to 100 random points, noise of random
         mean and spread in the bounds, or without bounds normal around the input with a scale that grows from 0.1 by a
-        tenth each time.
-        Of a start only what is free is taken, and the mixtures are tried from the nearest on, 100 at most.
-        A target is seldom met by chance: give starts that the model puts there.
+        tenth each time. Of a start only what is free is taken, and the mixtures are tried from the nearest on, 100 at
+        most. A target is seldom met by chance: give starts that the model puts there.
     steps : steps of the walk.
     spherical_step, source_step : first relative lengths, > 0.
     bounds, eot : see `Attack`.

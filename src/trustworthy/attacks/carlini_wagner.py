@@ -41,14 +41,12 @@ class CarliniWagner(Attack):
         instead of oscillating about it.
     searches : weights tried where c is None. The first is twice what a linear model with the gradient at x would need;
         then ten times more or less until one fails and one succeeds, then the geometric mean of the two.
-    initial_c : first weight of the search.
     abort_early : give up a weight for an example that no iterate has broken and whose objective has not fallen by
         0.01 % within a tenth of the steps.
     bounds, eot : see `Attack`.
 
-    Cost: at most searches * steps * eot gradients (steps * eot where c is given), one more, and a
-    forward pass. Nothing is random. Reference:
-    Carlini and Wagner 2017.
+    Cost: at most searches * steps * eot gradients (steps * eot where c is given), one more, and a forward pass. Nothing
+    is random. Reference: Carlini and Wagner 2017.
     """
 
     norm: Norm = "l2"
@@ -175,7 +173,6 @@ class TanhBox:
         self.edge = math.atanh(1 / 1.01)
 
     def subset(self, rows: Tensor) -> TanhBox:
-        """The same box for some of the examples."""
         return self
 
     def coordinates(self, x: Tensor) -> Tensor:
@@ -198,17 +195,13 @@ class FreeSpace:
         self.reach = reach
 
     def subset(self, rows: Tensor) -> FreeSpace:
-        """The coordinates of some of the examples."""
         return FreeSpace(self.reach[rows])
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """w of a point."""
         return x / per_example(self.reach, x)
 
     def point(self, w: Tensor) -> Tensor:
-        """x of coordinates."""
         return w * per_example(self.reach, w)
 
     def slope(self, x: Tensor) -> Radius:
-        """dx / dw."""
         return per_example(self.reach, x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
+from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent
 from trustworthy.attacks.pgd import PGD
-from trustworthy.attacks.problem import Problem, pose
+from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, NothingToAttackError
@@ -96,19 +96,16 @@ def diagnose(
     Cost: about 12 times `attack`, `unbounded_survives` taking at least 50 steps, and `queries` forward passes on what
     it did not break. Random: starts and windows. Reference: Carlini et al. 2019; Croce and Hein 2020.
     """
+    checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
     attack = PGD(eps=8 / 255) if attack is None else attack
     if not isinstance(attack.eps, float | int):
         raise InvalidInput("eps of the attack must be one radius, got a tensor.")
     check_examples(x, y, attack.bounds)
-    right = is_correct(model, x, y, bounds=attack.bounds, eot=attack.eot, generator=generator, batch_size=batch_size)
+    right = is_correct(model, attack, x, y, generator=generator, batch_size=batch_size)
     if not right.any():
-        raise NothingToAttackError(
-            f"x must hold examples that the model classifies rightly, got none among {len(right)}."
-        )
-    rows = np.flatnonzero(right)
-    examination = _Examination(
-        model, x[rows], y[rows], attack, diameter(x, y, attack), tolerance, generator, batch_size
-    )
+        raise NothingToAttackError(f"x must hold examples that the model classifies rightly, got none of {len(right)}.")
+    rows, widest = np.flatnonzero(right), diameter(x, y, attack)
+    examination = _Examination(model, x[rows], y[rows], attack, widest, tolerance, generator, batch_size)
     found: list[Check] = []
     for check in examination.run(queries):
         found.append(check)
@@ -126,31 +123,27 @@ def diameter(x: Array, y: Array, attack: PGD) -> float | None:
     if attack.bounds is not None:
         low, high = attack.bounds
         return float(attack.geometry.size(torch.full_like(inputs[:1], high - low)))
-    if len(np.unique(np.asarray(torch.as_tensor(y).cpu()))) < 2:
+    if len(np.unique(as_numpy(y))) < 2:
         return None
     return 2 * float(attack.geometry.size(inputs - inputs.mean(0)).max()) or None
 
 
+@dataclass(frozen=True)
 class _Examination:
     """The checks on the examples that the model classifies rightly."""
 
-    def __init__(
-        self,
-        model: AnyClassifier,
-        x: Array,
-        y: Array,
-        attack: PGD,
-        diameter: float | None,
-        tolerance: float,
-        generator: torch.Generator | None,
-        batch_size: int,
-    ) -> None:
-        self.model, self.x, self.y, self.attack, self.diameter = model, x, y, attack, diameter
-        self.tolerance = checks.real("tolerance", tolerance, at_least=0.0, at_most=1.0)
-        self.generator, self.batch_size = generator, batch_size
-        self.everything = np.arange(len(x))
-        self.rivalled = not isinstance(attack.geometry, L1)  # SquareAttack does not search in l1
-        self.count = 7 + self.rivalled + (diameter is not None)
+    model: AnyClassifier
+    x: Array
+    y: Array
+    attack: PGD
+    diameter: float | None
+    tolerance: float
+    generator: torch.Generator | None
+    batch_size: int
+
+    @property
+    def count(self) -> int:
+        return 7 + (not isinstance(self.attack.geometry, L1)) + (self.diameter is not None)
 
     def run(self, queries: int) -> Iterator[Check]:
         yield from self.output()
@@ -158,25 +151,29 @@ class _Examination:
         yield self.loss_along_radius()
         if self.diameter is not None:
             yield self.unbounded(self.diameter)
-        survivors = self.survivors(self.attack, self.everything)
-        yield from self.stronger(survivors, queries)
+        yield from self.stronger(queries)
 
-    def check(self, name: str, share: float, meaning: str, remedy: str) -> Check:
+    def check(self, name: str, share: float) -> Check:
         """A check on a share of examples, which fails above the tolerance."""
-        passed = share <= self.tolerance
+        passed, (meaning, remedy) = share <= self.tolerance, WORDS[name]
         return Check(name, passed, share, f"{meaning.format(share)}." + ("" if passed else f" {remedy}"))
 
     def problems(self, loss: str) -> Iterator[Problem]:
-        for rows in batches(self.everything, self.batch_size):
-            options = {"bounds": self.attack.bounds, "eot": self.attack.eot, "generator": self.generator}
-            with pose(self.model, self.x[rows], self.y[rows], loss=loss, **options) as problem:
+        asked = replace(self.attack, loss=loss)
+        for rows in batches(np.arange(len(self.x)), self.batch_size):
+            with asked.pose(self.model, self.x[rows], self.y[rows], generator=self.generator) as problem:
                 yield problem
 
-    def survivors(self, attack: BudgetAttack, rows: np.ndarray) -> np.ndarray:
-        kept = []
+    def share(self, loss: str, marked: Callable[[Problem], Tensor]) -> float:
+        """Of all examples, those that are marked in the problem of maximising `loss`."""
+        return _mean([marked(problem) for problem in self.problems(loss)])
+
+    def survivors(self, attack: BudgetAttack, rows: np.ndarray | None = None) -> np.ndarray:
+        """Which of `rows`, of all examples if None, `attack` does not break."""
+        rows, kept = np.arange(len(self.x)) if rows is None else rows, []
         for part in batches(rows, self.batch_size):
             found = attack(self.model, self.x[part], self.y[part], generator=self.generator)
-            kept.append(part[~np.asarray(torch.as_tensor(found.success).cpu())])
+            kept.append(part[~as_numpy(found.success)])
         return np.concatenate([rows[:0], *kept])
 
     def output(self) -> Iterator[Check]:
@@ -187,42 +184,19 @@ class _Examination:
             scale = first.abs().amax(1).clamp_min(1.0)
             changed.append((first - second).abs().amax(1) > 1e-4 * scale)
             simplex.append((first >= 0).all(1) & ((first.sum(1) - 1).abs() < 1e-3))
-        yield self.check(
-            "randomised_output",
-            0.0 if self.attack.eot > 1 else _share(changed),
-            "two answers to the same input differ for {:.1%} of the examples beyond what the attack averages",
-            "Attack the expectation: set eot to 10 or more, and judge predictions by the mean of many draws.",
-        )
-        yield self.check(
-            "probabilities",
-            _share(simplex),
-            "the outputs of {:.1%} of the examples are non-negative and sum to one",
-            "They look like probabilities: return logits, without a final softmax, or gradients vanish for "
-            "confident predictions.",
-        )
+        yield self.check("randomised_output", 0.0 if self.attack.eot > 1 else _mean(changed))
+        yield self.check("probabilities", _mean(simplex))
 
     def gradients(self) -> Iterator[Check]:
-        vanished = []
-        for problem in self.problems("margin"):
-            gradient, _, _ = problem.ascent(problem.x)
-            vanished.append(gradient.flatten(1).abs().amax(1) == 0)
-        yield self.check(
-            "zero_gradients",
-            _share(vanished),
-            "the gradient of the margin is exactly zero for {:.1%} of the examples",
-            "Something in the model (rounding, a hard threshold, dead units) hides the gradient: replace it by a "
-            "smooth surrogate in the backward pass, or trust only SquareAttack and BoundaryAttack.",
-        )
-        certain = []
-        for problem in self.problems("ce"):
-            probability = problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None])
-            certain.append(probability.squeeze(1) == 1)
-        yield self.check(
-            "saturated_gradients",
-            _share(certain) if self.attack.loss == "ce" else 0.0,
-            "softmax rounds to certainty, and cross entropy loses its gradient, for {:.1%} of the examples",
-            'Attack with loss="margin" or "dlr", which do not saturate, or in float64.',
-        )
+        def vanishes(problem: Problem) -> Tensor:
+            return problem.ascent(problem.x)[0].flatten(1).abs().amax(1) == 0
+
+        def is_certain(problem: Problem) -> Tensor:
+            return problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None]).squeeze(1) == 1
+
+        yield self.check("zero_gradients", self.share("margin", vanishes))
+        certain = self.share("ce", is_certain)
+        yield self.check("saturated_gradients", certain if self.attack.loss == "ce" else 0.0)
 
     def loss_along_radius(self) -> Check:
         means = []
@@ -246,48 +220,66 @@ class _Examination:
 
     def unbounded(self, radius: float) -> Check:
         widest = replace(self.attack, eps=radius, steps=max(50, self.attack.steps), step_size=None)
-        return self.check(
-            "unbounded_survives",
-            len(self.survivors(widest, self.everything)) / len(self.x),
-            "{:.1%} of the examples survive an attack that may turn an input into any other",
-            "No model can withstand that, so the attack does not work on this model: gradients are masked or the loss "
-            "is wrong.",
-        )
+        return self.check("unbounded_survives", len(self.survivors(widest)) / len(self.x))
 
-    def stronger(self, survivors: np.ndarray, queries: int) -> Iterator[Check]:
-        fields = ("eps", "norm", "bounds", "eot")
-        rivals: dict[str, tuple[BudgetAttack, str]] = {
-            "more_steps_gain": (
-                replace(self.attack, steps=5 * self.attack.steps),
-                "five times the steps break {:.1%} of the examples that the attack did not",
-            ),
-            "more_restarts_gain": (
-                replace(self.attack, restarts=4, random_start=True),
-                "four random starts break {:.1%} of the examples that the attack did not",
-            ),
+    def stronger(self, queries: int) -> Iterator[Check]:
+        attack, survivors = self.attack, self.survivors(self.attack)
+        rivals: dict[str, BudgetAttack] = {
+            "more_steps_gain": replace(attack, steps=5 * attack.steps),
+            "more_restarts_gain": replace(attack, restarts=4, random_start=True),
         }
-        if self.rivalled:
-            square = SquareAttack(steps=queries, **{name: getattr(self.attack, name) for name in fields})
-            rivals["black_box_wins"] = (
-                square,
-                "an attack without gradients breaks {:.1%} of the examples that no gradient attack did",
-            )
+        if not isinstance(attack.geometry, L1):  # SquareAttack does not search in l1
+            shared = {name: getattr(attack, name) for name in ("eps", "norm", "bounds", "eot")}
+            rivals["black_box_wins"] = SquareAttack(steps=queries, **shared)
         unbroken = survivors
-        for name, (rival, meaning) in rivals.items():
+        for name, rival in rivals.items():
             # Random search must beat every gradient attack, not only the one that lacks steps or restarts.
             asked = unbroken if isinstance(rival, SquareAttack) else survivors
             left = self.survivors(rival, asked)
             unbroken = np.intersect1d(unbroken, left)
-            yield self.check(name, (len(asked) - len(left)) / len(self.x), meaning, REMEDIES[name])
+            yield self.check(name, (len(asked) - len(left)) / len(self.x))
 
 
-REMEDIES = {
-    "more_steps_gain": "The attack has not converged: raise its steps until the accuracy stops falling.",
-    "more_restarts_gain": "The loss has many local maxima: raise restarts until the accuracy stops falling.",
-    "black_box_wins": "Gradients mislead the attack (masking): report the worst case over both, and look for "
-    "rounding, randomness or saturation in the model.",
+WORDS = {
+    "randomised_output": (
+        "two answers to the same input differ for {:.1%} of the examples beyond what the attack averages",
+        "Attack the expectation: set eot to 10 or more, and judge predictions by the mean of many draws.",
+    ),
+    "probabilities": (
+        "the outputs of {:.1%} of the examples are non-negative and sum to one",
+        "They look like probabilities: return logits, without a final softmax, or gradients vanish for confident "
+        "predictions.",
+    ),
+    "zero_gradients": (
+        "the gradient of the margin is exactly zero for {:.1%} of the examples",
+        "Something in the model (rounding, a hard threshold, dead units) hides the gradient: replace it by a smooth "
+        "surrogate in the backward pass, or trust only SquareAttack and BoundaryAttack.",
+    ),
+    "saturated_gradients": (
+        "softmax rounds to certainty, and cross entropy loses its gradient, for {:.1%} of the examples",
+        'Attack with loss="margin" or "dlr", which do not saturate, or in float64.',
+    ),
+    "unbounded_survives": (
+        "{:.1%} of the examples survive an attack that may turn an input into any other",
+        "No model can withstand that, so the attack does not work on this model: gradients are masked or the loss is "
+        "wrong.",
+    ),
+    "more_steps_gain": (
+        "five times the steps break {:.1%} of the examples that the attack did not",
+        "The attack has not converged: raise its steps until the accuracy stops falling.",
+    ),
+    "more_restarts_gain": (
+        "four random starts break {:.1%} of the examples that the attack did not",
+        "The loss has many local maxima: raise restarts until the accuracy stops falling.",
+    ),
+    "black_box_wins": (
+        "an attack without gradients breaks {:.1%} of the examples that no gradient attack did",
+        "Gradients mislead the attack (masking): report the worst case over both, and look for rounding, randomness "
+        "or saturation in the model.",
+    ),
 }
+"""What the share of each check means, and what to do where it is too large."""
 
 
-def _share(marks: list[Tensor]) -> float:
+def _mean(marks: list[Tensor]) -> float:
     return float(torch.cat(marks).double().mean())

@@ -111,5 +111,4 @@ def minimal_distortion(
         for rows in batches(np.arange(count), batch_size, advance)
     ]
     join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
-    names = ("adversarial", "success", "distance", "queries")
-    return AttackResult(*(join([getattr(part, name) for part in parts]) for name in names))
+    return AttackResult(*(join(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from trustworthy.attacks.problem import pose
+from trustworthy.attacks.attack import Attack
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
 from trustworthy.core.inputs import as_batch, as_labels
@@ -38,6 +38,11 @@ def taken(values: Array | None, rows: np.ndarray) -> Array | None:
     return None if values is None else values[rows]
 
 
+def as_numpy(values: Array) -> np.ndarray:
+    """A tensor on any device, or an array, as an array."""
+    return torch.as_tensor(values).cpu().numpy()
+
+
 def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Iterator[np.ndarray]:
     """Split row numbers into batches; `advance` hears the share of them that is done when the next one is asked for."""
     checks.integer("batch_size", batch_size, at_least=1)
@@ -48,18 +53,16 @@ def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Ite
 
 def is_correct(
     model: AnyClassifier,
+    attack: Attack,
     x: Array,
     y: Array,
     *,
-    bounds: Bounds | None = None,
-    eot: int = 1,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
 ) -> Bool[np.ndarray, " n"]:
-    """Whether `model` classifies each example rightly, in eval mode; a stochastic model by the mean of `eot` draws."""
+    """Whether `model` classifies each example rightly as `attack` asks it: in eval mode, by the mean of `eot` draws."""
     right = np.zeros(len(x), dtype=bool)
     for rows in batches(np.arange(len(x)), batch_size):
-        with pose(model, x[rows], y[rows], bounds=bounds, eot=eot, generator=generator) as problem:
-            wrong = problem.is_adversarial(problem.x)
-        right[rows] = ~wrong.cpu().numpy()
+        with attack.pose(model, x[rows], y[rows], generator=generator) as problem:
+            right[rows] = ~problem.is_adversarial(problem.x).cpu().numpy()
     return right

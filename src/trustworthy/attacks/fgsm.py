@@ -10,7 +10,6 @@ from torch import Tensor
 from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import only
 from trustworthy.core.norms import per_example
 
@@ -49,8 +48,7 @@ class RandFGSM(BudgetAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 <= checks.real("start", self.start) <= 1.0:
-            raise InvalidInput(f"start must lie in [0, 1], got {self.start!r}.")
+        checks.real("start", self.start, at_least=0.0, at_most=1.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
         threat, x = self.threat(problem), problem.x

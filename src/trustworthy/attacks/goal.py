@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from trustworthy.attacks.losses import LossFunction, cross_entropy
+from trustworthy.attacks.losses import Classes, Logits, LossFunction, PerExample, cross_entropy
 from trustworthy.core.inputs import check_logits
 
 
@@ -22,19 +22,19 @@ class Goal:
     loss : what the attack maximises, see `losses`.
     """
 
-    y: Int[Tensor, " batch"]
-    target: Int[Tensor, " batch"] | None = None
+    y: Classes
+    target: Classes | None = None
     loss: LossFunction = cross_entropy
 
-    def check(self, answer: object) -> Float[Tensor, "batch classes"]:
+    def check(self, answer: object) -> Logits:
         """The model's first answer; raises InvalidInput where it cannot be held against this goal."""
         return check_logits(answer, len(self.y), self.y, self.target)
 
-    def losses(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+    def losses(self, logits: Logits) -> PerExample:
         """What the attack maximises."""
         return self.loss(logits, self.y, self.target)
 
-    def reached(self, logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"]:
+    def reached(self, logits: Logits) -> Bool[Tensor, " batch"]:
         """Whether the prediction is wrong, or the target's."""
         predicted = logits.argmax(1)
         return predicted != self.y if self.target is None else predicted == self.target

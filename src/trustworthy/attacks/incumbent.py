@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -45,25 +46,28 @@ class Incumbent:
         self.x[rows], self.loss[rows], self.success[rows] = mine.x, mine.loss, mine.success
 
 
-def best_of_restarts(
+def best_of_starts(
     problem: Problem,
-    threat: ThreatModel,
-    ascend: Callable[[Problem, ThreatModel, torch.Generator | None], Incumbent],
-    restarts: int,
+    attack: Any,
+    ascend: Callable[[Problem, ThreatModel, Tensor], Incumbent],
     generator: torch.Generator | None,
-    *,
-    from_input: bool,
-) -> Incumbent:
-    """The worst point of up to `restarts` searches; examples that one of them broke are not tried again.
+) -> Tensor:
+    """The worst point of up to `attack.restarts` searches; examples that one of them broke are not tried again.
 
-    The input is in the ball too: where no search begins at it (`from_input` False), it is judged beside them.
+    `attack` has a budget and the fields `restarts` and `random_start`. The input is in the ball too: where no search
+    begins at it, it is judged beside them.
     """
-    best = ascend(problem, threat, generator)
-    if not from_input:
+
+    def searched(part: Problem, threat: ThreatModel) -> Incumbent:
+        return ascend(part, threat, threat.sample(part.x, generator) if attack.random_start else part.x)
+
+    threat = attack.threat(problem)
+    best = searched(problem, threat)
+    if attack.random_start:
         best.update(problem.x, *problem.appraise(problem.x))
-    for _ in range(restarts - 1):
+    for _ in range(attack.restarts - 1):
         unbroken = (~best.success).nonzero().squeeze(1)
         if len(unbroken) == 0:
             break
-        best.merge(unbroken, ascend(problem.subset(unbroken), threat.subset(unbroken), generator))
-    return best
+        best.merge(unbroken, searched(problem.subset(unbroken), threat.subset(unbroken)))
+    return best.x

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from trustworthy.core.free import only
+from trustworthy.core.free import Examples, only
 from trustworthy.core.threat import ThreatModel
 
 
-def project(
-    threat: ThreatModel, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
-) -> Float[Tensor, "batch *shape"]:
+def project(threat: ThreatModel, center: Examples, x: Examples) -> Examples:
     """Nearest point to `x` among those within l1 distance eps of `center`, in the bounds and by what is free.
 
     The solution moves every coordinate from the centre by min(max(|d| - level, 0), room), where d = x - center and room

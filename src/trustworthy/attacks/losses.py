@@ -14,21 +14,20 @@ from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
 
+Logits = Float[Tensor, "batch classes"]
+Classes = Int[Tensor, " batch"]
+PerExample = Float[Tensor, " batch"]
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def cross_entropy(
-    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
-) -> Float[Tensor, " batch"]:
+def cross_entropy(logits: Logits, y: Classes, target: Classes | None = None) -> PerExample:
     """Cross entropy of the true class, or minus that of the target (eq. 2.4)."""
     if target is None:
         return F.cross_entropy(logits, y, reduction="none")
     return -F.cross_entropy(logits, target, reduction="none")
 
 
-def margin(
-    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
-) -> Float[Tensor, " batch"]:
+def margin(logits: Logits, y: Classes, target: Classes | None = None) -> PerExample:
     """Best other logit minus the true one, or the target's minus the best other: positive where the attack succeeds.
 
     It is minus the g of eq. (2.3) before the cut at kappa, whose sign there is that of the targeted case.
@@ -39,9 +38,7 @@ def margin(
     return others - chosen if target is None else chosen - others
 
 
-def difference_of_logits_ratio(
-    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"] | None = None
-) -> Float[Tensor, " batch"]:
+def difference_of_logits_ratio(logits: Logits, y: Classes, target: Classes | None = None) -> PerExample:
     """Margin divided by a difference of sorted logits: unmoved by shift or scale of the logits (Croce and Hein 2020).
 
     The divisor is z1 - z3 untargeted and z1 - (z3 + z4) / 2 targeted, z4 being z3 where there are three classes. With

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.incumbent import Incumbent, best_of_restarts
+from trustworthy.attacks.incumbent import Incumbent, best_of_starts
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.norms import Linf, Radius, per_example
@@ -44,11 +44,9 @@ class PGD(BudgetAttack):
             checks.real("step_size", self.step_size, above=0.0)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, at_input = self.threat(problem), not self.random_start
-        return best_of_restarts(problem, threat, self._ascend, self.restarts, generator, from_input=at_input).x
+        return best_of_starts(problem, self, self._ascend, generator)
 
-    def _ascend(self, problem: Problem, threat: ThreatModel, generator: torch.Generator | None) -> Incumbent:
-        start = threat.sample(problem.x, generator) if self.random_start else problem.x
+    def _ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
         step_size = 2.5 * threat.eps / self.steps if self.step_size is None else self.step_size
         return climb(problem, threat, start, self.steps, step_size)
 

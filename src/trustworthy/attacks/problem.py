@@ -5,23 +5,17 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from trustworthy.attacks.goal import Goal
-from trustworthy.attacks.losses import LOSSES
+from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
-from trustworthy.core.free import as_free
-from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import as_batch, as_classifier, as_labels
+from trustworthy.core.free import Examples, Free
 from trustworthy.core.predictive import pooled
-from trustworthy.core.protocols import AnyClassifier, Posterior, Predictor, drawn
-from trustworthy.core.result import Array
-from trustworthy.core.threat import Bounds
+from trustworthy.core.protocols import Posterior, Predictor, drawn
 
 
 class Problem:
@@ -33,11 +27,11 @@ class Problem:
     def __init__(
         self,
         posterior: Posterior,
-        x: Float[Tensor, "batch *shape"],
+        x: Examples,
         goal: Goal,
         *,
         eot: int = 1,
-        free: Bool[Tensor, "batch *shape"] | None = None,
+        free: Free = None,
         generator: torch.Generator | None = None,
     ) -> None:
         self.posterior, self.x, self.goal, self.free = posterior, x, goal, free
@@ -59,7 +53,7 @@ class Problem:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
 
-    def logits(self, predictor: Predictor, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+    def logits(self, predictor: Predictor, x: Examples) -> Logits:
         """One forward pass."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
@@ -70,21 +64,21 @@ class Problem:
         self._checked = True
         return out
 
-    def scores(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
+    def scores(self, x: Examples) -> Logits:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
         with torch.no_grad():
             return pooled([self.logits(predictor, x) for predictor in self.draws()])
 
-    def appraise(self, x: Float[Tensor, "batch *shape"]) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def appraise(self, x: Examples) -> tuple[PerExample, Bool[Tensor, " batch"]]:
         """The loss, of the pooled draws, and whether the attack succeeds at `x`, without a gradient."""
         scores = self.scores(x)
         return self.goal.losses(scores), self.goal.reached(scores)
 
-    def is_adversarial(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+    def is_adversarial(self, x: Examples) -> Bool[Tensor, " batch"]:
         """Whether the attack succeeds at `x`."""
         return self.goal.reached(self.scores(x))
 
-    def judged(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+    def judged(self, x: Examples) -> Bool[Tensor, " batch"]:
         """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
 
         Warns where it did so on the way.
@@ -104,9 +98,7 @@ class Problem:
             )
         return self.goal.reached(scores)
 
-    def ascent(
-        self, x: Float[Tensor, "batch *shape"]
-    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    def ascent(self, x: Examples) -> tuple[Examples, PerExample, Bool[Tensor, " batch"]]:
         """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.
 
         Gradients are averaged, never the step: a sign or unit step has no scale that k draws could divide.
@@ -142,30 +134,3 @@ def _first_answer(predictor: Predictor, x: Tensor) -> object:
     if x._version != version:
         raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
     return out
-
-
-@contextmanager
-def pose(
-    model: AnyClassifier,
-    x: Array,
-    y: Array,
-    target: Array | None = None,
-    free: Array | None = None,
-    *,
-    bounds: Bounds | None,
-    loss: str = "ce",
-    eot: int = 1,
-    generator: torch.Generator | None = None,
-) -> Iterator[Problem]:
-    """Check the arguments of an attack and pose its problem, leaving the model and the random streams undisturbed."""
-    with torch.inference_mode(False):  # tensors made in here must be able to carry gradients
-        inputs = as_batch(x, bounds)
-        labels = as_labels("y", y, inputs)
-        wanted = None if target is None else as_labels("target", target, inputs)
-        classes = 1 + max(int(known.max()) for known in (labels, wanted) if known is not None)
-        posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
-        goal = Goal(labels, wanted, LOSSES[loss])
-        mask = None if free is None else as_free(free, inputs)
-        problem = Problem(posterior, inputs, goal, eot=eot, free=mask, generator=generator)
-        with undisturbed(model, inputs, generator):
-            yield problem

@@ -19,8 +19,7 @@ from trustworthy.core.free import only
 from trustworthy.core.norms import L2, Linf, per_example
 from trustworthy.core.threat import ThreatModel
 
-HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-"""Shares of the step budget after which the window area halves."""
+HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)  # shares of the steps after which the area halves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import Examples, Free
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,19 @@ class AbstractLayout(ABC):
     def signs(self, generator: torch.Generator | None) -> Tensor:
         """Random signs for the content of a window, broadcasting to (groups, positions)."""
 
-    @abstractmethod
     def stripes(self, generator: torch.Generator | None) -> Tensor:
         """Random signs (groups, positions) to begin with in linf."""
+        return self.signs(generator)
 
-    @abstractmethod
     def tiles(self, generator: torch.Generator | None) -> Tensor:
         """Random pattern (groups, positions) to begin with in l2."""
+        return self.signs(generator)
 
     def subset(self, rows: Tensor) -> AbstractLayout:
         """The layout of some of the examples."""
         return self if self.free is None else replace(self, free=self.free[rows])
 
-    def spread(self, values: Tensor, x: Float[Tensor, "batch *shape"]) -> Tensor:
+    def spread(self, values: Tensor, x: Examples) -> Tensor:
         """What broadcasts to (groups, positions) in the shape of the examples `x`, with a batch axis of one or all."""
         values = values if values.ndim == 3 else values[None]
         return values.expand(-1, self.groups, self.positions).reshape(-1, *x.shape[1:])
@@ -80,35 +81,23 @@ class AbstractLayout(ABC):
         return Window(mask, pattern) if self.free is None else Window(mask & self.free, pattern * self.free)
 
 
-def layout_of(
-    x: Float[Tensor, "batch *shape"], layout: str = "auto", free: Bool[Tensor, "batch *shape"] | None = None
-) -> AbstractLayout:
+LAYOUTS: dict[str, None] = dict.fromkeys(("auto", "image", "features"))
+
+
+def layout_of(x: Examples, layout: str = "auto", free: Free = None) -> AbstractLayout:
     """The layout of the examples of `x`; "auto" takes (channels, height, width) for images, all else for features."""
-    return LAYOUTS[layout](x, free)
-
-
-def _auto(x: Tensor, free: Tensor | None) -> AbstractLayout:
-    return _image(x, free) if x.ndim == 4 else _features(x, free)
-
-
-def _image(x: Tensor, free: Tensor | None) -> Image:
-    if x.ndim not in (3, 4):
+    shape = x.shape[1:]
+    is_image = layout == "image" or (layout == "auto" and len(shape) == 3)
+    if is_image and len(shape) not in (2, 3):
         raise InvalidInput(
             "layout must be 'features' for examples that are neither (channels, height, width) nor (height, width), "
-            f"got 'image' for {tuple(x.shape[1:])}."
+            f"got 'image' for {tuple(shape)}."
         )
-    height, width = x.shape[-2:]
-    groups = x.shape[1:-2].numel()
-    mask = None if free is None else free.reshape(len(x), groups, -1)
-    return Image(groups, height * width, x.device, x.dtype, mask, height=height, width=width)
-
-
-def _features(x: Tensor, free: Tensor | None) -> Features:
-    mask = None if free is None else free.reshape(len(x), 1, -1)
-    return Features(1, x.shape[1:].numel(), x.device, x.dtype, mask)
-
-
-LAYOUTS = {"auto": _auto, "image": _image, "features": _features}
+    groups = shape[:-2].numel() if is_image else 1
+    positions = shape.numel() // groups
+    mask = None if free is None else free.reshape(len(x), groups, positions)
+    seen = groups, positions, x.device, x.dtype, mask
+    return Image(*seen, height=shape[-2], width=shape[-1]) if is_image else Features(*seen)
 
 
 @dataclass(frozen=True)
@@ -209,12 +198,6 @@ class Features(AbstractLayout):
 
     def signs(self, generator: torch.Generator | None) -> Tensor:
         return self.random_signs(1, self.positions, generator=generator)
-
-    def stripes(self, generator: torch.Generator | None) -> Tensor:
-        return self.signs(generator)
-
-    def tiles(self, generator: torch.Generator | None) -> Tensor:
-        return self.signs(generator)
 
 
 def opposite_bumps(side: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "side side"]:

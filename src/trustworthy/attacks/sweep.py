@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent, taken
+from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent, taken
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.protocols import AnyClassifier
@@ -85,14 +85,13 @@ def robustness_curve(
     if len(radii) == 0:
         raise InvalidInput("eps must hold at least one radius, got none.")
     check_examples(x, y, attack.bounds, free)
-    shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
 
     def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
         return attack(model, x[rows], y[rows], free=taken(free, rows), generator=generator)
 
     broken_at = np.zeros(len(x))
     for batch in batches(np.arange(len(x)), batch_size, advance):
-        right = batch[is_correct(model, x[batch], y[batch], **shared)]
+        right = batch[is_correct(model, attack, x[batch], y[batch], generator=generator, batch_size=batch_size)]
         if len(right):
             broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
@@ -103,15 +102,11 @@ def _broken_at(
 ) -> Float[np.ndarray, " n"]:
     """Smallest radius that breaks each of the examples `rows`, which the model classifies rightly."""
     if not isinstance(attack, BudgetAttack):
-        return _numpy(attacked(attack, rows).distance)
+        return as_numpy(attacked(attack, rows).distance)
     broken_at = np.full(len(rows), np.inf)
     for radius in radii.tolist():
         left = np.flatnonzero(np.isinf(broken_at))
         if len(left) == 0:
             break
-        broken_at[left[_numpy(attacked(replace(attack, eps=radius), rows[left]).success)]] = radius
+        broken_at[left[as_numpy(attacked(replace(attack, eps=radius), rows[left]).success)]] = radius
     return broken_at
-
-
-def _numpy(values: Array) -> np.ndarray:
-    return torch.as_tensor(values).cpu().numpy()

@@ -60,14 +60,14 @@ def transfer_affinity(
     if not named:
         raise InvalidInput("models must hold at least one model, got none.")
     count = check_examples(x, y, attack.bounds)
-    shared = {"bounds": attack.bounds, "eot": attack.eot, "generator": generator, "batch_size": batch_size}
-    clean = np.array([is_correct(model, x, y, **shared).mean() for model in named.values()])
+    asked = {"generator": generator, "batch_size": batch_size}
+    clean = np.array([is_correct(model, attack, x, y, **asked).mean() for model in named.values()])
     right = np.zeros((len(named), len(named)))
     for rows in batches(np.arange(count), batch_size, advance):
         for i, source in enumerate(named.values()):
             adversarial = attack(source, x[rows], y[rows], generator=generator).adversarial
             for j, judge in enumerate(named.values()):
-                right[i, j] += is_correct(judge, adversarial, y[rows], **shared).sum()
+                right[i, j] += is_correct(judge, attack, adversarial, y[rows], **asked).sum()
     attacked = right / count
     loss, own = clean[None, :] - attacked, clean - attacked.diagonal()
     affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] > 0)

@@ -55,8 +55,8 @@ def as_radii(radii: ArrayLike) -> Float[np.ndarray, " radii"]:
     """Check one radius or several: finite and >= 0."""
     try:
         limits = np.atleast_1d(np.asarray(radii, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.") from error
+    except (TypeError, ValueError):
+        limits = np.array([np.nan])
     if limits.ndim != 1 or not np.isfinite(limits).all() or (limits < 0).any():
         raise InvalidInput(f"radii must be finite numbers >= 0, got {radii!r}.")
     return limits

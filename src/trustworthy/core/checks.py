@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from trustworthy.core.errors import InvalidInput, UnknownName
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 Bounds = tuple[float, float]
 
 
@@ -27,22 +28,21 @@ def real(
         raise InvalidInput(f"{name} must be finite, got {value!r}.")
     if above is not None and not number > above:
         raise InvalidInput(f"{name} must be > {above:g}, got {value!r}.")
-    if at_least is not None and not number >= at_least:
-        raise InvalidInput(f"{name} must be >= {at_least:g}, got {value!r}.")
-    if at_most is not None and not number <= at_most:
-        raise InvalidInput(f"{name} must be <= {at_most:g}, got {value!r}.")
-    return number
+    return _within(name, number, value, at_least, at_most)
 
 
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """Return `value` as an int after checking that it is a whole number in the given range."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise InvalidInput(f"{name} must be a whole number, got {value!r}.")
-    number = int(value)
+    return _within(name, int(value), value, at_least, at_most)
+
+
+def _within(name: str, number: N, given: object, at_least: float | None, at_most: float | None) -> N:
     if at_least is not None and number < at_least:
-        raise InvalidInput(f"{name} must be >= {at_least}, got {value!r}.")
+        raise InvalidInput(f"{name} must be >= {at_least:.12g}, got {given!r}.")
     if at_most is not None and number > at_most:
-        raise InvalidInput(f"{name} must be <= {at_most}, got {value!r}.")
+        raise InvalidInput(f"{name} must be <= {at_most:.12g}, got {given!r}.")
     return number
 
 

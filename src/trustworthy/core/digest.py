@@ -52,14 +52,9 @@ def _pieces(part: Any) -> Iterator[bytes | memoryview]:
         yield f"sparse {part.shape};".encode()
         yield from _pieces((part.data, part.indices, part.indptr))
     elif hasattr(part, "detach"):
-        yield from _tensor(part)
+        import torch  # only where there is a tensor
+
+        yield f"tensor {part.dtype} {tuple(part.shape)};".encode()
+        yield part.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data  # NumPy knows no bfloat16
     else:
         raise TypeError(f"{type(part).__name__} has no content that can be hashed; pass its parts.")
-
-
-def _tensor(tensor: Any) -> Iterator[bytes | memoryview]:
-    import torch  # only where there is a tensor
-
-    content = tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8)  # NumPy knows no bfloat16
-    yield f"tensor {tensor.dtype} {tuple(tensor.shape)};".encode()
-    yield content.numpy().data

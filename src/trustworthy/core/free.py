@@ -12,6 +12,10 @@ from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
 
+Examples = Float[Tensor, "batch *shape"]
+Free = Bool[Tensor, "batch *shape"] | None
+"""Which coordinates of each example may change; None for all."""
+
 
 def as_free(free: object, x: Tensor) -> Tensor:
     """Check a mask for the batch `x`: boolean, of its shape, with something free in every example."""
@@ -35,18 +39,16 @@ def as_free(free: object, x: Tensor) -> Tensor:
     return given.to(x.device)
 
 
-def only(free: Bool[Tensor, "batch *shape"] | None, d: Float[Tensor, "#batch *shape"]) -> Float[Tensor, "_ *shape"]:
+def only(free: Free, d: Float[Tensor, "#batch *shape"]) -> Float[Tensor, "_ *shape"]:
     """The moves `d` where they are free, zero elsewhere."""
     return d if free is None else torch.where(free, d, 0.0)
 
 
-def put_back(
-    free: Bool[Tensor, "batch *shape"] | None, x: Float[Tensor, "#batch *shape"], origin: Float[Tensor, "batch *shape"]
-) -> Float[Tensor, "_ *shape"]:
+def put_back(free: Free, x: Float[Tensor, "#batch *shape"], origin: Examples) -> Float[Tensor, "_ *shape"]:
     """`x` where it is free, `origin` elsewhere, bit for bit."""
     return x if free is None else torch.where(free, x, origin)
 
 
-def dimension(free: Bool[Tensor, "batch *shape"] | None, x: Float[Tensor, "batch *shape"]) -> int | Tensor:
+def dimension(free: Free, x: Examples) -> int | Tensor:
     """How many coordinates of each example are free; a whole number where all are, else (batch,) in the type of `x`."""
     return x.shape[1:].numel() if free is None else free.flatten(1).sum(1).to(x.dtype)

@@ -16,14 +16,12 @@ Array = Tensor | np.ndarray
 
 def as_batch(x: object, bounds: Bounds | None, name: str = "x") -> Tensor:
     """Check a batch of inputs and detach it; NumPy arrays become tensors, a rounding error beyond a bound is cut."""
-    if isinstance(x, np.ndarray):
-        if not np.issubdtype(x.dtype, np.floating):
-            raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name} / 255.0.")
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f":
         x = torch.from_numpy(np.array(x, order="C"))
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Tensor | np.ndarray):
         raise InvalidInput(f"{name} must be a tensor or a NumPy array (batch, *shape), got {type(x).__name__}.")
-    if not x.is_floating_point():
-        raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name}.float() / 255.")
+    if isinstance(x, np.ndarray) or not x.is_floating_point():
+        raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name} / 255.0.")
     if x.ndim < 2 or x.numel() == 0:
         raise InvalidInput(f"{name} must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
     if not bool(x.isfinite().all()):
@@ -46,10 +44,8 @@ def _within(x: Tensor, bounds: Bounds, name: str) -> Tensor:
 def as_labels(name: str, labels: object, x: Tensor) -> Tensor:
     """Check one class index per example."""
     if isinstance(labels, np.ndarray | list | tuple):
-        array = np.asarray(labels)
-        if array.dtype.kind in "iu":
-            array = array.astype(np.int64)  # torch cannot compare all unsigned types
-        labels = torch.as_tensor(array) if array.dtype.kind in "bif" else array
+        array = np.asarray(labels)  # torch cannot compare all unsigned types
+        labels = torch.from_numpy(array.astype(np.int64)) if array.dtype.kind in "iu" else array
     whole = isinstance(labels, Tensor) and not (labels.is_floating_point() or labels.is_complex())
     if not isinstance(labels, Tensor) or not whole or labels.dtype == torch.bool:
         kind = getattr(labels, "dtype", type(labels).__name__)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.free import dimension, only
+from trustworthy.core.free import Examples, Free, dimension, only
 
 Radius = float | Tensor
 
@@ -43,25 +43,21 @@ class AbstractNorm(ABC):
     """Name of the norm at public doors."""
 
     @abstractmethod
-    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+    def size(self, d: Examples) -> Float[Tensor, " batch"]:
         """Norm of each perturbation."""
 
     @abstractmethod
-    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+    def project(self, d: Examples, eps: Radius) -> Examples:
         """Nearest point, in Euclidean distance, of the ball of radius `eps` around zero."""
 
     @abstractmethod
-    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    def steepest(self, grad: Examples) -> Examples:
         """Step of norm at most one that maximises <grad, step>; zero where the gradient is zero."""
 
     @abstractmethod
     def sample(
-        self,
-        like: Float[Tensor, "batch *shape"],
-        eps: Radius,
-        generator: torch.Generator | None = None,
-        free: Bool[Tensor, "batch *shape"] | None = None,
-    ) -> Float[Tensor, "batch *shape"]:
+        self, like: Examples, eps: Radius, generator: torch.Generator | None = None, free: Free = None
+    ) -> Examples:
         """Independent perturbations of the shape of `like`, uniform in the ball of radius `eps`.
 
         With `free` they are uniform in the ball of the free coordinates, and zero elsewhere.
@@ -79,25 +75,21 @@ class Linf(AbstractNorm):
 
     name = "linf"
 
-    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+    def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).abs().amax(1)
 
-    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+    def project(self, d: Examples, eps: Radius) -> Examples:
         radius = per_example(eps, d)
         return (
             torch.minimum(torch.maximum(d, -radius), radius) if isinstance(radius, Tensor) else d.clamp(-radius, radius)
         )
 
-    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    def steepest(self, grad: Examples) -> Examples:
         return grad.sign()
 
     def sample(
-        self,
-        like: Float[Tensor, "batch *shape"],
-        eps: Radius,
-        generator: torch.Generator | None = None,
-        free: Bool[Tensor, "batch *shape"] | None = None,
-    ) -> Float[Tensor, "batch *shape"]:
+        self, like: Examples, eps: Radius, generator: torch.Generator | None = None, free: Free = None
+    ) -> Examples:
         return only(free, torch.empty_like(like).uniform_(-1.0, 1.0, generator=generator)) * per_example(eps, like)
 
     @property
@@ -111,15 +103,15 @@ class L2(AbstractNorm):
 
     name = "l2"
 
-    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+    def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).norm(dim=1)
 
-    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+    def project(self, d: Examples, eps: Radius) -> Examples:
         size = self.size(d)
         shrink = (per_example(eps, size) / size.clamp_min(_tiny(d))).clamp_max(1.0)
         return d * per_example(shrink, d)
 
-    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    def steepest(self, grad: Examples) -> Examples:
         length = self.size(grad)
         safe = _tiny(grad) ** 0.5 * 1e4  # below, squares of coordinates underflow; beyond its inverse they overflow
         # The short way divides once and needs lengths in the safe range. Only the CPU looks whether they are: a GPU
@@ -131,12 +123,8 @@ class L2(AbstractNorm):
         return scaled / per_example(self.size(scaled).clamp_min(_tiny(grad)), grad)
 
     def sample(
-        self,
-        like: Float[Tensor, "batch *shape"],
-        eps: Radius,
-        generator: torch.Generator | None = None,
-        free: Bool[Tensor, "batch *shape"] | None = None,
-    ) -> Float[Tensor, "batch *shape"]:
+        self, like: Examples, eps: Radius, generator: torch.Generator | None = None, free: Free = None
+    ) -> Examples:
         direction = self.steepest(only(free, torch.empty_like(like).normal_(generator=generator)))
         radius = like.new_empty(len(like)).uniform_(generator=generator) ** (1.0 / dimension(free, like))
         return direction * per_example(radius * eps, like)
@@ -152,10 +140,10 @@ class L1(AbstractNorm):
 
     name = "l1"
 
-    def size(self, d: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+    def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).abs().sum(1)
 
-    def project(self, d: Float[Tensor, "batch *shape"], eps: Radius) -> Float[Tensor, "batch *shape"]:
+    def project(self, d: Examples, eps: Radius) -> Examples:
         """Soft-threshold at the level where the sizes add up to `eps` (sort-based, O(d log d))."""
         flat = d.flatten(1)
         magnitude, radius = flat.abs(), per_example(eps, flat)
@@ -170,19 +158,15 @@ class L1(AbstractNorm):
         shrunk = flat.sign() * (below - level).clamp_min(0.0)
         return torch.where(inside, flat, shrunk).reshape(d.shape)
 
-    def steepest(self, grad: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    def steepest(self, grad: Examples) -> Examples:
         flat = grad.flatten(1)
         where = flat.abs().argmax(1, keepdim=True)
         step = torch.zeros_like(flat).scatter_(1, where, flat.gather(1, where).sign())
         return step.reshape(grad.shape)
 
     def sample(
-        self,
-        like: Float[Tensor, "batch *shape"],
-        eps: Radius,
-        generator: torch.Generator | None = None,
-        free: Bool[Tensor, "batch *shape"] | None = None,
-    ) -> Float[Tensor, "batch *shape"]:
+        self, like: Examples, eps: Radius, generator: torch.Generator | None = None, free: Free = None
+    ) -> Examples:
         flat = like.flatten(1)
         magnitude = only(free, torch.empty_like(like).exponential_(generator=generator)).flatten(1)
         slack = flat.new_empty(len(flat), 1).exponential_(generator=generator)

@@ -72,7 +72,6 @@ def predict(
         Where an argument breaks its contract; where the model gives another number of draws, draws of different
         shapes, or anything but one tensor row for each input.
     """
-    checks.integer("draws", draws, at_least=1)
     checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
     with undisturbed(model, x[:1].to(place), generator), torch.no_grad():

@@ -11,29 +11,21 @@ T = TypeVar("T")
 
 
 class Display:
-    """Shows nothing."""
+    """A bar of rich, or nothing where none is `shown`."""
 
-    shown = False
+    def __init__(self, progress: Any = None, **task: Any) -> None:
+        self._progress, self.shown = progress, progress is not None
+        self._task = progress and progress.add_task(note="", **task)
 
     def at(self, completed: int, note: str = "") -> None:
         """Tell how much is done; `note` stands behind the bar."""
+        if self.shown:
+            self._progress.update(self._task, completed=completed, note=note)
 
     def say(self, line: str) -> None:
         """Leave a line above the bar."""
-
-
-class _Bar(Display):
-    shown = True
-
-    def __init__(self, progress: Any, title: str, total: int, completed: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task(title, total=total, completed=completed, note="")
-
-    def at(self, completed: int, note: str = "") -> None:
-        self._progress.update(self._task, completed=completed, note=note)
-
-    def say(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False)
+        if self.shown:
+            self._progress.console.print(line, highlight=False)
 
 
 @contextmanager
@@ -47,11 +39,10 @@ def bar(
     lasting : the bar stays when all is done.
     show : None shows it only where standard error is a terminal.
     """
-    if not (sys.stderr.isatty() if show is None else show):
-        yield Display()
-        return
-    with _columns("DownloadColumn" if size else "MofNCompleteColumn", transient=not lasting) as progress:
-        yield _Bar(progress, title, total, completed)
+    shown = sys.stderr.isatty() if show is None else show
+    count = "DownloadColumn" if size else "MofNCompleteColumn"
+    with _columns(count, transient=not lasting) if shown else nullcontext() as progress:
+        yield Display(progress, description=title, total=total, completed=completed)
 
 
 def tracked(items: Iterable[T], title: str, total: int, *, show: bool) -> Iterator[T]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError
-from trustworthy.core.reach import reachable_modules
+from trustworthy.core.guard import reachable_modules
 
 Predictor: TypeAlias = Callable[[Tensor], Tensor]
 """A batch (batch, *shape) in, outputs (batch, *outputs) out."""

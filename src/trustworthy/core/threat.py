@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.checks import Bounds, as_bounds
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.free import only, put_back
+from trustworthy.core.free import Examples, Free, only, put_back
 from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
 
 
@@ -30,7 +30,7 @@ class ThreatModel:
     norm: Norm
     eps: Radius
     bounds: Bounds | None = (0.0, 1.0)
-    free: Bool[Tensor, "batch *shape"] | None = None
+    free: Free = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", as_norm(self.norm))
@@ -52,13 +52,11 @@ class ThreatModel:
         parts = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **parts) if parts else self
 
-    def clip(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+    def clip(self, x: Examples) -> Examples:
         """Move every coordinate into the bounds."""
         return x if self.bounds is None else x.clamp(*self.bounds)
 
-    def project(
-        self, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
-    ) -> Float[Tensor, "batch *shape"]:
+    def project(self, center: Examples, x: Examples) -> Examples:
         """Bring `x` into the ball around `center`, then into the bounds; what is not free is put back.
 
         The centre lies in the box, so the second step only shortens coordinates of x - center and cannot leave the
@@ -69,9 +67,7 @@ class ThreatModel:
         moved = self.geometry.project(only(self.free, x - center), self.eps).add_(center)
         return put_back(self.free, moved if self.bounds is None else moved.clamp_(*self.bounds), center)
 
-    def movable(
-        self, x: Float[Tensor, "batch *shape"], grad: Float[Tensor, "batch *shape"]
-    ) -> Float[Tensor, "batch *shape"]:
+    def movable(self, x: Examples, grad: Examples) -> Examples:
         """Zero what is not free or would leave the box in an ascent direction, so that no step is spent on it."""
         grad = only(self.free, grad)
         if self.bounds is None:
@@ -83,15 +79,11 @@ class ThreatModel:
         upward = (high - x).sign_().mul_(grad.clamp_min(0))
         return upward.add_((x - low).sign_().mul_(grad.clamp_max(0)))
 
-    def sample(
-        self, center: Float[Tensor, "batch *shape"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "batch *shape"]:
+    def sample(self, center: Examples, generator: torch.Generator | None = None) -> Examples:
         """Uniform points of the ball around `center`, clipped to the bounds."""
         return self.clip(center + self.geometry.sample(center, self.eps, generator, self.free))
 
-    def violation(
-        self, center: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
-    ) -> Float[Tensor, " batch"]:
+    def violation(self, center: Examples, x: Examples) -> Float[Tensor, " batch"]:
         """How far each example lies outside the ball, the box or what is free (0 inside), in the units of the input."""
         size = self.geometry.size(x - center)
         outside = (size - per_example(self.eps, size)).clamp_min(0.0)

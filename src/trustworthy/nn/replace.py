@@ -35,14 +35,14 @@ def replaced(model: nn.Module, rule: Rule) -> nn.Module:
     model = copy.deepcopy(model)
     modules = list(_inside_out("", model, set()))
     paths = dict(model.named_modules(remove_duplicate=False))
-    settled, root = _Settled(model), model
+    settled, default, root = {*model.modules(), *_tensors(model)}, _floating(model), model
     for name, module in modules:
         new = rule(name, module)
         if new is None or new is module:
             continue
         if not isinstance(new, nn.Module):
             raise InvalidInput(f"rule must give a module or None, got {type(new).__name__} for {name or 'the model'}.")
-        settled.admit(new, module)
+        _settle(new, module, settled, default)
         for path in [path for path, stands in paths.items() if stands is module]:
             parent, _, child = path.rpartition(".")
             if path:
@@ -61,28 +61,19 @@ def _inside_out(name: str, module: nn.Module, seen: set[nn.Module]) -> Iterator[
     yield name, module
 
 
-class _Settled:
-    """Modules and tensors whose mode, device and type are as they should be."""
+def _settle(new: nn.Module, old: nn.Module, settled: set[nn.Module | Tensor], default: Tensor | None) -> None:
+    """Give what is not `settled` in `new` the mode, device and floating type of `old`."""
+    for module in set(new.modules()) - settled:
+        module.training = old.training
+    like = default if _floating(old) is None else _floating(old)
 
-    def __init__(self, model: nn.Module) -> None:
-        self._modules, self._tensors = set(model.modules()), list(_tensors(model))
-        self._default = _floating(model)
+    def moved(tensor: Tensor) -> Tensor:
+        if like is None or tensor in settled:  # by identity, as tensors are hashed
+            return tensor
+        return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
 
-    def admit(self, new: nn.Module, old: nn.Module) -> None:
-        """Give what is unknown in `new` the mode, device and floating type of `old`."""
-        for module in set(new.modules()) - self._modules:
-            module.training = old.training
-            self._modules.add(module)
-        like = self._default if _floating(old) is None else _floating(old)
-        known = {id(tensor) for tensor in self._tensors}
-
-        def moved(tensor: Tensor) -> Tensor:
-            if like is None or id(tensor) in known:
-                return tensor
-            return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
-
-        new._apply(moved)  # the door of `Module.to`, tensor by tensor
-        self._tensors += _tensors(new)
+    new._apply(moved)  # the door of `Module.to`, tensor by tensor
+    settled.update(new.modules(), _tensors(new))
 
 
 def _tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -6,13 +6,11 @@ history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints=
 from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
-from trustworthy.training.engine import Engine
 from trustworthy.training.evaluation import Metric, OfDraws, PerExample, evaluate
 from trustworthy.training.fit import fit
-from trustworthy.training.history import EpochRecord, History
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
-from trustworthy.training.run import Callback
+from trustworthy.training.run import Callback, Engine, EpochRecord, History
 from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Linear, Phases
 from trustworthy.training.weights import load_weights, save_weights
 

@@ -103,11 +103,6 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Delete every checkpoint."""
-        for path in self.paths():
-            path.unlink(missing_ok=True)
-
-    def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
-        for path in Path(self.folder).glob(".step-*.part"):
+        """Delete what a killed process left half-written, and every checkpoint where none is to be resumed."""
+        for path in (*Path(self.folder).glob(".step-*.part"), *([] if self.resume else self.paths())):
             path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import torch_generator
@@ -23,21 +23,12 @@ Collate: TypeAlias = Callable[[list[Any]], Batch]
 """Items of a `Dataset` to a batch of tensors."""
 
 
-class Arrays(Dataset[Batch]):
+class Arrays(TensorDataset):
     """Rows of tensors that have equally many, such as x and y."""
-
-    def __init__(self, *parts: Tensor) -> None:
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return len(self.parts[0])
-
-    def __getitem__(self, row: int) -> Batch:
-        return tuple(part[row] for part in self.parts)
 
     def take(self, rows: Int[Tensor, " batch"]) -> Batch:
         """Several rows at once."""
-        return tuple(part.index_select(0, rows.to(part.device)) for part in self.parts)
+        return tuple(part.index_select(0, rows.to(part.device)) for part in self.tensors)
 
 
 def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
@@ -67,7 +58,10 @@ def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
 
 def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
     try:
-        tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(_usable(values))
+        # torch shares memory that is writable and without negative strides.
+        tensor = (
+            values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.require(values, None, ["C", "W"]))
+        )
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{name} must be a tensor or an array of numbers, got {type(values).__name__}.") from error
     if not tensor.is_floating_point():
@@ -76,12 +70,6 @@ def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
     if broken:
         raise InvalidInput(f"{name} must be finite, got {broken} values that are NaN or infinite; remove their rows.")
     return tensor.to(dtype)
-
-
-def _usable(values: Any) -> np.ndarray:
-    """The array as torch can share it: writable, without negative strides."""
-    array = np.asarray(values)
-    return array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,13 @@ from trustworthy.core.progress import bar
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Arrays, Collate, Data, Plan, as_dataset
-from trustworthy.training.engine import Engine
 from trustworthy.training.evaluation import CLASSIFICATION, Metric
-from trustworthy.training.history import History
 from trustworthy.training.identity import identity
 from trustworthy.training.loop import train
 from trustworthy.training.losses import Loss, cross_entropy
-from trustworthy.training.randomness import Streams, global_stream_restored
+from trustworthy.training.moment import Streams
 from trustworthy.training.resume import open_folder
-from trustworthy.training.run import Callback, Run
+from trustworthy.training.run import Callback, Engine, History, Run
 from trustworthy.training.schedules import AbstractSchedule, Constant
 from trustworthy.training.update import MakeOptimizer, Updater
 
@@ -149,8 +147,9 @@ def fit(
         run.identity = identity(model, dataset, run.updater.optimizer, settings)
         open_folder(run, checkpoints)
     show = engine.progress if accelerator.is_main_process else False
+    forked = [accelerator.device] if accelerator.device.type == "cuda" else []
     with (
-        global_stream_restored(accelerator.device),
+        torch.random.fork_rng(devices=forked),  # gives the global stream back, even after an error
         bar("training", plan.steps, completed=run.step, show=show) as display,
     ):
         train(run, display)

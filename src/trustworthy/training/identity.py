@@ -19,9 +19,6 @@ from trustworthy.core.digest import digest
 from trustworthy.training.data import Arrays
 from trustworthy.training.description import describe_model, describe_values, held, told, type_name
 
-_MOST = 8
-"""Differences that an error lists."""
-
 
 def identity(
     model: nn.Module, dataset: Dataset[Any], optimizer: Optimizer, settings: Mapping[str, Any]
@@ -45,9 +42,7 @@ def describe_data(dataset: Dataset[Any]) -> str:
 
     A dataset with an attribute `fingerprint` is known by that too.
     """
-    if isinstance(dataset, Arrays):
-        return ", ".join(map(describe_values, dataset.parts))
-    if type(dataset) is TensorDataset:
+    if isinstance(dataset, TensorDataset) and type(dataset) in (Arrays, TensorDataset):
         return ", ".join(map(describe_values, dataset.tensors))
     mark = getattr(dataset, "fingerprint", None)
     known = "" if mark is None else f" with fingerprint {told('fingerprint of data', mark)}"
@@ -71,19 +66,13 @@ def describe_optimizer(optimizer: Optimizer, model: nn.Module) -> dict[str, str]
     return {"": kind, **groups}
 
 
-def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One phrase for each setting that changed, the first few of them."""
-    changed = _changed(saved, now)
-    more = [f"and {len(changed) - _MOST} more"] if len(changed) > _MOST else []
-    return changed[:_MOST] + more
-
-
-def _changed(saved: Mapping[str, Any], now: Mapping[str, Any], owner: str = "") -> list[str]:
+def differences(saved: Mapping[str, Any], now: Mapping[str, Any], owner: str = "") -> list[str]:
+    """One phrase for each setting that changed."""
     phrases: list[str] = []
     for name in dict.fromkeys((*now, *saved)):
         before, after, full = saved.get(name, "nothing"), now.get(name, "nothing"), f"{owner} {name}".strip()
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            phrases += _changed(before, after, full)
+            phrases += differences(before, after, full)
         elif before != after:
             phrases.append(f"{full} was {before}, is {after}")
     return phrases

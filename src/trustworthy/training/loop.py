@@ -13,9 +13,7 @@ from trustworthy.core.seeds import derived_seed
 from trustworthy.training import resume
 from trustworthy.training.data import Batch, batches
 from trustworthy.training.evaluation import evaluate
-from trustworthy.training.history import EpochRecord
-from trustworthy.training.run import Run
-from trustworthy.training.update import finite
+from trustworthy.training.run import EpochRecord, Run
 
 
 def train(run: Run, display: Display) -> None:
@@ -48,7 +46,7 @@ def _epoch(run: Run, display: Display, started: float) -> None:
         if every and run.step % every == 0 and batch is not planned[-1]:
             run.seconds = time.perf_counter() - started
             _require_finite_weights(run)
-            _save(run)
+            resume.save(run)
 
 
 def _update(run: Run, loaded: Iterator[Batch], weights: list[float]) -> float:
@@ -76,7 +74,7 @@ def _close_epoch(run: Run, display: Display, started: float) -> None:
     record = EpochRecord(
         epoch=epoch,
         loss=run.loss_sum / run.plan.rows,
-        learning_rate=run.updater.learning_rate,
+        learning_rate=float(run.updater.optimizer.param_groups[0]["lr"]),
         metrics=_evaluate(run),
         seconds=time.perf_counter() - started,
     )
@@ -84,7 +82,7 @@ def _close_epoch(run: Run, display: Display, started: float) -> None:
     answers = [callback(run.model, history) for callback in run.callbacks]
     run.history = dataclasses.replace(history, stopped=any(answer is True for answer in answers))
     run.loss_sum = run.seconds = 0.0
-    _save(run)
+    resume.save(run)
     numbers = "  ".join(f"{name} {value:.4f}" for name, value in {"loss": record.loss, **record.metrics}.items())
     display.say(f"epoch {record.epoch}/{run.plan.epochs}  {numbers}  {record.seconds:.1f} s")
 
@@ -97,13 +95,8 @@ def _evaluate(run: Run) -> dict[str, float]:
         return evaluate(run.model, run.held_out, **settings)
 
 
-def _save(run: Run) -> None:
-    if run.checkpoints is not None:
-        resume.save(run, run.checkpoints)
-
-
 def _require_finite_weights(run: Run) -> None:
-    if not finite(run.model):
+    if not all(bool(weight.isfinite().all()) for weight in run.model.parameters()):
         raise _diverged(run, f"a weight became NaN or infinite by step {run.step}")
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from trustworthy.core.errors import CheckpointError
-from trustworthy.training import optimizer_state
-from trustworthy.training.checkpoint import Checkpoint, Checkpoints
-from trustworthy.training.history import EpochRecord, History
-from trustworthy.training.identity import differences
-from trustworthy.training.run import Run
-from trustworthy.training.weights import MODEL, assign_weights, model_tensors
+from torch import Tensor
+from torch.optim import Optimizer
 
-FORMAT = 2
-"""Of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone."""
+from trustworthy.core.errors import CheckpointError
+from trustworthy.training.checkpoint import Checkpoint, Checkpoints
+from trustworthy.training.identity import differences
+from trustworthy.training.run import EpochRecord, History, Run
+from trustworthy.training.weights import MODEL, assign_weights, first_few, model_tensors
+
+OPTIMIZER = "optimizer/"  # what the names of an optimizer's tensors begin with in a checkpoint
+FORMAT = 2  # of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone
 
 
 def open_folder(run: Run, checkpoints: Checkpoints) -> None:
     """Bring `run` to the newest of `checkpoints`, or delete them where they are not to be resumed."""
     checkpoints.open()
     if run.accelerator.is_main_process:
-        checkpoints.sweep()
-        if not checkpoints.resume:
-            checkpoints.clear()
+        checkpoints.clear()
     run.accelerator.wait_for_everyone()
     checkpoint = checkpoints.latest()
     if checkpoint is not None:
@@ -40,15 +40,14 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
             "another folder, or Checkpoints(folder, resume=False) to delete its checkpoints; load_weights reads its "
             "weights."
         )
-    changed = differences(state["identity"], run.identity)
+    changed = first_few(differences(state["identity"], run.identity))
     if changed:
         raise CheckpointError(
             f"{checkpoint.path} belongs to another run: {'; '.join(changed)}. Use the settings of that run, another "
             "folder, or Checkpoints(folder, resume=False) to delete its checkpoints."
         )
-    weights = {name.removeprefix(MODEL): value for name, value in checkpoint.tensors.items() if name.startswith(MODEL)}
-    assign_weights(run.model, weights, checkpoint.path)
-    optimizer_state.unpack(run.updater.optimizer, checkpoint.tensors, state["optimizer"])
+    assign_weights(run.model, checkpoint.tensors, checkpoint.path)
+    unpack(run.updater.optimizer, checkpoint.tensors, state["optimizer"])
     if run.accelerator.scaler is not None:
         run.accelerator.scaler.load_state_dict(state["scaler"])
     run.step, run.loss_sum, run.seconds = state["step"], state["loss_sum"], state["seconds"]
@@ -61,11 +60,11 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     )
 
 
-def save(run: Run, checkpoints: Checkpoints) -> None:
-    """Write the checkpoint of `run` as it stands between two steps."""
-    if not run.accelerator.is_main_process:
+def save(run: Run) -> None:
+    """Write the checkpoint of `run` as it stands between two steps, if it has any."""
+    if run.checkpoints is None or not run.accelerator.is_main_process:
         return
-    tensors, numbers = optimizer_state.pack(run.updater.optimizer)
+    tensors, numbers = pack(run.updater.optimizer)
     weights = {MODEL + name: value for name, value in model_tensors(run.model).items()}
     state: dict[str, Any] = {
         "format": FORMAT,
@@ -78,4 +77,35 @@ def save(run: Run, checkpoints: Checkpoints) -> None:
         "optimizer": numbers,
         "scaler": None if run.accelerator.scaler is None else run.accelerator.scaler.state_dict(),
     }
-    checkpoints.save(run.step, {**weights, **tensors}, state)
+    run.checkpoints.save(run.step, {**weights, **tensors}, state)
+
+
+def pack(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, float | int | bool | None]]:
+    """Tensors and plain numbers of the state, both by `optimizer/<parameter>/<name>`, without pickle.
+
+    Only the state of each parameter is kept (momentum, step counts): building the optimizer again gives the settings.
+    """
+    tensors, numbers = {}, {}
+    for parameter, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            key = f"{OPTIMIZER}{parameter}/{name}"
+            if isinstance(value, Tensor):
+                tensors[key] = value
+            elif value is None or isinstance(value, int | float):
+                numbers[key] = value
+            else:
+                raise CheckpointError(
+                    f"{type(optimizer).__name__} keeps {name} as {type(value).__name__}, which a checkpoint cannot "
+                    "hold; use another optimizer or train without checkpoints."
+                )
+    return tensors, numbers
+
+
+def unpack(optimizer: Optimizer, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+    """Give `optimizer` the state that `pack` took; other entries of `tensors` are left alone."""
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**tensors, **numbers}.items():
+        if key.startswith(OPTIMIZER):
+            parameter, name = key.removeprefix(OPTIMIZER).split("/", 1)
+            state.setdefault(int(parameter), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

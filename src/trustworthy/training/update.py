@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,13 +18,7 @@ from trustworthy.training.schedules import AbstractSchedule
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 """Builds the optimizer of some parameters: `functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)`."""
 
-_REPLICATED = (
-    DistributedType.NO,
-    DistributedType.MULTI_CPU,
-    DistributedType.MULTI_GPU,
-    DistributedType.MULTI_XPU,
-    DistributedType.MULTI_NPU,
-)
+_REPLICATED = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU")
 
 
 class _LossModule(nn.Module):
@@ -119,14 +111,9 @@ class Updater:
         """Be in the phase of the last step before `step`."""
         self.phase = self._schedule.phase(max(0, step - 1), self._steps)
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the first group of parameters."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
 
 def _check(accelerator: Accelerator) -> None:
-    if accelerator.distributed_type not in _REPLICATED:
+    if accelerator.distributed_type.value not in _REPLICATED:
         raise InvalidInput(
             f"accelerator must run the whole model in each process, got {accelerator.distributed_type.value}; launch "
             "with plain data parallelism."
@@ -153,8 +140,3 @@ def _built(make_optimizer: MakeOptimizer, model: nn.Module) -> Optimizer:
 
 def _kind(value: object) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-
-
-def finite(model: nn.Module) -> bool:
-    """Whether no weight of `model` is NaN or infinite."""
-    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from trustworthy.core.errors import CheckpointError
 from trustworthy.core.files import atomic_write
 
-MODEL = "model/"
-"""What the names of a model's weights begin with in a checkpoint of a training run."""
+MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
 
 
 def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -36,9 +35,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     ------
     CheckpointError : the file cannot be read, or names or shapes differ; the message lists them.
     """
-    tensors, _ = read_tensors(path)
-    of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
-    assign_weights(model, of_model or tensors, path)
+    assign_weights(model, read_tensors(path)[0], path)
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -53,31 +50,30 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy `tensors`, read from `path`, into `model`."""
+    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
+    tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
     expected = model_tensors(model)
-    problems = [
-        *_listed("missing in the file", sorted(expected.keys() - tensors.keys())),
-        *_listed("unknown to the model", sorted(tensors.keys() - expected.keys())),
-        *_listed(
-            "of another shape",
-            [
-                f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].shape != expected[name].shape
-            ],
-        ),
-    ]
-    if problems:
+    problems = {
+        "missing in the file": sorted(expected.keys() - tensors.keys()),
+        "unknown to the model": sorted(tensors.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
+            for name in sorted(expected.keys() & tensors.keys())
+            if tensors[name].shape != expected[name].shape
+        ],
+    }
+    listed = [f"{problem}: {', '.join(first_few(names))}" for problem, names in problems.items() if names]
+    if listed:
         raise CheckpointError(
-            f"the weights in {path} do not fit the model: {'; '.join(problems)}. Build the model with the arguments "
+            f"the weights in {path} do not fit the model: {'; '.join(listed)}. Build the model with the arguments "
             "it was trained with."
         )
     model.load_state_dict(dict(tensors))
 
 
-def _listed(problem: str, names: list[str], most: int = 8) -> list[str]:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return [f"{problem}: {', '.join(sorted(names)[:most])}{more}"] if names else []
+def first_few(phrases: list[str], most: int = 8) -> list[str]:
+    """What an error lists of many `phrases`."""
+    return [*phrases[:most], *([f"and {len(phrases) - most} more"] if len(phrases) > most else [])]
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:

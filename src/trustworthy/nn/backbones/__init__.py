@@ -7,9 +7,8 @@ in front: `nn.Sequential(Normalize(mean, std), vgg16(...))`.
 
 from trustworthy.nn.backbones.lenet import LeNet
 from trustworthy.nn.backbones.mlp import MLP
-from trustworthy.nn.backbones.model_a import model_a_adv_bnn, model_a_rse
 from trustworthy.nn.backbones.resnext import ResNeXt
 from trustworthy.nn.backbones.small_conv import SmallConvNet
-from trustworthy.nn.backbones.vgg import vgg16
+from trustworthy.nn.backbones.vgg import model_a_adv_bnn, model_a_rse, vgg16
 
 __all__ = ["MLP", "LeNet", "ResNeXt", "SmallConvNet", "model_a_adv_bnn", "model_a_rse", "vgg16"]

@@ -21,13 +21,7 @@ class LeNet(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        channels: int = 1,
-        classes: int = 10,
-        image_size: int = 28,
-        mean: float = 0.1307,
-        std: float = 0.3081,
+        self, *, channels: int = 1, classes: int = 10, image_size: int = 28, mean: float = 0.1307, std: float = 0.3081
     ) -> None:
         image_arguments("LeNet", channels, classes, image_size, smallest=16)
         side = ((image_size - 4) // 2 - 4) // 2

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.nn.backbones.arguments import image_arguments
-from trustworthy.nn.backbones.conv_stack import Conv, Pool, conv_stack
+from trustworthy.nn.backbones.vgg import convolution
 
 
 class SmallConvNet(nn.Module):
@@ -24,12 +24,17 @@ class SmallConvNet(nn.Module):
     def __init__(self, *, channels: int = 1, classes: int = 10, image_size: int = 28, width: int = 32) -> None:
         image_arguments("SmallConvNet", channels, classes, image_size, smallest=8)
         checks.integer("width", width, at_least=1)
-        stack = conv_stack([Conv(width), Pool(), Conv(2 * width), Pool()], channels)
-        features = 2 * width * (image_size // 4) ** 2
-        hidden = 4 * width
-        head = [nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
         super().__init__()
-        self.layers = nn.Sequential(*stack, *head)
+        self.layers = nn.Sequential(
+            *convolution(channels, width),
+            nn.MaxPool2d(2),
+            *convolution(width, 2 * width),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(2 * width * (image_size // 4) ** 2, 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, classes),
+        )
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         return self.layers(x)

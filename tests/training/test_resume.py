@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from trustworthy.core.errors import CheckpointError
-from trustworthy.training.optimizer_state import pack, unpack
+from trustworthy.training.resume import pack, unpack
 
 OPTIMIZERS = [
     torch.optim.SGD,
