@@ -168,7 +168,7 @@ class Arena:
 def arena_of(query: Query, rows: Int[np.ndarray, " m"]) -> Arena:
     """Gather some rows (m,), ascending, of the training points about a query."""
     geometry, x = query.geometry, query.x
-    points = np.array(geometry.points[rows], np.float64, order="C")
+    points = geometry.points[rows]
     gap = points - x  # (m, d)
     lengths = np.linalg.norm(gap if geometry.root is None else gap @ geometry.root.T, axis=1)
     nearest = int(lengths.argmin()) if len(rows) else 0

@@ -56,7 +56,7 @@ def agree(
 
 def rounding_of(query: Float[np.ndarray, " d"], target: Float[np.ndarray, " d"]) -> float:
     """What the search cannot tell apart for a query that moves towards a row: a share of the way, and units of both."""
-    away = np.linalg.norm(np.asarray(target, np.float64) - query)
+    away = np.linalg.norm(target - query)
     return float(5e-12 * away + 64 * np.finfo(np.float64).eps * np.abs(query).max())
 
 
@@ -68,7 +68,7 @@ def past_the_boundary(
     The slack of every own row is linear on the way and positive at its end, so only those that touch can fall short.
     """
     geometry = query.geometry
-    onward = np.asarray(geometry.points[target], np.float64) - query.x - step
+    onward = geometry.points[target] - query.x - step
     # As little as double precision can tell apart, relative to the step: a tiny radius deserves a tiny excess.
     least = max(1e-9 * min(1.0, np.linalg.norm(step) / max(np.linalg.norm(onward), 1e-300)), 1e-16)
     rows = np.r_[target, touching]

@@ -105,6 +105,8 @@ def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
             rows, bisectors = linear_program_kernels.candidates(
                 scene, np.setdiff1d(others, seed), asked.pool[:_BOUNDING], reach, size, asked.linf
             )
+            order = np.argsort(bisectors, kind="stable")
+            rows, bisectors = rows[order], bisectors[order]
         else:
             bisectors = np.zeros(len(rows))
         for j, bound in zip(rows, bisectors, strict=True):

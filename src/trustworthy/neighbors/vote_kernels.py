@@ -8,19 +8,20 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import few, gaps
+from trustworthy.neighbors.exact_kernels import few, gap, insert, places
 
 
 @njit(cache=True)
 def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
     """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
     limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
-    rows = np.flatnonzero(coarse <= limit)
-    squared = gaps(embedded, rows, point)
+    squared, nearest = places(min(n_neighbors, len(coarse)))
+    for i in everyone:
+        if coarse[i] <= limit:
+            insert(squared, nearest, gap(embedded[i], point), i)
     votes = np.zeros(classes, np.int64)
-    # A stable sort keeps the order of the rows among equal distances.
-    for k in np.argsort(squared, kind="mergesort")[:n_neighbors]:
-        votes[labels[rows[k]]] += 1
+    for i in nearest:
+        votes[labels[i]] += 1
     return np.argmax(votes)
 
 

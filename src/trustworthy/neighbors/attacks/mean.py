@@ -18,7 +18,7 @@ class Mean(NeighborAttack):
     def find(self, queries: list[Query]) -> Found:
         geometry = queries[0].geometry
         classes = np.unique(geometry.labels)
-        means = np.array([geometry.points[geometry.labels == c].mean(axis=0, dtype=np.float64) for c in classes])
+        means = np.array([geometry.points[geometry.labels == c].mean(axis=0) for c in classes])
         for query in queries:
             ends = means[classes != query.code] - query.x
             lengths = np.linalg.norm(geometry.carry(ends), axis=1)

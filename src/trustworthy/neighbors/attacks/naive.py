@@ -35,7 +35,7 @@ class NaiveM(NeighborAttack):
             geometry = query.geometry
             pivots = query.nearest(geometry.labels != query.code, self.m)
             clusters = [_cluster(geometry, int(pivot), query.majority) for pivot in pivots]
-            means = np.array([geometry.points[rows].mean(axis=0, dtype=np.float64) for rows in clusters])
+            means = np.array([geometry.points[rows].mean(axis=0) for rows in clusters])
             yield shortest_change(query, means - query.x)
 
 
