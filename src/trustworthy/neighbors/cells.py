@@ -5,8 +5,8 @@ least as near as each row that is out. In the heights h_r - p_rᵀ delta, with h
 the query and p_r its image, a cell is an intersection of half-spaces, eq. (3.4). Heights and images are those relative
 to the row that is nearest to the query, so that they stay small where the query is far from all rows.
 
-`branch` and `descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out, and have
-`crossed` make a perturbation of a solution.
+`branch` and `attacks.descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out,
+and have `crossed` make a perturbation of a solution.
 """
 
 from __future__ import annotations

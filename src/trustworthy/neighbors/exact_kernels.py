@@ -1,6 +1,7 @@
 """The compiled search for the smallest perturbation that changes a nearest neighbour.
 
-`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query.
+`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
+`Geometry` calls `votes`.
 What all kernels share is here too: distances, what rounding may do to them, proofs by a plane, and short sorted
 lists.
 """
@@ -185,6 +186,30 @@ def holds(rows, row):
         if other == row:
             return True
     return False
+
+
+@njit(cache=True)
+def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
+    """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
+    limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
+    squared, nearest = places(min(n_neighbors, len(coarse)))
+    for i in everyone:
+        if coarse[i] <= limit:
+            insert(squared, nearest, gap(embedded[i], point), i)
+    votes = np.zeros(classes, np.int64)
+    for i in nearest:
+        votes[labels[i]] += 1
+    return np.argmax(votes)
+
+
+@njit(cache=True)
+def votes(coarse, error, labels, embedded, points, n_neighbors):
+    """The vote for each of several queries."""
+    everyone, classes = np.arange(len(labels)), labels.max() + 1
+    found = np.empty(len(points), np.int64)
+    for k in range(len(points)):
+        found[k] = vote(coarse[k], error[k], everyone, labels, classes, embedded, points[k], n_neighbors)
+    return found
 
 
 @njit(cache=True)

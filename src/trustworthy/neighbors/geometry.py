@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.neighbors import exact_kernels, vote_kernels
+from trustworthy.neighbors import exact_kernels
 
 _CELLS = 1 << 24  # entries of a block of distances: 64 MiB in single precision
 
@@ -172,7 +172,7 @@ class Geometry:
         self, coarse: np.ndarray, error: np.ndarray, points: Float[np.ndarray, "m rank"], n_neighbors: int
     ) -> Int[np.ndarray, " m"]:
         """As `predict`, for embedded queries whose coarse distances are known."""
-        return vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
+        return exact_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
 
     def sides(
         self, codes: Int[np.ndarray, " m"]

@@ -1,6 +1,6 @@
 """The compiled parts of QP-greedy: programme (3.17) of one cluster, and the vote after a step.
 
-`attacks.greedy` calls `cluster`, `solve` and `voted` for each pivot, with the `Scene` of its query; `attacks.naive`
+`attacks.greedy` calls `cluster`, `solve` and `voted` for each pivot, with the `Scene` of its query; `attacks.line`
 calls `cluster` alone.
 """
 
