@@ -34,7 +34,7 @@ def exact_l2(
     then a few hundred distances and a handful of small quadratic programmes a query.
     """
     certify = exact_kernels.certify
-    return certified(geometry, queries, codes, bounds, 2, lambda query, *sides: certify(query.scene, *sides))
+    return certified(geometry, queries, codes, bounds, None, lambda query, *sides: certify(query.scene, *sides))
 
 
 def certified(
@@ -42,10 +42,10 @@ def certified(
     queries: Float[np.ndarray, "m d"],
     codes: Int[np.ndarray, " m"],
     bounds: Bounds | None,
-    order: float,
+    order: float | None,
     search: Callable[[Query, np.ndarray, np.ndarray], tuple],
 ) -> Certificate:
-    """What a search proves and finds for each query in the norm of an order: 1, 2 or inf.
+    """What a search proves and finds for each query in l2 (order None) or the norm of an order, 1 or inf.
 
     search : of a query, its own rows and all others, to (step, proved size, row that gets nearer or -1, own rows that
         are as near).
