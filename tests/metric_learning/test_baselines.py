@@ -10,11 +10,11 @@ from sklearn.preprocessing import StandardScaler
 
 from reference import metric_learning as reference
 from trustworthy.metric_learning import ITML, LFDA, LMNN, NCA
+from trustworthy.metric_learning.itml import random_pairs
 from trustworthy.metric_learning.lfda import affinity, local_scatters
-from trustworthy.metric_learning.lmnn_objective import LMNNObjective
+from trustworthy.metric_learning.lmnn import LMNNObjective
 from trustworthy.metric_learning.mahalanobis import unit_of
 from trustworthy.metric_learning.near import near_lists
-from trustworthy.metric_learning.pairs import random_pairs
 
 
 def problem(seed, n=25, d=4, classes=3):
@@ -59,9 +59,9 @@ def test_lmnn_s_blocks_add_up(monkeypatch):
     near = near_lists(X, y, np.arange(25), np.eye(4), 3)
     objective = LMNNObjective(X, y, near.own, near.own_count, 0.5)
     whole = objective.value_and_gradient(np.eye(4))
-    monkeypatch.setattr("trustworthy.metric_learning.lmnn_objective._CELLS", 75)
+    monkeypatch.setattr("trustworthy.metric_learning.lmnn._CELLS", 75)
     for sparse in (0.0, 1.0):  # never a sparse block, always
-        monkeypatch.setattr("trustworthy.metric_learning.lmnn_objective._SPARSE", sparse)
+        monkeypatch.setattr("trustworthy.metric_learning.lmnn._SPARSE", sparse)
         value, gradient = objective.value_and_gradient(np.eye(4))
         np.testing.assert_allclose(value, whole[0])
         np.testing.assert_allclose(gradient, whole[1])

@@ -17,11 +17,11 @@ ONE = [QPTopM(), QPTopM(m=1), Substitute(), Substitute(shrink=False, step_size=0
 ANY = [QPGreedy(), QPGreedy(near="pivot", n_constraints=3), NaiveM(m=3), NaiveM(m=1), Mean()]
 
 
-def problem(seed, *, n=30, d=4, classes=3, rank=None, dtype=np.float64, grid=False):
+def problem(seed, *, n=30, d=4, classes=3, rank=None, grid=False):
     rng = np.random.default_rng(seed)
     points = rng.integers(0, 3, (n, d)) / 2 if grid else rng.random((n, d))
     root = None if rank is None else rng.normal(size=(rank, d))
-    geometry = Geometry(points.astype(dtype), np.arange(n) % classes, root)
+    geometry = Geometry(points, np.arange(n) % classes, root)
     queries = rng.random((6, d))
     queries[0] = rng.integers(0, 2, d)  # on the bounds in every coordinate
     return geometry, queries
@@ -165,7 +165,7 @@ def test_contract(attack, n_neighbors):
         return
     successes = total = 0
     for seed in (1, 2, 5):
-        options = {"rank": [None, 2, 4][seed % 3], "dtype": [np.float64, np.float32][seed % 2], "grid": seed > 3}
+        options = {"rank": [None, 2, 4][seed % 3], "grid": seed > 3}
         geometry, queries = problem(seed, **options)
         if n_neighbors == 1:
             geometry = geometry.without_duplicates()

@@ -1,6 +1,6 @@
 """The compiled loops of metric learning: neighbour lists, hinges of triplets, and Bregman projections.
 
-`two_lists` is called by `near`, `hinges` by `lmnn_objective`, `project_block` by `itml`, each once a block: products of
+`two_lists` is called by `near`, `hinges` by `lmnn`, `project_block` by `itml`, each once a block: products of
 rows come in, from one matrix product, and the arrays named in the docstrings are filled or changed in place.
 """
 
@@ -9,39 +9,28 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True)
-def _insert(distances, rows, held, distance, row):
-    """Put a row in a list sorted by distance and return how many it holds; the caller knows that it belongs there."""
-    place = min(held, len(rows) - 1)
-    while place > 0 and distances[place - 1] > distance:
-        distances[place], rows[place] = distances[place - 1], rows[place - 1]
-        place -= 1
-    distances[place], rows[place] = distance, row
-    return min(held + 1, len(rows))
+from trustworthy.neighbors.exact_kernels import insert
 
 
 @njit(cache=True)
-def two_lists(products, norms, codes, anchors, own, own_count, other, other_count):
+def two_lists(products, norms, codes, anchors, own, other):
     """Fill the lists of the nearest rows of the own class and of the others from products of mapped rows.
 
     products (m, n) : of anchors and rows; norms (n,), codes (n,) : squared lengths and classes of the rows;
-    anchors (m,) : which rows the anchors are. own (m, k), own_count (m,), other (m, k), other_count (m,) : filled.
+    anchors (m,) : which rows the anchors are. own (m, k), other (m, k) : of -1, which stay where a list ends early.
     """
     size = own.shape[1]
     near, far = np.empty(size, products.dtype), np.empty(size, products.dtype)
     two, endless = products.dtype.type(2), products.dtype.type(np.inf)
     for i in range(len(anchors)):
         near[:], far[:] = endless, endless
-        code, m, k = codes[anchors[i]], 0, 0
+        code = codes[anchors[i]]
         for j in range(len(norms)):
             distance = norms[j] - two * products[i, j]  # without the anchor's own norm, which is the same for all
-            if codes[j] == code:
-                if distance < near[size - 1] and j != anchors[i]:
-                    m = _insert(near, own[i], m, distance, j)
-            elif distance < far[size - 1]:
-                k = _insert(far, other[i], k, distance, j)
-        own_count[i], other_count[i] = m, k
+            if codes[j] != code:
+                insert(far, other[i], distance, j)
+            elif j != anchors[i]:
+                insert(near, own[i], distance, j)
 
 
 @njit(cache=True)

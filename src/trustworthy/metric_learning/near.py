@@ -20,7 +20,7 @@ _CELLS = 1 << 24  # entries of a block of products: 64 MiB in single precision
 class Near:
     """Nearest rows of some anchors, nearest first; a list ends early where its side has fewer rows.
 
-    own : (anchors, k) rows of the anchor's class other than itself; own_count : (anchors,) how many of them are set.
+    own : (anchors, k) rows of the anchor's class other than itself, then -1; own_count : (anchors,) how many there are.
     other : (anchors, k) rows of the other classes; other_count : (anchors,).
     """
 
@@ -56,13 +56,9 @@ def near_lists(
     """
     mapped = rows @ root.T  # (n, rank)
     norms = np.einsum("ij,ij->i", mapped, mapped)
-    own, other = (np.zeros((len(anchors), count), np.int64) for _ in range(2))  # (m, k)
-    own_count, other_count = (np.zeros(len(anchors), np.int64) for _ in range(2))
+    own, other = (np.full((len(anchors), count), -1) for _ in range(2))  # (m, k)
     step = max(1, _CELLS // len(rows))
     for start in range(0, len(anchors), step):
         part = slice(start, start + step)
-        kernels.two_lists(
-            mapped[anchors[part]] @ mapped.T, norms, codes, anchors[part],
-            own[part], own_count[part], other[part], other_count[part],
-        )  # fmt: skip
-    return Near(own, own_count, other, other_count)
+        kernels.two_lists(mapped[anchors[part]] @ mapped.T, norms, codes, anchors[part], own[part], other[part])
+    return Near(own, (own >= 0).sum(axis=1), other, (other >= 0).sum(axis=1))

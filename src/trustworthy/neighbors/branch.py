@@ -1,7 +1,7 @@
 """The smallest l2 perturbation that changes the vote of K nearest neighbours, by branch and bound over (3.17).
 
 `NearestNeighborVerifier.exact` calls `exact_knn` where K > 1: blocks of queries come in, a `Certificate` goes out.
-Each query is attacked (`descent`), bounded (`bounds`), and searched over the cells of an `Arena` (`cells`).
+Each query is attacked (`attacks.descent`), bounded (`bounds`), and searched over the cells of an `Arena` (`cells`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from jaxtyping import Bool, Float, Int
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import branch_kernels
+from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.cells import Arena, arena_of, crossed, entries
-from trustworthy.neighbors.descent import Descent
 from trustworthy.neighbors.exact import agree, rounding_of
 from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query
@@ -59,40 +59,30 @@ def exact_knn(
     holds = np.ones(len(queries), np.bool_)
     for row in np.flatnonzero(geometry.predict(queries, n_neighbors) == codes):
         deadline = time.perf_counter() + time_limit
-        found = _one(Query.alone(geometry, queries[row], int(codes[row]), n_neighbors, bounds), deadline)
-        perturbation[row] = np.nan if found.perturbation is None else found.perturbation
-        rounding[row] = found.rounding
+        query = Query.alone(geometry, queries[row], int(codes[row]), n_neighbors, bounds)
+        proved, known, step, rounding[row] = _one(query, deadline)
+        perturbation[row] = np.nan if step is None else step
         upper[row] = np.nan_to_num(np.linalg.norm(perturbation[row]), nan=np.inf)
-        holds[row] = found.lower <= upper[row] * (1.0 + _ABOVE) + found.rounding
-        lower[row] = min(found.lower if holds[row] else found.known, upper[row])
+        holds[row] = proved <= upper[row] * (1.0 + _ABOVE) + rounding[row]
+        lower[row] = min(proved if holds[row] else known, upper[row])
     return Certificate(lower, upper, agree(lower, upper, rounding) & holds, perturbation)
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What came out of one query: the proved size, that of Lemma 3, the perturbation (d,), the rounding of sizes."""
-
-    lower: float
-    known: float
-    perturbation: Float[np.ndarray, " d"] | None
-    rounding: float
-
-
-def _one(query: Query, deadline: float) -> _Found:
-    """Attack, bound and search of one query."""
+def _one(query: Query, deadline: float) -> tuple[float, float, Float[np.ndarray, " d"] | None, float]:
+    """Of one query, the proved size, that of Lemma 3, the perturbation (d,) found, and the rounding of sizes."""
     geometry, code = query.geometry, query.code
     others = np.flatnonzero(geometry.labels != code)
     target = others[query.coarse[others].argmin()] if len(others) else 0
     entry = entries(query)
-    best = Descent().descend(query, entry)
+    best = CellDescent().descend(query, entry)
     upper = np.inf if best is None else float(np.linalg.norm(best))
     known = float(lower_bounds(geometry, query.x[None], np.array([code]), n_neighbors=query.n_neighbors)[0])
     rounding = rounding_of(query.x, geometry.points[target])
     rows = np.flatnonzero(entry < upper)
     if known >= upper * (1.0 - _CLOSE) or len(rows) > _MOST:
-        return _Found(known, known, best, rounding)
+        return known, known, best, rounding
     search = _Search(query, _reduced(arena_of(query, rows), query.majority, upper), best, upper)
-    return _Found(max(known, search.run(deadline)), known, search.best, rounding)
+    return max(known, search.run(deadline)), known, search.best, rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import dot, doubt, insert, longer, plane, precision, proof, wider
+from trustworthy.neighbors.exact_kernels import (
+    dot,
+    doubt,
+    filled,
+    insert,
+    longer,
+    places,
+    plane,
+    precision,
+    proof,
+    wider,
+)
 from trustworthy.neighbors.qp_kernels import UNBOUNDED, active_set, boxed
 
 REACHED, BEYOND, EMPTY = 0, 1, 2
@@ -65,7 +76,7 @@ def _dual(p, offsets, dual):
 def _boxed_dual(normals, offsets, low, high, dual, reach, limit):
     """Maximise the dual in a box from `dual` on; returns whether some half-space is clearly left unsatisfied."""
     for attempt in range(2):
-        move, value, _ = boxed(normals, offsets, low, high, dual, 1e-12, 300)
+        move, value, _ = boxed(normals, offsets, low, high, dual)
         if (normals @ move + offsets).min() >= -1e-8 * reach:
             return False
         if attempt == 1 or np.sqrt(max(2.0 * value, 0.0)) >= limit:
@@ -92,13 +103,16 @@ def _scores(heights, gram, shifted, held, sides, x, move, direct):
 
 
 @njit(cache=True)
-def _holds(held, count, a, b):
+def _holds(held, a, b):
     """Whether a pair is among the ones held."""
-    return np.any((held[:count, 0] == a) & (held[:count, 1] == b))
+    for pair in held:  # noqa: SIM110 - see `exact_kernels.holds`
+        if pair[0] == a and pair[1] == b:
+            return True
+    return False
 
 
 @njit(cache=True)
-def _violated(scores, images, far, home, blurs, twins, inside, outside, held, count, move, margin, reach, zone):
+def _violated(scores, images, far, home, blurs, twins, inside, outside, held, move, margin, reach, zone):
     """The pairs (k, 2) of a row inside and one outside that the step misses the most, at most `_GROW` of them.
 
     Each row is looked at against the farthest row inside. Where their scores differ by no more than the zone, so
@@ -108,9 +122,9 @@ def _violated(scores, images, far, home, blurs, twins, inside, outside, held, co
     for a in inside:
         if scores[a] > scores[last]:
             last = a
-    values, worst, against = np.empty(_GROW), np.empty(_GROW, np.int64), np.empty(len(scores), np.int64)
+    values, worst = places(_GROW)
+    against = np.empty(len(scores), np.int64)
     normal, side = np.empty(images.shape[1]), np.empty(4)
-    found = 0
     for b in range(len(scores)):
         ahead = scores[b] - scores[last] - margin
         if not outside[b] or ahead > zone:
@@ -123,14 +137,16 @@ def _violated(scores, images, far, home, blurs, twins, inside, outside, held, co
                     continue
                 if _plane(images, far, home, blurs, a, b, normal, side):
                     slack = normal @ move + side[_OFFSET] - margin / side[_LENGTH]
-                    if slack < least and not _holds(held, count, a, b):
+                    if slack < least and not _holds(held, a, b):
                         row, least = a, slack
-        if row < 0 or _holds(held, count, row, b):
+        if row < 0 or _holds(held, row, b):
             continue
         against[b] = row
-        found = insert(values, worst, found, scores[b], b)
-    pairs = np.empty((found, 2), np.int64)
-    pairs[:, 0], pairs[:, 1] = against[worst[:found]], worst[:found]
+        insert(values, worst, scores[b], b)
+    rows = filled(worst)
+    pairs = np.empty((len(rows), 2), np.int64)
+    for k in range(len(rows)):
+        pairs[k, 0], pairs[k, 1] = against[rows[k]], rows[k]
     return pairs
 
 
@@ -171,20 +187,19 @@ def solve(
     for _ in range(1000):
         if count > 0 or len(fresh) == 0:
             fresh = _violated(
-                scores, images, far, home, blurs, twins, inside, outside, held, count, move, margin, reach, zone
+                scores, images, far, home, blurs, twins, inside, outside, held[:count], move, margin, reach, zone
             )
             given = np.zeros(len(fresh))
             if len(fresh) == 0:
                 break
         if count + len(fresh) > capacity:
             capacity = 2 * capacity + len(fresh)
-            held, normals, sides = wider(held, capacity, 2), wider(normals, capacity, d), wider(sides, capacity, 4)
-            p = wider(p, capacity, capacity)
-            x = longer(x, capacity)
+            normals, sides = wider(normals, capacity, d), wider(sides, capacity, sides.shape[1])
+            held, p, x = wider(held, capacity, held.shape[1]), wider(p, capacity, capacity), longer(x, capacity)
         before = count
         for k in range(len(fresh)):
             if _plane(images, far, home, blurs, fresh[k, 0], fresh[k, 1], normals[count], sides[count]):
-                held[count] = fresh[k]
+                held[count, 0], held[count, 1] = fresh[k, 0], fresh[k, 1]
                 sides[count, _OFFSET] -= margin / sides[count, _LENGTH]
                 x[count] = given[k] * sides[count, _LENGTH]
                 count += 1
@@ -194,8 +209,12 @@ def solve(
         if is_boxed:
             missing = _boxed_dual(normals[:count], offsets, low, high, x[:count], reach, limit)
         else:
-            p[before:count, :count] = normals[before:count] @ normals[:count].T
-            p[:before, before:count] = p[before:count, :before].T
+            block = normals[before:count] @ normals[:count].T
+            for a in range(before, count):
+                for b in range(count):
+                    p[a, b] = block[a - before, b]
+                    if b < before:
+                        p[b, a] = block[a - before, b]
             missing = _dual(p[:count, :count].copy(), offsets, x[:count])
         normal, need, tilt = plane(
             normals[:count], offsets, sides[:count, _TILT].copy(), sides[:count, _DOUBT].copy(), x[:count]
@@ -228,4 +247,7 @@ def favoured(scores, inside, outside, labels, code, n_neighbors):
             keys[r] -= slack
     for r in inside:
         keys[r] = scores[r] - 2.0 * slack
-    return np.argsort(keys, kind="mergesort")[:n_neighbors]
+    values, nearest = places(min(n_neighbors, len(keys)))
+    for r in range(len(keys)):
+        insert(values, nearest, keys[r], r)
+    return nearest

@@ -5,8 +5,8 @@ least as near as each row that is out. In the heights h_r - p_rᵀ delta, with h
 the query and p_r its image, a cell is an intersection of half-spaces, eq. (3.4). Heights and images are those relative
 to the row that is nearest to the query, so that they stay small where the query is far from all rows.
 
-`branch` and `descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out, and have
-`crossed` make a perturbation of a solution.
+`branch` and `attacks.descent` call `entries` and `arena_of` with a `Query`, solve cells of the `Arena` that comes out,
+and have `crossed` make a perturbation of a solution.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Arena:
 def arena_of(query: Query, rows: Int[np.ndarray, " m"]) -> Arena:
     """Gather some rows (m,), ascending, of the training points about a query."""
     geometry, x = query.geometry, query.x
-    points = np.array(geometry.points[rows], np.float64, order="C")
+    points = geometry.points[rows]
     gap = points - x  # (m, d)
     lengths = np.linalg.norm(gap if geometry.root is None else gap @ geometry.root.T, axis=1)
     nearest = int(lengths.argmin()) if len(rows) else 0

@@ -84,7 +84,7 @@ class ShortestVector:
             if self._sides(d, x):
                 continue
             size = np.abs(d).max() if self._linf else np.abs(d).sum()
-            if self._usable and kernels.least(normal, need, self._low, self._high, self._linf) < size * (1 - _GAP):
+            if self._usable and kernels.least(normal, need, self._low, self._high, self._linf, 0.0) < size * (1 - _GAP):
                 self._usable = False
                 continue
             # The sum of the half-spaces times their multipliers: all solutions have normal . d >= need.

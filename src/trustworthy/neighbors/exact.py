@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -31,16 +33,34 @@ def exact_l2(
     that has been checked to change the class. Cost: one product of the queries with the points in single precision,
     then a few hundred distances and a handful of small quadratic programmes a query.
     """
+    certify = exact_kernels.certify
+    return certified(geometry, queries, codes, bounds, None, lambda query, *sides: certify(query.scene, *sides))
+
+
+def certified(
+    geometry: Geometry,
+    queries: Float[np.ndarray, "m d"],
+    codes: Int[np.ndarray, " m"],
+    bounds: Bounds | None,
+    order: float | None,
+    search: Callable[[Query, np.ndarray, np.ndarray], tuple],
+) -> Certificate:
+    """What a search proves and finds for each query in l2 (order None) or the norm of an order, 1 or inf.
+
+    search : of a query, its own rows and all others, to (step, proved size, row that gets nearer or -1, own rows that
+        are as near).
+    """
     queries = np.ascontiguousarray(queries, np.float64)
-    lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
-    perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
+    lower, upper, rounding = np.zeros(len(queries)), np.zeros(len(queries)), np.zeros(len(queries))
+    perturbation = np.zeros(queries.shape)
     sides = geometry.sides(codes)
     for rows, right in right_ones(geometry, queries, codes, 1, bounds):
         for row, query in zip(rows, right, strict=True):
-            step, lower[row], target, touching = exact_kernels.certify(query.scene, *sides[query.code])
+            step, lower[row], target, touching = search(query, *sides[query.code])
             perturbation[row] = np.nan if target < 0 else past_the_boundary(query, step, int(target), touching)
-            rounding[row] = rounding_of(query.x, geometry.points[target])
-            upper[row] = np.linalg.norm(perturbation[row])
+            upper[row] = np.linalg.norm(perturbation[row], ord=order)
+            each = rounding_of(query.x, geometry.points[target])
+            rounding[row] = each * (len(query.x) if order == 1 else 1)
     upper[np.isnan(upper)] = np.inf
     lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
     return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
@@ -56,7 +76,7 @@ def agree(
 
 def rounding_of(query: Float[np.ndarray, " d"], target: Float[np.ndarray, " d"]) -> float:
     """What the search cannot tell apart for a query that moves towards a row: a share of the way, and units of both."""
-    away = np.linalg.norm(np.asarray(target, np.float64) - query)
+    away = np.linalg.norm(target - query)
     return float(5e-12 * away + 64 * np.finfo(np.float64).eps * np.abs(query).max())
 
 
@@ -68,7 +88,7 @@ def past_the_boundary(
     The slack of every own row is linear on the way and positive at its end, so only those that touch can fall short.
     """
     geometry = query.geometry
-    onward = np.asarray(geometry.points[target], np.float64) - query.x - step
+    onward = geometry.points[target] - query.x - step
     # As little as double precision can tell apart, relative to the step: a tiny radius deserves a tiny excess.
     least = max(1e-9 * min(1.0, np.linalg.norm(step) / max(np.linalg.norm(onward), 1e-300)), 1e-16)
     rows = np.r_[target, touching]

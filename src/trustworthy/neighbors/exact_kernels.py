@@ -1,6 +1,7 @@
 """The compiled search for the smallest perturbation that changes a nearest neighbour.
 
-`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query.
+`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
+`Geometry` calls `votes`.
 What all kernels share is here too: distances, what rounding may do to them, proofs by a plane, and short sorted
 lists.
 """
@@ -17,6 +18,7 @@ _POOL = 64  # nearest own rows that constraints are taken from before all are lo
 _FIRST = 6  # constraints that a subproblem begins with
 _SAFE = 1e-12  # relative: what is taken as rounding of a slack
 _GROW = 6  # violated constraints that are added at once
+_CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 
 
 @njit(cache=True)
@@ -30,21 +32,24 @@ def precision(dimension):
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def gap(row, point):
-    """Squared distance of a row to a point, in double precision."""
+    """Squared distance of a row to a point, which may be another row."""
     total = 0.0
     for c in range(len(point)):
-        difference = np.float64(row[c]) - point[c]
+        difference = row[c] - point[c]
         total += difference * difference
     return total
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
-def between(row, other):
-    """Squared distance of two rows, in double precision."""
+def within(row, point, limit):
+    """Squared distance of a row to a point, or inf as soon as it is seen to be beyond the limit."""
     total = 0.0
-    for c in range(len(row)):
-        difference = np.float64(row[c]) - np.float64(other[c])
-        total += difference * difference
+    for start in range(0, len(point), _CHUNK):
+        for c in range(start, min(start + _CHUNK, len(point))):
+            difference = row[c] - point[c]
+            total += difference * difference
+        if total > limit:
+            return np.inf
     return total
 
 
@@ -56,7 +61,7 @@ def ahead(row, other, point):
     """
     total = 0.0
     for c in range(len(point)):
-        a, b = np.float64(row[c]), np.float64(other[c])
+        a, b = row[c], other[c]
         total += (a - b) * ((point[c] - a) + (point[c] - b))
     return 0.5 * total
 
@@ -139,51 +144,97 @@ def dot(a, b):
 
 
 @njit(cache=True)
-def insert(values, rows, held, value, row):
-    """Put a row into a list sorted by value, then by row, that is full at len(values); returns how many are held."""
-    if held == len(values):
-        if value > values[held - 1] or (value == values[held - 1] and row > rows[held - 1]):
-            return held
-        place = held - 1
-    else:
-        place = held
-        held += 1
+def places(count):
+    """An empty list of `count` places for `insert`: values (count,) and rows (count,), which are -1 where it ends."""
+    return np.full(count, np.inf), np.full(count, -1)
+
+
+@njit(cache=True)
+def insert(values, rows, value, row):
+    """Put a row into a list sorted by value, then by row, unless it comes after the last place."""
+    place = len(values) - 1
+    if value > values[place] or (value == values[place] and row > rows[place]):
+        return
     while place > 0 and (values[place - 1] > value or (values[place - 1] == value and rows[place - 1] > row)):
         values[place], rows[place] = values[place - 1], rows[place - 1]
         place -= 1
     values[place], rows[place] = value, row
-    return held
+
+
+@njit(cache=True)
+def filled(rows):
+    """The rows of a list of `places`, without those at its end that nothing was put into."""
+    count = len(rows)
+    while count > 0 and rows[count - 1] < 0:
+        count -= 1
+    return rows[:count]
 
 
 @njit(cache=True)
 def few(coarse, rows, count):
     """The `count` of the rows with the least coarse distances, nearest first: one pass and a short sorted list."""
-    count = min(count, len(rows))
-    values, chosen, held = np.empty(count, np.float32), np.empty(count, np.int64), 0
-    for i in rows:
-        held = insert(values, chosen, held, coarse[i], i)
+    values, chosen = places(min(count, len(rows)))
+    for i in rows if len(chosen) else chosen:
+        insert(values, chosen, np.float64(coarse[i]), i)
     return chosen
 
 
 @njit(cache=True)
+def holds(rows, row):
+    """Whether a row is among some."""
+    for other in rows:  # noqa: SIM110 - np.any of a comparison takes numba a second more for each caller
+        if other == row:
+            return True
+    return False
+
+
+@njit(cache=True)
+def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
+    """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
+    limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
+    squared, nearest = places(min(n_neighbors, len(coarse)))
+    for i in everyone:
+        if coarse[i] <= limit:
+            insert(squared, nearest, gap(embedded[i], point), i)
+    votes = np.zeros(classes, np.int64)
+    for i in nearest:
+        votes[labels[i]] += 1
+    return np.argmax(votes)
+
+
+@njit(cache=True)
+def votes(coarse, error, labels, embedded, points, n_neighbors):
+    """The vote for each of several queries."""
+    everyone, classes = np.arange(len(labels)), labels.max() + 1
+    found = np.empty(len(points), np.int64)
+    for k in range(len(points)):
+        found[k] = vote(coarse[k], error[k], everyone, labels, classes, embedded, points[k], n_neighbors)
+    return found
+
+
+@njit(cache=True)
 def longer(array, capacity):
+    """The array with zeros at its end; entry by entry, since numba compiles messages for an assignment of slices."""
     larger = np.zeros(capacity, array.dtype)
-    larger[: len(array)] = array
+    for a in range(len(array)):
+        larger[a] = array[a]
     return larger
 
 
 @njit(cache=True)
 def wider(array, rows, columns):
     larger = np.zeros((rows, columns), array.dtype)
-    larger[: array.shape[0], : array.shape[1]] = array
+    for a in range(array.shape[0]):
+        for b in range(array.shape[1]):
+            larger[a, b] = array[a, b]
     return larger
 
 
 @njit(cache=True)
 def parted(scene, j, i):
     """How far the images of two rows are apart, and how far the rows."""
-    length = np.sqrt(between(scene.images[j], scene.images[i]))
-    return length, length if len(scene.root) == 0 else np.sqrt(between(scene.embedded[j], scene.embedded[i]))
+    length = np.sqrt(gap(scene.images[j], scene.images[i]))
+    return length, length if len(scene.root) == 0 else np.sqrt(gap(scene.embedded[j], scene.embedded[i]))
 
 
 @njit(cache=True)
@@ -226,7 +277,7 @@ def solve(scene, j, best, pool, own):
             length, apart = parted(scene, j, i)
             scale = 1.0 / length if length > 0.0 else 0.0
             for c in range(d):
-                normals[count, c] = scale * (np.float64(images[j, c]) - np.float64(images[i, c]))
+                normals[count, c] = scale * (images[j, c] - images[i, c])
             offsets[count] = scale * ahead(embedded[j], embedded[i], point)
             tilts[count], doubts[count] = unit + scale * blurs[2], scale * doubt(apart, away, unit, blurs)
             held[count] = i
@@ -237,10 +288,10 @@ def solve(scene, j, best, pool, own):
             floor = max(floor, (-offsets[count] - doubts[count]) / (1.0 + tilts[count]) * (1.0 - unit))
             count += 1
         if is_boxed:
-            _, _, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+            _, _, status = boxed(normals[:count], offsets[:count], low, high, dual[:count])
             if status == STOPPED:  # the last solution can be a bad place to begin
                 dual[:count] = 0.0
-                boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+                boxed(normals[:count], offsets[:count], low, high, dual[:count])
         else:
             active_set(
                 np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
@@ -254,9 +305,7 @@ def solve(scene, j, best, pool, own):
         target = gap(embedded[j], moved)
         length = np.sqrt(gap(moved, point))
         reach = (np.sqrt(target) + length) * (1 + 1e-9)
-        shortfalls = np.empty(_GROW)
-        worst = np.empty(_GROW, np.int64)
-        found = 0
+        shortfalls, worst = places(_GROW)
         # The pool first; all own rows that can be as near as row j after the step, once the pool is content.
         for whole in range(2):
             rows = own if whole else pool
@@ -269,14 +318,14 @@ def solve(scene, j, best, pool, own):
                 if slack < 1e-7 * squared_j:
                     near[close] = i
                     close += 1
-                misses = slack < 0.0 and slack < -_SAFE * away * np.sqrt(between(embedded[j], embedded[i]))
-                if misses and not np.any(held[:count] == i):
-                    found = insert(shortfalls, worst, found, slack, i)
+                misses = slack < 0.0 and slack < -_SAFE * away * np.sqrt(gap(embedded[j], embedded[i]))
+                if misses and not holds(held[:count], i):
+                    insert(shortfalls, worst, slack, i)
             touching = near[:close].copy()
-            if found:
+            if worst[0] >= 0:
                 break
-        waiting = worst[:found].copy()
-        if found == 0:
+        waiting = filled(worst)
+        if len(waiting) == 0:
             return step, proved, True, touching, need, tilt
     return step, proved, False, touching, need, tilt
 
@@ -302,7 +351,7 @@ def certify(scene, own, others):
         if phase == 1:
             # Rows of other classes that may lie within reach, the nearest first.
             rows = others[coarse[others] <= (nearest_own + 2.0 * stretch * best) ** 2 + error]
-            rows = rows[np.argsort(coarse[rows])]
+            rows = rows[np.argsort(coarse[rows].astype(np.float64))]
         for j in rows:
             if phase == 1 and j == seed[0]:
                 continue
@@ -328,6 +377,5 @@ def certify(scene, own, others):
             if feasible:
                 size = max(np.sqrt(dot(step, step)), proved)
                 if size < best:
-                    best, winner, touching = size, j, near
-                    best_step[:] = step
+                    best, winner, touching, best_step = size, j, near, step
     return best_step, min(lower, best), winner, touching

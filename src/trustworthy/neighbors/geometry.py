@@ -6,21 +6,29 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.neighbors import exact_kernels, vote_kernels
+from trustworthy.neighbors import exact_kernels
 
 _CELLS = 1 << 24  # entries of a block of distances: 64 MiB in single precision
+
+
+def fixed(array: np.ndarray) -> np.ndarray:
+    """A read-only, C-contiguous view: kernels are compiled anew for every other kind of array."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """Labelled points and the metric M = rootᵀ root between them.
 
-    points : (n, d) float32 or float64, C-contiguous.
-    labels : (n,) int64 codes of the classes, 0 to classes - 1.
+    points : (n, d) numbers, kept in double precision.
+    labels : (n,) codes of the classes, 0 to classes - 1.
     root : (rank, d) float64, or None for the Euclidean distance.
 
     Distance ties go to the lower row, ties of the vote to the smaller class.
@@ -30,15 +38,24 @@ class Geometry:
     labels: Int[np.ndarray, " n"]
     root: Float[np.ndarray, "rank d"] | None = None
 
+    def __post_init__(self) -> None:
+        points, labels = np.asarray(self.points, np.float64), np.asarray(self.labels, np.int64)
+        self.__setstate__({"points": points, "labels": labels, "root": self.root})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was pickled; other processes may get arrays that are read-only, and so they are in all."""
+        for name, value in state.items():
+            self.__dict__[name] = fixed(value) if isinstance(value, np.ndarray) else value
+
     @functools.cached_property
     def embedded(self) -> Float[np.ndarray, "n rank"]:
         """The points mapped by the root about their mean, where the metric is Euclidean."""
-        return self.points if self.root is None else self.embed(self.points)
+        return self.points if self.root is None else fixed(self.embed(self.points))
 
     @functools.cached_property
     def images(self) -> Float[np.ndarray, "n d"]:
         """M times each point: the differences of these are the normals of the bisectors."""
-        return self.points if self.root is None else self.image(self.points)
+        return self.points if self.root is None else fixed(self.image(self.points))
 
     @functools.cached_property
     def stretch(self) -> float:
@@ -57,7 +74,7 @@ class Geometry:
     @functools.cached_property
     def centre(self) -> Float[np.ndarray, " rank"]:
         """Mean of the embedded points: taking it off keeps distances from drowning in rounding."""
-        return self.embedded.mean(axis=0, dtype=np.float64)
+        return self.embedded.mean(axis=0)
 
     @functools.cached_property
     def coarse_norms(self) -> Float[np.ndarray, " n"]:
@@ -72,7 +89,7 @@ class Geometry:
     @functools.cached_property
     def origin(self) -> Float[np.ndarray, " d"]:
         """Mean of the points: under a metric, places are measured from it, so that an offset costs no digits."""
-        return self.points.mean(axis=0, dtype=np.float64)
+        return self.points.mean(axis=0)
 
     def embed(self, x: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m rank"]:
         """Map places by the root, in double precision; a row is rounded alike whatever rows come along."""
@@ -118,7 +135,7 @@ class Geometry:
 
     def _heavy(self, x: Float[np.ndarray, "m d"], weight: Float[np.ndarray, "rank d"]) -> Float[np.ndarray, "m rank"]:
         """As `embed`, with the sizes of all numbers: what its rounding is relative to."""
-        return np.abs(np.asarray(x, np.float64) - self.origin) @ weight.T
+        return np.abs(x - self.origin) @ weight.T
 
     def blurs(self, queries: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 3"]:
         """Rounding by the root, in l2: of an embedded row, the embedded query, and the difference of two images."""
@@ -155,7 +172,7 @@ class Geometry:
         self, coarse: np.ndarray, error: np.ndarray, points: Float[np.ndarray, "m rank"], n_neighbors: int
     ) -> Int[np.ndarray, " m"]:
         """As `predict`, for embedded queries whose coarse distances are known."""
-        return vote_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
+        return exact_kernels.votes(coarse, error, self.labels, self.embedded, points, n_neighbors)
 
     def sides(
         self, codes: Int[np.ndarray, " m"]
@@ -170,17 +187,17 @@ class Geometry:
 
         Eq. (3.4): (p_j - p_i)ᵀ delta + (D_i - D_j) / 2 >= 0, with the images p and squared distances D.
         """
-        gap = np.asarray(self.points[j], np.float64) - np.asarray(self.points[others], np.float64)
+        gap = self.points[j] - self.points[others]
         normals = gap if self.root is None else (gap @ self.root.T) @ self.root
         # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): differences alone, so that nothing cancels.
-        both = (query - np.asarray(self.points[j], np.float64)) + (query - np.asarray(self.points[others], np.float64))
+        both = (query - self.points[j]) + (query - self.points[others])
         return normals, np.einsum("ij,ij->i", normals, both) / 2
 
     def rounding(
         self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
     ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
         """By how much an entry of each normal (k,) of `halfspaces`, and each offset (k,), may be wrong."""
-        row, rows = np.asarray(self.points[j], np.float64), np.asarray(self.points[others], np.float64)
+        row, rows = self.points[j], self.points[others]
         heavy = np.abs(row - rows)
         if self.root is not None:
             heavy = (heavy @ np.abs(self.root).T) @ np.abs(self.root)
@@ -200,4 +217,4 @@ class Geometry:
         rows = np.fromiter(first.values(), np.int64)
         if len(rows) == len(self.points):
             return self
-        return replace(self, points=np.ascontiguousarray(self.points[rows]), labels=self.labels[rows])
+        return replace(self, points=self.points[rows], labels=self.labels[rows])

@@ -11,10 +11,10 @@ from trustworthy.core.certificate import Certificate
 from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import agree, past_the_boundary, rounding_of
+from trustworthy.neighbors.exact import certified
 from trustworthy.neighbors.exact_kernels import few
 from trustworthy.neighbors.geometry import Geometry
-from trustworthy.neighbors.query import Query, right_ones
+from trustworthy.neighbors.query import Query
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
@@ -71,28 +71,15 @@ def exact_lp(
     Cost: one product of the queries with the points in single precision, one bisector for every row of another class
     that this does not rule out, then a handful of quadratic and of linear programmes a query.
     """
-    queries = np.ascontiguousarray(queries, np.float64)
-    lower, upper = np.zeros(len(queries)), np.zeros(len(queries))
-    perturbation, rounding = np.zeros(queries.shape), np.zeros(len(queries))
-    sides = geometry.sides(codes)
-    for rows, right in right_ones(geometry, queries, codes, 1, bounds):
-        for row, query in zip(rows, right, strict=True):
-            own, others = sides[query.code]
-            asked = _Task(query, own, few(query.coarse, own, _POOL), norm == "linf")
-            target, best = _certify(asked, others)
-            lower[row] = best.proved
-            perturbation[row] = np.nan
-            if best.step is not None:
-                perturbation[row] = past_the_boundary(query, best.step, target, best.touching)
-                rounding[row] = asked.size(np.full(len(query.x), rounding_of(query.x, geometry.points[target])))
-            upper[row] = asked.size(perturbation[row])
-    upper[np.isnan(upper)] = np.inf
-    lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
-    return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)
+
+    def search(query: Query, own: Int[np.ndarray, " own"], others: Int[np.ndarray, " others"]) -> tuple:
+        return _certify(_Task(query, own, few(query.coarse, own, _POOL), norm == "linf"), others)
+
+    return certified(geometry, queries, codes, bounds, np.inf if norm == "linf" else 1, search)
 
 
-def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
-    """The row that wins, and its step with what is proved for all rows.
+def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple:
+    """What `certified` asks of a search.
 
     Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
     """
@@ -105,6 +92,8 @@ def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
             rows, bisectors = linear_program_kernels.candidates(
                 scene, np.setdiff1d(others, seed), asked.pool[:_BOUNDING], reach, size, asked.linf
             )
+            order = np.argsort(bisectors, kind="stable")
+            rows, bisectors = rows[order], bisectors[order]
         else:
             bisectors = np.zeros(len(rows))
         for j, bound in zip(rows, bisectors, strict=True):
@@ -115,7 +104,7 @@ def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple[int, _Found]:
                 proved = min(proved, found.proved)
             if found.step is not None and (now := asked.size(found.step)) < size:
                 best, size, winner = found, now, int(j)
-    return winner, _Found(min(proved, size), best.step, best.touching)
+    return best.step, min(proved, size), winner, best.touching
 
 
 def _subproblem(asked: _Task, j: int, best: float) -> _Found:

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from trustworthy.neighbors.bounds_kernels import ahead_of_squares
-from trustworthy.neighbors.exact_kernels import gap, gaps, insert, precision
+from trustworthy.neighbors.exact_kernels import filled, gap, gaps, insert, places, precision
 
 SOLVED, EMPTY, STOPPED = 0, 1, 2
 _NEGATIVE = -1e-11  # a variable of the scaled programme below this is not yet feasible
@@ -23,10 +23,10 @@ def dual_norm(row, other, linf):
     total = 0.0
     if linf:
         for c in range(len(row)):
-            total += abs(np.float64(row[c]) - np.float64(other[c]))
+            total += abs(row[c] - other[c])
     else:
         for c in range(len(row)):
-            total = max(total, abs(np.float64(row[c]) - np.float64(other[c])))
+            total = max(total, abs(row[c] - other[c]))
     return total
 
 
@@ -61,12 +61,11 @@ def candidates(scene, others, pool, reach, best, linf):
         if bound < best:
             rows[count], bounds[count] = j, bound
             count += 1
-    order = np.argsort(bounds[:count], kind="mergesort")
-    return rows[:count][order], bounds[:count][order]
+    return rows[:count], bounds[:count]
 
 
 @njit(cache=True)
-def least(normal, need, low, high, linf, tilt=0.0):
+def least(normal, need, low, high, linf, tilt):
     """Size of the smallest d with normal . d >= need and low <= d <= high (0 inside); inf where there is none.
 
     tilt : by how much each entry of the normal may be wrong; the size is that of the normal that makes it smallest.
@@ -112,9 +111,7 @@ def nearer(scene, rows, moved, target, length, tolerance, grow):
     """
     coarse, embedded = scene.coarse, scene.embedded
     reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + scene.error
-    worst = np.empty(grow, np.int64)
-    shortfall = np.empty(grow)
-    found = 0
+    shortfall, worst = places(grow)
     near = np.empty(len(rows), np.int64)
     close = 0
     for i in rows:
@@ -125,8 +122,8 @@ def nearer(scene, rows, moved, target, length, tolerance, grow):
             near[close] = i
             close += 1
         if slack < -tolerance:
-            found = insert(shortfall, worst, found, slack, i)
-    return worst[:found].copy(), near[:close].copy()
+            insert(shortfall, worst, slack, i)
+    return filled(worst), near[:close].copy()
 
 
 @njit(cache=True)
@@ -140,7 +137,8 @@ def append(table, basic, place, count, row, right):
             if place[i] >= 0:
                 table[count, place[i]] += row[i]
             else:
-                table[count] += row[i] * table[-place[i] - 1]
+                for c in range(width + 1):
+                    table[count, c] += row[i] * table[-place[i] - 1, c]
     basic[count] = width + count
     place[width + count] = -count - 1
 
@@ -148,18 +146,21 @@ def append(table, basic, place, count, row, right):
 @njit(cache=True)
 def _pivot(table, cost, r, j, count):
     """Exchange basic variable r and non-basic variable j."""
-    entry = table[r, j]
-    table[r] /= -entry
+    entry, width = table[r, j], len(cost)
+    for c in range(width):
+        table[r, c] /= -entry
     table[r, j] = 1.0 / entry
     for a in range(count):
         factor = table[a, j]
         if a != r and factor != 0.0:
             table[a, j] = 0.0
-            table[a] += factor * table[r]
+            for c in range(width):
+                table[a, c] += factor * table[r, c]
     factor = cost[j]
     if factor != 0.0:
         cost[j] = 0.0
-        cost += factor * table[r]
+        for c in range(width):
+            cost[c] += factor * table[r, c]
 
 
 @njit(cache=True)

@@ -110,7 +110,7 @@ def project_halfspaces(
         raise InvalidInput("low and high must hold the origin: low <= 0 <= high in every coordinate.")
     is_boxed = low is not None or high is not None
     if is_boxed:
-        _, _, status = qp_kernels.boxed(a, b, bottom, top, dual, 1e-12, 300)
+        _, _, status = qp_kernels.boxed(a, b, bottom, top, dual)
     else:
         _, status = qp_kernels.active_set(a @ a.T, b, dual, 1e-13, 50 * len(b) + 100)
     unit = exact_kernels.precision(a.shape[1])

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 SOLVED, UNBOUNDED, STOPPED = 0, 1, 2
+_TOLERANCE, _NEWTON = 1e-12, 300  # slack, relative to the largest offset, and steps at which `boxed` ends
 _ENDLESS = 1e11  # variable, in units of the largest |q| over the least curvature, that no bounded problem reaches
 
 
@@ -195,9 +196,25 @@ def active_set(p, q, x, tolerance, max_iter):
 
 
 @njit(cache=True)
-def _boxed(a, b, low, high, x, tolerance, max_iter):
-    """As `boxed`, for rows of length 1 and offsets of at most 1."""
-    k = len(b)
+def boxed(normals, offsets, lowest, highest, dual):
+    """Maximise the dual of min 1/2 |d|^2 s.t. normals d + offsets >= 0, lowest <= d <= highest (0 inside), from `dual`.
+
+    A semismooth Newton method: d = clip(normals' dual), and between two clippings the dual is quadratic. It works in
+    units in which rows have length 1 and offsets are at most 1. Returns d, the dual's value (a lower bound of the
+    minimum whatever the status) and the status; `dual` is changed in place.
+    """
+    k = len(offsets)
+    lengths = np.ones(k)
+    unit = 0.0
+    for i in range(k):
+        length = np.sqrt((normals[i] * normals[i]).sum())
+        if length > 0.0:
+            lengths[i] = length
+        unit = max(unit, abs(offsets[i]) / lengths[i])
+    if unit == 0.0:
+        unit = 1.0
+    a, b, x = normals / lengths.reshape(-1, 1), offsets / lengths / unit, dual * lengths / unit
+    low, high = lowest / unit, highest / unit
     scale = 0.0
     for i in range(k):
         scale = max(scale, abs(b[i]))
@@ -205,11 +222,11 @@ def _boxed(a, b, low, high, x, tolerance, max_iter):
     slack = a @ d + b
     value = 0.5 * (d @ d) - x @ slack
     status = STOPPED
-    for _ in range(max_iter):
+    for _ in range(_NEWTON):
         worst = 0.0
         for i in range(k):
             worst = max(worst, abs(slack[i]) if x[i] > 0.0 else -slack[i])
-        if worst <= tolerance * scale:
+        if worst <= _TOLERANCE * scale:
             status = SOLVED
             break
         free = a.copy()
@@ -235,35 +252,11 @@ def _boxed(a, b, low, high, x, tolerance, max_iter):
             slack_trial = a @ d_trial + b
             value_trial = 0.5 * (d_trial @ d_trial) - trial @ slack_trial
             if value_trial >= value + 1e-4 * step * gain and value_trial > value:
-                x[:] = trial
-                d, slack, value, moved = d_trial, slack_trial, value_trial, True
+                x, d, slack, value, moved = trial, d_trial, slack_trial, value_trial, True
                 break
             step *= 0.5
         if not moved:
             break
-    return d, value, status
-
-
-@njit(cache=True)
-def boxed(a, b, low, high, x, tolerance, max_iter):
-    """Maximise the dual of min 1/2 |d|^2 s.t. a d + b >= 0, low <= d <= high (0 inside), from x >= 0 on.
-
-    A semismooth Newton method: d = clip(a'x), and between two clippings the dual is quadratic. It works in units in
-    which rows have length 1 and offsets are at most 1. Returns d, the dual's value (a lower bound of the minimum
-    whatever the status) and the status.
-    """
-    lengths = np.ones(len(b))
-    unit = 0.0
-    for i in range(len(b)):
-        length = np.sqrt((a[i] * a[i]).sum())
-        if length > 0.0:
-            lengths[i] = length
-        unit = max(unit, abs(b[i]) / lengths[i])
-    if unit == 0.0:
-        unit = 1.0
-    scaled = x * lengths / unit
-    d, value, status = _boxed(
-        a / lengths.reshape(-1, 1), b / lengths / unit, low / unit, high / unit, scaled, tolerance, max_iter
-    )
-    x[:] = scaled * unit / lengths
-    return np.minimum(np.maximum(d * unit, low), high), value * unit * unit, status
+    for i in range(k):
+        dual[i] = x[i] * unit / lengths[i]
+    return np.minimum(np.maximum(d * unit, lowest), highest), value * unit * unit, status

@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.checks import Bounds
-from trustworthy.neighbors.geometry import Geometry
+from trustworthy.neighbors.geometry import Geometry, fixed
+
+_NO_ROOT = fixed(np.empty((0, 0)))
 
 
 class Scene(NamedTuple):
@@ -63,7 +65,7 @@ class Query:
     @functools.cached_property
     def scene(self) -> Scene:
         geometry, x = self.geometry, self.x
-        root = np.empty((0, 0)) if geometry.root is None else geometry.root
+        root = _NO_ROOT if geometry.root is None else geometry.root
         return Scene(
             self.coarse, self.error, geometry.labels, geometry.embedded, geometry.images, geometry.embed(x[None])[0],
             root, geometry.stretch, geometry.blurs(x[None])[0], *room(x, self.bounds), self.bounds is not None,

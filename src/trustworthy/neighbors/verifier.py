@@ -74,10 +74,10 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Keep the training rows X (n, features) with labels y (n,); float32 is kept, all else becomes float64."""
+        """Keep the training rows X (n, features) with labels y (n,), in double precision."""
         checks.choice("norm", self.norm, _ORDERS)
         given: Any = X, y
-        rows, labels = cast("tuple[Any, Any]", validate_data(self, *given, dtype=[np.float64, np.float32], order="C"))
+        rows, labels = cast("tuple[Any, Any]", validate_data(self, *given, dtype=np.float64, order="C"))
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._check_classes(codes)
@@ -88,8 +88,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         root = None if self.metric is None else root_of(self.metric, rows.shape[1])
         self._root_unit = 1.0 if root is None else _power_of_two(np.abs(root).max())
         geometry = Geometry(
-            points=rows if self._unit == 1.0 else rows / rows.dtype.type(self._unit),
-            labels=codes.astype(np.int64),
+            points=rows if self._unit == 1.0 else rows / self._unit,
+            labels=codes,
             root=None if root is None else root / self._root_unit,
         )
         self._geometry = geometry.without_duplicates() if self._count == 1 else geometry

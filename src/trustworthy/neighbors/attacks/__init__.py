@@ -3,8 +3,7 @@
 from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.attacks.frame import NeighborAttack
 from trustworthy.neighbors.attacks.greedy import QPGreedy
-from trustworthy.neighbors.attacks.mean import Mean
-from trustworthy.neighbors.attacks.naive import NaiveM
+from trustworthy.neighbors.attacks.line import Mean, NaiveM
 from trustworthy.neighbors.attacks.substitute import Substitute
 from trustworthy.neighbors.attacks.top import QPTopM
 

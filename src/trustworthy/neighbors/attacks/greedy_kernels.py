@@ -1,6 +1,6 @@
 """The compiled parts of QP-greedy: programme (3.17) of one cluster, and the vote after a step.
 
-`attacks.greedy` calls `cluster`, `solve` and `voted` for each pivot, with the `Scene` of its query; `attacks.naive`
+`attacks.greedy` calls `cluster`, `solve` and `voted` for each pivot, with the `Scene` of its query; `attacks.line`
 calls `cluster` alone.
 """
 
@@ -9,38 +9,22 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.exact_kernels import between, carried, dot, gap, insert, longer, wider
+from trustworthy.neighbors.exact_kernels import carried, dot, filled, gap, holds, insert, longer, places, wider, within
 from trustworthy.neighbors.qp_kernels import SOLVED, active_set, boxed
 
-_CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 _GROW = 8  # violated constraints that are added at once
 _MARGIN = 1e-9  # relative to a squared distance: by how much a cluster has to be nearer, so that no tie is left
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _within(row, point, limit):
-    """Squared distance of a row to a point, or inf as soon as it is seen to be beyond the limit."""
-    total = 0.0
-    for start in range(0, len(point), _CHUNK):
-        for c in range(start, min(start + _CHUNK, len(point))):
-            difference = np.float64(row[c]) - point[c]
-            total += difference * difference
-        if total > limit:
-            return np.inf
-    return total
 
 
 @njit(cache=True)
 def cluster(embedded, rows, pivot, count):
     """The `count` of the rows nearest to row `pivot`, which comes first: ties go to the lower row."""
-    values = np.full(count, np.inf)
-    chosen = np.full(count, -1, np.int64)
+    values, chosen = places(count)
     values[0], chosen[0] = -1.0, pivot
-    held = 1
     for i in rows:
         if i != pivot:
-            held = insert(values, chosen, held, between(embedded[i], embedded[pivot]), i)
-    return chosen[:held]
+            insert(values, chosen, gap(embedded[i], embedded[pivot]), i)
+    return filled(chosen)
 
 
 @njit(cache=True)
@@ -48,18 +32,16 @@ def voted(scene, first, classes, moved, length):
     """The class that the nearest rows vote for after a step of `length`; `first` are as many rows as vote, to begin."""
     coarse, error, labels, embedded = scene.coarse, scene.error, scene.labels, scene.embedded
     count = len(first)
-    values = np.full(count, np.inf)
-    chosen = np.full(count, -1, np.int64)
-    held = 0
+    values, chosen = places(count)
     for i in first:
-        held = insert(values, chosen, held, gap(embedded[i], moved), i)
+        insert(values, chosen, gap(embedded[i], moved), i)
     for i in range(len(coarse)):
         reach = (np.sqrt(values[count - 1]) + length) ** 2 * (1.0 + 1e-9) + error
         if coarse[i] > reach:
             continue
-        value = _within(embedded[i], moved, values[count - 1] * (1.0 + 1e-12))
-        if value < np.inf and not np.any(chosen == i):
-            held = insert(values, chosen, held, value, i)
+        value = within(embedded[i], moved, values[count - 1] * (1.0 + 1e-12))
+        if value < np.inf and not holds(chosen, i):
+            insert(values, chosen, value, i)
     votes = np.zeros(classes, np.int64)
     for k in range(count):
         votes[labels[chosen[k]]] += 1
@@ -93,26 +75,23 @@ def solve(scene, inner, outer, pool, whole, best):
             if squared > target:
                 last, target = j, squared
         # The rows that are the most nearer than the farthest of J: of the pool, and of all once the pool is content.
-        worst = np.full(_GROW, -1, np.int64)
-        values = np.full(_GROW, np.inf)
-        found = 0
+        values, worst = places(_GROW)
         limit = target + 0.5 * _MARGIN * scale
         length = np.sqrt(gap(moved, point))
         for i in pool:
-            squared = _within(embedded[i], moved, limit)
+            squared = within(embedded[i], moved, limit)
             if squared < limit:
-                found = insert(values, worst, found, squared, i)
-        if found == 0 and whole:
+                insert(values, worst, squared, i)
+        if worst[0] < 0 and whole:
             reach = (np.sqrt(target) + length) ** 2 * (1.0 + 1e-9) + error
             for i in range(len(coarse)):
                 if outer[i] and coarse[i] <= reach:
-                    squared = _within(embedded[i], moved, limit)
+                    squared = within(embedded[i], moved, limit)
                     if squared < limit:
-                        found = insert(values, worst, found, squared, i)
-                        if found == _GROW:
-                            limit = min(limit, values[found - 1])
+                        insert(values, worst, squared, i)
+                        limit = min(limit, values[_GROW - 1])  # inf until the list is full
         added = 0
-        for i in worst[:found]:
+        for i in filled(worst):
             if np.any((nearer[:count] == last) & (farther[:count] == i)):
                 continue
             if count == capacity:
@@ -121,7 +100,7 @@ def solve(scene, inner, outer, pool, whole, best):
                 offsets, dual = longer(offsets, capacity), longer(dual, capacity)
                 nearer, farther = longer(nearer, capacity), longer(farther, capacity)
             for c in range(d):
-                normals[count, c] = np.float64(images[last, c]) - np.float64(images[i, c])
+                normals[count, c] = images[last, c] - images[i, c]
             offsets[count] = (gap(embedded[i], point) - gap(embedded[last], point) - _MARGIN * scale) / 2
             nearer[count], farther[count] = last, i
             for a in range(count + 1):
@@ -132,7 +111,7 @@ def solve(scene, inner, outer, pool, whole, best):
         if added == 0:
             return step, True
         if is_boxed:
-            step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count], 1e-12, 300)
+            step, value, status = boxed(normals[:count], offsets[:count], low, high, dual[:count])
         else:
             _, status = active_set(
                 np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100

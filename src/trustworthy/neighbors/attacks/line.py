@@ -1,16 +1,62 @@
-"""Where the vote of the nearest rows changes on a straight way from a query."""
+"""Mean and Naive-m: straight ways from a query to other classes, and where the vote changes on them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from trustworthy.core import checks
+from trustworthy.neighbors.attacks import greedy_kernels
+from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.query import Query, inside
 
 _HALVINGS = 60  # at most; the share of the way is then known to the last bit
 _BETWEEN = 6  # halvings between two looks at which rows still matter
 _CLOSE = 1e-12  # relative width at which the bisection ends
 _BEYOND, _LEAST = 1e-10, 1e-12  # relative and absolute share by which to go on, so that rounding cannot undo the change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(NeighborAttack):
+    """Bisect between a query and the nearest mean of another class; fails where that mean does not get the vote."""
+
+    def find(self, queries: list[Query]) -> Found:
+        geometry = queries[0].geometry
+        classes = np.unique(geometry.labels)
+        means = np.array([geometry.points[geometry.labels == c].mean(axis=0) for c in classes])
+        for query in queries:
+            ends = means[classes != query.code] - query.x
+            lengths = np.linalg.norm(geometry.carry(ends), axis=1)
+            yield shortest_change(query, ends[lengths.argmin()][None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NaiveM(NeighborAttack):
+    """Bisect between a query and the mean of a cluster of another class, for the m nearest ones; keep the shortest.
+
+    The clusters: to each of the m nearest rows of other classes, the (K + 1) / 2 rows of its class nearest to it. With
+    K = 1 the vote changes on every way; with more, the mean of a cluster may not get the vote, and the way is left out.
+
+    m : ways that are tried, >= 1; Naive-1 and Naive-10 of section 3.1.5 have 1 and 10.
+    """
+
+    m: int = 10
+
+    def __post_init__(self) -> None:
+        checks.integer("m", self.m, at_least=1)
+
+    def find(self, queries: list[Query]) -> Found:
+        for query in queries:
+            geometry = query.geometry
+            pivots = query.nearest(geometry.labels != query.code, self.m)
+            means = np.empty((len(pivots), len(query.x)))
+            for mean, pivot in zip(means, pivots, strict=True):
+                rows = np.flatnonzero(geometry.labels == geometry.labels[pivot])
+                cluster = greedy_kernels.cluster(geometry.embedded, rows, pivot, query.majority)
+                mean[:] = geometry.points[cluster].mean(axis=0)
+            yield shortest_change(query, means - query.x)
 
 
 def shortest_change(query: Query, ends: Float[np.ndarray, "k d"]) -> Float[np.ndarray, " d"] | None:
