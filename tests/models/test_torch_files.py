@@ -1,5 +1,6 @@
 """Networks in files of torch: equal answers, gradients, any number of rows, and what to do with weights alone."""
 
+import io
 import pickle
 import zipfile
 
@@ -136,12 +137,34 @@ def test_a_module_pickled_whole_says_how_to_save_it_and_both_ways_work(tmp_path)
     torch.testing.assert_close(load_model(tmp_path / "model.pt2", trust=True).model(X), model(X))
 
 
-def test_no_code_of_a_pickle_runs(tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (exec, (f"open({str(tmp_path / 'ran')!r}, 'w').close()",))
+class Bomb:
+    def __init__(self, path):
+        self.path = path
 
-    (tmp_path / "m.pt").write_bytes(pickle.dumps(Bomb()))
+    def __reduce__(self):
+        return (exec, (f"open({str(self.path)!r}, 'w').close()",))
+
+
+def test_no_code_of_a_pickle_runs(tmp_path):
+    (tmp_path / "m.pt").write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
     with pytest.raises(InvalidInput, match="cannot be read without running code"):
         load_model(tmp_path / "m.pt", trust=True)
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_export_can_run_code_which_is_why_it_needs_trust(tmp_path):
+    exported(net(), tmp_path / "whole.pt2")
+    bomb = io.BytesIO()
+    torch.save(Bomb(tmp_path / "ran"), bomb)
+    with zipfile.ZipFile(tmp_path / "whole.pt2") as whole, zipfile.ZipFile(tmp_path / "m.pt2", "w") as bad:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name.endswith("weights_config.json"):
+                content = content.replace(b'"use_pickle": false', b'"use_pickle": true')
+            bad.writestr(name, bomb.getvalue() if "/weight_" in name else content)
+    with pytest.raises(InvalidInput, match="add --trust"):
+        load_model(tmp_path / "m.pt2")
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(DataError):
+        load_model(tmp_path / "m.pt2", trust=True)
+    assert (tmp_path / "ran").exists()

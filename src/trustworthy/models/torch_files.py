@@ -38,9 +38,9 @@ def load_torch(path: Path, *, trust: bool) -> nn.Module:
             if kind == "TorchScript":
                 return torch.jit.load(path, map_location="cpu").eval()
             return _exported(torch.export.load(path), path)
-    except (RuntimeError, OSError, ValueError, AssertionError, pickle.UnpicklingError) as error:
-        if isinstance(error, InvalidInput):
-            raise
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever torch meets in a damaged file
         said = str(error).strip().splitlines()
         raise DataError(
             f"{path} cannot be read as {kind} by torch {torch.__version__} ({said[0] if said else type(error).__name__}"
