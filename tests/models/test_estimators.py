@@ -218,6 +218,8 @@ def test_a_warning_is_shown_once_and_counted():
             scores(ROWS[:2])
     assert len(shown) == 1
     assert scores.warnings.counts == {"UserWarning: nag": 1000}
+    with pytest.raises(UserWarning, match="nag"):  # the filters of the user hold
+        EstimatorScores(Nagging())(ROWS[:2])
 
 
 @pytest.mark.parametrize(
@@ -295,6 +297,16 @@ def test_a_number_of_columns_that_differs_is_said():
 def test_what_is_no_classifier_is_said(model, said):
     with pytest.raises(ModelContractError, match=said):
         EstimatorScores(model)
+
+
+def test_an_error_of_the_model_says_where_it_came_from():
+    model = DecisionTreeClassifier(random_state=0).fit(X, Y)
+    infinite = ROWS.clone()
+    infinite[0, 0] = torch.inf
+    with pytest.raises(
+        ModelContractError, match=r"predict of DecisionTreeClassifier raised ValueError on 150 rows: Input"
+    ):
+        adapt(model, infinite)
 
 
 def test_what_the_messages_advise_can_be_done():

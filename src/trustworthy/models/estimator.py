@@ -94,15 +94,25 @@ class EstimatorScores:
 
     def disagreements(self, x: Float[Tensor, "n *shape"]) -> int:
         """Rows where `predict` says another class than the one with the highest score."""
-        with self.warnings():
-            said = np.asarray(self.model.predict(self.table(x))).reshape(len(x), -1)[:, 0]
+        said = self._asked("predict", self.table(x)).reshape(len(x), -1)[:, 0]
         highest = self(x).argmax(1).tolist()
         return sum(plain(label) != self.classes[column] for label, column in zip(said, highest, strict=True))
 
+    def _asked(self, method: Method, table: Any) -> np.ndarray:
+        try:
+            with self.warnings():
+                return np.asarray(getattr(self.model, method)(table))
+        except Warning:  # where the user's filters make errors of them
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            raise ModelContractError(
+                f"{method} of {type(self.model).__name__} raised {type(error).__name__} on {len(table)} rows: {said}"
+            ) from error
+
     def _scores(self, table: Any, count: int) -> np.ndarray:
         width = len(self._known)
-        with self.warnings():
-            answer = np.asarray(getattr(self.model, self.reads)(table))
+        answer = self._asked(self.reads, table)
         if self.reads == "predict":
             return _votes(answer.reshape(count, -1)[:, 0], self._known)
         if self.reads == "decision_function" and answer.size == count:  # of the second of two classes

@@ -14,7 +14,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.models.factory import build_model
 from trustworthy.models.huggingface import load_folder
 from trustworthy.models.names import Label
-from trustworthy.models.onnx_file import load_onnx
+from trustworthy.models.onnx_file import OnnxModel, load_onnx
 from trustworthy.models.pickles import load_pickle, load_skops
 from trustworthy.models.torch_files import load_state, load_torch
 
@@ -79,26 +79,23 @@ def load_model(
         raise InvalidInput(
             f"--weights goes with a function that builds the network, package.module:factory, got {text}."
         )
+    classes, notes = None, []
     if is_factory:
         model = build_model(text)
         if weights is not None:
             _load_weights(text, model, Path(weights))
-        return LoadedModel(model=model, name=text.rpartition(":")[2], source=text)
-    if path.is_dir():
+    elif path.is_dir():
         model, classes, notes = load_folder(path, trust=trust)
-        return LoadedModel(
-            model=model, name=path.resolve().name, source=text, classes=tuple(classes) if classes else None,
-            notes=tuple(notes),
-        )  # fmt: skip
-    if reader is None:
+    elif reader is not None:
+        model = reader(path, trust=trust)
+        if isinstance(model, OnnxModel):
+            classes, notes = model.classes, model.notes
+    else:
         remedy = _ELSEWHERE.get(path.suffix.lower())
         raise InvalidInput(f"MODEL must be {MODELS}, got {text!r}{f'; {remedy}' if remedy else ''}.")
-    model = reader(path, trust=trust)
-    classes = getattr(model, "classes", None) if reader is load_onnx else None
-    notes = model.notes if reader is load_onnx else ()
-    return LoadedModel(
-        model=model, name=path.stem, source=text, classes=tuple(classes) if classes else None, notes=tuple(notes)
-    )
+    name = text.rpartition(":")[2] if is_factory else path.resolve().name if path.is_dir() else path.stem
+    known = tuple(classes) if classes else None
+    return LoadedModel(model=model, name=name, source=text, classes=known, notes=tuple(notes))
 
 
 def _load_weights(name: str, model: Any, path: Path) -> None:
