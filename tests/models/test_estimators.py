@@ -147,7 +147,7 @@ def decoder(frame):
         return rows
 
     codes = frame.assign(**{name: frame[name].cat.codes for name in frame.select_dtypes("category")})
-    return torch.from_numpy(codes.to_numpy(float)), decode
+    return torch.tensor(codes.to_numpy(float)), decode
 
 
 def test_a_pipeline_on_a_frame_with_text_labels_and_missing_values():
@@ -165,6 +165,21 @@ def test_a_pipeline_on_a_frame_with_text_labels_and_missing_values():
     probability = adapted.model(x).softmax(1)
     np.testing.assert_allclose(probability, model.predict_proba(frame)[:, ::-1], atol=1e-12)
     assert adapted.notes == ()
+
+
+def test_a_decoded_frame_is_put_in_the_order_of_the_model_and_checked():
+    frame, y = people()
+    model = HistGradientBoostingClassifier(max_iter=10, categorical_features="from_dtype").fit(frame, y)
+    turned = frame[["city", "age", "income"]]
+    x, decode = decoder(turned)
+    scores = EstimatorScores(model, columns=list(turned.columns), decode=decode)
+    np.testing.assert_allclose(scores(x).softmax(1), model.predict_proba(frame), atol=1e-12)
+    with pytest.raises(InvalidInput, match="the data lack 'age'"):
+        EstimatorScores(model, columns=["city", "income"], decode=decode)
+    of_arrays = HistGradientBoostingClassifier(max_iter=10).fit(frame[["age", "income"]].to_numpy(), y)
+    x, decode = decoder(frame[["age", "income"]])
+    scores = EstimatorScores(of_arrays, columns=["age", "income"], decode=decode)  # without a warning on names
+    np.testing.assert_allclose(scores(x).softmax(1), of_arrays.predict_proba(frame[["age", "income"]].to_numpy()))
 
 
 def test_histogram_boosting_takes_categories_and_missing_values():

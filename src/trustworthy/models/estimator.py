@@ -35,7 +35,7 @@ class EstimatorScores:
         CatBoost. A warning of theirs is shown the first time; `warnings.counts` says how often it came.
     classes : labels of the data, in the order of its class indices; by default those of the model.
     columns : names of the features of the data, in the order of a row; they are given to a model that has names.
-    decode : from rows to the table that the model takes, in place of that: for text, categories and integers.
+    decode : from rows to a table with `columns`, where they are more than numbers: for text, categories and integers.
     reads : the method that is asked; by default the first of the three that the model has.
 
     Raises
@@ -57,7 +57,7 @@ class EstimatorScores:
         self._known = _classes_of(model)
         self.classes: list[Label]
         self.classes, self._order = matched(self._known, self._known if classes is None else classes)
-        self._columns = None if columns is None or decode is not None else order_of(model, columns)
+        self._columns = None if columns is None else order_of(model, columns)
         self._decode = decode
         self.warnings = Once()
         self.reads: Method = reads or next(name for name in get_args(Method) if hasattr(model, name))
@@ -82,7 +82,7 @@ class EstimatorScores:
     def table(self, x: Float[Tensor, "n *shape"]) -> Any:
         """The rows as the model takes them: a frame with its names, or an array."""
         if self._decode is not None:
-            return self._decode(x)
+            return self._named(self._decode(x))
         rows = x.detach().flatten(1).cpu().numpy().astype(np.float64)
         if self._columns is not None:
             rows = rows[:, self._columns]
@@ -91,6 +91,13 @@ class EstimatorScores:
         if names is None:
             return rows
         return required("pandas", "data", "a model that was fitted on named columns").DataFrame(rows, columns=names)
+
+    def _named(self, table: Any) -> Any:
+        """A frame with the columns of the model, in its order and under its names."""
+        if self._columns is None or not hasattr(table, "iloc"):
+            return table
+        table, names = table.iloc[:, self._columns], names_of(self.model)
+        return table.to_numpy() if names is None else table.set_axis(names, axis=1)
 
     def disagreements(self, x: Float[Tensor, "n *shape"]) -> int:
         """Rows where `predict` says another class than the one with the highest score."""
