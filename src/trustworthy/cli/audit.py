@@ -90,7 +90,7 @@ def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
 
 def _load(specs: list[str], weights: list[Path]) -> dict[str, Any]:
     """The models by name: that of the factory, or the whole text where two factories have the same name."""
-    from trustworthy.report.factory import build_model
+    from trustworthy.models.factory import build_model
 
     if weights and len(weights) != len(specs):
         raise InvalidInput(f"--weights must be given once for each of the {len(specs)} models, got {len(weights)}.")

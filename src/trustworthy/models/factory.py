@@ -31,7 +31,7 @@ def build_model(spec: str) -> Any:
     if not colon or not place or not attribute:
         raise InvalidInput(f"MODEL must be package.module:factory or path/to/file.py:factory, got {spec!r}.")
     is_file = place.endswith(".py")
-    with _importable_from(Path(place).parent if is_file else Path.cwd()):
+    with importable_from(Path(place).parent if is_file else Path.cwd()):
         module = _from_file(Path(place)) if is_file else _from_name(place)
         if not hasattr(module, attribute):
             known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
@@ -69,7 +69,8 @@ def _from_name(name: str) -> ModuleType:
 
 
 @contextmanager
-def _importable_from(folder: Path) -> Iterator[None]:
+def importable_from(folder: Path) -> Iterator[None]:
+    """Modules beside the user's file are found meanwhile, as when Python runs a script there."""
     entry = str(folder.resolve())
     sys.path.insert(0, entry)
     try:

@@ -1,0 +1,156 @@
+"""A fitted classifier with the interface of scikit-learn, as a function from a batch of tensors to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trustworthy.core.errors import ModelContractError
+from trustworthy.models.door import required
+from trustworthy.models.names import Label, check_count, matched, names_of, order_of, plain
+from trustworthy.models.quiet import Once
+
+Method = Literal["predict_proba", "decision_function", "predict"]
+_TINY = np.finfo(np.float32).tiny
+
+
+def is_estimator(model: Any) -> bool:
+    """Whether `model` speaks scikit-learn: it has `predict`, and is neither a torch module nor a posterior."""
+    return hasattr(model, "predict") and not isinstance(model, torch.nn.Module) and not hasattr(model, "draws")
+
+
+class EstimatorScores:
+    """Scores of a fitted classifier: its columns in the order of `classes`, its table as it was fitted on one.
+
+    Scores are logarithms of `predict_proba`, or else the margins of `decision_function`, or else votes of `predict`.
+
+    Parameters
+    ----------
+    model : anything with `predict` and `classes_`: estimators, pipelines, searches of scikit-learn, LightGBM, XGBoost,
+        CatBoost. A warning of theirs is shown the first time; `warnings.counts` says how often it came.
+    classes : labels of the data, in the order of its class indices; by default those of the model.
+    columns : names of the features of the data, in the order of a row; they are given to a model that has names.
+    decode : from rows to a table with `columns`, where they are more than numbers: for text, categories and integers.
+    reads : the method that is asked; by default the first of the three that the model has.
+
+    Raises
+    ------
+    ModelContractError : not fitted, or no classifier of one label.
+    InvalidInput : labels or columns do not fit the model's; the message shows both lists.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        classes: Sequence[Any] | None = None,
+        columns: Sequence[str] | None = None,
+        decode: Callable[[Tensor], Any] | None = None,
+        reads: Method | None = None,
+    ) -> None:
+        self.model = model
+        self._known = _classes_of(model)
+        self.classes: list[Label]
+        self.classes, self._order = matched(self._known, self._known if classes is None else classes)
+        self._columns = None if columns is None else order_of(model, columns)
+        self._decode = decode
+        self.warnings = Once()
+        self.reads: Method = reads or next(name for name in get_args(Method) if hasattr(model, name))
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether there are scores; otherwise they are votes made of labels."""
+        return self.reads != "predict"
+
+    @property
+    def notes(self) -> list[str]:
+        """What is done for want of probabilities."""
+        if self.reads == "decision_function":
+            return ["the model has no probabilities; its margins are used as logits, so confidences are not calibrated"]
+        return [] if self.gives_scores else ["labels of the model are used as votes: there are no confidences"]
+
+    def __call__(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n classes"]:
+        """Scores in the type of `x`; the table is made in float64."""
+        scores = self._scores(self.table(x), len(x))[:, self._order]
+        return torch.from_numpy(np.ascontiguousarray(scores)).to(device=x.device, dtype=x.dtype)
+
+    def table(self, x: Float[Tensor, "n *shape"]) -> Any:
+        """The rows as the model takes them: a frame with its names, or an array."""
+        if self._decode is not None:
+            return self._named(self._decode(x))
+        rows = x.detach().flatten(1).cpu().numpy().astype(np.float64)
+        if self._columns is not None:
+            rows = rows[:, self._columns]
+        check_count(self.model, rows.shape[1])
+        names = names_of(self.model)
+        if names is None:
+            return rows
+        return required("pandas", "data", "a model that was fitted on named columns").DataFrame(rows, columns=names)
+
+    def _named(self, table: Any) -> Any:
+        """A frame with the columns of the model, in its order and under its names."""
+        if self._columns is None or not hasattr(table, "iloc"):
+            return table
+        table, names = table.iloc[:, self._columns], names_of(self.model)
+        return table.to_numpy() if names is None else table.set_axis(names, axis=1)
+
+    def disagreements(self, x: Float[Tensor, "n *shape"]) -> int:
+        """Rows where `predict` says another class than the one with the highest score."""
+        said = self._asked("predict", self.table(x)).reshape(len(x), -1)[:, 0]
+        highest = self(x).argmax(1).tolist()
+        return sum(plain(label) != self.classes[column] for label, column in zip(said, highest, strict=True))
+
+    def _asked(self, method: Method, table: Any) -> np.ndarray:
+        try:
+            with self.warnings():
+                return np.asarray(getattr(self.model, method)(table))
+        except Warning:  # where the user's filters make errors of them
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            raise ModelContractError(
+                f"{method} of {type(self.model).__name__} raised {type(error).__name__} on {len(table)} rows: {said}"
+            ) from error
+
+    def _scores(self, table: Any, count: int) -> np.ndarray:
+        width = len(self._known)
+        answer = self._asked(self.reads, table)
+        if self.reads == "predict":
+            return _votes(answer.reshape(count, -1)[:, 0], self._known)
+        if self.reads == "decision_function" and answer.size == count:  # of the second of two classes
+            return np.stack([np.zeros(count), answer.reshape(count)], 1)
+        if answer.shape == (count, width):
+            return np.log(np.maximum(answer, _TINY)) if self.reads == "predict_proba" else answer.astype(np.float64)
+        raise ModelContractError(
+            f"{self.reads} of {type(self.model).__name__} must return one column a class, {width}, for {count} rows, "
+            f"got shape {answer.shape}."
+        )
+
+
+def _classes_of(model: Any) -> list[Label]:
+    from sklearn.base import BaseEstimator, is_regressor
+
+    kind, classes = type(model).__name__, getattr(model, "classes_", None)
+    if classes is None or not len(classes):
+        if isinstance(model, BaseEstimator) and is_regressor(model):
+            raise ModelContractError(f"{kind} predicts numbers; only classifiers can be audited.")
+        raise ModelContractError(f"{kind} must be a fitted classifier with the attribute classes_; call fit before.")
+    if isinstance(classes, list) and isinstance(classes[0], np.ndarray):
+        raise ModelContractError(
+            f"{kind} predicts {len(classes)} labels a row; audit one at a time, such as model.estimators_[0]."
+        )
+    if len(classes) < 2:
+        raise ModelContractError(f"{kind} has seen only the class {plain(classes[0])!r}; fit it on two or more.")
+    return [plain(label) for label in classes]
+
+
+def _votes(labels: np.ndarray, known: list[Label]) -> np.ndarray:
+    column = {label: index for index, label in enumerate(known)}
+    out = np.zeros((len(labels), len(known)))
+    out[np.arange(len(labels)), [column[plain(label)] for label in labels]] = 1.0
+    return out

@@ -1,0 +1,80 @@
+"""How a model takes a batch: as a tensor, in the precision of its weights, as an array, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trustworthy.core.errors import ModelContractError, TrustworthyError
+from trustworthy.core.protocols import Predictor
+from trustworthy.core.reach import reachable_modules
+
+Feed = Callable[[Predictor, Tensor], Any]
+
+
+def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any]:
+    """The way in which a draw of `model` takes the batch `x`, and what it says to it.
+
+    Tried are the batch as it is, in the precision of the weights, and as an array; the input is left as it is.
+
+    Raises
+    ------
+    ModelContractError : it raises whatever it is given; the message says what it said to the batch as it is.
+    """
+    ways: list[Feed] = [as_given]
+    precision = _precision(model)
+    if precision not in (None, x.dtype):
+        ways.append(partial(_in_precision, precision))
+    if not isinstance(model, nn.Module):
+        ways.append(_as_array)
+    first: Exception | None = None
+    for feed in ways:
+        try:
+            output = feed(predictor, x.clone())  # some models write into their input
+        except TrustworthyError:
+            raise
+        except Exception as error:
+            first = first or error
+        else:
+            return (feed if _takes_gradients(feed, predictor, x) else partial(_detached, feed)), output
+    said = str(first).strip().splitlines()
+    raise ModelContractError(
+        f"the model raised {type(first).__name__} on a batch of shape {tuple(x.shape)}: {said[0] if said else ''}"
+    ) from first
+
+
+def as_given(predictor: Predictor, x: Tensor) -> Any:
+    """The batch as it is."""
+    return predictor(x)
+
+
+def _in_precision(dtype: torch.dtype, predictor: Predictor, x: Tensor) -> Any:
+    return predictor(x.to(dtype))
+
+
+def _as_array(predictor: Any, x: Tensor) -> Any:
+    return predictor(x.detach().cpu().numpy())
+
+
+def _detached(feed: Feed, predictor: Predictor, x: Tensor) -> Any:
+    return feed(predictor, x.detach())
+
+
+@torch.enable_grad()
+def _takes_gradients(feed: Feed, predictor: Predictor, x: Tensor) -> bool:
+    """Whether a batch that wants gradients can be given, as cannot where the model turns it into an array."""
+    try:
+        feed(predictor, x.clone().requires_grad_() + 0)
+    except Exception:
+        return False
+    return True
+
+
+def _precision(model: Any) -> torch.dtype | None:
+    """Type of the first floating weight of any module that the model runs."""
+    weights = (weight for module in reachable_modules(model) for weight in module.parameters())
+    return next((weight.dtype for weight in weights if weight.is_floating_point()), None)

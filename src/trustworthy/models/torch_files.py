@@ -1,0 +1,135 @@
+"""Torch networks in files: TorchScript, torch.export, and weights alone."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.models.door import check_file, check_trusted
+from trustworthy.models.outputs import numbers_of
+from trustworthy.models.padded import in_batches_of
+
+
+def load_torch(path: Path, *, trust: bool) -> nn.Module:
+    """The module of a TorchScript or torch.export file, told by what is in it.
+
+    Raises
+    ------
+    InvalidInput : not `trust`; or weights without a network, or a pickled module, with what to do instead.
+    DataError : no such file, or damaged.
+    """
+    check_file(path, "a torch file")
+    kind = _kind(path)
+    if kind == "weights":
+        raise InvalidInput(_why_no_network(path))
+    check_trusted(path, f"a {kind} file", trust)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that TorchScript is deprecated is no news for who has such a file
+            if kind == "TorchScript":
+                return torch.jit.load(path, map_location="cpu").eval()
+            return _exported(torch.export.load(path), path)
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever torch meets in a damaged file
+        said = str(error).strip().splitlines()
+        raise DataError(
+            f"{path} cannot be read as {kind} by torch {torch.__version__} ({said[0] if said else type(error).__name__}"
+            "): it is damaged, or another version wrote it; save it again with this one."
+        ) from error
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """Weights by name that `torch.save` wrote, read without running code; also from a checkpoint that holds them.
+
+    Raises
+    ------
+    InvalidInput : the file holds something else than tensors by name.
+    """
+    check_file(path, "a file of weights")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise InvalidInput(_why_no_network(path)) from error
+    state = _state_in(content)
+    if state is None:
+        raise InvalidInput(f"{path} must hold weights by name, as torch.save(model.state_dict(), path) writes them.")
+    return state
+
+
+def _kind(path: Path) -> Literal["TorchScript", "torch.export", "weights"]:
+    if not zipfile.is_zipfile(path):
+        return "weights"
+    with zipfile.ZipFile(path) as archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
+    if "constants.pkl" in names and any(name.startswith("code/") for name in names):
+        return "TorchScript"
+    return "weights" if "data.pkl" in names else "torch.export"
+
+
+def _state_in(content: object) -> dict[str, Tensor] | None:
+    """Tensors by name, in the content itself or under a key of it, without the prefixes that wrappers add."""
+    if not isinstance(content, Mapping):
+        return None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content.get(key), Mapping):
+            return _state_in(content[key])
+    if not content or not all(isinstance(value, Tensor) for value in content.values()):
+        return None
+    prefix = next(
+        (each for each in ("module.", "_orig_mod.") if all(str(name).startswith(each) for name in content)), ""
+    )
+    return {str(name).removeprefix(prefix): value for name, value in content.items()}
+
+
+def _why_no_network(path: Path) -> str:
+    without = (
+        f"{path} has weights and no network; give the function that builds it, and these as its weights: MODEL "
+        f"package.module:factory --weights {path}."
+    )
+    if path.suffix.lower() == ".safetensors":
+        return without
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        return (
+            f"{path} cannot be read without running code: it is a module that was pickled whole, or damaged. Where it "
+            "can still be loaded, save its weights, torch.save(model.state_dict(), 'weights.pt'), or all of it, "
+            "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')."
+        )
+    if _state_in(content) is None:
+        return (
+            f"{path} holds {type(content).__name__}, neither a network nor weights by name; save torch.export's file."
+        )
+    return without
+
+
+class _Exported(nn.Module):
+    """An exported program; one that was traced for a fixed number of rows is asked about so many at once."""
+
+    def __init__(self, program: nn.Module, dtype: torch.dtype, batch: int | None) -> None:
+        super().__init__()
+        self.program, self.dtype, self.batch = program, dtype, batch
+
+    def forward(self, x: Float[Tensor, "n *shape"]) -> Shaped[Tensor, "n *outputs"]:
+        ask = lambda rows: numbers_of(self.program(rows.to(self.dtype)))  # noqa: E731
+        return ask(x) if self.batch is None else in_batches_of(self.batch, ask, x)
+
+
+def _exported(program: Any, path: Path) -> nn.Module:
+    names = program.graph_signature.user_inputs
+    inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    if len(inputs) != 1:
+        listed = ", ".join(f"{name} {tuple(value.shape)}" for name, value in zip(names, inputs, strict=True))
+        raise InvalidInput(f"{path} must have one input, a batch, and has {len(inputs)}: {listed}; export it with one.")
+    rows = inputs[0].shape[0]
+    return _Exported(program.module(), inputs[0].dtype, rows if isinstance(rows, int) else None)
