@@ -15,11 +15,11 @@ from torch import Tensor
 
 from trustworthy.core import seeds
 from trustworthy.datasets import Dataset
+from trustworthy.datasets.draw import stratified_rows
 from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.examples import Examples
 from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.kind import Kind, NotApplicable
-from trustworthy.report.rows import stratified_rows
 from trustworthy.report.settings import Attacks
 from trustworthy.report.subject import Subject
 
