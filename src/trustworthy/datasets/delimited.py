@@ -47,12 +47,12 @@ class DelimitedTable:
                 self._dialect = replace(self._dialect, encoding="latin-1")
                 self.notes = ["The file is not UTF-8 and was read as Latin-1."]
                 tallies = self._survey(drop)
-        if not tallies:
+        self._rows = max((tally.rows for tally in tallies.values()), default=0)
+        if not self._rows:
             raise DataError(f"{path} holds a header and no rows.")
         for name, tally in tallies.items():
             tally.check(path, name)
         self.dtypes = {name: tally.dtype for name, tally in tallies.items()}
-        self._rows = tallies[self._columns[0]].rows
 
     def __len__(self) -> int:
         """Rows."""
@@ -68,12 +68,11 @@ class DelimitedTable:
         """All columns of these rows."""
         import pandas as pd
 
-        taken, start = [], 0
+        taken = []
         for chunk in self._typed(self._columns):
-            low, high = np.searchsorted(rows, (start, start + len(chunk)))
-            taken.append(chunk.iloc[rows[low:high] - start])
-            start += len(chunk)
-        frame = pd.concat(taken).set_axis(rows)
+            low, high = np.searchsorted(rows, (chunk.index[0], chunk.index[-1] + 1))
+            taken.append(chunk.loc[rows[low:high]])
+        frame = pd.concat(taken)
         for name in [name for name, dtype in self.dtypes.items() if dtype == "boolean"]:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), np.nan)  # as pandas reads them itself
         return frame
@@ -103,15 +102,13 @@ class DelimitedTable:
         import pandas as pd
 
         tallies: dict[str, Tally] = {}
-        start = 0
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells beyond the header would be lost
             # All columns: with some, pandas no longer notices rows that have too many cells.
             for chunk in self._chunks(None, dtype_backend="numpy_nullable"):
                 for name in self._columns:
-                    tallies.setdefault(name, Tally()).add(chunk[name], start)
-                start += len(chunk)
-        return tallies if start else {}
+                    tallies.setdefault(name, Tally()).add(chunk[name])
+        return tallies
 
     def _typed(self, columns: list[str]) -> Iterator[Frame]:
         return self._chunks(columns, dtype={name: self.dtypes[name] for name in columns})

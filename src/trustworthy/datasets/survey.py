@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trustworthy.core.errors import DataError
 
 BOOLEANS = ("True", "TRUE", "true", "False", "FALSE", "false")
@@ -20,8 +22,8 @@ class Tally:
 
     missing, present, numbers, booleans : cells that are empty or NA, that are not, and what these are.
     whole : all numbers are whole and fit 64 bits.
-    formatted : cells that are no numbers as they stand are numbers with separators of thousands or a decimal comma:
-        `commas` hold for certain a decimal comma, `grouped` may hold separators of thousands.
+    formatted : cells that are no numbers as they stand are numbers with separators of thousands or a decimal comma;
+        `commas`: some hold for certain a decimal comma, `grouped`: some may hold separators of thousands.
     words : the first cells that are no numbers, with their rows.
     """
 
@@ -31,12 +33,12 @@ class Tally:
     booleans: int = 0
     whole: bool = True
     formatted: bool = True
-    commas: int = 0
-    grouped: int = 0
+    commas: bool = False
+    grouped: bool = False
     words: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, column: Any, start: int) -> None:
-        """Count one chunk, whose first row has the number `start` in the file."""
+    def add(self, column: Any) -> None:
+        """Count one chunk, whose index numbers the rows of the file."""
         from pandas.api import types
 
         present = column.dropna()
@@ -46,12 +48,12 @@ class Tally:
             return
         if types.is_bool_dtype(present.dtype):
             self.booleans += len(present)
-            self._note(present, start)
+            self._note(present)
         elif types.is_numeric_dtype(present.dtype):
             self.numbers += len(present)
             self.whole &= types.is_signed_integer_dtype(present.dtype)
         else:
-            self._add_text(present, start)
+            self._add_text(present)
 
     @property
     def rows(self) -> int:
@@ -70,7 +72,7 @@ class Tally:
     @property
     def has_decimal_commas(self) -> bool:
         """Whether this is a column of numbers some of which can only be read with a decimal comma."""
-        return self.formatted and self.commas > 0
+        return self.formatted and self.commas
 
     def check(self, path: Path, name: str) -> None:
         """Refuse a column of numbers that is damaged, or written so that it can be read in two ways."""
@@ -89,21 +91,23 @@ class Tally:
                 f"the column out with --drop {name!r}."
             )
 
-    def _add_text(self, text: Any, start: int) -> None:
+    def _add_text(self, text: Any) -> None:
         import pandas as pd
 
-        number = pd.to_numeric(text, errors="coerce").notna()
-        self.numbers += int(number.sum())
+        codes, values = pd.factorize(text)
+        values = pd.Series(values)
+        count, number = np.bincount(codes), pd.to_numeric(values, errors="coerce").notna().to_numpy()
         self.whole = False
-        other = text[~number]
-        self._note(other, start)
-        self.booleans += int(other.isin(BOOLEANS).sum())
-        if self.formatted and len(other):
-            grouped, comma = other.str.fullmatch(GROUPED), other.str.fullmatch(DECIMAL_COMMA)
+        self.numbers += int(count[number].sum())
+        self.booleans += int(count[values.isin(BOOLEANS)].sum())
+        self._note(text[~number[codes]])
+        if self.formatted and not number.all():
+            words = values[~number]
+            grouped, comma = words.str.fullmatch(GROUPED), words.str.fullmatch(DECIMAL_COMMA)
             self.formatted = bool((grouped | comma).all())
-            self.grouped += int(grouped.sum())
-            self.commas += int((comma & ~grouped).sum())
+            self.grouped |= bool(grouped.any())
+            self.commas |= bool((comma & ~grouped).any())
 
-    def _note(self, cells: Any, start: int) -> None:
-        first = cells.head(5 - len(self.words))
-        self.words += [(start + row, str(value)) for row, value in zip(first.index - start, first, strict=True)]
+    def _note(self, words: Any) -> None:
+        first = words.head(5 - len(self.words))
+        self.words += [(int(row), str(value)) for row, value in first.items()]
