@@ -113,7 +113,7 @@ def _column(name: Hashable, series: Any) -> Column:
 
 def _categories(name: Hashable, present: Any) -> tuple[Any, ...]:
     try:
-        values = present.astype(object).drop_duplicates()
+        values = set(present.astype(object))
         if len({type(value) for value in values}) > 1:
             raise TypeError
         return tuple(sorted(values))

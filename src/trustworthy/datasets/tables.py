@@ -6,7 +6,7 @@ import importlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from trustworthy.datasets.columns import Frame, columns_of, listed
 BATCH = 65_536  # rows of a file in memory at a time
 
 
+@runtime_checkable
 class Table(Protocol):
     """Rows and columns.
 
