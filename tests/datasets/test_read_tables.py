@@ -244,7 +244,7 @@ def test_class_labels_of_hugging_face_are_names() -> None:
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wine().to_csv(tmp_path / "a.csv")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DataUnavailable, match=r"a\.csv needs pandas: pip install 'trustworthy\[data\]'"):
+    with pytest.raises(DataUnavailable, match=r"read with pandas, which is missing: pip install 'trustworthy\[data\]'"):
         read(tmp_path / "a.csv")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.extra import required
 
 Kind: TypeAlias = Literal["numeric", "integer", "boolean", "category"]
 Frame: TypeAlias = Any
@@ -73,7 +74,7 @@ def decode(x: np.ndarray, columns: Sequence[Column]) -> Frame:
     ------
     InvalidInput : `x` has another number of columns, or a value that is the index of no category.
     """
-    import pandas as pd
+    pd = required("pandas")
 
     if x.ndim != 2 or x.shape[1] != len(columns):
         raise InvalidInput(f"x must have shape (n, {len(columns)}), one column for each of `columns`, got {x.shape}.")
@@ -91,8 +92,8 @@ def listed(names: Any, most: int = 20) -> str:
 
 
 def _column(name: Hashable, series: Any) -> Column:
-    import pandas as pd
-    from pandas.api import types
+    pd = required("pandas")
+    types = pd.api.types
 
     if types.is_object_dtype(series.dtype) and types.infer_dtype(series) == "decimal":
         series = series.astype(np.float64)
@@ -133,7 +134,7 @@ def _why_no_category(name: Hashable, present: Any) -> str:
 
 
 def _encoded(series: Any, column: Column) -> Float64[np.ndarray, " n"]:
-    import pandas as pd
+    pd = required("pandas")
 
     if column.kind in ("numeric", "integer"):
         return series.to_numpy(np.float64, na_value=np.nan)
@@ -149,8 +150,8 @@ def _encoded(series: Any, column: Column) -> Float64[np.ndarray, " n"]:
 
 
 def _decoded(x: Float64[np.ndarray, " n"], column: Column) -> Any:
-    import pandas as pd
-    from pandas.api import types
+    pd = required("pandas")
+    types = pd.api.types
 
     missing = np.isnan(x)
     if column.kind in ("numeric", "integer"):

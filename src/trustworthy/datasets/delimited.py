@@ -16,6 +16,7 @@ import numpy as np
 
 from trustworthy.core.errors import DataError
 from trustworthy.datasets.columns import Frame
+from trustworthy.datasets.extra import required
 from trustworthy.datasets.survey import Tally
 from trustworthy.datasets.tables import BATCH, unique
 
@@ -60,13 +61,13 @@ class DelimitedTable:
 
     def column(self, name: Any) -> Any:
         """One whole column."""
-        import pandas as pd
+        pd = required("pandas")
 
         return pd.concat([chunk[name] for chunk in self._typed([name])], ignore_index=True)
 
     def take(self, rows: np.ndarray) -> Frame:
         """All columns of these rows."""
-        import pandas as pd
+        pd = required("pandas")
 
         taken = []
         for chunk in self._typed(self._columns):
@@ -91,7 +92,7 @@ class DelimitedTable:
         return tallies
 
     def _header(self) -> list[str]:
-        import pandas as pd
+        pd = required("pandas")
 
         first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._options())
         names = [name or f"Unnamed: {place}" for place, name in enumerate(first.iloc[0])]  # as pandas calls them
@@ -99,7 +100,7 @@ class DelimitedTable:
         return names
 
     def _tallies(self) -> dict[str, Tally]:
-        import pandas as pd
+        pd = required("pandas")
 
         tallies: dict[str, Tally] = {}
         with warnings.catch_warnings():
@@ -114,7 +115,7 @@ class DelimitedTable:
         return self._chunks(columns, dtype={name: self.dtypes[name] for name in columns})
 
     def _chunks(self, columns: list[str] | None, **options: Any) -> Iterator[Frame]:
-        import pandas as pd
+        pd = required("pandas")
 
         options |= {"usecols": columns, "chunksize": BATCH, "index_col": False, "low_memory": False}
         with pd.read_csv(self._path, **options, **self._options()) as chunks:
@@ -144,7 +145,7 @@ def _dialect(path: Path) -> Dialect:
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Say which file it was that pandas could not read."""
-    import pandas as pd
+    pd = required("pandas")
 
     try:
         yield

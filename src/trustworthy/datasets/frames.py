@@ -13,6 +13,7 @@ from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import Frame, columns_of, encode, listed
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.draw import stratified_rows
+from trustworthy.datasets.extra import required
 from trustworthy.datasets.tables import Table, found_column
 
 LABELS = ("label", "labels", "target", "class", "y")
@@ -24,7 +25,7 @@ def label_of(table: Table, given: str | None) -> Any:
     Where it is not given, it is the only column named label, labels, target, class or y (in any case), or else the
     only column that is not of numbers; a guess is told in the notes of the table.
     """
-    from pandas.api import types
+    types = required("pandas").api.types
 
     if given is not None:
         return found_column("label", given, table.dtypes)
@@ -70,7 +71,7 @@ def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int,
 
     group : name of a column; its values become the `groups` of the data set, and it stays a column.
     """
-    import pandas as pd
+    pd = required("pandas")
 
     parts = [test] if train is None else [test, train]
     known = labels.number(*(part.y for part in parts), name="y" if test.label is None else f"column {test.label!r}")

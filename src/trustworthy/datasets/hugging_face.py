@@ -10,9 +10,10 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.columns import Frame, listed
+from trustworthy.datasets.extra import required
 from trustworthy.datasets.frames import label_of
 from trustworthy.datasets.image_folder import Listing
-from trustworthy.datasets.tables import found_column, required
+from trustworthy.datasets.tables import found_column
 
 TEST = ("test", "validation", "val")
 
@@ -39,7 +40,7 @@ class HuggingFaceTable:
         return self._named(self._data.select(rows).to_pandas().set_axis(rows)).infer_objects()
 
     def _named(self, frame: Frame) -> Frame:
-        import pandas as pd
+        pd = required("pandas")
 
         for name, feature in self._data.features.items():
             if name in frame and hasattr(feature, "int2str"):
@@ -55,7 +56,7 @@ def is_saved(path: Path) -> bool:
 
 def from_disk(path: Path) -> Any:
     """Open what `save_to_disk` wrote; the rows stay on disk."""
-    library = required("datasets", f"reading {path}")
+    library = required("datasets")
     try:
         return library.load_from_disk(str(path))
     except (OSError, ValueError) as error:
@@ -100,5 +101,5 @@ class _Pictures:
     def __len__(self) -> int:
         return len(self._data)
 
-    def __getitem__(self, row: int) -> Any:
+    def __getitem__(self, row: Any) -> Any:
         return self._data[int(row)][self._column]

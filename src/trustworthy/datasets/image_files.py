@@ -39,6 +39,9 @@ def decoded(
         checks.integer("size", size, at_least=1)
     broken: dict[str, str] = {}
     heads = [_attempt(image, broken, lambda opened: (opened.size, opened.mode)) for image in images]
+    if broken:  # name those, too, that begin well
+        for image in images:
+            _attempt(image, broken, lambda opened: opened.load())
     _refuse(broken, len(images))
     sizes, modes = ({head[part] for head in heads} for part in (0, 1))
     notes = _agree(images, heads, size)

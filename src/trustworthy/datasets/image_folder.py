@@ -27,10 +27,13 @@ TABLES = (".csv", ".tsv")
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures and their labels, before any is opened."""
+    """Pictures and their labels, before any is opened.
+
+    files : paths, or what gives pictures of Pillow by their number.
+    """
 
     path: Path
-    files: list[Path]
+    files: Any
     y: Any
     groups: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
@@ -43,8 +46,9 @@ def from_listings(
     parts = [test] if train is None else [test, train]
     known = labels.number(*(part.y for part in parts), name="labels")
     chosen = stratified_rows(known.codes[0], rows, seed)
-    files = [[test.files[row] for row in chosen], *(part.files for part in parts[1:])]
-    x, notes = decoded([file for part in files for file in part], size)
+    wanted = [chosen, *map(range, map(len, known.codes[1:]))]
+    images = [part.files[row] for part, rows in zip(parts, wanted, strict=True) for row in rows]
+    x, notes = decoded(images, size)
     return assembled(
         name=test.path.name, source=str(test.path), notes=[*test.notes, *notes], known=known, chosen=chosen,
         x=[x[: len(chosen)], x[len(chosen) :]][: len(parts)],

@@ -16,10 +16,11 @@ from trustworthy.datasets.catalog import CATALOG
 from trustworthy.datasets.columns import listed
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.delimited import DelimitedTable
+from trustworthy.datasets.extra import required
 from trustworthy.datasets.frames import Part
 from trustworthy.datasets.image_folder import Listing, listing
 from trustworthy.datasets.npz import from_file
-from trustworthy.datasets.tables import ArrowTable, FrameTable, required
+from trustworthy.datasets.tables import ArrowTable, FrameTable
 
 DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 ARROW = {".parquet": "parquet", ".feather": "feather"}
@@ -61,10 +62,8 @@ def _of_path(source: str | Path, label: str | None, drop: Collection[str], group
         raise _absent(path)
     ending = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
     if ending in DELIMITED:
-        required("pandas", f"reading {path}")
         return Part.of(DelimitedTable(path, drop=drop), label)
     if ending in ARROW:
-        required("pandas", f"reading {path}")
         return Part.of(ArrowTable(path, ARROW[ending], drop=drop), label)
     if ending == ".npz":
         return from_file(path)
@@ -79,7 +78,6 @@ def _of_path(source: str | Path, label: str | None, drop: Collection[str], group
 def _of_folder(path: Path, label: str | None, drop: Collection[str], group: str | None) -> Opened:
     if hugging_face.is_saved(path):
         return _of_hugging_face(hugging_face.from_disk(path), path, str(path), label, drop, group)
-    required("pandas", f"reading {path}")
     test = next((path / name for name in hugging_face.TEST if (path / name).is_dir()), None)
     if test is None or not (path / "train").is_dir():
         return listing(path, label=label, group=group, drop=drop)

@@ -15,7 +15,7 @@ from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import Part, from_tables
 from trustworthy.datasets.image_folder import Listing, from_listings
-from trustworthy.datasets.opening import opened
+from trustworthy.datasets.opening import Opened, opened
 from trustworthy.datasets.tables import found_column
 
 
@@ -71,17 +71,9 @@ def read(
         if needless:
             raise InvalidInput(f"{test.name} is read as it is, so {' and '.join(needless)} must be left out.")
         return _drawn(test, rows, seed)
-    beside = None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None)
-    if isinstance(beside, Dataset) or (beside is not None and type(beside) is not type(test)):
-        raise InvalidInput(
-            "train must be of the same kind as the test rows: both tables, both pictures or both arrays."
-        )
-    if size is not None and not isinstance(test, Listing):
-        raise InvalidInput("size is the side of pictures, which these data do not hold; leave it out.")
-    if dropped and not isinstance(test, Listing):
-        known = {name: name for part in (test, beside) if isinstance(part, Part) for name in part.table.names}
-        for name in sorted(dropped):
-            found_column("drop", name, known)
+    # Any: of the kind of `test`, which `_check` makes sure of.
+    beside: Any = None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None)
+    _check(test, beside, dropped, group, size)
     if isinstance(test, Part):
         return from_tables(test, beside, group=group, rows=rows, seed=seed)
     if isinstance(test, Listing):
@@ -89,7 +81,22 @@ def read(
     return from_arrays(test, beside, rows=rows, seed=seed)
 
 
-def _label(test: Part | Listing | Arrays, label: str | None) -> str | None:
+def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: int | None) -> None:
+    if train is not None and type(train) is not type(test):
+        raise InvalidInput(
+            "train must be of the same kind as the test rows: both tables, both pictures or both arrays."
+        )
+    if size is not None and not isinstance(test, Listing):
+        raise InvalidInput("size is the side of pictures, which these data do not hold; leave it out.")
+    if group is not None and isinstance(test, Arrays):
+        raise InvalidInput(f"group names a column, which arrays do not have, got {group!r}; pass a frame.")
+    if not isinstance(test, Listing):
+        tables = [part.table for part in (test, train) if isinstance(part, Part)]
+        for name in sorted(drop):
+            found_column("drop", name, [column for table in tables for column in table.names])
+
+
+def _label(test: Opened, label: str | None) -> str | None:
     """The training rows have the label where the test rows have it."""
     return str(test.label) if isinstance(test, Part) and test.label is not None else label
 

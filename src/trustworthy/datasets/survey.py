@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataError
+from trustworthy.datasets.extra import required
 
 BOOLEANS = ("True", "TRUE", "true", "False", "FALSE", "false")
 GROUPED = r"\s*[+-]?[1-9]\d{0,2}(?:[,.' ]\d{3})+(?:[.,]\d+)?\s*"  # 1,234 and 1.234,5 and 1'234'567
@@ -39,7 +40,7 @@ class Tally:
 
     def add(self, column: Any) -> None:
         """Count one chunk, whose index numbers the rows of the file."""
-        from pandas.api import types
+        types = required("pandas").api.types
 
         present = column.dropna()
         self.missing += len(column) - len(present)
@@ -92,7 +93,7 @@ class Tally:
             )
 
     def _add_text(self, text: Any) -> None:
-        import pandas as pd
+        pd = required("pandas")
 
         codes, values = pd.factorize(text)
         values = pd.Series(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from trustworthy.core.errors import DataError, DataUnavailable, InvalidInput
+from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.columns import Frame, columns_of, listed
+from trustworthy.datasets.extra import required
 
 BATCH = 65_536  # rows of a file in memory at a time
 
@@ -74,7 +74,7 @@ class ArrowTable:
     """A Parquet or Feather file, from which pyarrow reads a column, or some rows, at a time."""
 
     def __init__(self, path: Path, kind: str, *, drop: Collection[str] = ()) -> None:
-        arrow, dataset = required("pyarrow", f"reading {path}"), required("pyarrow.dataset", f"reading {path}")
+        arrow, dataset = required("pyarrow"), required("pyarrow.dataset")
         try:
             self._file = dataset.dataset(path, format=kind)
             unique(self._file.schema.names, str(path))
@@ -118,14 +118,6 @@ def unique(names: Iterable[Any], what: str) -> None:
             f"{what} names the column {twice[0]!r} {len(places)} times (columns {', '.join(map(str, places))}); "
             "rename or remove all but one."
         )
-
-
-def required(module: str, purpose: str = "reading tables") -> Any:
-    """Import a module of the extra `data`, or say how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise DataUnavailable(f"{purpose} needs {module.split('.')[0]}: pip install 'trustworthy[data]'") from error
 
 
 def found_column(argument: str, given: Any, names: Iterable[Any]) -> Any:
