@@ -32,8 +32,9 @@ TABLES: dict[str, tuple[str | bytes, dict[str, Any], type[TrustworthyError], str
     "a regression": ("n,y\n1,1.5\n2,2.5\n", {}, InvalidInput, "must hold classes, got the number 1.5.* a regression"),
     "words among numbers": (MANY, {}, DataError, r"column 'age' of .* 19 numbers and 1 other cells \(row 19: 'unknown'"
                             r"; rows count from 0\).*--drop 'age'"),
-    "thousands": (THOUSANDS, {}, DataError, r"'income' .* separators of thousands \(row 0, counted from 0: '1,234'\)"),
+    "thousands": (THOUSANDS, {}, DataError, r"'income' .* separators of thousands, such as '1,234', which"),
     "ambiguous commas": ("income;label\n1,234;a\n5,678;b\n", {}, DataError, "'income' .* could also be fractions"),
+    "no header": ("5.1,3,setosa\n4.9,4,virg\n", {}, DataError, r"must name the columns, but holds '5\.1'; put a line"),
     "too many cells": ("n,label\n1,a,x\n2,b,y\n", {}, DataError, "rows must have as many cells as the header"),
     "too many cells later": ("n,label\n1,a\n2,b,y\n", {}, DataError, "as many cells as the header.*in line 3, saw 3"),
     "an open quote": ('n,label\n1,"a\n2,b\n', {}, DataError, "must be in quotes"),
@@ -53,6 +54,13 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path: Path, case: str) -> No
         read(tmp_path / "a.csv", **options)
 
 
+def test_old_newlines_and_a_column_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,label,\r1,a,\r2,b,\r", newline="")
+    found = read(tmp_path / "a.csv")
+    assert (found.feature_names, found.x_test.tolist()) == (("n",), [[1.0], [2.0]])
+    assert "A column without name and cells was left out" in found.provenance
+
+
 @pytest.mark.parametrize(("text", "column"), [(MANY, "age"), (THOUSANDS, "income")])
 def test_the_column_that_a_refusal_names_can_be_dropped(tmp_path: Path, text: str, column: str) -> None:
     (tmp_path / "a.csv").write_text(text)
@@ -63,11 +71,12 @@ def test_the_column_that_a_refusal_names_can_be_dropped(tmp_path: Path, text: st
     assert read(tmp_path / "a.csv", drop=[named[1]]).feature_names == ("n",)
 
 
-def test_the_way_to_read_thousands_that_a_refusal_names_works(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text(THOUSANDS)
+@pytest.mark.parametrize("text", [THOUSANDS, "income;n;label\n1.234;1;a\n12.345,0;2;b\n900;3;a\n"])
+def test_the_way_to_read_thousands_that_a_refusal_names_works(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError) as refused:
         read(tmp_path / "a.csv")
-    call = re.search(r"pandas\.read_csv\(.*?thousands=','\)", str(refused.value))
+    call = re.search(r"pandas\.read_csv\(.*?\)", str(refused.value))
     assert call is not None
     np.testing.assert_array_equal(read(eval(call[0], {"pandas": pd})).x_test[:, 0], [1234, 12345, 900])
 

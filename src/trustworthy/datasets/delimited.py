@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataError
-from trustworthy.datasets.columns import Frame
+from trustworthy.datasets.columns import Frame, listed
 from trustworthy.datasets.extra import required
 from trustworthy.datasets.survey import Tally
 from trustworthy.datasets.tables import BATCH, unique
@@ -52,7 +53,7 @@ class DelimitedTable:
         if not self._rows:
             raise DataError(f"{path} holds a header and no rows.")
         for name, tally in tallies.items():
-            tally.check(path, name)
+            tally.check(path, name, self._dialect.separator)
         self.dtypes = {name: tally.dtype for name, tally in tallies.items()}
 
     def __len__(self) -> int:
@@ -87,6 +88,10 @@ class DelimitedTable:
             self._dialect = replace(self._dialect, decimal=",")
             self.notes.append("Numbers are written with a decimal comma.")
             tallies = self._tallies()
+        for name in [name for name, tally in tallies.items() if name.startswith("Unnamed: ") and not tally.present]:
+            self._columns.remove(name)
+            del tallies[name]
+            self.notes.append("A column without name and cells was left out.")
         if INDEX in header:
             self.notes.append("The first column has no name: an index that pandas or R wrote, left out.")
         return tallies
@@ -97,6 +102,12 @@ class DelimitedTable:
         first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._options())
         names = [name or f"Unnamed: {place}" for place, name in enumerate(first.iloc[0])]  # as pandas calls them
         unique(names, f"the header of {self._path}")
+        numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.\d+", name)]
+        if numbers:
+            raise DataError(
+                f"the first line of {self._path} must name the columns, but holds {listed(numbers)}; put a line "
+                "of names on top."
+            )
         return names
 
     def _tallies(self) -> dict[str, Tally]:
@@ -138,7 +149,7 @@ def _dialect(path: Path) -> Dialect:
         raise DataError(f"{path} cannot be read ({error}); is it whole?") from error
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     text = head.decode(encoding, errors="replace").lstrip()
-    cells = {mark: len(next(csv.reader(io.StringIO(text), delimiter=mark), [])) for mark in SEPARATORS}
+    cells = {mark: len(next(csv.reader(io.StringIO(text, newline=None), delimiter=mark), [])) for mark in SEPARATORS}
     return Dialect(separator=max(SEPARATORS, key=cells.__getitem__), encoding=encoding)
 
 

@@ -109,14 +109,16 @@ def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
     missing = np.flatnonzero(np.isin(codes, [-1, *blank]))
     if len(missing):
         raise InvalidInput(
-            f"{name} has no label in {len(missing):,} of {len(codes):,} rows (rows {_rows(missing)}, counted from 0); "
-            "leave these rows out, or give them a class of their own, such as 'unknown'."
+            f"{name} has no label in {len(missing):,} of {len(codes):,} rows "
+            f"({_rows(missing)}, counted from 0; in a "
+            "text file NA, None and null mean missing, too); leave these rows out, or give them a class of their own, such "
+            "as 'unknown'."
         )
     fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
     if fractions:
         rows = np.flatnonzero(codes == values.index(fractions[0]))
         raise InvalidInput(
-            f"{name} must hold classes, got the number {fractions[0]:g} (rows {_rows(rows)}, counted from 0): numbers "
+            f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
             "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN."
         )
     return [int(value) if isinstance(value, float) else value for value in values]
@@ -144,4 +146,4 @@ def _is_missing(value: Any) -> bool:
 
 def _rows(rows: np.ndarray) -> str:
     shown = ", ".join(map(str, rows[:5].tolist()))
-    return shown + (", ..." if len(rows) > 5 else "")
+    return f"row{'s' * (len(rows) > 1)} {shown}" + (", ..." if len(rows) > 5 else "")

@@ -24,7 +24,7 @@ class Tally:
     missing, present, numbers, booleans : cells that are empty or NA, that are not, and what these are.
     whole : all numbers are whole and fit 64 bits.
     formatted : cells that are no numbers as they stand are numbers with separators of thousands or a decimal comma;
-        `commas`: some hold for certain a decimal comma, `grouped`: some may hold separators of thousands.
+        `commas`: some hold for certain a decimal comma, `grouped`: the first that may hold separators of thousands.
     words : the first cells that are no numbers, with their rows.
     """
 
@@ -35,7 +35,7 @@ class Tally:
     whole: bool = True
     formatted: bool = True
     commas: bool = False
-    grouped: bool = False
+    grouped: str = ""
     words: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, column: Any) -> None:
@@ -75,14 +75,15 @@ class Tally:
         """Whether this is a column of numbers some of which can only be read with a decimal comma."""
         return self.formatted and self.commas
 
-    def check(self, path: Path, name: str) -> None:
+    def check(self, path: Path, name: str, separator: str) -> None:
         """Refuse a column of numbers that is damaged, or written so that it can be read in two ways."""
         if self.formatted and self.grouped:
-            row, text = self.words[0]
+            mark = next(sign for sign in self.grouped if not sign.isdigit() and sign not in "+-")
+            options = f"sep={separator!r}, thousands={mark!r}" + (", decimal=','" if mark == "." else "")
             raise DataError(
-                f"column {name!r} of {path} holds numbers with separators of thousands (row {row}, counted from 0: "
-                f"{text!r}), which could also be fractions; write plain numbers, or read it yourself and pass the "
-                f"frame: pandas.read_csv({str(path)!r}, thousands=','), or leave it out with --drop {name!r}."
+                f"column {name!r} of {path} holds numbers with separators of thousands, such as {self.grouped!r}, "
+                "which could also be fractions; write plain numbers, or read it yourself and pass the frame: "
+                f"pandas.read_csv({str(path)!r}, {options}), or leave it out with --drop {name!r}."
             )
         if self.present > self.numbers >= MOSTLY * self.present:
             shown = ", ".join(f"row {row}: {text!r}" for row, text in self.words)
@@ -106,7 +107,7 @@ class Tally:
             words = values[~number]
             grouped, comma = words.str.fullmatch(GROUPED), words.str.fullmatch(DECIMAL_COMMA)
             self.formatted = bool((grouped | comma).all())
-            self.grouped |= bool(grouped.any())
+            self.grouped = self.grouped or next(iter(words[grouped].str.strip()), "")
             self.commas |= bool((comma & ~grouped).any())
 
     def _note(self, words: Any) -> None:
