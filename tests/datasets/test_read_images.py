@@ -49,6 +49,11 @@ def test_folders_of_classes(tmp_path: Path, suffix: str) -> None:
     assert_array_equal(some.x_train, found.x_test)
 
 
+def test_a_folder_around_the_folders_of_classes(tmp_path: Path) -> None:
+    classes(tmp_path / "outer" / "inner")
+    assert read(tmp_path / "outer").class_names == ("cat", "dog")
+
+
 def test_grey_and_deep_pictures_have_one_channel(tmp_path: Path) -> None:
     grey = picture(tmp_path / "grey" / "a" / "1.png", shape=(4, 6))
     deep = picture(tmp_path / "deep" / "a" / "1.png", shape=(4, 6), mode="I;16")

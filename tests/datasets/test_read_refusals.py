@@ -126,6 +126,7 @@ PAIRS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "lengths": ((np.zeros((3, 2)), [0, 1]), {}, "x and y must have as many rows, got 3 and 2"),
     "lengths of a frame": ((FRAME, [0, 1, 0]), {}, "x and y must have as many rows, got 2 and 3"),
     "another order": ((FRAME, pd.Series([0, 1], index=[1, 0])), {}, r"same index in another order; pass \(x, y\.loc"),
+    "another order of x": ((FRAME[::-1], pd.Series([0, 1])), {}, "same index in another order"),
     "a label beside": ((FRAME, [0, 1]), {"label": "a"}, "the labels were given beside x, got label='a'"),
     "other rows to train on": (
         (np.zeros((2, 3)), [0, 1]),

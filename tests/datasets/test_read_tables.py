@@ -17,7 +17,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from trustworthy.core.errors import DataUnavailable, TrustworthyWarning
-from trustworthy.datasets import Dataset, delimited, read
+from trustworthy.datasets import Dataset, delimited, read, tables
 from trustworthy.datasets.columns import decode
 from trustworthy.datasets.draw import stratified_rows
 
@@ -142,6 +142,14 @@ def test_what_a_column_is_does_not_depend_on_the_chunks(
         "object",
         "float64",
     ]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather"])
+def test_rows_are_taken_from_all_batches_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(tables, "BATCH", 7)
+    getattr(wine(), f"to_{kind}")(tmp_path / f"a.{kind}")
+    assert_same(read(tmp_path / f"a.{kind}", rows=40), read(wine(), rows=40))
 
 
 def test_training_rows_share_classes_and_categories(tmp_path: Path) -> None:

@@ -110,9 +110,8 @@ def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
     if len(missing):
         raise InvalidInput(
             f"{name} has no label in {len(missing):,} of {len(codes):,} rows "
-            f"({_rows(missing)}, counted from 0; in a "
-            "text file NA, None and null mean missing, too); leave these rows out, or give them a class of their own, such "
-            "as 'unknown'."
+            f"({_rows(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
+            "these rows out, or give them a class of their own, such as 'unknown'."
         )
     fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
     if fractions:
