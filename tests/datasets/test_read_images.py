@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tarfile
 from pathlib import Path
@@ -20,6 +21,12 @@ CIFAR = next(
     (file for top in Path(__file__).parents if (file := top / "shared" / "data" / "cifar10-jpeg.tar.xz").exists()), None
 )
 RANDOM = np.random.default_rng(0)
+
+
+def hugging() -> Any:
+    """The library `datasets`, not this folder of the same name that pytest puts on the path."""
+    pytest.importorskip("datasets.arrow_dataset")
+    return importlib.import_module("datasets")
 
 
 def picture(path: Path, *, shape: tuple[int, ...] = (8, 8, 3), mode: str | None = None) -> np.ndarray:
@@ -105,7 +112,7 @@ def test_of_two_splits_the_test_pictures_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("saved", [True, False])
 def test_pictures_of_hugging_face(tmp_path: Path, saved: bool) -> None:
-    library = pytest.importorskip("datasets")
+    library = hugging()
     library.disable_progress_bars()
     pixels = classes(tmp_path / "pets")
     files = [str(file) for file in sorted((tmp_path / "pets").rglob("*.png"))]

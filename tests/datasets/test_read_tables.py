@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import subprocess
 import sys
 import time
@@ -20,6 +21,12 @@ from trustworthy.core.errors import DataUnavailable, TrustworthyWarning
 from trustworthy.datasets import Dataset, delimited, read, tables
 from trustworthy.datasets.columns import decode
 from trustworthy.datasets.draw import stratified_rows
+
+
+def hugging() -> Any:
+    """The library `datasets`, not this folder of the same name that pytest puts on the path."""
+    pytest.importorskip("datasets.arrow_dataset")
+    return importlib.import_module("datasets")
 
 
 def wine() -> pd.DataFrame:
@@ -64,13 +71,13 @@ WAYS: dict[str, Any] = {
     "file.feather": lambda f, p: f.to_feather(p),
     "arrow": lambda f, _: pytest.importorskip("pyarrow").Table.from_pandas(f),
     "polars": lambda f, _: pytest.importorskip("polars").from_pandas(f),
-    "hugging face": lambda f, _: pytest.importorskip("datasets").Dataset.from_pandas(f),
+    "hugging face": lambda f, _: hugging().Dataset.from_pandas(f),
     "hugging face folder": lambda f, p: hugging_face_folder(f, p),
 }
 
 
 def hugging_face_folder(frame: pd.DataFrame, path: Path) -> None:
-    library = pytest.importorskip("datasets")
+    library = hugging()
     library.disable_progress_bars()
     library.DatasetDict(
         {"train": library.Dataset.from_pandas(frame[:9]), "test": library.Dataset.from_pandas(frame)}
@@ -243,7 +250,7 @@ def test_one_class_is_told() -> None:
 
 
 def test_class_labels_of_hugging_face_are_names() -> None:
-    library = pytest.importorskip("datasets")
+    library = hugging()
     features = library.Features({"n": library.Value("int64"), "kind": library.ClassLabel(names=["no", "yes", "maybe"])})
     found = read(library.Dataset.from_dict({"n": [1, 2, 3], "kind": [1, 0, 1]}, features))
     assert (found.class_names, found.y_test.tolist()) == (("no", "yes", "maybe"), [1, 0, 1])
