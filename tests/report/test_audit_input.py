@@ -8,8 +8,8 @@ from torch import nn
 from report.small_audit import Halves, images, linear_of, table
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
+from trustworthy.datasets.draw import stratified_rows
 from trustworthy.report.audit import audit
-from trustworthy.report.rows import stratified_rows
 
 
 def broken_images(**changes):

@@ -8,11 +8,25 @@ from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.loading import get, how, load, names, state, summary, where
 from trustworthy.datasets.npz import from_file
 from trustworthy.datasets.pictures import from_folder
+from trustworthy.datasets.user_data import read
 
 if TYPE_CHECKING:
     from trustworthy.datasets.corruptions import corrupt
 
-__all__ = ["Dataset", "corrupt", "from_file", "from_folder", "get", "how", "load", "names", "state", "summary", "where"]
+__all__ = [
+    "Dataset",
+    "corrupt",
+    "from_file",
+    "from_folder",
+    "get",
+    "how",
+    "load",
+    "names",
+    "read",
+    "state",
+    "summary",
+    "where",
+]
 
 
 def __getattr__(name: str) -> Any:

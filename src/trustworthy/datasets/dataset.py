@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from scipy import sparse
+
+from trustworthy.datasets.columns import Column
 
 Task: TypeAlias = Literal["classification", "regression"]
 Inputs: TypeAlias = np.ndarray | sparse.csr_array
@@ -25,6 +27,12 @@ class Dataset:
         as an object array of strings; a set without training rows has an empty `x_train`.
     y_train, y_test : labels int64 (n,), or float64 targets in the unit of the published set.
     class_names, feature_names : in the order of labels and columns; empty where there are none.
+    class_values : the labels as the source has them (strings, booleans, any integers), in the order of `class_names`.
+    columns : of a table read from a frame or file, what each column is; `columns.decode` gives the frame back. Empty
+        for arrays.
+    rows : numbers of the test rows in the source, counted from 0, where they were drawn from more, and `available` how
+        many there were; None and 0 where all were read.
+    groups : the values (n,) of the column of the test rows that says what belongs together; None where none was named.
     source : where the rows came from, and `provenance` what to know of them (split, encoding, differences).
     sha256 : fingerprint of the stored arrays; empty where rows are read anew from local files at each call.
     canonical : these are known to be the published rows, and the published split where there is one.
@@ -38,10 +46,19 @@ class Dataset:
     y_test: Targets = field(repr=False)
     class_names: tuple[str, ...] = field(default=(), repr=False)
     feature_names: tuple[str, ...] = field(default=(), repr=False)
+    class_values: tuple[Any, ...] = field(default=(), repr=False)
+    columns: tuple[Column, ...] = field(default=(), repr=False)
+    rows: Int64[np.ndarray, " _"] | None = field(default=None, repr=False)
+    available: int = 0
+    groups: np.ndarray | None = field(default=None, repr=False)
     source: str = ""
     provenance: str = ""
     sha256: str = field(default="", repr=False)
     canonical: bool = False
+
+    def __post_init__(self) -> None:
+        if self.columns:
+            object.__setattr__(self, "feature_names", tuple(str(column.name) for column in self.columns))
 
     @property
     def shape(self) -> tuple[int, ...]:

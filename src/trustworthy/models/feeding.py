@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from trustworthy.core.errors import ModelContractError, TrustworthyError
+from trustworthy.core.guard import reachable_modules
 from trustworthy.core.protocols import Predictor
-from trustworthy.core.reach import reachable_modules
 
 Feed = Callable[[Predictor, Tensor], Any]
 

@@ -17,10 +17,11 @@ from trustworthy.attacks import Attack
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
+from trustworthy.datasets.draw import stratified_rows
 from trustworthy.metrics import bootstrap_interval
 from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.kind import Kind, NotApplicable
-from trustworthy.report.rows import Examples, stratified_rows
+from trustworthy.report.rows import Examples
 from trustworthy.report.settings import AttackPlan, Attacks
 from trustworthy.report.subject import Subject, answers
 

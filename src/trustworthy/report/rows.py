@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trustworthy.core import seeds
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.datasets.draw import stratified_rows
 from trustworthy.report.domain import Domain, images, table
 
 if TYPE_CHECKING:
@@ -100,22 +100,6 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         class_names=tuple(dataset.class_names), feature_names=tuple(dataset.feature_names),
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
-
-
-def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
-    """Row numbers in ascending order, drawn at random with the classes in proportion; all if `rows` is 0.
-
-    In proportion, because what is measured on them (accuracy, calibration, the threshold for a human) is said of the
-    data as it is, rare classes and all.
-    """
-    if rows == 0 or rows >= len(y):
-        return np.arange(len(y))
-    shuffled = seeds.numpy_generator(seed, "examples").permutation(len(y))
-    turn = np.empty(len(y))
-    for label in np.unique(y):
-        mine = y[shuffled] == label
-        turn[mine] = (np.arange(mine.sum()) + 0.5) / mine.sum()
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
 
 
 def _table(reference: Any) -> Domain:

@@ -1,0 +1,103 @@
+"""From tables to data sets: which column is the label, which rows are drawn, and what the other columns are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets import labels
+from trustworthy.datasets.assembly import assembled
+from trustworthy.datasets.columns import Frame, columns_of, encode, listed
+from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.draw import stratified_rows
+from trustworthy.datasets.extra import required
+from trustworthy.datasets.tables import Table, found_column
+
+LABELS = ("label", "labels", "target", "class", "y")
+
+
+def label_of(table: Table, given: str | None) -> Any:
+    """Name of the column of labels.
+
+    Where it is not given, it is the only column named label, labels, target, class or y (in any case), or else the
+    only column that is not of numbers; a guess is told in the notes of the table.
+    """
+    types = required("pandas").api.types
+
+    if given is not None:
+        return found_column("label", given, table.dtypes)
+    named = [name for name in table.dtypes if str(name).lower() in LABELS]
+    words = [
+        name for name, dtype in table.dtypes.items() if not types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)
+    ]
+    candidates, rule = (named, "named like one") if named else (words, "not of numbers")
+    if len(candidates) == 1:
+        chosen = candidates[0]
+        table.notes.append(
+            f"The labels are the column {str(chosen)!r}, the only one {rule}; --label COLUMN names another."
+        )
+        return chosen
+    found = f"{listed(candidates)} are {rule}" if candidates else f"none is named {', '.join(LABELS)} or is of words"
+    raise InvalidInput(
+        f"which column of {table.source or table.name} holds the labels? {found[0].upper() + found[1:]}. "
+        f"Name it with --label COLUMN (label= in Python). Columns: {listed(table.dtypes)}."
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table and their labels, which are the column `label` or were given beside the table."""
+
+    table: Table
+    y: Any
+    label: Any = None
+
+    @classmethod
+    def of(cls, table: Table, label: str | None) -> Part:
+        """Take the labels from a column, which is guessed where it is not named."""
+        chosen = label_of(table, label)
+        return cls(table, table.column(chosen), chosen)
+
+    def take(self, rows: np.ndarray) -> Frame:
+        """Columns other than the label."""
+        return self.table.take(rows).drop(columns=[] if self.label is None else [self.label])
+
+
+def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int, seed: int) -> Dataset:
+    """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`.
+
+    group : name of a column; its values become the `groups` of the data set, and it stays a column.
+    """
+    pd = required("pandas")
+
+    parts = [test] if train is None else [test, train]
+    known = labels.number(*(part.y for part in parts), name="y" if test.label is None else f"column {test.label!r}")
+    chosen = stratified_rows(known.codes[0], rows, seed)
+    for part, codes in zip(parts, known.codes, strict=True):
+        if len(part.table) != len(codes):
+            raise InvalidInput(f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}.")
+    frames = [part.take(np.arange(len(part.table)) if part is train else chosen) for part in parts]
+    _same_columns(*frames)
+    if not len(frames[0].columns):
+        raise InvalidInput(f"{test.table.source or test.table.name} has no column beside the label to predict it from.")
+    found = columns_of(pd.concat([frame[list(frames[0].columns)] for frame in frames]))
+    groups = None if group is None else frames[0][found_column("group", group, frames[0].columns)].to_numpy()
+    return assembled(
+        name=test.table.name, source=test.table.source, notes=test.table.notes, known=known, chosen=chosen,
+        x=[encode(frame, found) for frame in frames], columns=found, groups=groups,
+    )  # fmt: skip
+
+
+def _same_columns(test: Frame, *train: Frame) -> None:
+    for frame in train:
+        lacking = [name for name in test.columns if name not in frame.columns]
+        beyond = [name for name in frame.columns if name not in test.columns]
+        if lacking or beyond:
+            found = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has also {listed(beyond)}"] * bool(beyond)
+            remedy = " ".join(f"--drop {str(name)!r}" for name in (*lacking, *beyond)[:5])
+            raise InvalidInput(
+                f"train must have the columns of the test rows, but {' and '.join(found)}; leave them out: {remedy}."
+            )

@@ -1,0 +1,148 @@
+"""Labels of any type as the numbers 0 .. classes-1, and the values that they stand for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from trustworthy.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of one or more parts of a data set that share their classes.
+
+    codes : of each part, the numbers 0 .. classes-1.
+    values : what each number stands for, as a Python value: sorted, or all categories of a pandas categorical
+        and all columns of one-hot rows in their order, those without a row too.
+    """
+
+    codes: tuple[Int64[np.ndarray, " _"], ...]
+    values: tuple[Any, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The values as text."""
+        return tuple(map(str, self.values))
+
+    def counts(self) -> str:
+        """Rows of each class in the first part, the most frequent first."""
+        count = Counter({name: int((self.codes[0] == code).sum()) for code, name in enumerate(self.names)})
+        shown = ", ".join(f"{name!r} {n:,}" for name, n in count.most_common(20))
+        return shown + (f", ... ({len(count)} classes)" if len(count) > 20 else "")
+
+
+def number(*parts: Any, name: str = "y") -> Labels:
+    """Number the classes of labels.
+
+    Parameters
+    ----------
+    parts : of the test set and of the training set, say: arrays, lists, pandas or Polars columns or tensors (n,) or
+        (n, 1) of strings, booleans, integers or whole floats; or one-hot rows (n, classes) of 0 and 1, whose columns
+        are named by a frame's header.
+    name : of the labels, for messages.
+
+    Raises
+    ------
+    InvalidInput : labels are missing, fractional or of several types; the message lists rows, counted from 0.
+    """
+    distinct = [_distinct(part, name) for part in parts]
+    values = [_checked(codes, found, name) for codes, found, _ in distinct]
+    order = _order(values, [ordered for *_, ordered in distinct], name)
+    rank = {value: code for code, value in enumerate(order)}
+    renumbered = [np.array([rank[value] for value in found], np.int64) for found in values]
+    return Labels(tuple(new[old] for new, (old, *_) in zip(renumbered, distinct, strict=True)), order)
+
+
+def plain(data: Any) -> Any:
+    """A tensor as an array and a frame or column of Polars or Arrow as one of pandas; anything else as it is."""
+    if hasattr(data, "detach"):
+        return data.detach().cpu().numpy()
+    return data.to_pandas() if hasattr(data, "to_pandas") else data
+
+
+def _distinct(y: Any, name: str) -> tuple[Int64[np.ndarray, " n"], list[Any], bool]:
+    """Number of the value in each row (-1 where it is missing), the values, and whether their order means something."""
+    y = plain(y)
+    y = y if hasattr(y, "shape") else np.array(y, object)
+    if len(y.shape) == 2 and y.shape[1] == 1:
+        y = y.iloc[:, 0] if hasattr(y, "iloc") else y[:, 0]
+    if len(y.shape) == 2:
+        return _one_hot(y, name)
+    if len(y.shape) != 1 or y.shape[0] == 0:
+        raise InvalidInput(f"{name} must hold one label for each row, shape (n,), got {tuple(y.shape)}.")
+    if hasattr(y, "cat") or hasattr(y, "categories"):
+        category = getattr(y, "cat", y)
+        return np.array(category.codes, np.int64), _python(category.categories), True
+    if hasattr(y, "factorize"):
+        codes, values = y.factorize()
+        return codes.astype(np.int64), _python(values), False
+    y = np.asarray(y)
+    if y.dtype.kind != "O":
+        values, codes = np.unique(y, return_inverse=True)
+        missing = values != values  # NaN, which is sorted to the end
+        return np.where(missing[codes], -1, codes), values[~missing].tolist(), False
+    seen: dict[Any, int] = {}
+    keys = [(type(value), value) for value in y.tolist()]  # True == 1 == 1.0, and a dictionary would merge them
+    codes = [-1 if _is_missing(value) else seen.setdefault((kind, value), len(seen)) for kind, value in keys]
+    return np.array(codes, np.int64), [value for _, value in seen], False
+
+
+def _one_hot(y: Any, name: str) -> tuple[Int64[np.ndarray, " n"], list[Any], bool]:
+    values = _python(y.columns) if hasattr(y, "columns") else list(range(y.shape[1]))
+    array = np.asarray(y)
+    if not (array.size and np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all()):
+        raise InvalidInput(
+            f"{name} must hold one label for each row, shape (n,) or (n, 1), or one-hot rows with a single 1, "
+            f"got shape {array.shape}; several labels for one row cannot be audited."
+        )
+    return array.argmax(1).astype(np.int64), values, True
+
+
+def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> list[Any]:
+    """The values, whole floats as integers."""
+    blank = [code for code, value in enumerate(values) if isinstance(value, str) and not value.strip()]
+    missing = np.flatnonzero(np.isin(codes, [-1, *blank]))
+    if len(missing):
+        raise InvalidInput(
+            f"{name} has no label in {len(missing):,} of {len(codes):,} rows "
+            f"({_rows(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
+            "these rows out, or give them a class of their own, such as 'unknown'."
+        )
+    fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
+    if fractions:
+        rows = np.flatnonzero(codes == values.index(fractions[0]))
+        raise InvalidInput(
+            f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
+            "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN."
+        )
+    return [int(value) if isinstance(value, float) else value for value in values]
+
+
+def _order(values: list[list[Any]], ordered: list[bool], name: str) -> tuple[Any, ...]:
+    every = list(dict.fromkeys(value for part in values for value in part))
+    kinds = {type(value): value for part in values for value in part}
+    if len(kinds) > 1:
+        examples = ", ".join(f"{kind.__name__} ({value!r})" for kind, value in kinds.items())
+        raise InvalidInput(f"{name} must hold labels of one type, got {examples}; write all of them as words.")
+    return tuple(every if any(ordered) else sorted(every))
+
+
+def _python(values: Any) -> list[Any]:
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas' NA, whose comparisons have no truth value
+        return True
+
+
+def _rows(rows: np.ndarray) -> str:
+    shown = ", ".join(map(str, rows[:5].tolist()))
+    return f"row{'s' * (len(rows) > 1)} {shown}" + (", ..." if len(rows) > 5 else "")
