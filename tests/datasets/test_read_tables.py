@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_breast_cancer, load_wine
 
-from trustworthy.core.errors import DataUnavailable, TrustworthyWarning
+from trustworthy.core.errors import MissingPackage, TrustworthyWarning
 from trustworthy.datasets import Dataset, delimited, read, tables
 from trustworthy.datasets.columns import decode
 from trustworthy.datasets.draw import stratified_rows
@@ -259,7 +259,7 @@ def test_class_labels_of_hugging_face_are_names() -> None:
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wine().to_csv(tmp_path / "a.csv")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DataUnavailable, match=r"read with pandas, which is missing: pip install 'trustworthy\[data\]'"):
+    with pytest.raises(MissingPackage, match=r"reading these data needs pandas .*: pip install 'trustworthy\[data\]'"):
         read(tmp_path / "a.csv")
 
 

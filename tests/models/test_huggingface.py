@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.errors import DataError, InvalidInput, MissingPackage
 from trustworthy.models import adapt, load_model
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -131,5 +131,5 @@ def test_weights_that_would_be_random_are_refused_and_nothing_is_printed(tmp_pat
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     vision(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(InvalidInput, match=r"pip install 'trustworthy\[text\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'trustworthy\[text\]'"):
         load_model(tmp_path)

@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.errors import DataError, InvalidInput, MissingPackage
 from trustworthy.models import EstimatorScores, adapt, load_model
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -206,5 +206,5 @@ def test_weights_in_another_file_that_is_missing_are_said_and_copying_helps(tmp_
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "m.onnx").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InvalidInput, match=r"pip install 'trustworthy\[onnx\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'trustworthy\[onnx\]'"):
         load_model(tmp_path / "m.onnx")

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from trustworthy.core.errors import DataError, InvalidInput, ModelContractError, TrustworthyWarning
+from trustworthy.core.errors import DataError, InvalidInput, MissingPackage, ModelContractError, TrustworthyWarning
 from trustworthy.models import EstimatorScores, load_model
 
 X, Y = load_iris(return_X_y=True)
@@ -185,5 +185,5 @@ def test_what_model_may_be_is_said(spec, said):
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "m.skops").write_bytes(b"PK")
     monkeypatch.setitem(sys.modules, "skops.io", None)
-    with pytest.raises(InvalidInput, match=r"pip install 'trustworthy\[skops\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'trustworthy\[skops\]'"):
         load_model(tmp_path / "m.skops")

@@ -50,6 +50,10 @@ class ModelContractError(InvalidInput):
     """The model is not a callable from a batch to logits of shape (batch, classes)."""
 
 
+class MissingPackage(TrustworthyError, ImportError):
+    """A package of an extra that is not installed; the message says how to install it."""
+
+
 class DataError(TrustworthyError, OSError):
     """Data that cannot be had, read or trusted."""
 

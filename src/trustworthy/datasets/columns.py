@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.datasets.extra import required
+from trustworthy.core.extras import required
 
 Kind: TypeAlias = Literal["numeric", "integer", "boolean", "category"]
 Frame: TypeAlias = Any

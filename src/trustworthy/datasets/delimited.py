@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataError
+from trustworthy.core.extras import required
 from trustworthy.datasets.columns import Frame, listed
-from trustworthy.datasets.extra import required
 from trustworthy.datasets.survey import Tally
 from trustworthy.datasets.tables import BATCH, unique
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.extras import required
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import Frame, columns_of, encode, listed
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.draw import stratified_rows
-from trustworthy.datasets.extra import required
 from trustworthy.datasets.tables import Table, found_column
 
 LABELS = ("label", "labels", "target", "class", "y")

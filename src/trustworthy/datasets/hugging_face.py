@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.extras import required
 from trustworthy.datasets.columns import Frame, listed
-from trustworthy.datasets.extra import required
 from trustworthy.datasets.frames import label_of
 from trustworthy.datasets.image_folder import Listing
 from trustworthy.datasets.tables import found_column

@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from trustworthy.core.errors import DataUnavailable, InvalidInput
+from trustworthy.core.extras import required
 from trustworthy.datasets import hugging_face, labels, loading
 from trustworthy.datasets.arrays import Arrays, load_npy
 from trustworthy.datasets.catalog import CATALOG
 from trustworthy.datasets.columns import listed
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.delimited import DelimitedTable
-from trustworthy.datasets.extra import required
 from trustworthy.datasets.frames import Part
 from trustworthy.datasets.image_folder import Listing, listing
 from trustworthy.datasets.npz import from_file

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataError
-from trustworthy.datasets.extra import required
+from trustworthy.core.extras import required
 
 BOOLEANS = ("True", "TRUE", "true", "False", "FALSE", "false")
 GROUPED = r"\s*[+-]?[1-9]\d{0,2}(?:[,.' ]\d{3})+(?:[.,]\d+)?\s*"  # 1,234 and 1.234,5 and 1'234'567

@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.extras import required
 from trustworthy.datasets.columns import Frame, columns_of, listed
-from trustworthy.datasets.extra import required
 
 BATCH = 65_536  # rows of a file in memory at a time
 

@@ -1,10 +1,8 @@
-"""What is checked before a file is read: that it is there, what it is, that it may be read, and with which package."""
+"""What is checked before a file is read: that it is there, what it is and that it may be read."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from trustworthy.core.errors import DataError, InvalidInput
 
@@ -39,11 +37,3 @@ def check_trusted(path: Path, kind: str, trust: bool) -> None:
             f"{path} is {kind}, and reading one can run any code that its writer put into it. If you trust who wrote "
             "it, add --trust (in Python: trust=True). Files that run none: .skops, .onnx, and weights in .safetensors."
         )
-
-
-def required(package: str, extra: str, purpose: str) -> Any:
-    """Import `package`, which the extra `extra` of this package installs; InvalidInput names both where it fails."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise InvalidInput(f"{purpose} needs {package} ({error}): pip install 'trustworthy[{extra}]'.") from error

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError
-from trustworthy.models.door import required
+from trustworthy.core.extras import required
 from trustworthy.models.names import Label, check_count, matched, names_of, order_of, plain
 from trustworthy.models.quiet import Once
 
@@ -90,7 +90,7 @@ class EstimatorScores:
         names = names_of(self.model)
         if names is None:
             return rows
-        return required("pandas", "data", "a model that was fitted on named columns").DataFrame(rows, columns=names)
+        return required("pandas", "a model that was fitted on named columns").DataFrame(rows, columns=names)
 
     def _named(self, table: Any) -> Any:
         """A frame with the columns of the model, in its order and under its names."""

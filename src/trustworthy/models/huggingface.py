@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.models.door import check_trusted, required
+from trustworthy.core.extras import required
+from trustworthy.models.door import check_trusted
 from trustworthy.nn import Normalize
 
 
@@ -80,7 +81,7 @@ def load_folder(path: Path, *, trust: bool) -> tuple[nn.Module, list[str] | None
         )
     if "auto_map" in config:
         check_trusted(path, "a model with code of its own", trust)
-    transformers = required("transformers", "text", f"reading the folder {path}")
+    transformers = required("transformers", f"reading the folder {path}")
     try:
         with _silenced(transformers.utils.logging):
             network, report = getattr(transformers, f"AutoModel{task}").from_pretrained(

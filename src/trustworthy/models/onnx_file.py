@@ -15,7 +15,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
-from trustworthy.models.door import check_file, required
+from trustworthy.core.extras import required
+from trustworthy.models.door import check_file
 from trustworthy.models.names import Label, plain
 from trustworthy.models.outputs import numbers_of
 from trustworthy.models.padded import in_batches_of
@@ -82,7 +83,7 @@ def load_onnx(path: Path, *, trust: bool) -> OnnxModel:
     DataError : no ONNX file, or one without its external data.
     """
     check_file(path, "an ONNX file")
-    runtime = required("onnxruntime", "onnx", f"reading {path}")
+    runtime = required("onnxruntime", f"reading {path}")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -144,7 +145,7 @@ def _chosen(outputs: list[Any], path: Path) -> Any:
 
 def _classes(path: Path) -> list[Label] | None:
     """Class labels that a node of the graph names, the last first; None where none does, or onnx is missing."""
-    onnx = required("onnx", "onnx", f"reading {path}")
+    onnx = required("onnx", f"reading {path}")
     for node in reversed(onnx.load(path, load_external_data=False).graph.node):
         for attribute in node.attribute:
             if attribute.name.startswith("classlabels_") and (attribute.strings or attribute.ints):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError, TrustworthyWarning
-from trustworthy.models.door import check_file, check_trusted, required
+from trustworthy.core.extras import required
+from trustworthy.models.door import check_file, check_trusted
 from trustworthy.models.factory import importable_from
 
 _INSTALLED_AS = {
@@ -48,7 +49,7 @@ def load_pickle(path: Path, *, trust: bool) -> Any:
 def load_skops(path: Path, *, trust: bool) -> Any:
     """What `skops.io.dump` wrote; types that skops does not know to be harmless are built only with `trust`."""
     check_file(path, "a skops file")
-    io = required("skops.io", "skops", f"reading {path}")
+    io = required("skops.io", f"reading {path}")
     with warnings.catch_warnings(record=True) as given, importable_from(path.parent), importable_from(Path.cwd()):
         warnings.simplefilter("always")
         try:
