@@ -176,9 +176,29 @@ def test_the_path_of_imports_is_as_before(folder):
     assert [entry for entry in sys.path if entry == str(folder)] == [entry for entry in before if entry == str(folder)]
 
 
-def test_debugging_shows_the_traceback(folder, monkeypatch):
-    monkeypatch.setenv("TRUSTWORTHY_DEBUG", "1")
-    assert type(audit(data="digist").exception).__name__ == "UnknownName"
+def broken(*given, **named):
+    raise IndexError("out of\nrange")
+
+
+def test_a_crash_has_a_code_of_its_own_and_one_line(folder, monkeypatch):
+    monkeypatch.setattr("trustworthy.report.audit._Run._measured", broken)
+    result = audit("--fail-under", "accuracy=0.1")
+    assert result.exit_code == 4
+    said = [line for line in result.stderr.splitlines() if not line.endswith("...")]
+    assert said == ["crashed: IndexError: out of range. TRUSTWORTHY_TRACEBACK=1 shows where."]
+
+
+def test_the_traceback_is_shown_where_it_is_asked_for(folder, monkeypatch):
+    monkeypatch.setenv("TRUSTWORTHY_TRACEBACK", "1")
+    expected = audit(data="digist")
+    assert expected.exit_code == 2
+    assert "Traceback" in expected.stderr
+    assert "error: unknown data set 'digist'" in expected.stderr
+    monkeypatch.setattr("trustworthy.report.audit._Run._measured", broken)
+    crashed = audit()
+    assert crashed.exit_code == 4
+    assert "in broken" in crashed.stderr
+    assert "crashed: IndexError: out of range." in crashed.stderr
 
 
 def test_an_interrupt_says_how_to_go_on(folder, monkeypatch):
