@@ -16,7 +16,7 @@ from trustworthy.models.huggingface import load_folder
 from trustworthy.models.names import Label
 from trustworthy.models.onnx_file import OnnxModel, load_onnx
 from trustworthy.models.pickles import load_pickle, load_skops
-from trustworthy.models.torch_files import load_state, load_torch
+from trustworthy.models.torch_files import load_torch
 
 _READERS: dict[str, Callable[..., Any]] = {
     ".joblib": load_pickle, ".pkl": load_pickle, ".pickle": load_pickle, ".skops": load_skops, ".onnx": load_onnx,
@@ -99,11 +99,8 @@ def load_model(
 
 
 def _load_weights(name: str, model: Any, path: Path) -> None:
-    from trustworthy.training.weights import assign_weights, load_weights
+    from trustworthy.training.weights import load_weights
 
     if not isinstance(model, nn.Module):
         raise InvalidInput(f"--weights needs a torch module, {name} is {type(model).__name__}.")
-    if path.suffix.lower() == ".safetensors" or not path.is_file():
-        load_weights(model, path)
-    else:
-        assign_weights(model, load_state(path), path)
+    load_weights(model, path)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.models.door import check_file, check_trusted
 from trustworthy.models.outputs import numbers_of
 from trustworthy.models.padded import in_batches_of
+from trustworthy.training.weights import tensors_in
 
 
 def load_torch(path: Path, *, trust: bool) -> nn.Module:
@@ -48,24 +47,6 @@ def load_torch(path: Path, *, trust: bool) -> nn.Module:
         ) from error
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
-    """Weights by name that `torch.save` wrote, read without running code; also from a checkpoint that holds them.
-
-    Raises
-    ------
-    InvalidInput : the file holds something else than tensors by name.
-    """
-    check_file(path, "a file of weights")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise InvalidInput(_why_no_network(path)) from error
-    state = _state_in(content)
-    if state is None:
-        raise InvalidInput(f"{path} must hold weights by name, as torch.save(model.state_dict(), path) writes them.")
-    return state
-
-
 def _kind(path: Path) -> Literal["TorchScript", "torch.export", "weights"]:
     if not zipfile.is_zipfile(path):
         return "weights"
@@ -74,21 +55,6 @@ def _kind(path: Path) -> Literal["TorchScript", "torch.export", "weights"]:
     if "constants.pkl" in names and any(name.startswith("code/") for name in names):
         return "TorchScript"
     return "weights" if "data.pkl" in names else "torch.export"
-
-
-def _state_in(content: object) -> dict[str, Tensor] | None:
-    """Tensors by name, in the content itself or under a key of it, without the prefixes that wrappers add."""
-    if not isinstance(content, Mapping):
-        return None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content.get(key), Mapping):
-            return _state_in(content[key])
-    if not content or not all(isinstance(value, Tensor) for value in content.values()):
-        return None
-    prefix = next(
-        (each for each in ("module.", "_orig_mod.") if all(str(name).startswith(each) for name in content)), ""
-    )
-    return {str(name).removeprefix(prefix): value for name, value in content.items()}
 
 
 def _why_no_network(path: Path) -> str:
@@ -106,7 +72,7 @@ def _why_no_network(path: Path) -> str:
             "can still be loaded, save its weights, torch.save(model.state_dict(), 'weights.pt'), or all of it, "
             "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')."
         )
-    if _state_in(content) is None:
+    if tensors_in(content) is None:
         return (
             f"{path} holds {type(content).__name__}, neither a network nor weights by name; save torch.export's file."
         )

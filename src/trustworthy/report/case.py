@@ -68,8 +68,8 @@ class Case:
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
         """Softmax of the logits; a kind that asks for it does not apply to labels alone."""
-        if not self.subject.gives_scores:
-            raise NotApplicable("the model gives labels without probabilities.")
+        if self.subject.gives != "probabilities":
+            raise NotApplicable(f"the model gives {self.subject.gives} without probabilities.")
         return softmax(self.subject.logits, axis=1)
 
     def right_among(self, rows: Int[np.ndarray, " some"], to: str) -> Int[np.ndarray, " kept"]:
@@ -160,8 +160,8 @@ class Case:
         return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
 
     def generator(self, *names: object) -> torch.Generator:
-        """Stream of random numbers of this model under `names`."""
-        return seeds.torch_generator(self.seed, self.subject.name, *names, device=self.device)
+        """Stream of random numbers under `names`, the same for every model: equal models give equal numbers."""
+        return seeds.torch_generator(self.seed, *names, device=self.device)
 
     def sample(self, name: str, count: int) -> Int[np.ndarray, " kept"]:
         """Row numbers of `count` examples, the classes in proportion, the same for every model."""
@@ -176,7 +176,7 @@ class Case:
         """Bootstrap interval of a statistic of the examples; None for a single example."""
         if len(arrays[0]) < 2:
             return None
-        rng = seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name)
+        rng = seeds.numpy_generator(self.seed, "bootstrap", name)
         return bootstrap_interval(statistic, *arrays, level=self.level, resamples=self.resamples, random_state=rng)
 
     def finding(

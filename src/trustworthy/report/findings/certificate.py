@@ -163,6 +163,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
     from trustworthy.neighbors import NearestNeighborVerifier
+    from trustworthy.report.estimator import class_indices
 
     points, codes, classifier, slope = _neighbors_of(case)
     domain, count = case.examples.domain, int(classifier.n_neighbors)
@@ -175,7 +176,7 @@ def _neighbors(case: Case) -> list[Proof]:
     for norm in ("linf", "l2") if count == 1 else ("l2",):
         verifier = NearestNeighborVerifier(n_neighbors=count, metric=metric, norm=norm, bounds=inside)
         try:
-            verifier.fit(points, classifier.classes_[codes])
+            verifier.fit(points, class_indices(classifier, case.examples.class_names)[codes])
         except InvalidInput as error:
             raise NotApplicable(str(error)) from error
 
