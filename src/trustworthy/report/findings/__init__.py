@@ -51,13 +51,27 @@ def value(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """The bootstrap interval of a finding, "" where it has none."""
+    """The interval of a finding, "" where it has none."""
     if finding.interval is None:
         return ""
     low, high = finding.interval
     if _is_percentage(finding):
         return f"{100 * low:.1f} to {formatting.percent(high)}"
     return f"{formatting.score(low)} to {formatting.score(high)}"
+
+
+def counted(finding: Finding) -> str:
+    """How many examples a value rests on, and of how many of them it was tried where that is fewer; "" if unsaid."""
+    said, n = finding.conditions, finding.conditions.get("n")
+    if n is None:
+        return ""
+    few = said.get("attacked", 0) < said.get("right", 0)
+    return f"n\u00a0=\u00a0{formatting.number(n)}" + (f", {formatting.number(said['attacked'])} tried" if few else "")
+
+
+def beside(finding: Finding) -> str:
+    """What stands beside every value: its interval, and how many examples it rests on."""
+    return ", ".join(filter(None, (interval(finding), counted(finding))))
 
 
 def _is_percentage(finding: Finding) -> bool:

@@ -48,14 +48,9 @@ def measure(case: Case, settings: Any) -> Measured:
         sentence += f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%}"
     return Measured([case.finding(
         "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=f"{sentence}.",
-        interval=case.interval("accuracy", np.mean, correct), series={"n": len(labels), "per_class": per_class},
+        interval=case.share(correct), series={"n": len(labels), "per_class": per_class},
         conditions={"commonest_class_share": case.commonest_share},
     )])  # fmt: skip
-
-
-def is_useful(case: Case) -> bool:
-    """Whether robustness can be judged: a constant model loses nothing to any attack."""
-    return RULE(case.accuracy_above_guessing) != "worry"
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -67,7 +62,7 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _model(item: Item) -> list[str]:
-    value = claim(item.finding, item.value, item.interval)
+    value = claim(item.finding, item.value, item.beside)
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
         return [value]

@@ -54,8 +54,7 @@ def measure(case: Case, settings: Settings) -> Measured:
 
     headline = case.headline("l2")
     largest = headline * settings.largest
-    rows = case.sample("distortion", settings.rows) if case.subject.gives_gradients else case.attacked_rows
-    rows = case.right_among(rows, "break")
+    rows = case.right("distortion", settings.rows, "break") if case.subject.gives_gradients else case.attacked_rows
     attack = _minimising(case, settings, largest)
     model, x, y = case.attacked_at(rows)
     how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
@@ -75,7 +74,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     return Measured([case.finding(
         "robustness.l2.distortion", median,
         judged=settings.largest if survived else None if median is None else median / headline,
-        interval=interval if interval and np.isfinite(interval).all() else None, unit=case.examples.domain.unit,
+        interval=interval if interval and np.isfinite(interval).all() else None,
+        no_interval="resampled medians agree, or lie beyond what the attack broke", unit=case.examples.domain.unit,
         statement=f"{told}, as far as the attack could find.",
         series={
             "edges": edges.tolist(), "counts": np.histogram(broken, edges)[0].tolist(),

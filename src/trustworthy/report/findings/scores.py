@@ -29,7 +29,7 @@ def measure(case: Case, settings: Any) -> Measured:
             f"guessing all {classes} classes evenly costs {np.log(classes):.3f}.",
         ),
         case.finding(
-            "uncertainty.brier", float(squared.mean()), interval=case.interval("brier", np.mean, squared),
+            "uncertainty.brier", float(squared.mean()), interval=case.interval("brier", np.mean, squared, most=2.0),
             statement=f"The squared error of the probabilities is {squared.mean():.3f}; "
             f"guessing all {classes} classes evenly has {guess:.3f}.",
         ),
