@@ -32,7 +32,7 @@ class Case:
 
     kind : whose findings are made.
     batch : examples shown to the model at once.
-    resamples, level : of every bootstrap interval.
+    level : of every interval. resamples : of those that are not exact.
     attacks : attacks and radii of the plan, for a kind that says that it needs them.
     dataset : where the examples come from, for a kind that is about the data.
     advance : told the share of the work that is done.
@@ -266,6 +266,8 @@ class Case:
             verdict = about.rule(judged) if about.rule else "information"
         if self.kind.property == "robustness" and self.kind.name != "accuracy" and not self.is_useful:
             verdict = "information"
+            if "statement" in given:
+                given["statement"] += " Not judged: the model is hardly better than guessing."
         without = {"no_interval": no_interval} if interval is None and value is not None else {}
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}
         return Finding(

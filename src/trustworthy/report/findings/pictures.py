@@ -60,10 +60,13 @@ def measure(case: Case, settings: Settings) -> Measured:
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
     result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
     success = result.success.cpu().numpy()
-    shown = np.sort(np.argsort(~success, kind="stable")[: settings.shown])
+    moved = result.distance.cpu().numpy()
+    changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was
+    order = changed[np.argsort(~success[changed], kind="stable")]
+    shown = np.sort(order[: settings.shown]) if len(order) else np.array([0])
     rows = tried[shown]
     before, after = (domain.as_given(z) for z in (x[rows], result.adversarial[shown]))
-    size, moved = float((after - before).abs().max()), result.distance.cpu().numpy()
+    size = float((after - before).abs().max())
     keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
     finding = case.finding(
         f"robustness.{norm}.pictures", float(success.mean()), arrays=keys, interval=case.share(success),

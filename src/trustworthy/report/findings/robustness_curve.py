@@ -88,8 +88,8 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     return Measured([case.finding(
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
-        statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
-        f"{case.accuracy:.1%} to {values[at_headline]:.1%}{case.tried}{_half(grid, standing)}.",
+        statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
+        f"{_taken(case.accuracy, values[at_headline])}{case.tried}{_half(grid, standing)}.",
         series={
             "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
             "attacks": {
@@ -103,6 +103,13 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
             "units": units,
         },
     )])  # fmt: skip
+
+
+def _taken(clean: float, value: float) -> str:
+    """What attacks did to the accuracy."""
+    return (
+        f"take accuracy from {clean:.1%} to {value:.1%}" if value < clean else f"take none of the {clean:.1%} accuracy"
+    )
 
 
 def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
