@@ -135,3 +135,35 @@ def test_class_and_feature_names_are_used():
     examples = draw_examples(named, 0, 0)
     assert [examples.class_name(label) for label in range(3)] == ["a", "b", "2"]
     assert examples.described()["classes"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("headline", [50.0, pytest.param(1e4, marks=pytest.mark.slow)])
+def test_radii_past_the_cliff_are_joined_by_those_around_the_median(headline):
+    """A linear model loses half of its right predictions at the median of margin / l1 norm of the weights."""
+    x, y = table()
+    model, at = linear_of(x), (x - x.mean(0)) / x.std(0)
+    changes = {"attacks": {"linf": headline}, "linf": {"multiples": [0.5, 1.0]}}
+    (found,) = audited(model, (x, y), "robustness.linf", **changes).findings
+    weight = model.weight.detach().numpy() * x.std(0)
+    score = at @ weight + x.mean(0) @ model.weight.detach().numpy() + model.bias
+    median = np.median((np.abs(score) / np.abs(weight).sum())[(score > 0) == y])
+    _, *eps = found.series["eps"]
+    assert found.series["headline_eps"] == headline
+    assert found.value == 0.0
+    lost = [
+        radius
+        for radius, worst in zip(eps, found.series["worst"][1:], strict=True)
+        if worst <= found.series["worst"][0] / 2
+    ]
+    assert f"half of the right predictions are lost by {lost[0]:.3g}" in found.statement
+    if headline == 50.0:
+        assert (
+            max(radius for radius in eps if radius < lost[0])
+            < median
+            <= lost[0]
+            <= 1.5 * max(r for r in eps if r < lost[0])
+        )
+    else:
+        assert eps[0] == pytest.approx(headline / 2 / 2**8, rel=1e-2)  # as far as it goes
+    (usual,) = audited(model, (x, y), "robustness.linf", attacks={"linf": 0.05}).findings
+    assert usual.series["eps"] == [0.0, 0.025, 0.05, 0.1]

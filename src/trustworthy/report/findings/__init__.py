@@ -61,17 +61,16 @@ def interval(finding: Finding) -> str:
 
 
 def counted(finding: Finding) -> str:
-    """How many examples a value rests on, and of how many of them it was tried where that is fewer; "" if unsaid."""
-    said, n = finding.conditions, finding.conditions.get("n")
-    if n is None:
-        return ""
-    few = said.get("attacked", 0) < said.get("right", 0)
-    return f"n\u00a0=\u00a0{formatting.number(n)}" + (f", {formatting.number(said['attacked'])} tried" if few else "")
+    """How many examples a value rests on; "" if unsaid."""
+    n = finding.conditions.get("n")
+    return "" if n is None else f"n\u00a0=\u00a0{formatting.number(n)}"
 
 
 def beside(finding: Finding) -> str:
-    """What stands beside every value: its interval, and how many examples it rests on."""
-    return ", ".join(filter(None, (interval(finding), counted(finding))))
+    """What stands beside every value: its interval, n, and how many of the right examples were tried if not all."""
+    tried, right = (finding.conditions.get(key, 0) for key in ("attacked", "right"))
+    few = f"{formatting.number(tried)} tried" if tried < right else ""
+    return ", ".join(filter(None, (interval(finding), counted(finding), few)))
 
 
 def _is_percentage(finding: Finding) -> bool:

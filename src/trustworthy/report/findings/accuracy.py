@@ -113,10 +113,7 @@ def _balanced(case: Case, per_class: list[dict[str, Any]]) -> Finding:
 
 def draw(shown: Shown) -> list[Panel]:
     """The value of each model, and its accuracy by class, the worst first."""
-    lead = (
-        "Share of undisturbed examples classified correctly; every other number of this part is to be compared with it."
-    )
-    return shown.panels(lead, _model)
+    return [Panel(group.title, LEADS.get(group.name, ""), [group.side_by_side(_model)]) for group in shown.groups]
 
 
 def _model(item: Item) -> list[str]:
@@ -155,6 +152,11 @@ def _confusion(item: Item) -> list[Markup]:
     return [panel.details("Confusion matrix", table)]
 
 
+LEADS = {
+    "accuracy": "Share of undisturbed examples classified correctly; every other number of this part is to be compared "
+    "with it.",
+    "accuracy.balanced": "Where some classes are rare, a model may earn its accuracy by the others alone.",
+}
 KIND = Kind(
     name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={

@@ -70,7 +70,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
     finding = case.finding(
         f"robustness.{norm}.pictures", float(success.mean()), arrays=keys, interval=case.share(success),
-        statement=f"{_told(attack, success, moved)} ({norm}, {domain.units}); {len(rows)} are shown.",
+        statement=f"{_told(attack, success, moved)} ({norm}, {domain.units}); {_are(len(rows))} shown.",
         series={
             "label": [name(label) for label in y[rows].tolist()],
             "prediction": [name(int(case.predictions[row])) for row in rows],
@@ -84,11 +84,16 @@ def measure(case: Case, settings: Settings) -> Measured:
     return Measured([finding], {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()})
 
 
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
+
+
 def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
     """How many of the attacked examples are misclassified, after how large a change."""
     if success.any():
         return (
-            f"{success.sum()} of {len(success)} attacked examples are misclassified after a change of at most "
+            f"{success.sum()} of {len(success)} attacked examples "
+            f"{'is' if success.sum() == 1 else 'are'} misclassified after a change of at most "
             f"{moved[success].max():.3g}"
         )
     tried = f"changes of up to {attack.eps:.3g}" if hasattr(attack, "eps") else "the changes that were tried"
