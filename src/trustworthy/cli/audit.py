@@ -14,6 +14,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
 if TYPE_CHECKING:
+    from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
 
 GATE_CLOSED = 1
@@ -28,10 +29,18 @@ def audit(
         list[str],
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="package.module:factory or path/to/file.py:factory; several are compared.",
+            help="A file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a Hugging Face model, "
+            "package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
-    data: Annotated[str, typer.Option(metavar="NAME|FILE.npz", help="Data set, or a file with x_test and y_test.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE|FOLDER",
+            help="Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; a "
+            "folder of pictures.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     weights: Annotated[
         list[Path] | None,
@@ -39,6 +48,19 @@ def audit(
             metavar="FILE", help="Weights (.safetensors, or a state_dict), once for each MODEL in the same order."
         ),
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the labels; guessed where only one can be it.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(metavar="FILE|FOLDER", help="Training rows: what a typical change of a column is.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN,...", help="Columns to leave out, such as an index.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Read model files that can run code: pickle, joblib, TorchScript, .pt2.")
+    ] = False,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
     plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Test rows, 0 for all; default by the plan.")] = None,
@@ -64,17 +86,19 @@ def audit(
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
     set_threads(threads)
-    loaded = _load(names, weights or [])
     record = measure(
-        {name: model for name, (_, model) in loaded.items()},
+        _load(names, weights or [], trust),
         data,
         out,
+        label=label,
+        train=train,
+        drop=[column for text in drop or [] for column in text.split(",")],
+        size=size,
         plan=chosen,
         limit=limit,
         seed=seed,
         device=device,
         title=title,
-        sources={name: spec for name, (spec, _) in loaded.items()},
     )
     short = shortfalls(record, limits)
     if short:

@@ -29,11 +29,12 @@ def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     -------
     A number in [0, 1], 0.5 by chance.
     """
-    from sklearn.metrics import roc_auc_score
-
     ranks, truth = _ranked(scores, positives)
     _both_classes(truth)
-    return float(roc_auc_score(truth, ranks))
+    positive, negative = np.bincount(ranks[truth], minlength=ranks.max() + 1), np.bincount(ranks[~truth])
+    negative = np.append(negative, np.zeros(len(positive) - len(negative)))
+    below = np.cumsum(negative) - negative / 2
+    return float((positive * below).sum() / (positive.sum() * negative.sum()))
 
 
 def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, normalised: bool = False) -> float:
@@ -98,11 +99,11 @@ def aupr(scores: ArrayLike, positives: ArrayLike) -> float:
     -------
     A number in (0, 1], by chance about the share of positives.
     """
-    from sklearn.metrics import average_precision_score
-
     ranks, truth = _ranked(scores, positives)
     _some_positive(truth)
-    return float(average_precision_score(truth, ranks))
+    positive, every = np.bincount(ranks, truth)[::-1], np.bincount(ranks)[::-1]  # from the highest score down
+    precision = np.cumsum(positive) / np.cumsum(every)
+    return float((positive * precision).sum() / positive.sum())
 
 
 def precision_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError, TrustworthyError
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior
-from trustworthy.core.reach import reachable_modules
+from trustworthy.core.guard import reachable_modules
 from trustworthy.report.domain import Wrapped
 
 

@@ -18,7 +18,7 @@ from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_classifier, check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
-from trustworthy.core.reach import reachable_modules
+from trustworthy.core.guard import reachable_modules
 from trustworthy.report.asking import asked_safely, blamed, once_warned
 from trustworthy.report.domain import Wrapped
 from trustworthy.report.estimator import Gives, is_estimator, read_estimator
