@@ -37,8 +37,8 @@ def audit(
         str,
         typer.Option(
             metavar="NAME|FILE|FOLDER",
-            help="Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; a "
-            "folder of pictures.",
+            help="Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; "
+            "a folder of pictures.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],

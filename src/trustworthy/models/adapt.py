@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
-from trustworthy.models.estimator import EstimatorScores, is_estimator
+from trustworthy.models.estimator import EstimatorScores, Gives, Method, is_estimator
 from trustworthy.models.feeding import Feed, as_given, fed
 from trustworthy.models.names import matched, plain
 from trustworthy.models.outputs import Form, Reading, read
@@ -26,13 +26,13 @@ class Adapted:
 
     model : the model itself where nothing was to be done; otherwise a module, a callable or a posterior around it.
     notes : what was done, each a clause without a full stop.
-    gives_scores : whether the logits are more than votes made of labels.
+    gives : what the logits are: of "probabilities", "scores" that rank classes, or one-hot votes made of "labels".
     classes : labels of the columns, where the model or the caller names them.
     """
 
     model: Any
     notes: tuple[str, ...]
-    gives_scores: bool
+    gives: Gives
     classes: tuple[Any, ...] | None
 
 
@@ -45,6 +45,7 @@ def adapt(
     columns: Sequence[str] | None = None,
     decode: Callable[[Tensor], Any] | None = None,
     form: Form = "auto",
+    batch: int = 256,
 ) -> Adapted:
     """Ask `model` about some examples and find out how it is to be asked about all.
 
@@ -56,6 +57,7 @@ def adapt(
     known : names of the columns of the model's output, as `LoadedModel.classes`; an estimator has them itself.
     columns, decode : of a table, for an estimator; see `EstimatorScores`.
     form : of the outputs, where looking at them would be wrong.
+    batch : rows that an estimator is asked about at once.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def adapt(
     InvalidInput : labels or columns of the data do not fit the model's.
     """
     if is_estimator(model):
-        return _estimator(partial(EstimatorScores, model, classes=classes, columns=columns, decode=decode), x)
+        return _estimator(partial(EstimatorScores, model, classes=classes, columns=columns, decode=decode), x, batch)
     if not (callable(model) or isinstance(model, Posterior)):
         raise ModelContractError(
             "the model must be callable, or have predict and classes_ as a classifier of scikit-learn, or "
@@ -83,7 +85,9 @@ def adapt(
         asked = _ReadModule(model, feed, reading)
     else:
         asked = _ReadPosterior(model, feed, reading)
-    return Adapted(model=asked, notes=reading.notes, gives_scores=reading.gives_scores, classes=named)
+    return Adapted(
+        model=asked, notes=reading.notes, gives="labels" if reading.form == "labels" else "probabilities", classes=named
+    )
 
 
 def _ordered(
@@ -99,24 +103,34 @@ def _ordered(
     return tuple(labels), None if columns == sorted(columns) else tuple(columns)
 
 
-def _estimator(asked: Callable[..., EstimatorScores], x: Tensor) -> Adapted:
-    scores = asked()
-    try:
-        differing = scores.disagreements(x)
-    except ModelContractError:
-        if scores.reads != "decision_function":
-            raise
-        differing = len(x)
-    # Margins of pairs of classes (SVC, one against one) are no scores of classes, even where there are as many.
-    if scores.reads == "decision_function" and differing > 0.01 * len(x):
-        scores, differing = asked(reads="predict"), 0
-    note = (
-        f"predict names another class than the highest of {scores.reads} in {differing} of {len(x)} rows; the audit "
-        f"follows {scores.reads}"
-    )
+def _estimator(asked: Callable[..., EstimatorScores], x: Tensor, batch: int) -> Adapted:
+    """The first of its methods that says what `predict` says, which is what its users get.
+
+    A threshold other than one half, or the probabilities of an SVC, contradict it; and margins of pairs of classes
+    (an SVC, one against one) are no scores of classes, even where there are as many.
+    """
+    votes, notes = asked(reads="predict"), []
+    methods: tuple[Method, ...] = ("predict_proba", "decision_function")
+    for reads in (method for method in methods if hasattr(votes.model, method)):
+        scores = asked(reads=reads)
+        try:
+            differing = sum(scores.disagreements(rows) for rows in x.split(batch))
+        except ModelContractError:
+            if reads == "predict_proba":
+                raise
+            continue
+        if not differing:
+            return _of(scores, notes)
+        notes.append(
+            f"the highest of {reads} is another class than that of predict in {differing} of {len(x)} rows, so it is "
+            "not used"
+        )
+    return _of(votes, notes)
+
+
+def _of(scores: EstimatorScores, notes: list[str]) -> Adapted:
     return Adapted(
-        model=scores, notes=(*scores.notes, *[note] * bool(differing)), gives_scores=scores.gives_scores,
-        classes=tuple(scores.classes),
+        model=scores, notes=(*notes, *scores.notes), gives=scores.gives, classes=tuple(scores.classes)
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError
@@ -16,6 +16,9 @@ from trustworthy.models.names import Label, check_count, matched, names_of, orde
 from trustworthy.models.quiet import Once
 
 Method = Literal["predict_proba", "decision_function", "predict"]
+Gives = Literal["probabilities", "scores", "labels"]
+GIVES: dict[Method, Gives] = {"predict_proba": "probabilities", "decision_function": "scores", "predict": "labels"}
+"""What the answers of each method are: logits of probabilities, scores that rank classes, or one-hot votes."""
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -28,6 +31,7 @@ class EstimatorScores:
     """Scores of a fitted classifier: its columns in the order of `classes`, its table as it was fitted on one.
 
     Scores are logarithms of `predict_proba`, or else the margins of `decision_function`, or else votes of `predict`.
+    Where two classes are as good as equal, the one that `predict` names is put first.
 
     Parameters
     ----------
@@ -63,20 +67,23 @@ class EstimatorScores:
         self.reads: Method = reads or next(name for name in get_args(Method) if hasattr(model, name))
 
     @property
-    def gives_scores(self) -> bool:
-        """Whether there are scores; otherwise they are votes made of labels."""
-        return self.reads != "predict"
+    def gives(self) -> Gives:
+        """What the scores are."""
+        return GIVES[self.reads]
 
     @property
     def notes(self) -> list[str]:
         """What is done for want of probabilities."""
         if self.reads == "decision_function":
             return ["the model has no probabilities; its margins are used as logits, so confidences are not calibrated"]
-        return [] if self.gives_scores else ["labels of the model are used as votes: there are no confidences"]
+        return [] if self.gives != "labels" else ["labels of the model are used as votes: there are no confidences"]
 
     def __call__(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n classes"]:
         """Scores in the type of `x`; the table is made in float64."""
-        scores = self._scores(self.table(x), len(x))[:, self._order]
+        table = self.table(x)
+        scores = self._scores(table, len(x))[:, self._order]
+        if self.reads != "predict":
+            self._settle(scores, table)
         return torch.from_numpy(np.ascontiguousarray(scores)).to(device=x.device, dtype=x.dtype)
 
     def table(self, x: Float[Tensor, "n *shape"]) -> Any:
@@ -101,9 +108,22 @@ class EstimatorScores:
 
     def disagreements(self, x: Float[Tensor, "n *shape"]) -> int:
         """Rows where `predict` says another class than the one with the highest score."""
-        said = self._asked("predict", self.table(x)).reshape(len(x), -1)[:, 0]
-        highest = self(x).argmax(1).tolist()
-        return sum(plain(label) != self.classes[column] for label, column in zip(said, highest, strict=True))
+        return int((self._predicted(self.table(x)) != self(x).argmax(1).numpy()).sum())
+
+    def _predicted(self, table: Any) -> Int[np.ndarray, " n"]:
+        """Column of the class that `predict` names."""
+        said = self._asked("predict", table).reshape(len(table), -1)[:, 0]
+        column = {label: place for place, label in enumerate(self.classes)}
+        return np.array([column[plain(label)] for label in said], np.int64)
+
+    def _settle(self, scores: Float[np.ndarray, "n classes"], table: Any) -> None:
+        """Put the class that `predict` names first where two are as good as equal."""
+        best, second = np.partition(scores, -2, axis=1)[:, [-1, -2]].T
+        near = np.flatnonzero(best - second <= 1e-6 * np.maximum(1.0, np.abs(best)))
+        if len(near):
+            some = table.iloc[near] if hasattr(table, "iloc") else table[near]
+            above = np.nextafter(best[near].astype(np.float32), np.float32(np.inf)).astype(np.float64)
+            scores[near, self._predicted(some)] = np.maximum(above, np.nextafter(best[near], np.inf))
 
     def _asked(self, method: Method, table: Any) -> np.ndarray:
         try:

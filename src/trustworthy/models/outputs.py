@@ -45,11 +45,6 @@ class Reading:
     notes: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
 
-    @property
-    def gives_scores(self) -> bool:
-        """Whether there are confidences; otherwise the logits are votes."""
-        return self.form != "labels"
-
     def __call__(self, output: Any) -> Float[Tensor, "n classes"]:
         """Logits, in float32 where the output is less exact; differentiable wherever the output is."""
         logits = self._logits(numbers_of(output))

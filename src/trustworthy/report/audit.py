@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +41,10 @@ def audit(
     data: Any,
     out: str | Path | None = None,
     *,
+    label: str | None = None,
+    train: Any = None,
+    drop: Collection[str] = (),
+    size: int | None = None,
     profile: str | None = None,
     plan: Plan | dict[str, Any] | str | Path | None = None,
     limit: int | None = None,
@@ -48,7 +52,6 @@ def audit(
     device: str | torch.device | None = None,
     title: str = "",
     command: str = "",
-    sources: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
     kinds: Sequence[Kind] = KINDS,
 ) -> AuditRecord:
@@ -58,15 +61,18 @@ def audit(
     ----------
     model : a module or callable from tensors, or from NumPy arrays, to logits, a posterior of them (`draws` and
         `modules`), a fitted scikit-learn classifier, or a dict of them by name. Of a stochastic model the plan's
-        `draws` are averaged. Where a model raises in the midst, that part is marked as failed, and the rest measured.
-    data : name of a data set, path of an .npz file, a `Dataset`, or a pair (x, y). Images lie in [0, 1].
+        `draws` are averaged; or what `models.load_model` gives.
+        Where a model raises in the midst, that part is marked as failed, and the rest measured.
+    data : name of a data set, a file, folder, frame or pair (x, y) as `datasets.read` takes them, or a `Dataset`.
+        Images lie in [0, 1].
+    label, train, drop, size : see `datasets.read`.
     out : folder for `findings.json`, `arrays.npz` and `report.html`; None writes nothing. An audit that was
         interrupted goes on where it stopped if it is started again with the same arguments. One audit at a time.
     profile, plan : "quick", "standard" or "thorough", and what to change of it (docs/plan.md).
     limit : test rows, in place of the plan's; 0 for all.
     seed : source of all randomness.
     device : where the models run, modules are moved there; None for the GPU where there is one.
-    title, command, sources : shown in the report; `sources` says where each model came from.
+    title, command : shown in the report.
     on_progress : told what is running.
     kinds : kinds of finding to measure.
 
@@ -84,7 +90,7 @@ def audit(
         raise InvalidInput("plan must be made for the kinds of this audit; pass them to make_plan(..., kinds=...) too.")
     chosen = chosen.model_copy(update=limits)
     where = _device(device)
-    dataset = read_data(data)
+    dataset = read_data(data, chosen.rows, seed, label=label, train=train, drop=drop, size=size)
     examples = draw_examples(dataset, chosen.rows, seed)
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
@@ -92,9 +98,7 @@ def audit(
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
         given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
-        subjects = [
-            examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()
-        ]
+        subjects = [examine(name, each, examples, **given) for name, each in named.items()]
         frame = {"examples": examples, "seed": seed, "device": where}
         frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
         run = _Run(frame, chosen, dataset, on_progress or (lambda model, step, share: None))

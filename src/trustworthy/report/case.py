@@ -81,6 +81,8 @@ class Case:
         right = np.flatnonzero(self.correct)
         if not len(right):
             raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
+        if self.free is not None and not bool(self.free.any(1).all()):
+            raise NotApplicable(f"there are rows without a single number, in which there is nothing to {to}.")
         return right[stratified_rows(self.labels[right], count, seeds.derived_seed(self.seed, name))]
 
     @property
@@ -116,6 +118,15 @@ class Case:
         model, x, y = self.attacked
         kept = torch.from_numpy(rows).to(self.device)
         return model, x[kept], y[kept]
+
+    @cached_property
+    def free(self) -> Bool[Tensor, "n *shape"] | None:
+        """What an adversary may change of each example; None for all of it."""
+        return self.examples.domain.free(self.examples.x.to(self.device))
+
+    def free_at(self, rows: Int[np.ndarray, " some"]) -> Bool[Tensor, "some *shape"] | None:
+        """`free`, at some of the examples."""
+        return None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
 
     @cached_property
     def shared(self) -> Attacks:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
@@ -21,6 +21,8 @@ OTHER_IMAGES = 8 / 255
 """linf radius for all other images, the customary one of CIFAR-10."""
 TABLE = 0.1
 """linf radius for tables, in standard deviations of each feature."""
+MISSING = 2.0**40
+"""What stands for a missing value in the attacked units; it is held, so that it stays what it is."""
 L2_SHARE = 0.5
 """Headline l2 radius as a share of the largest l2 length in the linf ball, sqrt(d) * radius."""
 
@@ -36,6 +38,7 @@ class Domain:
     units, unit : of a radius, in a sentence and beside a number.
     linf : radius that the summary takes where the plan leaves it to the data.
     center, spread : mean and standard deviation of each feature of a table.
+    movable : features of a table that are quantities; words, categories and truth values are held. None for all.
     """
 
     kind: Literal["image", "table"]
@@ -46,6 +49,7 @@ class Domain:
     linf: float
     center: Float[Tensor, " features"] | None = None
     spread: Float[Tensor, " features"] | None = None
+    movable: Bool[Tensor, " features"] | None = None
 
     def headline(self, norm: str) -> float:
         """Radius of the summary in "linf" or "l2", with two significant digits."""
@@ -53,11 +57,22 @@ class Domain:
 
     def attacked(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """Inputs in the units in which they are attacked."""
-        return x if self.center is None or self.spread is None else (x - self.center.to(x)) / self.spread.to(x)
+        if self.center is None or self.spread is None:
+            return x
+        return ((x - self.center.to(x)) / self.spread.to(x)).nan_to_num(nan=MISSING)
 
     def as_given(self, z: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """Attacked inputs in the units of the data, in which the model takes them."""
-        return z if self.center is None or self.spread is None else self.center.to(z) + self.spread.to(z) * z
+        if self.center is None or self.spread is None:
+            return z
+        return (self.center.to(z) + self.spread.to(z) * z).masked_fill(z == MISSING, torch.nan)
+
+    def free(self, x: Float[Tensor, "n *shape"]) -> Bool[Tensor, "n *shape"] | None:
+        """What an adversary may change of inputs in the units of the data; None for all of it."""
+        missing = x.isnan()
+        if self.movable is None and not bool(missing.any()):
+            return None
+        return ~missing if self.movable is None else ~missing & self.movable.to(x.device)
 
     def asked(self, model: Any) -> Any:
         """`model` as it answers inputs in the attacked units."""
@@ -91,12 +106,17 @@ def images(shape: tuple[int, ...]) -> Domain:
     )  # fmt: skip
 
 
-def table(center: Float[Tensor, " features"], spread: Float[Tensor, " features"]) -> Domain:
-    """Rows of features with these means and standard deviations.
+def table(
+    center: Float[Tensor, " features"],
+    spread: Float[Tensor, " features"],
+    movable: Bool[Tensor, " features"] | None = None,
+) -> Domain:
+    """Rows of features with these means and standard deviations, of which the `movable` ones are quantities.
 
     There are no bounds, because a range that the rows happen to have is not a rule of what is possible.
     """
+    held = "" if movable is None or bool(movable.all()) else ", categories held"
     return Domain(
-        kind="table", shape=tuple(center.shape), bounds=None, units="standard deviations of each feature",
-        unit="standard deviations", linf=TABLE, center=center, spread=spread,
+        kind="table", shape=tuple(center.shape), bounds=None, units=f"standard deviations of each feature{held}",
+        unit="standard deviations", linf=TABLE, center=center, spread=spread, movable=movable,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.report.domain import Domain, images, table
 
@@ -29,6 +31,8 @@ class Examples:
     x : in the units that the model takes; `domain` says what they are.
     y : true classes (n,).
     rows : index of each example in the test set it was drawn from, which had `available` rows.
+    class_values : labels as the source has them, in the order of `class_names`; empty where they are the class indices.
+    columns : of a table that is more than numbers to a model that was fitted on a frame.
     """
 
     name: str
@@ -38,7 +42,9 @@ class Examples:
     available: int
     domain: Domain
     class_names: tuple[str, ...] = ()
+    class_values: tuple[Any, ...] = ()
     feature_names: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
     def class_name(self, label: int) -> str:
@@ -48,6 +54,11 @@ class Examples:
     def feature_name(self, column: int) -> str:
         """Name of a column of a table."""
         return self.feature_names[column] if column < len(self.feature_names) else f"feature {column}"
+
+    @property
+    def decode(self) -> Callable[[Tensor], Any] | None:
+        """From rows to the frame that they were read from; None where they were read as numbers."""
+        return (lambda x: decode(x.cpu().numpy(), self.columns)) if self.columns else None
 
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the data."""
@@ -64,26 +75,15 @@ class Examples:
         return digest(self.x, self.y, self.domain.center, self.domain.spread)
 
 
-def read_data(data: Any) -> Dataset:
-    """Turn whatever the user named into a data set."""
-    from trustworthy import datasets
-    from trustworthy.datasets.npz import numbered
+def read_data(data: Any, rows: int = 0, seed: int = 0, **given: Any) -> Dataset:
+    """Turn whatever the user named into a data set; of a file of many rows or pictures only `rows` (0: all) are kept.
 
-    if isinstance(data, datasets.Dataset):
-        return data
-    if isinstance(data, str | Path):
-        is_file = str(data).endswith(".npz")
-        return datasets.from_file(data) if is_file else datasets.load(str(data))
-    if isinstance(data, tuple | list) and len(data) == 2:
-        x, y = (part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part) for part in data)
-        (y,), class_names = numbered([y])
-        return datasets.Dataset(
-            name="arrays", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y,
-            class_names=class_names, feature_names=tuple(map(str, getattr(data[0], "columns", ()))),
-        )  # fmt: skip
-    raise InvalidInput(
-        f"data must be the name of a data set, an .npz file, a Dataset or a pair (x, y), got {type(data).__name__}."
-    )
+    given : `label`, `drop`, `train` and `size` of `datasets.read`.
+    """
+    from trustworthy import datasets
+
+    few = rows if isinstance(data, str | Path) and Path(data).exists() and Path(data).suffix != ".npz" else 0
+    return datasets.read(data, rows=few, seed=seed, **given)
 
 
 def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
@@ -96,22 +96,43 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     """
     if dataset.task != "classification":
         raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
-    x, y = _checked_inputs(dataset.x_test), _checked_labels(dataset.y_test, len(dataset.x_test))
+    x, (y, values) = _checked_inputs(dataset.x_test), _class_indices(dataset)
     chosen = stratified_rows(y, rows, seed)
-    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset.x_train if len(dataset.x_train) else x)
+    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset)
+    kept = np.ascontiguousarray(x[chosen], np.float64 if dataset.columns else np.float32)
     return Examples(
-        name=dataset.name, x=torch.from_numpy(np.ascontiguousarray(x[chosen], np.float32)),
-        y=torch.from_numpy(y[chosen]), rows=chosen, available=len(x), domain=domain,
-        class_names=tuple(dataset.class_names), feature_names=tuple(dataset.feature_names),
+        name=dataset.name, x=torch.from_numpy(kept), y=torch.from_numpy(y[chosen]),
+        rows=chosen if dataset.rows is None else dataset.rows[chosen], available=max(dataset.available, len(x)),
+        domain=domain, class_names=() if dataset.class_values and not values else tuple(dataset.class_names),
+        class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns,
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
 
 
-def _table(reference: Any) -> Domain:
+def _class_indices(dataset: Dataset) -> tuple[Int[np.ndarray, " n"], tuple[Any, ...]]:
+    """Class index of each test row, and the label of each index; whole labels >= 0 are indices themselves.
+
+    A network of ten outputs may be audited on rows of three of the ten classes.
+    """
+    y, values = _checked_labels(dataset.y_test, len(dataset.x_test)), dataset.class_values
+    if values and all(type(value) is int and value >= 0 for value in values):
+        return np.array(values)[y], ()
+    return y, values
+
+
+def _table(dataset: Dataset) -> Domain:
     """Tables whose training rows, or test rows where there are no others, say what a typical change of a feature is."""
-    wide = np.asarray(reference, np.float64)
-    center, spread = (torch.from_numpy(f(wide, axis=0)).float() for f in (np.mean, np.std))
+    reference = dataset.x_train if len(dataset.x_train) else dataset.x_test
+    kinds = [column.kind in ("numeric", "integer") for column in dataset.columns]
+    movable = torch.tensor(kinds) if kinds else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value has neither mean nor spread
+        wide = np.asarray(reference, np.float64)
+        center, spread = (torch.from_numpy(f(wide, axis=0)).nan_to_num(nan=0.0) for f in (np.nanmean, np.nanstd))
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+    if movable is not None:
+        return table(center, spread, movable)
+    center, spread = center.float(), spread.float()
     # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
     if coarse:
@@ -136,10 +157,20 @@ def _checked_inputs(x: Any) -> np.ndarray:
             f"x must be images (n, channels, h, w) or a table (n, features), got shape {x.shape}; "
             "grey images need a channel axis: x[:, None]."
         )
-    if not np.isfinite(x).all():
-        row = int(np.argwhere(~np.isfinite(x))[0, 0])
-        raise InvalidInput(f"x must be finite, but row {row} holds NaN or infinity; drop or impute such rows.")
-    return _checked_images(x) if x.ndim == 4 else x
+    if x.ndim == 4:
+        check_finite(torch.from_numpy(np.asarray(x, np.float64)))
+        return _checked_images(x)
+    if np.isinf(x).any():
+        row = int(np.argwhere(np.isinf(x))[0, 0])
+        raise InvalidInput(f"x must be finite or missing, but row {row} holds infinity; drop or impute such rows.")
+    return x
+
+
+def check_finite(x: Float[Tensor, "n *shape"]) -> None:
+    """Refuse missing values where no estimator is asked, which may know what to do with them."""
+    rows = torch.nonzero(~x.isfinite().flatten(1).all(1)).flatten()
+    if len(rows):
+        raise InvalidInput(f"x must be finite, but row {int(rows[0])} holds NaN or infinity; drop or impute such rows.")
 
 
 def _checked_images(x: np.ndarray) -> Float[np.ndarray, "n channels h w"]:

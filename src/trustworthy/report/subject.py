@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,20 +15,22 @@ from torch import Tensor, nn
 
 from trustworthy.core import seeds
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
-from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import as_classifier, check_logits
+from trustworthy.core.guard import reachable_modules, undisturbed
+from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
-from trustworthy.core.guard import reachable_modules
-from trustworthy.report.asking import asked_safely, blamed, once_warned
+from trustworthy.models import LoadedModel, adapt, is_estimator
+from trustworthy.models.estimator import Gives
+from trustworthy.models.names import names_of, plain
+from trustworthy.report.asking import asked_safely, blamed
 from trustworthy.report.domain import Wrapped
-from trustworthy.report.estimator import Gives, is_estimator, read_estimator
 from trustworthy.report.fingerprint import fingerprint
-from trustworthy.report.rows import Examples
+from trustworthy.report.rows import Examples, check_finite
 
-_TINY = float(np.finfo(np.float32).tiny)
+_LOOKED = 200
+"""Rows by which it is found out what the answers of a model are, probabilities for example."""
 _PROBED = 8
-"""Rows by which it is found out what a model can be asked."""
+"""Rows by which it is found out whether a model has gradients and leaves its input alone."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +43,7 @@ class Subject:
     gives_gradients : whether the scores can be differentiated with respect to the input.
     hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
     is_random : whether two draws answer differently.
+    places : class index of each label that the model knows by name; empty for a model of class indices.
     predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
     """
 
@@ -50,6 +54,7 @@ class Subject:
     gives_gradients: bool
     hides_gradients: bool
     is_random: bool
+    places: dict[Any, int]
     predictive: Predictive
     fingerprint: str
     origin: dict[str, Any]
@@ -87,128 +92,141 @@ def examine(
     seed: int,
     device: torch.device,
     draws: int = 1,
-    source: str = "",
 ) -> Subject:
     """Ask a model about the examples, and find out what else can be asked of it.
 
     Parameters
     ----------
-    model : an `nn.Module` or another callable from tensors, or from NumPy arrays, to logits, a posterior of them, or a
-        fitted scikit-learn classifier.
+    model : what `models.load_model` gives, or what `models.adapt` takes: an `nn.Module` or another callable from
+        tensors or arrays, a posterior of them, or a fitted scikit-learn classifier.
     draws : that a stochastic model is asked for; a fixed one, which answers twice alike, is asked once.
 
     Raises
     ------
-    ModelContractError : it is none of these, or raises, or does not return logits (n, classes).
-    InvalidInput : the examples hold a label that the model has never seen.
+    ModelContractError : it is none of these, or raises, or does not return what can be read as logits (n, classes).
+    InvalidInput : the examples hold a label that the model has never seen, or other columns than the model knows.
     """
-    if not (is_estimator(model) or callable(model) or isinstance(model, Posterior)):
-        raise ModelContractError(
-            "the model must be callable or a scikit-learn classifier, or have draws(count, generator) and modules(), "
-            f"got {type(model).__name__}."
-        )
+    loaded = model if isinstance(model, LoadedModel) else LoadedModel(model=model, name=name, source="")
+    model = loaded.model
     for module in as_posterior(model).modules() if isinstance(model, nn.Module | Posterior) else ():
         module.to(device)
     given = {"batch": batch, "seed": seed, "device": device}
-    asked, gives, slope = _read(name, model, examples, batch=batch, device=device)
+    read = _read(name, loaded, examples, batch=batch, device=device)
     several = max(2, draws) if isinstance(model, Posterior) else 2  # the first two members may be alike
-    is_random = not is_estimator(model) and differs(asked, examples.x[:batch], several, **given)
-    predictive = answers(asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
-    if gives == "probabilities" and not is_estimator(model):
-        predictive = _as_logits(name, predictive, differentiable=slope is not None)
-    hides = slope is None and any(True for module in reachable_modules(model) for _ in module.parameters())
+    is_random = not is_estimator(model) and differs(read.asked, examples.x[:batch], several, **given)
+    predictive = answers(read.asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
+    hides = read.slope is None and any(True for module in reachable_modules(model) for _ in module.parameters())
     if hides:
-        warnings.warn(
+        _warn(
             f"{name} has weights, and yet no gradient reaches its input: attacks can only try it from outside, and it "
-            "looks more robust than it is; remove no_grad, inference_mode, detach or NumPy from its forward pass.",
-            TrustworthyWarning,
-            stacklevel=3,
+            "looks more robust than it is; remove no_grad, inference_mode, detach or NumPy from its forward pass."
         )
-    origin: dict[str, Any] = {"source": source} if source else {}
+    origin: dict[str, Any] = {"source": loaded.source} if loaded.source else {}
+    if read.notes:
+        origin["notes"] = read.notes
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name, given=model, model=asked, is_random=is_random, predictive=predictive, origin=origin, gives=gives,
-        gives_gradients=slope is not None, hides_gradients=hides,
+        name=name, given=model, model=read.asked, is_random=is_random, predictive=predictive, origin=origin,
+        gives=read.gives, gives_gradients=read.slope is not None, hides_gradients=hides, places=read.places,
         fingerprint=fingerprint(
-            model, predictive.logits.numpy(), examples.y.numpy(), slope,
-            elsewhere=lambda: answers(asked, _between(examples.x), **given).members.numpy(),
+            model, predictive.logits.numpy(), examples.y.numpy(), read.slope,
+            elsewhere=lambda: answers(read.asked, _between(examples.x), **given).members.numpy(),
         ),
     )  # fmt: skip
 
 
+def _warn(text: str) -> None:
+    warnings.warn(text, TrustworthyWarning, stacklevel=4)
+
+
 def _between(x: Float[Tensor, "n *shape"]) -> Float[Tensor, "some *shape"]:
-    """Points half way and a quarter of the way between rows, up to 512."""
+    """Points half way and a quarter of the way between rows, up to 512; categories are those of the first."""
     few = x[:256]
     other = few[torch.randperm(len(few), generator=torch.Generator().manual_seed(0))]
     return torch.cat([few + (other - few) / 2, few + (other - few) / 4])
 
 
-def _read(
-    name: str, model: Any, examples: Examples, *, batch: int, device: torch.device
-) -> tuple[Posterior, Gives, float | None]:
-    """The model as it is asked, what it gives, and the length of its gradient; None where there is none."""
-    if is_estimator(model):
-        scores, gives = read_estimator(name, model, examples, batch=batch)
-        return asked_safely(scores, copied=False), gives, None
-    few = examples.x[:_PROBED].to(device)
-    of_arrays = _gives_arrays(model, few)
-    if of_arrays is not None:
-        classes = max(len(examples.class_names), int(examples.y.max()) + 1)
-        heard = as_classifier(once_warned(model), speaks_numpy=True, classes=classes)
-        return asked_safely(heard, copied=True), of_arrays, None
-    slope, writes = _probe(asked_safely(model, copied=False), few)
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """How a model is asked, what it gives, the length of its gradient (None: there is none), what was done.
+
+    places : class index of each label that the model knows by name.
+    """
+
+    asked: Posterior
+    gives: Gives
+    slope: float | None
+    notes: list[str]
+    places: dict[Any, int]
+
+
+def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, device: torch.device) -> _Read:
+    model, x = loaded.model, examples.x
+    by_estimator = is_estimator(model)
+    if not by_estimator:
+        check_finite(x)
+    known = getattr(model, "classes_", None) if by_estimator else loaded.classes
+    labels = _labels(examples, known)
+    adapted = adapt(
+        model, (x if by_estimator else x[:_LOOKED]).to(device), classes=labels, known=loaded.classes, batch=batch,
+        columns=_columns(model, examples), decode=examples.decode,
+    )  # fmt: skip
+    places = {} if known is None else _places(examples, labels, adapted.classes or ())
+    order = list(places.values())
+    asked = adapted.model if order == list(range(len(order))) else _spread(adapted.model, order)
+    notes = [*loaded.notes, *adapted.notes]
+    for note in notes:
+        _warn(f"{name}: {note}.")
+    if by_estimator:
+        return _Read(asked_safely(asked, copied=False), adapted.gives, None, notes, places)
+    slope, writes = _probe(asked_safely(asked, copied=False), x[:_PROBED].to(device))
     if writes:
-        warnings.warn(
-            f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.",
-            TrustworthyWarning,
-            stacklevel=4,
-        )
-    return asked_safely(model, copied=writes), "probabilities", slope
+        _warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
+    return _Read(asked_safely(asked, copied=writes), adapted.gives, slope, notes, places)
 
 
-def _gives_arrays(model: Any, x: Float[Tensor, "n *shape"]) -> Gives | None:
-    """What a callable gives that answers in NumPy arrays; None for one that answers in tensors, or not at all."""
-    if isinstance(model, nn.Module | Posterior):
-        return None
-    with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)), torch.no_grad():
-        for given in (x.clone(), x.cpu().numpy().copy()):
-            try:
-                answer = model(given)
-            except Exception:  # it is told when the model is really asked
-                continue
-            if isinstance(answer, np.ndarray):
-                return "labels" if answer.ndim == 1 else "probabilities"
-            return None
-    return None
+def _labels(examples: Examples, known: Sequence[Any] | None) -> list[Any]:
+    """What the model calls each class that has rows; of a model without names the class indices, up to the largest."""
+    if known is None:
+        return list(range(max(len(examples.class_names), int(examples.y.max()) + 1)))
+    names = examples.class_values or examples.class_names
+    named = bool({str(plain(label)).strip() for label in known} & {str(name).strip() for name in names})
+    present = np.unique(examples.y.numpy()).tolist()
+    return [names[label] if (named or examples.class_values) and label < len(names) else label for label in present]
 
 
-def _as_logits(name: str, predictive: Predictive, *, differentiable: bool) -> Predictive:
-    """Logits of answers that are none: probabilities, or a sigmoid for each class."""
-    if are_probabilities(predictive.members):
-        said, read, last = "probabilities", "as they are", "softmax"
-    elif are_sigmoids(predictive.members):
-        said, read, last = "numbers in [0, 1] that do not sum to one", "as shares of their sum", "sigmoid"
-    else:
-        return predictive
-    if differentiable or last == "sigmoid":
-        warnings.warn(
-            f"{name} returns {said}; confidences are read {read}, but attacks work on logits: remove the final {last}.",
-            TrustworthyWarning,
-            stacklevel=4,
-        )
-    return Predictive(predictive.members.clamp_min(_TINY).log())
+def _places(examples: Examples, labels: Sequence[Any], classes: Sequence[Any]) -> dict[Any, int]:
+    """Class index of each column of the adapted model: those with rows first, then what only the model knows."""
+    names = [str(name) for name in examples.class_values or examples.class_names]
+    places = dict(zip(classes, np.unique(examples.y.numpy()).tolist(), strict=False))
+    taken = set(places.values())
+    for label in classes[len(labels) :]:
+        wanted = names.index(str(label)) if str(label) in names else label
+        free = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0 and wanted not in taken
+        places[label] = wanted if free else max(len(names), max(taken) + 1)
+        taken.add(places[label])
+    return places
 
 
-def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
-    """Whether every row is non-negative and sums to one, as no logits happen to."""
-    return bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1.0).abs() <= 1e-3).all())
+def _columns(model: Any, examples: Examples) -> list[str] | None:
+    """Names of the columns for an estimator; None for arrays whose names are not those that it knows."""
+    names, known = list(map(str, examples.feature_names)), names_of(model)
+    return names if examples.columns or (names and known and set(names) & set(known)) else None
 
 
-def are_sigmoids(scores: Float[Tensor, "*draws n classes"]) -> bool:
-    """Whether all lie in [0, 1], most of them inside, as those of one sigmoid for each class do."""
-    inside = (scores > 0) & (scores < 1)
-    return bool(((scores >= 0) & (scores <= 1)).all()) and bool(inside.double().mean() > 0.5)
+def _spread(model: Any, places: list[int]) -> Posterior:
+    """The model with its columns at their class indices; a class that it does not know is the least likely."""
+    width = max(places) + 1
+
+    def ask(predictor: Predictor, x: Tensor) -> Tensor:
+        scores = predictor(x)
+        least = scores.detach().amin(1, keepdim=True).clamp(max=float(np.log(np.finfo(np.float32).tiny)))
+        out = least.expand(-1, width).clone()
+        out[:, places] = scores[:, : len(places)]
+        return out
+
+    return Wrapped(as_posterior(model), ask)
 
 
 def differs(

@@ -125,6 +125,8 @@ def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> Find
 def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
     from torch import nn
 
+    if case.free is not None:
+        raise NotApplicable("categories and missing values are held, which no certificate knows of.")
     if isinstance(case.subject.given, nn.Module):
         return _linear_bounds(case, settings)
     if hasattr(case.subject.given, "predict"):
@@ -165,8 +167,8 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
+    from trustworthy.models.names import plain
     from trustworthy.neighbors import NearestNeighborVerifier
-    from trustworthy.report.estimator import class_indices
 
     points, codes, classifier, slope = _neighbors_of(case)
     domain, count = case.examples.domain, int(classifier.n_neighbors)
@@ -179,7 +181,7 @@ def _neighbors(case: Case) -> list[Proof]:
     for norm in ("linf", "l2") if count == 1 else ("l2",):
         verifier = NearestNeighborVerifier(n_neighbors=count, metric=metric, norm=norm, bounds=inside)
         try:
-            verifier.fit(points, class_indices(classifier, case.examples.class_names)[codes])
+            verifier.fit(points, np.array([case.subject.places[plain(label)] for label in classifier.classes_])[codes])
         except InvalidInput as error:
             raise NotApplicable(str(error)) from error
 

@@ -17,7 +17,7 @@ from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
-    from trustworthy.attacks import Attack, BudgetAttack
+    from trustworthy.attacks import Attack
     from trustworthy.report.case import Case
 
 ATTACKED_PER_SHOWN = 4
@@ -58,7 +58,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
+    result = attack(model, x[tried], y[tried], free=case.free_at(tried), generator=case.generator("pictures"))
     success = result.success.cpu().numpy()
     moved = result.distance.cpu().numpy()
     changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was
@@ -90,6 +90,8 @@ def _are(count: int) -> str:
 
 def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
     """How many of the attacked examples are misclassified, after how large a change."""
+    from trustworthy.attacks import BudgetAttack
+
     if success.any():
         return (
             f"{success.sum()} of {len(success)} attacked examples "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -170,7 +170,8 @@ def _broken_at(
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
-    found = robustness_curve(model, attack, x, y, eps, generator=generator, batch_size=case.batch, advance=advance)
+    how: Any = {"generator": generator, "batch_size": case.batch, "advance": advance, "free": case.free_at(rows)}
+    found = robustness_curve(model, attack, x, y, eps, **how)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
     return np.where(found.broken_at == 0.0, min(eps), found.broken_at)

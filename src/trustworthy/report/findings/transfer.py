@@ -46,6 +46,8 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     if len(cases) < 2:
         raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
     case = next((each for each in cases if each.is_useful), cases[0])
+    if case.free is not None:
+        raise NotApplicable("categories and missing values are held, which the matrix does not know of.")
     eps = case.headline("linf")
     draws = max(each.subject.draws for each in cases)
     attack = case.built(case.arsenal("linf")[0], "linf", eps, draws=draws)
