@@ -14,7 +14,6 @@ from report.small_audit import Halves, audited, images, linear_of, table
 from trustworthy.core.errors import InvalidInput, TrustworthyError, TrustworthyWarning
 from trustworthy.report.factory import build_model
 
-
 pytestmark = pytest.mark.usefixtures("_as_users_call_it")
 
 

@@ -128,6 +128,6 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Write it again "
-            "with trustworthy.training.save_weights, or restore it from a copy."
+            f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Write it "
+            "again with trustworthy.training.save_weights, or restore it from a copy."
         ) from error
