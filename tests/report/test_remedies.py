@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
-from trustworthy.report.factory import build_model
+from trustworthy.models.factory import build_model
 
 from report.small_audit import Halves, audited, images, linear_of, table
 from trustworthy.core.errors import InvalidInput, TrustworthyError, TrustworthyWarning
