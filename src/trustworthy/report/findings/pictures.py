@@ -96,7 +96,9 @@ def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
             f"{'is' if success.sum() == 1 else 'are'} misclassified after a change of at most "
             f"{moved[success].max():.3g}"
         )
-    tried = f"changes of up to {attack.eps:.3g}" if hasattr(attack, "eps") else "the changes that were tried"
+    from trustworthy.attacks import BudgetAttack
+
+    tried = f"changes of up to {attack.eps:.3g}" if isinstance(attack, BudgetAttack) else "the changes that were tried"
     return f"None of {len(success)} attacked examples is misclassified after {tried}"
 
 
