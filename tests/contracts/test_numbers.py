@@ -28,6 +28,8 @@ QUICK = {
         "linf": 0.2,
         "l2": 0.5,
     },
+    "linf": {"multiples": [2.0]},
+    "l2": {"multiples": [2.0]},
     "certificate": {"multiples": [0.5, 2.0]},
     "distortion": {"rows": 8, "attack": {"name": "PGD", "steps": 3}, "bisections": 3},
     "corruptions": {"rows": 4},
@@ -77,8 +79,8 @@ ZOO = {
     "net": small_net,
     "constant": constant,
 }
-SLOW = {"forest", "boosted", "5-NN"}
-"""Asked through the same door as the tree and the nearest neighbour."""
+SLOW = {"forest", "boosted", "1-NN", "5-NN"}
+"""Asked through the same door as the tree."""
 
 
 @pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in ZOO])
@@ -149,9 +151,7 @@ def test_a_model_that_guesses_is_not_praised_for_robustness(record):
 
 def test_the_page_and_the_terminal_show_n_beside_every_value(tmp_path):
     data = cancer(40)
-    made = audited(
-        {"m": DecisionTreeClassifier(max_depth=3).fit(data.x_train, data.y_train)}, data, out=tmp_path, **QUICK
-    )
+    made = audited({"m": small_net(data)}, data, out=tmp_path, **QUICK)
     page, console = (tmp_path / "report.html").read_text(), Console(width=10_000, no_color=True)
     with console.capture() as capture:
         console.print(summary_table(made))

@@ -147,23 +147,14 @@ def test_radii_past_the_cliff_are_joined_by_those_around_the_median(headline):
     weight = model.weight.detach().numpy() * x.std(0)
     score = at @ weight + x.mean(0) @ model.weight.detach().numpy() + model.bias
     median = np.median((np.abs(score) / np.abs(weight).sum())[(score > 0) == y])
-    _, *eps = found.series["eps"]
+    eps, worst = np.array(found.series["eps"]), np.array(found.series["worst"])
     assert found.series["headline_eps"] == headline
     assert found.value == 0.0
-    lost = [
-        radius
-        for radius, worst in zip(eps, found.series["worst"][1:], strict=True)
-        if worst <= found.series["worst"][0] / 2
-    ]
-    assert f"half of the right predictions are lost by {lost[0]:.3g}" in found.statement
+    lost = int((worst > worst[0] / 2).sum())
+    assert f"half of the right predictions are lost between {eps[lost - 1]:.3g} and {eps[lost]:.3g}." in found.statement
     if headline == 50.0:
-        assert (
-            max(radius for radius in eps if radius < lost[0])
-            < median
-            <= lost[0]
-            <= 1.5 * max(r for r in eps if r < lost[0])
-        )
+        assert eps[lost - 1] < median <= eps[lost] <= 1.5 * eps[lost - 1]
     else:
-        assert eps[0] == pytest.approx(headline / 2 / 2**8, rel=1e-2)  # as far as it goes
+        assert eps[1] == pytest.approx(headline / 2 / 2**8, rel=1e-2)  # as far as it goes
     (usual,) = audited(model, (x, y), "robustness.linf", attacks={"linf": 0.05}).findings
     assert usual.series["eps"] == [0.0, 0.025, 0.05, 0.1]

@@ -31,10 +31,7 @@ def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     """
     ranks, truth = _ranked(scores, positives)
     _both_classes(truth)
-    positive, negative = np.bincount(ranks[truth], minlength=ranks.max() + 1), np.bincount(ranks[~truth])
-    negative = np.append(negative, np.zeros(len(positive) - len(negative)))
-    below = np.cumsum(negative) - negative / 2
-    return float((positive * below).sum() / (positive.sum() * negative.sum()))
+    return roc_area(ranks, truth)
 
 
 def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, normalised: bool = False) -> float:
@@ -101,9 +98,24 @@ def aupr(scores: ArrayLike, positives: ArrayLike) -> float:
     """
     ranks, truth = _ranked(scores, positives)
     _some_positive(truth)
+    return average_precision(ranks, truth)
+
+
+def roc_area(ranks: Int[np.ndarray, " n"], truth: Bool[np.ndarray, " n"]) -> float:
+    """`auroc` of ranks >= 0, equal where the scores are; nothing is checked, and NaN is undefined. For resampling."""
+    positive, every = np.bincount(ranks, truth), np.bincount(ranks)
+    negative = every - positive
+    pairs = positive.sum() * negative.sum()
+    return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
+
+
+def average_precision(ranks: Int[np.ndarray, " n"], truth: Bool[np.ndarray, " n"]) -> float:
+    """`aupr` of such ranks, likewise."""
     positive, every = np.bincount(ranks, truth)[::-1], np.bincount(ranks)[::-1]  # from the highest score down
-    precision = np.cumsum(positive) / np.cumsum(every)
-    return float((positive * precision).sum() / positive.sum())
+    found, answered = np.cumsum(positive), np.cumsum(every)
+    if not found[-1]:
+        return np.nan
+    return float(positive @ (found / np.maximum(answered, 1)) / found[-1])
 
 
 def precision_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:

@@ -59,20 +59,8 @@ def measure(case: Case, settings: Any) -> Measured:
     np.add.at(confusion, (np.searchsorted(seen, labels), np.searchsorted(seen, case.predictions)), 1)
     per_class = [_of_class(case, name(int(label)), place, confusion) for place, label in enumerate(seen)]
     per_class = [row for row in per_class if row["n"]]
-    weakest, rarest = (min(per_class, key=lambda row: row[key]) for key in ("accuracy", "n"))
-    sentence = f"{case.accuracy:.1%} of {len(labels)} examples are classified correctly"
-    if len(per_class) > 1:
-        sentence += (
-            f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} "
-            f"({100 * weakest['low']:.1f} to {weakest['high']:.1%}, n = {weakest['n']})"
-        )
-    if rarest["n"] < FEW_ROWS and len(per_class) > 1:
-        more = (
-            f"; --limit 0 takes all {case.examples.available:,} rows" if case.examples.available > len(labels) else ""
-        )
-        sentence += f". Only {rarest['n']} of these examples are of the class {rarest['class']}{more}"
     found = [case.finding(
-        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=f"{sentence}.",
+        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=_told(case, per_class),
         interval=case.share(correct), series={
             "n": len(labels), "per_class": per_class, "classes": [name(int(label)) for label in seen],
             "confusion": confusion.tolist(),
@@ -82,6 +70,23 @@ def measure(case: Case, settings: Any) -> Measured:
     if len(per_class) > 1:
         found.append(_balanced(case, per_class))
     return Measured(found)
+
+
+def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
+    """The accuracy, that of the weakest class, and how few examples the rarest has."""
+    n, rows = len(case.labels), case.examples.available
+    told = f"{case.accuracy:.1%} of {n} examples are classified correctly"
+    if len(per_class) < 2:
+        return f"{told}."
+    weakest, rarest = (min(per_class, key=lambda row: row[key]) for key in ("accuracy", "n"))
+    interval = f"{100 * weakest['low']:.1f} to {weakest['high']:.1%}"
+    told += (
+        f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} ({interval}, n = {weakest['n']})."
+    )
+    if (few := rarest["n"]) < FEW_ROWS:
+        told += f" Only {few} of these examples {'is' if few == 1 else 'are'} of the class {rarest['class']}"
+        told += f"; --limit 0 takes all {rows:,} rows." if rows > n else "."
+    return told
 
 
 def _of_class(case: Case, name: str, place: int, confusion: Int[np.ndarray, "k k"]) -> dict[str, Any]:

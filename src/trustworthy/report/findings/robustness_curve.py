@@ -113,9 +113,11 @@ def _taken(clean: float, value: float) -> str:
 
 
 def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
-    """At which radius of the grid half of the right predictions are lost, if at any."""
-    lost = [radius for radius, holds in zip(grid, standing, strict=True) if holds.mean() <= 0.5]
-    return f"; half of the right predictions are lost by {lost[0]:.3g}" if lost else ""
+    """Between which radii of the grid half of the right predictions are lost, if between any."""
+    place = int((standing.mean(axis=1) > 0.5).sum())
+    if place == len(grid):
+        return ""
+    return f"; half of the right predictions are lost between {grid[place - 1]:.3g} and {grid[place]:.3g}"
 
 
 @dataclass

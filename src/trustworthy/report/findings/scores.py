@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int
 from pydantic import Field
 
 from trustworthy.report.finding import Finding, Series
@@ -53,7 +54,7 @@ def measure(case: Case, settings: Any) -> Measured:
 def _rankings(case: Case) -> list[Finding]:
     """Areas under the ROC and the precision-recall curve, of the rarer of two classes or averaged over more, each
     against the rest; none where the examples are all of one class."""
-    from trustworthy import metrics
+    from trustworthy.metrics import detection
 
     p, y = case.probabilities, case.labels
     labels, counts = np.unique(y, return_counts=True)
@@ -64,13 +65,16 @@ def _rankings(case: Case) -> list[Finding]:
     if len(ranked) == 1:
         whose = f"{case.examples.class_name(int(ranked[0]))}, the rarer class ({counts.min()} of {len(y)})"
 
-    def mean(area: Callable[..., float]) -> Callable[..., float]:
-        return lambda p, y: float(np.mean([area(p[:, label], y == label) for label in ranked]))
+    # Ranked once: resamples are many.
+    columns = [(np.unique(p[:, label], return_inverse=True)[1], y == label) for label in ranked]
 
     def made(name: str, area: Callable[..., float], told: str, chance: float) -> Finding:
-        few, value = len(ranked) <= RESAMPLED_CLASSES, mean(area)(p, y)
+        def mean(rows: Int[np.ndarray, " some"]) -> float:
+            return float(np.mean([area(ranks[rows], truth[rows]) for ranks, truth in columns]))
+
+        few, value = len(ranked) <= RESAMPLED_CLASSES, mean(np.arange(len(y)))
         return case.finding(
-            f"uncertainty.{name}", value, interval=case.interval(name, mean(area), p, y) if few else None,
+            f"uncertainty.{name}", value, interval=case.interval(name, mean, np.arange(len(y))) if few else None,
             statement=f"Of {whose}: the {told} is {value:.3f}, {chance:.3f} by chance.",
             series={"classes": [case.examples.class_name(int(label)) for label in ranked]},
             no_interval="all resamples rank alike" if few else "resampling the areas of so many classes takes long",
@@ -78,8 +82,8 @@ def _rankings(case: Case) -> list[Finding]:
 
     share = float(np.mean([(y == label).mean() for label in ranked]))
     return [
-        made("auroc", metrics.auroc, "share of pairs ranked rightly", 0.5),
-        made("aupr", metrics.aupr, "precision averaged over the recalls", share),
+        made("auroc", detection.roc_area, "share of pairs ranked rightly", 0.5),
+        made("aupr", detection.average_precision, "precision averaged over the recalls", share),
     ]
 
 
