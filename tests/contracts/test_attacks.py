@@ -498,6 +498,7 @@ def test_counts_every_query(attack):
     seen = []
     result = attack(Recorder(net, seen), x, y, generator=seeded())
     assert int(result.queries.sum()) == sum(len(batch) for batch in seen)
+    assert max(map(len, seen)) <= len(x)
 
 
 @each(ATTACKS)

@@ -24,7 +24,7 @@ def as_batch(x: object, bounds: Bounds | None, name: str = "x") -> Tensor:
         raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name} / 255.0.")
     if x.ndim < 2 or x.numel() == 0:
         raise InvalidInput(f"{name} must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
-    if not bool(x.isfinite().all()):
+    if not all(bool(end.isfinite()) for end in x.detach().aminmax()):  # no array as large as x is made for the answer
         raise InvalidInput(f"{name} must be finite, got NaN or inf; drop or impute those examples.")
     x = x.detach().clone() if x.is_inference() else x.detach()
     return x if bounds is None else _within(x, bounds, name)
