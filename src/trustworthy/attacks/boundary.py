@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.incumbent import where
-from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.problem import Problem, single
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Free, only, put_back
@@ -100,7 +100,7 @@ class BoundaryAttack(Attack):
         return x
 
     def _nearest_start(self, problem: Problem, x: Tensor, broken: Tensor) -> None:
-        pool = as_batch(self.starts, self.bounds, "starts")
+        pool = as_batch(self.starts, self.bounds, "starts").to(problem.dtype)
         if pool.shape[1:] != x.shape[1:]:
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
         if bool(broken.all()):
@@ -182,9 +182,10 @@ def _nearest_serving(problem: Problem, pool: Tensor, count: int) -> Int[Tensor, 
     x, free, some = problem.x, problem.free, len(problem.x)
     distance, which = x.new_empty(some, 0), torch.empty(some, 0, dtype=torch.int64, device=x.device)
     for first in range(0, len(pool), some):
-        part = pool[first : first + some].to(x)
+        part = pool[first : first + some].to(x.device)
         with torch.no_grad():
-            scores = pooled([predictor(part) for predictor in problem.draws()])
+            scores = pooled([single(predictor(part)) for predictor in problem.draws()])
+        part = part.to(x.dtype)
         serves = torch.stack([problem.goal.reached(row.expand(some, -1)) for row in scores], dim=1)
         near = _distances(free, x, part)
         rows = torch.arange(first, first + len(part), device=x.device).expand(some, -1)

@@ -73,7 +73,8 @@ def as_classifier(model: AnyClassifier, speaks_numpy: bool, classes: int) -> Pos
             return _one_hot(out, max(2, classes)).to(x)
         if out.dtype.kind not in "iuf":
             raise ModelContractError(f"the model must return scores or class indices, got dtype {out.dtype}.")
-        return torch.as_tensor(out).to(x)
+        # Half precision would tie scores that the model tells apart.
+        return torch.as_tensor(out).to(x.device, torch.promote_types(x.dtype, torch.float32))
 
     return Repeated(on_tensors)
 
