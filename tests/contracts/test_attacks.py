@@ -557,6 +557,50 @@ def test_asks_for_no_more_than_it_says(attack):
             attack(answered["scores"], x, y)
 
 
+def subtracted(x):
+    x -= 0.1
+    return x
+
+
+def through_data(x):
+    x.data.mul_(0.5)
+    return x
+
+
+def through_numpy(x):
+    if isinstance(x, np.ndarray):
+        x -= 0.1
+        return x
+    x.detach().numpy()[:] -= 0.1
+    return x
+
+
+def clamped(x):
+    return x.clamp_(0.0, 1.0)
+
+
+@pytest.mark.parametrize("writes", [subtracted, through_data, through_numpy, clamped])
+@each(ATTACKS)
+def test_a_model_that_writes_into_its_input_is_refused_and_the_input_is_as_it_was(attack, writes):
+    net, x, y = case()
+    if PLACE.type != "cpu" and writes is through_numpy:
+        pytest.skip("arrays live on the CPU")
+    before = x.clone()
+    for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with mode(), pytest.raises(ModelContractError, match="changes its input in place; write x = x"):
+            attack(lambda z: net(writes(z)), x, y, generator=seeded())
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("name", ["boundary", "square-linf"])
+def test_a_model_that_writes_into_its_array_is_refused(name):
+    net, x, y = (each.cpu() for each in case())
+    given = x.numpy().copy()
+    with pytest.raises(ModelContractError, match="changes its input in place; write x = x"):
+        ATTACKS[name](lambda z: answers(net, torch.from_numpy(through_numpy(z))).numpy(), given, y.numpy())
+    assert np.array_equal(given, x.numpy())
+
+
 @each(ATTACKS)
 def test_perturb_returns_the_same_points(attack):
     net, x, y = case()

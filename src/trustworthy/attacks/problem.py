@@ -139,12 +139,13 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _first_answer(predictor: Predictor, x: Tensor) -> object:
-    version = x._version
+    given = x.clone()  # no leaf, of which torch would speak before we do
+    version = given._version
     try:
-        out = predictor(x)
+        out = predictor(given)
     except Exception as error:
         error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
         raise
-    if x._version != version:
+    if given._version != version or not torch.equal(given, x):  # NumPy writes without a trace but the values
         raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
     return out
