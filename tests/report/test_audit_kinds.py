@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
+from trustworthy.report.estimator import scores_of
 
 from report.small_audit import audited, linear_of, table
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
-from trustworthy.report.estimator import scores_of
 
 
 def parts(record):

@@ -9,10 +9,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
-from trustworthy.models.factory import build_model
 
 from report.small_audit import Halves, audited, images, linear_of, table
 from trustworthy.core.errors import InvalidInput, TrustworthyError, TrustworthyWarning
+from trustworthy.models.factory import build_model
 
 pytestmark = pytest.mark.usefixtures("_as_users_call_it")
 

@@ -169,7 +169,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     known = getattr(model, "classes_", None) if by_estimator else loaded.classes
     labels = _labels(examples, known)
     adapted = adapt(
-        model, (x if by_estimator else x[:_LOOKED]).to(device), classes=labels, known=loaded.classes, batch=batch,
+        model, (x if by_estimator else x[: min(_LOOKED, batch)]).to(device), classes=labels, known=loaded.classes, batch=batch,
         columns=_columns(model, examples), decode=examples.decode,
     )  # fmt: skip
     places = {} if known is None else _places(examples, labels, adapted.classes or ())
@@ -180,7 +180,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
         _warn(f"{name}: {note}.")
     if by_estimator:
         return _Read(asked_safely(asked, copied=False), adapted.gives, None, notes, places)
-    slope, writes = _probe(asked_safely(asked, copied=False), x[:_PROBED].to(device))
+    slope, writes = _probe(asked_safely(asked, copied=False), x[: min(_PROBED, batch)].to(device))
     if writes:
         _warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
     return _Read(asked_safely(asked, copied=writes), adapted.gives, slope, notes, places)

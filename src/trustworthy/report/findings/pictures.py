@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int
@@ -53,12 +53,15 @@ def measure(case: Case, settings: Settings) -> Measured:
     More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
     the value says how many of all there are.
     """
+    from trustworthy.attacks.evaluate import attacked
+
     norm, domain, name = _norm(case), case.examples.domain, case.examples.class_name
     eps = case.headline(norm)
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    result = attack(model, x[tried], y[tried], free=case.free_at(tried), generator=case.generator("pictures"))
+    how: Any = {"free": case.free_at(tried), "generator": case.generator("pictures"), "batch_size": case.batch}
+    result = attacked(model, attack, x[tried], y[tried], **how)
     success = result.success.cpu().numpy()
     moved = result.distance.cpu().numpy()
     changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was
