@@ -191,7 +191,7 @@ def repeated():
 
 CANNOT = {
     "a function": (lambda x, y: lambda z: linear_of(x).eval()(z), "a function whose parts cannot be seen"),
-    "an unknown layer": (lambda x, y: linear_of(x), "got Linear"),
+    "an unknown layer": (lambda x, y: nn.Sequential(nn.Linear(5, 2), nn.Tanh()), "got torch.tanh"),
     "a wide network": (lambda x, y: nn.Sequential(nn.Linear(5, 400), nn.ReLU(), nn.Linear(400, 2)), "has 400"),
     "a stochastic network": (
         lambda x, y: nn.Sequential(nn.Linear(5, 2), Noise()), "answers differently each time",
