@@ -88,7 +88,9 @@ def built(make, seed=0):
 
 
 NETS = {make.__name__: built(make) for make in (Residual, Functional, pooled)}
-each_norm = pytest.mark.parametrize("norm", ["linf", "l2", pytest.param("l1", marks=pytest.mark.slow)])
+each_norm = pytest.mark.parametrize(
+    "norm", ["linf", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("l1", "l2"))]
+)
 each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 
 
@@ -157,12 +159,12 @@ def test_no_attack_succeeds_within_the_radius(net, norm):
 
 @each_net
 def test_crown_is_never_looser_than_intervals(net):
-    x, y = examples(net, 6)
+    x, y = examples(net)
     for eps in (0.01, 0.3):
         tight, loose = (linear_bounds(net, x, eps, method=method) for method in METHODS)
         assert (tight[0] >= loose[0] - 1e-12).all()
         assert (tight[1] <= loose[1] + 1e-12).all()
-    tight, loose = (certify_linear(net, x, y, norm="l2", method=method).lower for method in METHODS)
+    tight, loose = (certify_linear(net, x, y, norm="l2", method=method, tolerance=0.1).lower for method in METHODS)
     assert (tight > 1.2 * loose).any()
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from report.small_audit import audited, images, linear_of, table
 from trustworthy.datasets import Dataset
+from trustworthy.nn.backbones import SmallConvNet
 from trustworthy.report.render import render
 
 STEPS = ("accuracy", "robustness.linf", "robustness.l2", "robustness.certificate")
@@ -117,6 +118,17 @@ def test_a_relu_network_is_certified_below_what_attacks_leave(data):
     record = audited(small_net(data), data, *STEPS, **RADII, rows=30)
     for norm in ("linf", "l2"):
         assert "CROWN" in check_order(record, norm).series["method"]
+
+
+def test_a_network_that_pools_in_its_own_forward_pass_is_certified():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = SmallConvNet(image_size=8, width=1)
+    x = digits(8).x_test
+    y = net.eval()(torch.from_numpy(x)).argmax(1).numpy()
+    record = audited(net, (x, y), "robustness.certificate")
+    for norm in ("linf", "l2"):
+        assert "CROWN" in found(record, f"robustness.{norm}.certified").series["method"]
 
 
 def test_a_linear_model_is_certified_up_to_its_margin_in_standard_deviations():
