@@ -142,10 +142,13 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
     from trustworthy.certify import certify_linear
     from trustworthy.certify.tracing import read
     from trustworthy.nn import Normalize
+    from trustworthy.report.asking import precision
 
     if case.subject.is_random:
         raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
     domain, model = case.examples.domain, case.subject.given
+    if dtype := precision(model):
+        raise NotApplicable(f"linear bounds certify networks in float32, the weights of this one are in {dtype}.")
     if domain.center is not None and domain.spread is not None:
         model = nn.Sequential(Normalize(-domain.center / domain.spread, 1.0 / domain.spread), model)
         model.to(case.device)
