@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLASSES_SHOWN = 20
 FEW_ROWS = 20
-"""Examples of a class below which the page says how few there are."""
+"""Examples of a class, less than half as many as an even share, below which the page says how few there are."""
 RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
 
 
@@ -83,7 +83,7 @@ def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
     told += (
         f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} ({interval}, n = {weakest['n']})."
     )
-    if (few := rarest["n"]) < FEW_ROWS:
+    if (few := rarest["n"]) < min(FEW_ROWS, n / len(per_class) / 2):
         told += f" Only {few} of these examples {'is' if few == 1 else 'are'} of the class {rarest['class']}"
         told += f"; --limit 0 takes all {rows:,} rows." if rows > n else "."
     return told

@@ -103,21 +103,21 @@ def _importances(case: Case, repeats: int) -> Measured:
     import torch
 
     x, name = case.examples.x, case.examples.feature_name
-    lost = np.zeros((len(x), x.shape[1]))  # by each example to each feature, over the repeats
+    right = np.zeros((len(x), x.shape[1]), dtype=np.int64)  # shuffles of a feature that leave an example right
     for column in range(x.shape[1]):
         for repeat in range(repeats):
             order = seeds.numpy_generator(case.seed, "importance", column, repeat).permutation(len(x))
             shuffled = x.clone()
             shuffled[:, column] = x[torch.from_numpy(order), column]
-            right = case.classify(shuffled) == case.labels
-            lost[:, column] += (case.correct.astype(np.float64) - right) / repeats
-        case.advance((column + 1) / x.shape[1])
-    importance = lost.mean(axis=0)
+            right[:, column] += case.classify(shuffled) == case.labels
+        case.advance((column + 1) / right.shape[1])
+    lost = repeats * case.correct[:, None] - right  # counts, so that no loss is exactly 0
+    importance = lost.sum(axis=0) / (repeats * len(x))
     top = np.argsort(-importance, kind="stable")[:3]
     named = ", ".join(f"{name(int(c))} ({importance[c]:.1%})" for c in top if importance[c] > 0.0)
     return Measured([case.finding(
         "interpretation.importance", float(importance.max()), conditions={"repeats": repeats},
-        interval=case.interval("importance", np.mean, lost[:, top[0]]),
+        interval=case.interval("importance", np.mean, lost[:, top[0]] / repeats),
         statement=f"Shuffling one feature costs most accuracy for {named}." if named
         else "Shuffling any one feature costs no accuracy.",
         series={
@@ -170,12 +170,14 @@ def _bars(item: Item) -> list[str]:
     if not ranked:
         return []
     shown = ranked[:FEATURES_SHOWN]
-    lowest = min(0.0, *(share for *_, share in shown), 0.0)
-    rows = [row(name, [bar(share, lowest), formatting.score(value)]) for name, value, share in shown]
+    longest = max((abs(share) for *_, share in shown), default=0.0) or 1.0
+    lowest = min(0.0, shown[-1][2] / longest)
+    rows = [row(name, [bar(share / longest, lowest), formatting.score(value)]) for name, value, share in shown]
     head = ["feature", heading("importance", span=2)]
     table = panel.bars(item, f"Importance of features, {item.model}", head, rows, headed=False)
     rest = len(ranked) - FEATURES_SHOWN
-    return [table, *([note(f"and {rest} less important features")] if rest > 0 else [])]
+    least = f", down to {formatting.score(ranked[-1][1])}" if ranked[-1][1] < 0.0 else ""
+    return [table, *([note(f"and {rest} less important features{least}")] if rest > 0 else [])]
 
 
 def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
