@@ -42,7 +42,7 @@ def settled(x: Examples, center: Examples, norm: AbstractNorm, eps: Radius | Non
             outside, shorter = size > radius, norm.project(moved, inner)
         else:
             outside, shorter = size > inner, moved * per_example(inner / size, moved)
-        there = torch.where(per_example(outside, there), origin + shorter, there)
+        there = torch.where(outside.reshape(-1, *[1] * (x.ndim - 1)), origin + shorter, there)
     return rounded_inwards(there, center)
 
 
