@@ -23,7 +23,9 @@ from sklearn.utils import all_estimators
 from torch import nn
 
 from report.small_audit import audited, values
+from report.toys import LOGIT, SIZE
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.report.audit import audit
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.subject import examine
 
@@ -168,6 +170,22 @@ def test_another_search_with_the_same_predictions_has_another_fingerprint():
     models = [make_pipeline(shifted, LogisticRegression(C=c)).fit(x, y) for c in (1.0, 1.01)]
     assert (models[0].predict(x) == models[1].predict(x)).all()
     assert len({examined(model)[0].fingerprint for model in models}) == 2
+
+
+def test_what_float32_cannot_tell_apart_is_as_predict_says():
+    class Close(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(3)
+
+        def predict(self, x):
+            return self.predict_proba(x).argmax(1)
+
+        def predict_proba(self, x):
+            assert x.dtype == np.float64
+            return np.tile([0.5 - 1e-10, 0.5 + 1e-10, 0.0], (len(x), 1))
+
+    subject, said = examined(Close())
+    assert (subject.gives, said) == ("probabilities", [])
+    assert (subject.logits.argmax(1) == 1).all()
 
 
 def test_a_threshold_of_its_own_is_kept_and_said():
@@ -377,6 +395,15 @@ def test_one_sigmoid_for_each_class_is_read_as_shares():
         subject = examine("m", nn.Sequential(inner, nn.Sigmoid()), examples_of(x, y), batch=99, seed=0, device=CPU)
     p = torch.sigmoid(inner(torch.from_numpy(x))).detach().numpy()
     assert np.exp(subject.logits) == pytest.approx(p, rel=1e-5)
+
+
+def test_streams_and_intervals_do_not_depend_on_the_name():
+    x, y = rows()
+    model = network()
+    found = audit({"one": model, "two": model}, (x, y), kinds=(SIZE, LOGIT)).findings
+    said = [f.model_dump(exclude={"model", "wall_time", "arrays"}) for f in sorted(found, key=lambda f: f.model)]
+    assert said[0]["series"] or said[1]["series"]
+    assert said[:2] == said[2:]
 
 
 @pytest.mark.parametrize("make", ["network", *(pytest.param(m, marks=pytest.mark.slow) for m in ("search", "stack"))])

@@ -13,6 +13,7 @@ from torch import nn
 from report.small_audit import Halves, audited, images, linear_of, table
 from trustworthy.core.errors import InvalidInput, TrustworthyError, TrustworthyWarning
 from trustworthy.models.factory import build_model
+from trustworthy.report.rows import draw_examples, read_data
 
 pytestmark = pytest.mark.usefixtures("_as_users_call_it")
 
@@ -73,6 +74,8 @@ def test_what_rounding_took_over_one_is_cut(dtype):
     x = IMAGES.astype(dtype)
     x[0, 0, 0, 0] = np.nextafter(np.float32(1) if dtype is np.float64 else dtype(1), dtype(2), dtype=dtype)
     x[0, 0, 0, 1] = -np.finfo(dtype).smallest_subnormal
+    shown = draw_examples(read_data((x, LABELS)), 0, seed=0).x
+    assert (float(shown.min()), float(shown.max())) == (0.0, 1.0)
     assert accuracy(Halves(), (x, LABELS)) == accuracy(Halves(), (IMAGES.astype(dtype), LABELS))
     x[0, 0, 0, 0] = 1.01
     with pytest.raises(InvalidInput, match=r"values in \[-?\d[^,]*, 1\.0[01]"):

@@ -26,9 +26,9 @@ def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any]:
     ModelContractError : it raises whatever it is given; the message says what it said to the batch as it is.
     """
     ways: list[Feed] = [as_given]
-    precision = _precision(model)
-    if precision not in (None, x.dtype):
-        ways.append(partial(_in_precision, precision))
+    dtype = precision(model)
+    if dtype not in (None, x.dtype):
+        ways.append(partial(_in_precision, dtype))
     if not isinstance(model, nn.Module):
         ways.append(_as_array)
     first: Exception | None = None
@@ -74,7 +74,7 @@ def _takes_gradients(feed: Feed, predictor: Predictor, x: Tensor) -> bool:
     return True
 
 
-def _precision(model: Any) -> torch.dtype | None:
+def precision(model: Any) -> torch.dtype | None:
     """Type of the first floating weight of any module that the model runs."""
     weights = (weight for module in reachable_modules(model) for weight in module.parameters())
     return next((weight.dtype for weight in weights if weight.is_floating_point()), None)

@@ -168,8 +168,9 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
         check_finite(x)
     known = getattr(model, "classes_", None) if by_estimator else loaded.classes
     labels = _labels(examples, known)
+    looked_at = x if by_estimator else x[: min(_LOOKED, batch)]
     adapted = adapt(
-        model, (x if by_estimator else x[: min(_LOOKED, batch)]).to(device), classes=labels, known=loaded.classes, batch=batch,
+        model, looked_at.to(device), classes=labels, known=loaded.classes, batch=batch,
         columns=_columns(model, examples), decode=examples.decode,
     )  # fmt: skip
     places = {} if known is None else _places(examples, labels, adapted.classes or ())

@@ -141,8 +141,8 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
     from trustworthy.certify import certify_linear
     from trustworthy.certify.tracing import read
+    from trustworthy.models.feeding import precision
     from trustworthy.nn import Normalize
-    from trustworthy.report.asking import precision
 
     if case.subject.is_random:
         raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
