@@ -118,7 +118,8 @@ def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
         rows = np.flatnonzero(codes == values.index(fractions[0]))
         raise InvalidInput(
             f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
-            "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN."
+            "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN, "
+            "or use names, y.astype(str), if these are classes."
         )
     return [int(value) if isinstance(value, float) else value for value in values]
 

@@ -102,9 +102,9 @@ def _label(test: Opened, label: str | None) -> str | None:
 
 
 def _drawn(dataset: Dataset, rows: int, seed: int) -> Dataset:
-    chosen = stratified_rows(np.asarray(dataset.y_test), rows, seed)
-    if len(chosen) == len(dataset.y_test):
+    if rows == 0 or rows >= len(dataset.y_test):
         return dataset
+    chosen = stratified_rows(np.asarray(dataset.y_test), rows, seed)
     return replace(
         dataset, x_test=dataset.x_test[chosen], y_test=dataset.y_test[chosen], rows=chosen,
         available=len(dataset.y_test),

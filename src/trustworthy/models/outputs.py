@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError
@@ -144,7 +144,7 @@ def _form(scores: Tensor) -> Form:
     return "sigmoids" if float(scores.min()) < 0.1 and float(scores.max()) > 0.9 else "logits"
 
 
-def _rows(scores: Tensor) -> Float[Tensor, "n columns"]:
+def _rows(scores: Tensor) -> Shaped[Tensor, "n columns"]:
     """(n,) becomes (n, 1), and (n, k, 1, 1) of a convolution becomes (n, k)."""
     return scores.reshape(len(scores), -1)
 
