@@ -28,15 +28,29 @@ class Arrays:
 def from_arrays(test: Arrays, train: Arrays | None, *, rows: int, seed: int) -> Dataset:
     """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`."""
     parts = [test] if train is None else [test, train]
+    for part in parts:  # what is wrong with x is said before what is wrong with labels
+        check_numbers(part.x)
+        if len(part.x) != len(part.y):
+            raise InvalidInput(
+                f"x and y must have as many rows, got {len(part.x):,} and {len(part.y):,}; give one label for each row."
+            )
     known = labels.number(*(part.y for part in parts))
-    for part, codes in zip(parts, known.codes, strict=True):
-        if part.x.shape[0] != len(codes):
-            raise InvalidInput(f"x and y must have as many rows, got {part.x.shape[0]:,} and {len(codes):,}.")
+    for part in parts:
         if part.x.shape[1:] != test.x.shape[1:]:
             raise InvalidInput(f"train must have rows of shape {test.x.shape[1:]}, got {part.x.shape[1:]}.")
     chosen = stratified_rows(known.codes[0], rows, seed)
-    x = [_converted(test.x[chosen]), *(_converted(part.x[:]) for part in parts[1:])]
+    x = [converted(test.x[chosen]), *(converted(part.x[:]) for part in parts[1:])]
     return assembled(name=test.name, source=test.source, notes=[], known=known, chosen=chosen, x=x)
+
+
+def check_numbers(x: Any) -> None:
+    """Refuse what is no dense array of numbers with at least one row."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
+        kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+        remedy = "use x.toarray()" if hasattr(x, "toarray") else "write words and categories as numbers"
+        raise InvalidInput(f"x must be a dense array of numbers, images or a table, got {kind}; {remedy}.")
+    if x.size == 0:
+        raise InvalidInput(f"x must hold at least one example, got shape {x.shape}.")
 
 
 def load_npy(path: Path) -> np.ndarray:
@@ -47,8 +61,8 @@ def load_npy(path: Path) -> np.ndarray:
         raise DataError(f"{path} is not a readable .npy file of numbers or text ({error}); write it again.") from error
 
 
-def _converted(x: Any) -> Any:
-    """Tables as float64 and pictures as float32; other arrays as they are."""
+def converted(x: np.ndarray) -> np.ndarray:
+    """Tables as float64, others in float32 if in float64; half precision stays, as it says what rounding may have done."""
     if x.ndim == 2:
         return x.astype(np.float64)
-    return x.astype(np.float32) if x.dtype.kind == "f" else np.asarray(x)
+    return x.astype(np.float32) if x.dtype == np.float64 else np.asarray(x)

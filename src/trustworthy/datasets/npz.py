@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.datasets import labels
+from trustworthy.datasets.arrays import converted
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.reading import DAMAGE
-
-_NUMBER = "number the classes 0, 1, 2, ... by numpy.unique({}, return_inverse=True)[1]."
 
 
 def arrays_of(path: Path, *names: str) -> tuple[np.ndarray, ...]:
@@ -54,25 +54,6 @@ def _array(loaded: Any, name: str, path: Path) -> np.ndarray:
         ) from error
 
 
-def numbered(labels: Sequence[np.ndarray], class_names: Sequence[str] = ()) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Labels that are names as numbers, and the names; other labels as they are.
-
-    The numbers are places among `class_names` where those hold every label, else in the sorted order of the names.
-    """
-    if not any(_are_names(some) for some in labels):
-        return list(labels), tuple(class_names)
-    texts = [some.astype(str) for some in labels]
-    found = np.unique(np.concatenate(texts)).tolist()
-    names = tuple(class_names) if set(found) <= set(class_names) else tuple(found)
-    place = {name: number for number, name in enumerate(names)}
-    return [np.array([place[text] for text in some.tolist()], np.int64) for some in texts], names
-
-
-def _are_names(labels: np.ndarray) -> bool:
-    objects = labels.dtype.kind == "O" and labels.size > 0 and all(isinstance(label, str) for label in labels.flat)
-    return labels.ndim == 1 and (labels.dtype.kind in "US" or objects)
-
-
 def from_file(path: str | os.PathLike[str]) -> Dataset:
     """Read a classification set from an .npz file.
 
@@ -80,12 +61,13 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
     ----------
     path : file with the arrays `x_test` and `y_test` (or `x` and `y`), optionally `x_train` and `y_train`, and
         optionally `class_names` and `feature_names` as arrays of strings. Inputs are finite floating-point numbers
-        of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers. Labels are integers
-        0 .. classes-1, or names, which are numbered: as in `class_names`, else in sorted order.
+        of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers, and NaN where a value is
+        missing. Labels are of any type that `read` takes; `class_names` names the classes 0, 1, ..., or holds all
+        labels in the order of the classes.
 
     Returns
     -------
-    Dataset : without training rows where the file has none. Images become float32, tables float64.
+    Dataset : without training rows where the file has none. Tables become float64, images float32, or stay float16.
 
     Raises
     ------
@@ -100,41 +82,50 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
     if missing:
         expected = "x_test and y_test (or x and y), and x_train and y_train together or not at all"
         raise DataError(f"{file} has no array {_list(missing)}; it has {_list(arrays) or 'none'}. Expected {expected}.")
-    labels = [pair[1] for pair in (test, train) if pair]
-    numbers, class_names = numbered([arrays[name] for name in labels], _names(arrays, "class_names"))
-    arrays |= dict(zip(labels, numbers, strict=True))
-    x_test, y_test = _rows(arrays, *test)
-    x_train, y_train = _rows(arrays, *train) if train else (x_test[:0], y_test[:0])
+    x_test, x_train = (_inputs(arrays, *pair) for pair in (test, train or test))
+    if not train:
+        x_train = x_train[:0]
     if x_train.shape[1:] != x_test.shape[1:]:
         raise InvalidInput(
             f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}."
         )
+    known = labels.number(*(arrays[pair[1]] for pair in (test, train) if pair), name=test[1])
+    codes, class_names, class_values = _named(known, _names(arrays, "class_names"))
     return Dataset(
-        name=file.stem, task="classification", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test,
-        class_names=class_names, feature_names=_names(arrays, "feature_names"), source=str(file),
+        name=file.stem, task="classification", x_train=x_train, y_train=codes[1] if train else codes[0][:0],
+        x_test=x_test, y_test=codes[0], class_names=class_names, class_values=class_values,
+        feature_names=_names(arrays, "feature_names"), source=str(file),
     )  # fmt: skip
 
 
-def _rows(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
+def _named(known: labels.Labels, names: tuple[str, ...]) -> tuple[list[np.ndarray], tuple[str, ...], tuple[Any, ...]]:
+    """Numbers, names and values of the classes, in the order of `names` where they name the labels or hold them."""
+    if names and all(type(value) is int and 0 <= value < len(names) for value in known.values):
+        places, values = np.array(known.values), ()
+    elif set(known.names) <= set(names):
+        places, values = np.array([names.index(name) for name in known.names]), names
+    else:
+        return list(known.codes), known.names, known.values
+    return [places[codes] for codes in known.codes], names, values
+
+
+def _inputs(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> np.ndarray:
     x, y = arrays[x_name], arrays[y_name]
     if x.ndim < 2 or 0 in x.shape:
         raise InvalidInput(f"{x_name} must be a non-empty array (n, *shape), got shape {x.shape}.")
-    if y.ndim != 1 or len(y) != len(x):
+    if not y.ndim or len(y) != len(x):
         raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
-    if not np.issubdtype(y.dtype, np.integer):
-        raise InvalidInput(f"{y_name} must hold integers, got {y.dtype}; {_NUMBER.format(y_name)}")
-    if y.min() < 0:
-        raise InvalidInput(f"{y_name} must hold labels from 0, got {y.min()}; {_NUMBER.format(y_name)}")
     table = x.ndim == 2
-    if not (np.issubdtype(x.dtype, np.floating) or (table and np.issubdtype(x.dtype, np.integer))):
+    if x.dtype.kind not in ("fiu" if table else "f"):
         raise InvalidInput(
             f"{x_name} must hold floating-point numbers, got {x.dtype}; "
             f"for 8-bit images write {x_name}.astype('float32') / 255."
         )
-    if not np.isfinite(x).all():
-        row = int(np.argwhere(~np.isfinite(x))[0, 0])
+    strange = np.isinf(x) if table else ~np.isfinite(x)
+    if strange.any():
+        row = int(np.argwhere(strange)[0, 0])
         raise InvalidInput(f"{x_name} must be finite, but row {row} holds NaN or infinity; drop or fill such rows.")
-    return x.astype(np.float64 if table else np.float32), y.astype(np.int64)
+    return converted(x)
 
 
 def _names(arrays: dict[str, np.ndarray], key: str) -> tuple[str, ...]:

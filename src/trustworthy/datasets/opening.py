@@ -126,13 +126,13 @@ def _of_pair(x: Any, y: Any, *, label: str | None, drop: Collection[str]) -> Par
 
 
 def _absent(path: Path) -> DataUnavailable:
-    beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    beside = [file.name for file in path.parent.iterdir() if file.name[0] != "."] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=3, cutoff=0.5)
     sets = difflib.get_close_matches(str(path), CATALOG, n=1, cutoff=0.6)
-    if near:
-        hint = f"did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?"
-    elif sets:
+    if sets and not difflib.get_close_matches(path.name, near, cutoff=0.8):
         hint = f"did you mean the data set {sets[0]!r}?"
+    elif near:
+        hint = f"did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?"
     elif not path.parent.is_dir():
         hint = f"nor is there a folder {path.parent}."
     else:

@@ -55,7 +55,7 @@ def read(
     Returns
     -------
     Dataset : labels are the numbers of `class_names`, which training and test rows share. Tables are float64 with NaN
-        for missing values and `columns` that decode them, pictures float32 in [0, 1].
+        for missing values and `columns` that decode them, pictures float32 in [0, 1], or float16 as given.
 
     Raises
     ------

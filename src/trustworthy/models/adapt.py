@@ -73,9 +73,10 @@ def adapt(
         )
     with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)), torch.no_grad():
         (predictor,) = drawn(model, 1)
-        feed, output = fed(predictor, model, x)
+        feed, output, gradients = fed(predictor, model, x)
     named, order = _ordered(known, classes)
-    reading = replace(read(output, form=form, classes=len(named) if named else None), order=order)
+    found = read(output, form=form, classes=len(named) if named else None, gradients=gradients)
+    reading = replace(found, order=order)
     if known is not None and reading.classes != len(known):
         raise ModelContractError(f"the model must return one column for each of {list(known)}, got {reading.classes}.")
     is_logits = reading.form == "logits" and order is None and isinstance(output, Tensor) and output.ndim == 2

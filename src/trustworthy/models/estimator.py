@@ -159,7 +159,9 @@ def _classes_of(model: Any) -> list[Label]:
     if classes is None or not len(classes):
         if isinstance(model, BaseEstimator) and is_regressor(model):
             raise ModelContractError(f"{kind} predicts numbers; only classifiers can be audited.")
-        raise ModelContractError(f"{kind} must be a fitted classifier with the attribute classes_; call fit before.")
+        raise ModelContractError(
+            f"{kind} must be a fitted classifier with the attribute classes_; call fit in the factory or before saving."
+        )
     if isinstance(classes, list) and isinstance(classes[0], np.ndarray):
         raise ModelContractError(
             f"{kind} predicts {len(classes)} labels a row; audit one at a time, such as model.estimators_[0]."

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from trustworthy.core.errors import ModelContractError, TrustworthyError
 from trustworthy.core.guard import reachable_modules
 from trustworthy.core.protocols import Predictor
+from trustworthy.models.outputs import numbers_of
 
 Feed = Callable[[Predictor, Tensor], Any]
 
 
-def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any]:
-    """The way in which a draw of `model` takes the batch `x`, and what it says to it.
+def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any, bool]:
+    """The way in which a draw of `model` takes the batch `x`, what it says to it, and whether that has a gradient.
 
     Tried are the batch as it is, in the precision of the weights, and as an array; the input is left as it is.
 
@@ -40,7 +41,8 @@ def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any]:
         except Exception as error:
             first = first or error
         else:
-            return (feed if _takes_gradients(feed, predictor, x) else partial(_detached, feed)), output
+            differentiable = _is_differentiable(feed, predictor, x)
+            return partial(_detached, feed) if differentiable is None else feed, output, bool(differentiable)
     said = str(first).strip().splitlines()
     raise ModelContractError(
         f"the model raised {type(first).__name__} on a batch of shape {tuple(x.shape)}: {said[0] if said else ''}"
@@ -65,13 +67,12 @@ def _detached(feed: Feed, predictor: Predictor, x: Tensor) -> Any:
 
 
 @torch.enable_grad()
-def _takes_gradients(feed: Feed, predictor: Predictor, x: Tensor) -> bool:
-    """Whether a batch that wants gradients can be given, as cannot where the model turns it into an array."""
+def _is_differentiable(feed: Feed, predictor: Predictor, x: Tensor) -> bool | None:
+    """Whether a batch that wants gradients has some; None if it cannot be given, where an array is made of it."""
     try:
-        feed(predictor, x.clone().requires_grad_() + 0)
+        return numbers_of(feed(predictor, x.clone().requires_grad_() + 0)).requires_grad
     except Exception:
-        return False
-    return True
+        return None
 
 
 def precision(model: Any) -> torch.dtype | None:

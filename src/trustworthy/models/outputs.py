@@ -20,14 +20,19 @@ class index."""
 _TINY = float(np.finfo(np.float32).tiny)
 _SAID = {
     "logits": "",
-    "probabilities": "outputs are probabilities; their logarithm is used, whose gradients vanish where a softmax is "
-    "saturated: return the logits instead if you can",
+    "probabilities": "outputs are probabilities; their logarithm is used",
     "sigmoids": "outputs lie in [0, 1] and do not sum to one, as one sigmoid a class gives; their logarithm is used, "
     "so a confidence is the share of a class in their sum",
     "logit": "the output is one logit s; it is used as the logits (0, s)",
     "probability": "the output is one number in [0, 1]; it is used as the probability of class 1",
     "labels": "outputs are class labels, used as votes: there are no confidences and no gradients",
 }
+_REMEDY = {
+    "probabilities": ", whose gradients vanish where a softmax is saturated: remove the final softmax",
+    "sigmoids": ": remove the final sigmoid, whose gradients vanish where it is saturated",
+    "probability": ": remove the final sigmoid, whose gradients vanish where it is saturated",
+}
+"""What more is said where there are gradients."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Reading:
         return scores if self.form == "logits" else scores.clamp_min(_TINY).log()
 
 
-def read(output: Any, *, form: Form = "auto", classes: int | None = None) -> Reading:
+def read(output: Any, *, form: Form = "auto", classes: int | None = None, gradients: bool = False) -> Reading:
     """Find out what the answer to some examples is; the more examples, the surer.
 
     Parameters
@@ -70,6 +75,7 @@ def read(output: Any, *, form: Form = "auto", classes: int | None = None) -> Rea
     output : a tensor, an array, or what holds one: a dict, a tuple, an object with `logits`.
     form : says what the numbers are where looking at them would be wrong.
     classes : how many there are, for a model that returns labels; by default one more than the largest.
+    gradients : whether the model has some, so that the notes say what makes them better.
 
     Raises
     ------
@@ -84,7 +90,8 @@ def read(output: Any, *, form: Form = "auto", classes: int | None = None) -> Rea
     found = _form(scores) if form == "auto" else form
     if found in ("logits", "probabilities", "sigmoids") and _rows(scores).shape[1] < 2:
         raise ModelContractError(f"one output a row cannot be {found}; say 'logit' or 'probability'.")
-    notes = tuple(note for note in (_said_of_choice(output), _SAID[found]) if note)
+    said = _SAID[found] + (_REMEDY.get(found, "") if gradients else "")
+    notes = tuple(note for note in (_said_of_choice(output), said) if note)
     if found == "labels":
         return Reading(found, classes or max(2, int(scores.max()) + 1), notes)
     return Reading(found, max(2, _rows(scores).shape[1]), notes)

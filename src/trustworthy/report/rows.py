@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.report.domain import Domain, images, table
@@ -146,12 +147,7 @@ def _table(dataset: Dataset) -> Domain:
 
 
 def _checked_inputs(x: Any) -> np.ndarray:
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
-        kind = getattr(x, "dtype", type(x).__name__)
-        remedy = "use x.astype('float32')" if str(kind) == "bool" else "write words and categories as numbers"
-        raise InvalidInput(f"x must be a dense array of numbers, images or a table, got {kind}; {remedy}.")
-    if x.size == 0:
-        raise InvalidInput(f"x must hold at least one example, got shape {x.shape}.")
+    check_numbers(x)
     if x.ndim not in (2, 4):
         raise InvalidInput(
             f"x must be images (n, channels, h, w) or a table (n, features), got shape {x.shape}; "
@@ -205,20 +201,14 @@ def _into_the_box(low: float, high: float) -> str:
 def _checked_labels(y: Any, n: int) -> Int[np.ndarray, " n"]:
     labels = np.asarray(y)
     if labels.dtype.kind not in "iu":
-        raise InvalidInput(f"y must be integer class indices or names, got {labels.dtype}; {_as_classes(labels)}.")
+        raise InvalidInput(
+            f"y_test of a Dataset must be integer class indices, got {labels.dtype}; read labels of another type with "
+            "datasets.read((x, y))."
+        )
     if labels.shape != (n,):
         raise InvalidInput(f"y must have shape ({n},), one label for each row of x, got {labels.shape}.")
     if labels.min() < 0:
         raise InvalidInput(
-            f"y must be >= 0, got {labels.min()}; number the classes by numpy.unique(y, return_inverse=True)[1], or "
-            "give them as names, y.astype(str), to an estimator that was fitted on them."
+            f"y_test of a Dataset must be >= 0, got {labels.min()}; read any labels with datasets.read((x, y))."
         )
     return labels.astype(np.int64)
-
-
-def _as_classes(labels: np.ndarray) -> str:
-    """What makes classes of labels that are neither integers nor names."""
-    whole = labels.dtype.kind == "b" or (
-        labels.dtype.kind == "f" and bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all())
-    )
-    return "use y.astype('int64')" if whole else "use names, y.astype(str), if these are classes"

@@ -166,7 +166,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     by_estimator = is_estimator(model)
     if not by_estimator:
         check_finite(x)
-    known = getattr(model, "classes_", None) if by_estimator else loaded.classes
+    known = [*getattr(model, "classes_", ())] or None if by_estimator else loaded.classes
     labels = _labels(examples, known)
     looked_at = x if by_estimator else x[: min(_LOOKED, batch)]
     adapted = adapt(
