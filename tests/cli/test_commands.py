@@ -26,7 +26,7 @@ def blank():
     return Linear(torch.zeros(5), bias=linear().bias)
 
 def wrong():
-    return lambda x: x[:, :1]
+    return lambda x: x[:3]
 
 def words():
     return "model"
@@ -133,16 +133,16 @@ def test_the_gate_is_read_in_both_spellings(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"model": "models.py"}, "MODEL must be package.module:factory"),
+        ({"model": "models.py"}, "MODEL must be a file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder"),
         ({"model": "nowhere.py:linear"}, "there is no file nowhere.py"),
         ({"model": "nowhere.at.all:linear"}, "there is no module 'nowhere.at.all'"),
         ({"model": "models.py:liner"}, "did you mean 'linear'"),
         ({"model": "models.py:number"}, "must be a function that returns the model"),
         ({"model": "models.py:raising"}, "raised ValueError: no weights in sight"),
-        ({"model": "models.py:wrong"}, "at least two logits"),
-        ({"model": "models.py:words"}, "callable or a scikit-learn"),
-        ({"data": "digist"}, "did you mean 'digits'"),
-        ({"data": "none.npz"}, "there is no file none.npz"),
+        ({"model": "models.py:wrong"}, "one row of logits an example"),
+        ({"model": "models.py:words"}, "must be callable, or have predict and classes_"),
+        ({"data": "digist"}, "did you mean the data set 'digits'?"),
+        ({"data": "none.npz"}, "there is no file or folder none.npz"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(folder, arguments, message):
@@ -218,7 +218,7 @@ def test_the_traceback_is_shown_where_it_is_asked_for(folder, monkeypatch):
     expected = audit(data="digist")
     assert expected.exit_code == 2
     assert "Traceback" in expected.stderr
-    assert "error: unknown data set 'digist'" in expected.stderr
+    assert "error: there is no file or folder digist, and no data set of that name" in expected.stderr
     monkeypatch.setattr("trustworthy.report.audit._Run._measured", broken)
     crashed = audit()
     assert crashed.exit_code == 4

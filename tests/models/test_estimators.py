@@ -98,8 +98,8 @@ def test_searches_stacks_and_pipelines_in_a_file(model, tmp_path):
 
 def test_one_against_one_is_read_as_votes_and_said_so():
     adapted = adapt(SVC(decision_function_shape="ovo").fit(X, Y), ROWS)
-    assert not adapted.gives_scores
-    assert "votes" in adapted.notes[0]
+    assert adapted.gives == "labels"
+    assert "votes" in adapted.notes[-1]
 
 
 def test_margins_are_logits_of_two_and_of_more_classes():
@@ -107,7 +107,7 @@ def test_margins_are_logits_of_two_and_of_more_classes():
     scores = EstimatorScores(two)(ROWS[:100])
     np.testing.assert_allclose(scores[:, 1] - scores[:, 0], two.decision_function(X[:100]))
     adapted = adapt(SGDClassifier(random_state=0).fit(X, Y), ROWS)
-    assert adapted.gives_scores
+    assert adapted.gives == "scores"
     assert "margins" in adapted.notes[0]
 
 
@@ -121,10 +121,13 @@ def test_where_predict_and_probabilities_disagree_it_is_said():
         def predict_proba(self, x):
             return np.tile([0.2, 0.8], (len(x), 1))
 
-    notes = adapt(Contrary(), torch.tensor([[-1.0], [-2.0], [3.0]])).notes
-    assert notes == (
-        "predict names another class than the highest of predict_proba in 2 of 3 rows; the audit follows predict_proba",
+    x = torch.tensor([[-1.0], [-2.0], [3.0]])
+    adapted = adapt(Contrary(), x)
+    assert adapted.notes[0] == (
+        "the highest of predict_proba is another class than that of predict in 2 of 3 rows, so it is not used"
     )
+    assert adapted.gives == "labels"
+    assert adapted.model(x).argmax(1).tolist() == [0, 0, 1]
 
 
 def people(n=120):
@@ -303,7 +306,7 @@ def test_a_number_of_columns_that_differs_is_said():
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (LogisticRegression(), "call fit before"),
+        (LogisticRegression(), "call fit in the factory or before saving"),
         (LinearRegression().fit(X, Y), "predicts numbers"),
         (MultiOutputClassifier(DecisionTreeClassifier()).fit(X, np.stack([Y, Y], 1)), r"estimators_\[0\]"),
         (DecisionTreeClassifier().fit(X[:50], Y[:50]), "has seen only the class 0"),

@@ -140,7 +140,7 @@ def test_labels_alone_are_votes(tmp_path):
     path = written(tmp_path / "m.onnx", [label], [("x", FLOAT, [None, 3])], [("label", INT64, [None])])
     x = torch.randn(9, 3)
     adapted = adapt(load_model(path).model, x, classes=[0, 1, 2])
-    assert not adapted.gives_scores
+    assert adapted.gives == "labels"
     (predictor,) = adapted.model.draws(1)
     assert torch.equal(predictor(x).argmax(1), x.argmax(1))
 

@@ -53,7 +53,7 @@ def test_containers_are_opened_and_it_is_said(then, said):
 def test_a_plain_model_stays_what_it_is():
     adapted = adapt(NET, X)
     assert adapted.model is NET
-    assert (adapted.notes, adapted.gives_scores) == ((), True)
+    assert (adapted.notes, adapted.gives) == ((), "probabilities")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -142,7 +142,7 @@ def test_labels_alone_are_votes():
         adapted = adapt(answer, X, classes=list("abcd"))
         (predictor,) = adapted.model.draws(1)
         assert torch.equal(predictor(X).argmax(1), LOGITS.argmax(1))
-        assert not adapted.gives_scores
+        assert adapted.gives == "labels"
         assert "votes" in adapted.notes[0]
 
 

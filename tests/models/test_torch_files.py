@@ -109,7 +109,7 @@ def test_weights_that_do_not_fit_or_are_none_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="do not fit the model"):
         load_model(factory, weights=tmp_path / "other.pt")
     torch.save({"lr": 0.1}, tmp_path / "none.pt")
-    with pytest.raises(InvalidInput, match="must hold weights by name"):
+    with pytest.raises(CheckpointError, match="must hold tensors by name"):
         load_model(factory, weights=tmp_path / "none.pt")
     with pytest.raises(InvalidInput, match="holds dict, neither a network nor weights"):
         load_model(tmp_path / "none.pt")

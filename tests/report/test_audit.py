@@ -180,7 +180,7 @@ def test_a_stochastic_model_is_measured_reproducibly_and_diagnosed():
 def test_probabilities_are_warned_of_and_read_as_they_are():
     x, y = table()
     inner = linear_of(x)
-    with pytest.warns(TrustworthyWarning, match="returns probabilities"):
+    with pytest.warns(TrustworthyWarning, match="model: outputs are probabilities; .*: remove the final softmax"):
         record = audited(nn.Sequential(inner, nn.Softmax(1)), (x, y), "uncertainty.calibration", "evaluation.diagnosis")
     expected = by_name(audited(inner, (x, y), "uncertainty.calibration"))["uncertainty.ece"].value
     found = by_name(record)

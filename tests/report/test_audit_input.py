@@ -1,8 +1,11 @@
 """What cannot be audited is refused in one sentence, before anything is measured."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from report.small_audit import Halves, images, linear_of, table
@@ -33,10 +36,10 @@ def with_value(value):
         ({"x": (images()[0] > 0.5).astype(np.uint8)}, "must be floating"),
         ({"x": images()[0][:, 0]}, "channel axis"),
         ({"x": images()[0][:0], "y": images()[1][:0]}, "at least one example"),
-        ({"x": np.array([["a"]])}, "dense array of numbers"),
-        ({"y": images()[1][:5]}, "one label for each row"),
-        ({"y": images()[1].astype(float)}, "integer class indices"),
-        ({"y": images()[1] - 1}, "number the classes"),
+        ({"x": images()[0].astype(str)}, "dense array of numbers"),
+        ({"x": csr_array(table()[0])}, r"got csr_array; use x\.toarray\(\)"),
+        ({"x": images()[0] * 255, "y": images()[1] + 0.5}, "a regression"),
+        ({"y": images()[1][:5]}, "as many rows, got 24 and 5; give one label for each row"),
         ({"y": images()[1] + 5}, r"0\.\.1 for 2 logits, got 6"),
     ],
 )
@@ -62,16 +65,14 @@ def raising(x):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x, r"logits of shape \(8, classes\)"),
-        (lambda x: x.flatten(1)[:, :1], "at least two logits"),
-        (lambda x: x.flatten(1)[:5], r"\(8, classes\)"),
+        (lambda x: x, r"one row of logits an example, got shape \(24, 1, 8, 8\); flatten or average"),
+        (lambda x: x.flatten(1)[:5], r"one row of logits an example, 24, got shape \(5, 64\); do not select"),
+        (lambda x: "a", "logits as a tensor or an array, alone or in a dict or a tuple, got str"),
         (lambda x: x.flatten(1) * torch.nan, "returned NaN"),
         (lambda x: x.flatten(1)[:, :2].log() - torch.inf, "infinite logits"),
-        (lambda x: x.flatten(1)[:, :2].long(), "floating"),
-        (lambda x: x.detach().numpy(), "tensor of logits, got ndarray; return torch.from_numpy"),
         (
             raising,
-            r"raised RuntimeError on a batch of shape \(8, 1, 8, 8\): mat1 and mat2 shapes cannot be multiplied$",
+            r"raised RuntimeError on a batch of shape \(24, 1, 8, 8\): mat1 and mat2 shapes cannot be multiplied$",
         ),
     ],
 )
@@ -107,8 +108,10 @@ def test_bad_data_sets(tmp_path):
     )
     with pytest.raises(InvalidInput, match="'prices' is a regression"):
         audit(linear_of(x), regression)
-    with pytest.raises(InvalidInput, match="did you mean 'digits'"):
+    with pytest.raises(InvalidInput, match="did you mean the data set 'digits'"):
         audit(linear_of(x), "digist")
+    with pytest.raises(InvalidInput, match=r"of a Dataset must be integer class indices, got float64; read labels of"):
+        audit(linear_of(x), dataclasses.replace(regression, task="classification"))
     np.savez(tmp_path / "empty.npz", other=x)
     with pytest.raises(DataError, match="no array 'x_test'"):
         audit(linear_of(x), tmp_path / "empty.npz")

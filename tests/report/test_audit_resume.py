@@ -199,6 +199,7 @@ def test_progress_begins_and_ends_every_kind_once():
     assert told == [("model", step, share) for step in ORDER for share in (0.0, 1.0)]
 
 
+@pytest.mark.filterwarnings("ignore:all .* labels of arrays are the same")
 def test_what_does_not_apply_is_an_omission_with_its_reason(tmp_path):
     x, y = table()
     wrong = linear_of(x)

@@ -115,6 +115,7 @@ def test_one_error_more_than_seen_is_no_verdict_on_the_model():
     assert found["coverage_at_threshold"] is None
 
 
+@pytest.mark.filterwarnings("ignore:all .* labels of arrays are the same")
 def test_one_example_has_an_exact_interval_of_a_share_and_no_other():
     x, y = table()
     record = audited(linear_of(x), (x[:1], y[:1]), "accuracy", "uncertainty.calibration")

@@ -120,6 +120,7 @@ def test_a_relu_network_is_certified_below_what_attacks_leave(data):
         assert "CROWN" in check_order(record, norm).series["method"]
 
 
+@pytest.mark.filterwarnings("ignore:all .* labels of arrays are the same")
 def test_a_network_that_pools_in_its_own_forward_pass_is_certified():
     with torch.random.fork_rng():
         torch.manual_seed(0)

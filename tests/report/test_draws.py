@@ -206,7 +206,7 @@ def raising(count, generator=None):
         (fewer, r"draws\(3\) of Broken gave 1 predictors; it must give exactly as many"),
         (none_at_all, r"draws\(1\) of Broken gave 0 predictors"),
         (shapes, r"must answer with one shape, got \(32, 2\) and \(32, 3\) and \(32, 4\)"),
-        (raising, r"raised RuntimeError on a batch of shape \(8, 2\): no such member"),
+        (raising, r"raised RuntimeError on a batch of shape \(32, 2\): no such member"),
     ],
 )
 def test_bad_posteriors(draws, message):
@@ -219,5 +219,5 @@ def test_draws_without_modules_is_no_posterior():
         def draws(self, count, generator=None):
             return (lambda x: x for _ in range(count))
 
-    with pytest.raises(ModelContractError, match=r"have draws\(count, generator\) and modules\(\), got Half"):
+    with pytest.raises(ModelContractError, match=r"or draws\(count, generator\) and modules\(\), got Half"):
         subject_of(Half(), turns(), 3)

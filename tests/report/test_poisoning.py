@@ -119,6 +119,7 @@ def test_other_training_labels_are_measured_anew(tmp_path):
     assert first.series != second.series
 
 
+@pytest.mark.filterwarnings("ignore:all .* labels of arrays are the same")
 def test_it_is_left_out_with_the_reason():
     x, y = table()
     few = omission_of(audited(linear_of(x), (x, y), STEP, poisoning={"labelled": 31, "rows": 0}))

@@ -62,7 +62,7 @@ def load_npy(path: Path) -> np.ndarray:
 
 
 def converted(x: np.ndarray) -> np.ndarray:
-    """Tables as float64, others in float32 if in float64; half precision stays, as it says what rounding may have done."""
+    """Tables as float64, others in float32, or in half precision as they are, which says what rounding did."""
     if x.ndim == 2:
         return x.astype(np.float64)
     return x.astype(np.float32) if x.dtype == np.float64 else np.asarray(x)

@@ -75,7 +75,7 @@ def adapt(
         (predictor,) = drawn(model, 1)
         feed, output, gradients = fed(predictor, model, x)
     named, order = _ordered(known, classes)
-    found = read(output, form=form, classes=len(named) if named else None, gradients=gradients)
+    found = read(output, form=form, rows=len(x), classes=len(named) if named else None, gradients=gradients)
     reading = replace(found, order=order)
     if known is not None and reading.classes != len(known):
         raise ModelContractError(f"the model must return one column for each of {list(known)}, got {reading.classes}.")

@@ -59,7 +59,7 @@ def _in_precision(dtype: torch.dtype, predictor: Predictor, x: Tensor) -> Any:
 
 
 def _as_array(predictor: Any, x: Tensor) -> Any:
-    return predictor(x.detach().cpu().numpy())
+    return predictor(x.detach().cpu().numpy().copy())  # some write into it
 
 
 def _detached(feed: Feed, predictor: Predictor, x: Tensor) -> Any:

@@ -31,7 +31,7 @@ def matched(of_model: Sequence[Any], of_data: Sequence[Any]) -> tuple[list[Label
     by_name = {_name(label): column for column, label in enumerate(model)}
     columns = [by_value.get(label, by_name.get(_name(label), -1)) for label in data]
     unseen = [label for label, column in zip(data, columns, strict=True) if column < 0]
-    both = f"classes of the model: {_listed(model)}; labels of the data: {_listed(data)}"
+    both = f"Classes of the model: {_listed(model)}; labels of the data: {_listed(data)}"
     if unseen:
         raise InvalidInput(
             f"the model has never seen the labels {_listed(unseen)} of the data. {both}. Give the column of "

@@ -67,13 +67,21 @@ class Reading:
         return scores if self.form == "logits" else scores.clamp_min(_TINY).log()
 
 
-def read(output: Any, *, form: Form = "auto", classes: int | None = None, gradients: bool = False) -> Reading:
+def read(
+    output: Any,
+    *,
+    form: Form = "auto",
+    rows: int | None = None,
+    classes: int | None = None,
+    gradients: bool = False,
+) -> Reading:
     """Find out what the answer to some examples is; the more examples, the surer.
 
     Parameters
     ----------
     output : a tensor, an array, or what holds one: a dict, a tuple, an object with `logits`.
     form : says what the numbers are where looking at them would be wrong.
+    rows : how many examples were asked about.
     classes : how many there are, for a model that returns labels; by default one more than the largest.
     gradients : whether the model has some, so that the notes say what makes them better.
 
@@ -86,6 +94,11 @@ def read(output: Any, *, form: Form = "auto", classes: int | None = None, gradie
         raise ModelContractError(
             f"the model must return one row of logits an example, got shape {tuple(scores.shape)}; flatten or average "
             "further axes inside the model."
+        )
+    if rows not in (None, len(scores)):
+        raise ModelContractError(
+            f"the model must return one row of logits an example, {rows}, got shape {tuple(scores.shape)}; do not "
+            "select or join rows inside the model."
         )
     found = _form(scores) if form == "auto" else form
     if found in ("logits", "probabilities", "sigmoids") and _rows(scores).shape[1] < 2:

@@ -40,6 +40,7 @@ class Subject:
     given : the model as the user gave it.
     model : a posterior of callables from a batch (n, *shape) to scores (n, classes).
     gives : what the output is: logits of "probabilities", "scores" that rank classes, or one-hot votes of "labels".
+    gives_logits : whether what `given` returns is used as it is.
     gives_gradients : whether the scores can be differentiated with respect to the input.
     hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
     is_random : whether two draws answer differently.
@@ -51,6 +52,7 @@ class Subject:
     given: Any
     model: Any
     gives: Gives
+    gives_logits: bool
     gives_gradients: bool
     hides_gradients: bool
     is_random: bool
@@ -127,7 +129,7 @@ def examine(
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name, given=model, model=read.asked, is_random=is_random, predictive=predictive, origin=origin,
+        name=name, given=model, model=read.asked, gives_logits=read.as_given, is_random=is_random, predictive=predictive, origin=origin,
         gives=read.gives, gives_gradients=read.slope is not None, hides_gradients=hides, places=read.places,
         fingerprint=fingerprint(
             model, predictive.logits.numpy(), examples.y.numpy(), read.slope,
@@ -151,10 +153,12 @@ def _between(x: Float[Tensor, "n *shape"]) -> Float[Tensor, "some *shape"]:
 class _Read:
     """How a model is asked, what it gives, the length of its gradient (None: there is none), what was done.
 
+    as_given : whether its answers are used as they are.
     places : class index of each label that the model knows by name.
     """
 
     asked: Posterior
+    as_given: bool
     gives: Gives
     slope: float | None
     notes: list[str]
@@ -177,14 +181,14 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     order = list(places.values())
     asked = adapted.model if order == list(range(len(order))) else _spread(adapted.model, order)
     notes = [*loaded.notes, *adapted.notes]
-    for note in notes:
-        _warn(f"{name}: {note}.")
+    if notes:
+        _warn(f"{name}: {'; '.join(notes)}.")
     if by_estimator:
-        return _Read(asked_safely(asked, copied=False), adapted.gives, None, notes, places)
+        return _Read(asked_safely(asked, copied=False), False, adapted.gives, None, notes, places)
     slope, writes = _probe(asked_safely(asked, copied=False), x[: min(_PROBED, batch)].to(device))
     if writes:
         _warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
-    return _Read(asked_safely(asked, copied=writes), adapted.gives, slope, notes, places)
+    return _Read(asked_safely(asked, copied=writes), asked is model, adapted.gives, slope, notes, places)
 
 
 def _labels(examples: Examples, known: Sequence[Any] | None) -> list[Any]:

@@ -137,6 +137,7 @@ def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
 
 def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
     """A ReLU network in the attacked units."""
+    import torch
     from torch import nn
 
     from trustworthy.certify import certify_linear
@@ -147,8 +148,11 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
     if case.subject.is_random:
         raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
     domain, model = case.examples.domain, case.subject.given
-    if dtype := precision(model):
+    dtype = precision(model)
+    if dtype not in (None, torch.float32):
         raise NotApplicable(f"linear bounds certify networks in float32, the weights of this one are in {dtype}.")
+    if not case.subject.gives_logits:
+        raise NotApplicable("linear bounds certify networks that return one logit for each class, this one does not.")
     if domain.center is not None and domain.spread is not None:
         model = nn.Sequential(Normalize(-domain.center / domain.spread, 1.0 / domain.spread), model)
         model.to(case.device)
@@ -171,7 +175,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
-    from trustworthy.models.names import plain
+    from trustworthy.models.names import matched
     from trustworthy.neighbors import NearestNeighborVerifier
 
     points, codes, classifier, slope = _neighbors_of(case)
@@ -181,11 +185,14 @@ def _neighbors(case: Case) -> list[Proof]:
         inside = None
     metric = None if (slope == 1.0).all() else np.diag(slope**2)
     z = domain.attacked(case.examples.x.double()).flatten(1).numpy()
+    places = case.subject.places
+    of_column = dict(zip(matched(list(classifier.classes_), list(places))[1], places.values(), strict=True))
+    labels = np.array([of_column[column] for column in range(len(of_column))])[codes]
     proofs = []
     for norm in ("linf", "l2") if count == 1 else ("l2",):
         verifier = NearestNeighborVerifier(n_neighbors=count, metric=metric, norm=norm, bounds=inside)
         try:
-            verifier.fit(points, np.array([case.subject.places[plain(label)] for label in classifier.classes_])[codes])
+            verifier.fit(points, labels)
         except InvalidInput as error:
             raise NotApplicable(str(error)) from error
 
