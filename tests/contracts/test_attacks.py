@@ -127,6 +127,47 @@ def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
         assert (distance <= attack.eps * (1 + 1e-6)).all()
 
 
+def sized(d, norm):
+    """Size of each perturbation in float64."""
+    return np.linalg.norm(d.reshape(len(d), -1), ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1)
+
+
+ROUNDINGS = [
+    pytest.param(dtype, bounds, id=f"{dtype}, {bounds}", marks=[] if quick else pytest.mark.slow)
+    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+    for bounds, quick in (
+        ((-2.118, 2.64), dtype in (torch.bfloat16, torch.float32)),
+        ((0.0, 1.0), False),
+        (None, False),
+    )
+]
+"""With radii and bounds that no type holds exactly."""
+
+
+@pytest.mark.parametrize(("dtype", "bounds"), ROUNDINGS)
+@each(ATTACKS)
+def test_no_rounding_leads_out_of_the_ball_or_the_bounds(attack, dtype, bounds):
+    """To the last digit of what is returned, as float64 measures it."""
+    net, x, _ = case(dtype=dtype)
+    if bounds == (-2.118, 2.64):
+        x = (4.75 * x - 2.11).clamp(-2.109375, 2.625)  # the ends are numbers of every type
+    y, attack = answers(net, x).argmax(1), with_options(attack, bounds=bounds)
+    result = attack(net, x, y, generator=seeded())
+    assert result.adversarial.dtype == dtype
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
+    assert (result.adversarial != x).any()
+    before, after = (z.double().cpu().numpy() for z in (x, result.adversarial))
+    distance = sized(after - before, attack.geometry.name)
+    if bounds is not None:
+        assert bounds[0] <= after.min()
+        assert after.max() <= bounds[1]
+    if isinstance(attack, BudgetAttack):
+        assert (distance <= attack.eps).all()
+        assert torch.equal(attack.perturb(net, x, y, generator=seeded()), result.adversarial)
+    found = result.distance.isfinite().cpu()
+    assert_close(result.distance.double().cpu()[found], torch.from_numpy(distance)[found], rtol=1e-5, atol=1e-6)
+
+
 def masks(x, seed=7):
     """Another half of the coordinates free in each example; of the first all, of the second one."""
     free = (torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)) < 0.5).to(x.device)
@@ -407,13 +448,14 @@ def test_leaves_every_module_that_a_model_reaches_as_it_was(attack):
 )
 @each(ATTACKS)
 def test_draws_from_one_stream_and_from_no_other(attack, given, noise):
-    """The same seed gives the same points; another seed others, unless neither the attack nor the model draws."""
+    """The same seed tries the same points; another seed others, unless neither the attack nor the model draws."""
     net, x, y = case()
 
     def found(seed, other):
         torch.manual_seed(other if given else seed)
-        own = seeded(seed) if given else None
-        return attack(nn.Sequential(Noise(noise), net), x, y, generator=own).adversarial
+        own, tried = seeded(seed) if given else None, []
+        result = attack(Recorder(nn.Sequential(Noise(noise), net), tried), x, y, generator=own)
+        return torch.cat([*tried, result.adversarial])
 
     first = found(5, 0)
     assert torch.equal(first, found(5, 1))
@@ -498,6 +540,7 @@ def test_counts_every_query(attack):
     seen = []
     result = attack(Recorder(net, seen), x, y, generator=seeded())
     assert int(result.queries.sum()) == sum(len(batch) for batch in seen)
+    assert max(map(len, seen)) <= len(x)
 
 
 @each(ATTACKS)
@@ -512,6 +555,50 @@ def test_asks_for_no_more_than_it_says(attack):
     if attack.asks == "gradients":
         with pytest.raises(ModelContractError, match="no gradient"):
             attack(answered["scores"], x, y)
+
+
+def subtracted(x):
+    x -= 0.1
+    return x
+
+
+def through_data(x):
+    x.data.mul_(0.5)
+    return x
+
+
+def through_numpy(x):
+    if isinstance(x, np.ndarray):
+        x -= 0.1
+        return x
+    x.detach().numpy()[:] -= 0.1
+    return x
+
+
+def clamped(x):
+    return x.clamp_(0.0, 1.0)
+
+
+@pytest.mark.parametrize("writes", [subtracted, through_data, through_numpy, clamped])
+@each(ATTACKS)
+def test_a_model_that_writes_into_its_input_is_refused_and_the_input_is_as_it_was(attack, writes):
+    net, x, y = case()
+    if PLACE.type != "cpu" and writes is through_numpy:
+        pytest.skip("arrays live on the CPU")
+    before = x.clone()
+    for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with mode(), pytest.raises(ModelContractError, match="changes its input in place; write x = x"):
+            attack(lambda z: net(writes(z)), x, y, generator=seeded())
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("name", ["boundary", "square-linf"])
+def test_a_model_that_writes_into_its_array_is_refused(name):
+    net, x, y = (each.cpu() for each in case())
+    given = x.numpy().copy()
+    with pytest.raises(ModelContractError, match="changes its input in place; write x = x"):
+        ATTACKS[name](lambda z: answers(net, torch.from_numpy(through_numpy(z))).numpy(), given, y.numpy())
+    assert np.array_equal(given, x.numpy())
 
 
 @each(ATTACKS)

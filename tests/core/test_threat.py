@@ -3,13 +3,14 @@ from __future__ import annotations
 import inspect
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.norms import NORMS, Linf
-from trustworthy.core.threat import ThreatModel, as_bounds
+from trustworthy.core.norms import NORMS, Linf, as_norm
+from trustworthy.core.threat import ThreatModel, as_bounds, rounded_inwards, settled
 
 each_norm = pytest.mark.parametrize("norm", list(NORMS))
 
@@ -146,3 +147,33 @@ def test_bounds_are_any_pair_and_nothing_else():
 def test_refuses_what_is_no_threat(arguments, message):
     with pytest.raises(InvalidInput, match=message):
         ThreatModel(*arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_what_rounding_put_outside_is_settled_inside(norm, dtype):
+    """Of 3,000 coordinates whose sum in float64 is itself rounded; what did not move stays, and little is lost."""
+    stream = torch.Generator().manual_seed(0)
+    center = torch.rand(4, 3000, generator=stream).to(dtype)
+    eps, geometry = 0.1, as_norm(norm)
+    d = torch.randn(center.shape, generator=stream, dtype=torch.float64)
+    d[:, ::2] = 0.0
+    grown = (center.double() + geometry.project(d, eps) * 1.001).to(dtype)
+    inside = settled(grown, center, geometry, eps, (0.0, 1.0))
+    assert inside.dtype == dtype
+    size = np.linalg.norm((inside.double() - center.double()).numpy(), {"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=1)
+    assert (size <= eps).all()
+    assert dtype in (torch.bfloat16, torch.float16) or (size > 0.9 * eps).all()
+    assert torch.equal(inside[:, ::2], center[:, ::2])
+    assert inside.min() >= 0
+    assert inside.max() <= 1
+
+
+def test_rounding_inwards_is_the_next_number_towards_the_centre():
+    center = torch.tensor([[1.0, 1.0, -1.0, 0.0, 0.5, 0.0]], dtype=torch.bfloat16)
+    x = torch.tensor([[1.0 + 2**-8 + 2**-9, 1.0 - 2**-9, -1.0 - 2**-7 + 2**-20, 1e-3, 0.5, 3e38]])
+    rounded = rounded_inwards(x, center)
+    assert ((rounded.float() - center.float()).abs() <= (x - center.float()).abs()).all()
+    further = torch.where(x > center.float(), torch.inf, -torch.inf).to(torch.bfloat16)
+    beyond = rounded.nextafter(further).float()
+    assert ((beyond - center.float()).abs() > (x - center.float()).abs()).all()

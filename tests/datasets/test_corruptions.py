@@ -47,8 +47,20 @@ def test_any_size_comes_back_in_range_and_changed(name, shape, scale):
         assert np.isfinite(out).all()
         assert out.min() >= 0
         assert out.max() <= 1
-    assert not np.array_equal(out, x)
     np.testing.assert_array_equal(x, original)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    "side", [8, pytest.param(28, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_every_severity_changes_images_of_every_size(name, side, scale):
+    x = pictures((3, 1, side, side))
+    for severity in range(1, 6):
+        changed = np.abs(corrupt(x, name, severity, 0, scale=scale) - x).max(axis=(1, 2, 3)) > 1e-4
+        # Of 64 values, impulse noise of one in a hundred misses all every other time.
+        assert changed.any() if name == "impulse_noise" else changed.all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -82,6 +94,15 @@ def test_distortion_grows_with_severity(name, scale):
     # Severities 3 and 4 of motion blur share a sigma of 2 pixels and differ in weights that it makes negligible.
     severities = (1, 2, 3, 5) if name == "motion_blur" else (1, 2, 3, 4, 5)
     distortion = [((corrupt(x, name, severity, 0, scale=scale) - x) ** 2).mean() for severity in severities]
+    assert (np.diff(distortion) > 0).all()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("side", [8, 12, 14, 15, 19, 27, 28])
+def test_zoom_blur_of_small_images_grows_with_severity(side, scale):
+    x = pictures((20, 1, side, side))
+    distortion = [((corrupt(x, "zoom_blur", severity, scale=scale) - x) ** 2).mean() for severity in range(1, 6)]
+    assert distortion[0] > 0
     assert (np.diff(distortion) > 0).all()
 
 

@@ -164,9 +164,15 @@ class TestZoom:
         np.testing.assert_allclose(np.diff(stretched), slope)
         assert abs(stretched.mean() - ramp.mean()) <= 1
 
+    @pytest.mark.parametrize("side", [8, 9, 27])
+    def test_an_exact_zoom_flattens_a_ramp_about_its_middle(self, side):
+        ramp = np.arange(side) - (side - 1) / 2
+        np.testing.assert_allclose(blur.exact_zoom(side, 1.25) @ ramp, ramp / 1.25, atol=1e-12)
+        np.testing.assert_array_equal(blur.exact_zoom(side, 1.0), np.eye(side))
+
     def test_the_blur_is_the_mean_of_the_image_and_its_zooms(self):
-        x = np.random.default_rng(0).random((2, 3, 10, 14))
-        zooms = [blur.zoom_matrix(10, f) @ x @ blur.zoom_matrix(14, f).T for f in (1.0, 1.1, 1.2)]
+        x = np.random.default_rng(0).random((2, 3, 28, 14))
+        zooms = [blur.zoom_matrix(28, f) @ x @ blur.exact_zoom(14, f).T for f in (1.0, 1.1, 1.2)]
         np.testing.assert_allclose(blur.zoom_blur(x, maximum=1.25, step=0.1), (x + sum(zooms)) / 4)
 
     @pytest.mark.parametrize(("severity", "count"), [(1, 7), (2, 12), (3, 16), (4, 21), (5, 26)])

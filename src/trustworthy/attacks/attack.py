@@ -24,7 +24,7 @@ from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
-from trustworthy.core.threat import Bounds, ThreatModel, as_bounds
+from trustworthy.core.threat import Bounds, ThreatModel, as_bounds, settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,8 @@ class Attack(ABC):
         ----------
         model : a callable from a batch to logits. A module is attacked in eval mode and left as it was. With NumPy
             inputs it may be a callable on NumPy arrays (scikit-learn's `predict`, `predict_proba`, ...).
-        x : inputs (batch, *shape), floating, finite and inside `bounds`.
+        x : inputs (batch, *shape), floating, finite and inside `bounds`. In half precision the search is in float32,
+            and the model is asked about points that are rounded towards the inputs.
         y : true classes (batch,), integers.
         target : classes to provoke (batch,); None to leave the true class.
         free : which coordinates of each example may change, boolean (batch, *shape), at least one in each; None for
@@ -94,10 +95,10 @@ class Attack(ABC):
             Where an argument or the model's output breaks its contract.
         """
         with self.pose(model, x, y, target=target, free=free, generator=generator) as problem:
-            adversarial = self.search(problem, generator).detach()
+            adversarial = self._found(problem)
             success = problem.judged(adversarial)
             if self.minimises_distance:
-                adversarial = where(success, adversarial, problem.x)
+                adversarial = where(success, adversarial, problem.asked(problem.x))
             distance = self.geometry.size(adversarial - problem.x)
             if self.minimises_distance:
                 distance = distance.masked_fill(~success, torch.inf)
@@ -111,8 +112,18 @@ class Attack(ABC):
         For training on them, where nobody asks which succeeded. The options are those of `__call__`.
         """
         with self.pose(model, x, y, **options) as problem:
-            adversarial = self.search(problem, problem.generator).detach()
+            adversarial = self._found(problem)
         return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
+
+    @property
+    def radius(self) -> Radius | None:
+        """Largest size of a perturbation; None where the attack minimises it."""
+        return None
+
+    def _found(self, problem: Problem) -> Tensor:
+        """What the search finds, in the type of the inputs and, however it is rounded, in the ball and the bounds."""
+        found = self.search(problem, problem.generator).detach()
+        return settled(problem.asked(found), problem.asked(problem.x), self.geometry, self.radius, self.bounds)
 
     @final
     @contextmanager
@@ -154,6 +165,11 @@ class BudgetAttack(Attack, ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         ThreatModel(self.norm, self.eps, self.bounds)
+
+    @property
+    def radius(self) -> Radius:
+        """`eps`."""
+        return self.eps
 
     def threat(self, problem: Problem) -> ThreatModel:
         """The ball, the box and the mask that the search around the problem's inputs stays in."""

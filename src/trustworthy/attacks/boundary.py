@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.incumbent import where
-from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.problem import Problem, single
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.free import only, put_back
+from trustworthy.core.free import Free, only, put_back
 from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
 from trustworthy.core.predictive import pooled
@@ -51,8 +52,9 @@ class BoundaryAttack(Attack):
     bounds, eot : see `Attack`.
 
     Cost: eot * (1.2 steps + 14) forward passes, up to 100 for random starting points, and one for `starts`, which is
-    not among the counted queries. Random: the starting points and the moves, shared by all examples of a batch, so
-    that an example's result does not depend on its companions. Reference: Brendel et al. 2018.
+    not among the counted queries, as many of them at once as there are examples. Random: the starting points and the
+    moves, shared by all examples of a batch, so that an example's result does not depend on its companions. Reference:
+    Brendel et al. 2018.
     """
 
     norm: Norm = "l2"
@@ -98,23 +100,16 @@ class BoundaryAttack(Attack):
         return x
 
     def _nearest_start(self, problem: Problem, x: Tensor, broken: Tensor) -> None:
-        pool = as_batch(self.starts, self.bounds, "starts").to(x)
+        pool = as_batch(self.starts, self.bounds, "starts").to(problem.dtype)
         if pool.shape[1:] != x.shape[1:]:
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
-        with torch.no_grad():
-            scores = pooled([predictor(pool) for predictor in problem.draws()])
-        serves = torch.stack([problem.goal.reached(row.expand(len(x), -1)) for row in scores], dim=1)
-        distance = _distances(problem.free, x, pool).masked_fill(~serves, torch.inf)
-        if problem.free is None:
-            nearest, which = distance.min(1)
-            rows = ~broken & nearest.isfinite()
-            x[rows], broken[rows] = pool[which[rows]], True
+        if bool(broken.all()):
             return
         # Of a start only what is free is taken, and the model may judge the mixture otherwise.
-        for which in distance.argsort(dim=1, stable=True).T[:TRIALS]:
+        for which in _nearest_serving(problem, pool, 1 if problem.free is None else TRIALS).T:
             if bool(broken.all()):
                 break
-            _take_over(problem, x, broken, pool[which])
+            _take_over(problem, x, broken, pool[which.to(pool.device)].to(x))
 
     def _random_point(self, x: Tensor, trial: int, generator: torch.Generator | None) -> Tensor:
         drawn = torch.empty_like(x[0])
@@ -172,11 +167,32 @@ def _take_over(problem: Problem, x: Tensor, broken: Tensor, points: Tensor) -> N
     x[rows[hit]], broken[rows[hit]] = candidate[hit], True
 
 
-def _distances(free: Tensor | None, x: Tensor, pool: Tensor) -> Tensor:
+def _distances(free: Free, x: Tensor, pool: Tensor) -> Tensor:
     """Distance (batch, points) between what is free of each example and the same of each point."""
     if free is None:
         return torch.cdist(x.flatten(1), pool.flatten(1))
     return torch.stack([((pool - one) * mask).flatten(1).norm(dim=1) for one, mask in zip(x, free, strict=True)])
+
+
+def _nearest_serving(problem: Problem, pool: Tensor, count: int) -> Int[Tensor, "batch count"]:
+    """Rows of `pool` nearest to each example, those first at which the attack succeeds.
+
+    The model is asked about as many points at once as there are examples, and only the nearest are kept in mind.
+    """
+    x, free, some = problem.x, problem.free, len(problem.x)
+    distance, which = x.new_empty(some, 0), torch.empty(some, 0, dtype=torch.int64, device=x.device)
+    for first in range(0, len(pool), some):
+        part = pool[first : first + some].to(x.device)
+        with torch.no_grad():
+            scores = pooled([single(predictor(part)) for predictor in problem.draws()])
+        part = part.to(x.dtype)
+        serves = torch.stack([problem.goal.reached(row.expand(some, -1)) for row in scores], dim=1)
+        near = _distances(free, x, part)
+        rows = torch.arange(first, first + len(part), device=x.device).expand(some, -1)
+        distance = torch.cat([distance, near.masked_fill(~serves, torch.inf)], dim=1)
+        order = distance.argsort(dim=1, stable=True)[:, :count]
+        distance, which = distance.gather(1, order), torch.cat([which, rows], dim=1).gather(1, order)
+    return which
 
 
 def to_boundary(problem: Problem, adversarial: Tensor) -> Tensor:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, silent, taken
+from trustworthy.attacks.evaluate import Advance, attacked, silent
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
@@ -105,10 +104,5 @@ def minimal_distortion(
     """
     if isinstance(attack, BudgetAttack):
         attack = Bisection(attack=attack, bisections=bisections)
-    count = check_examples(x, y, attack.bounds, free)
-    parts = [
-        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), generator=generator)
-        for rows in batches(np.arange(count), batch_size, advance)
-    ]
-    join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
-    return AttackResult(*(join(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
+    how = {"target": target, "free": free, "generator": generator, "batch_size": batch_size, "advance": advance}
+    return attacked(model, attack, x, y, **how)

@@ -13,7 +13,7 @@ from trustworthy.core import checks
 from trustworthy.core.free import as_free
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
-from trustworthy.core.result import Array
+from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds
 
 Advance = Callable[[float], None]
@@ -49,6 +49,28 @@ def batches(rows: np.ndarray, batch_size: int, advance: Advance = silent) -> Ite
     for first in range(0, len(rows), batch_size):
         yield rows[first : first + batch_size]
         advance(min(first + batch_size, len(rows)) / len(rows))
+
+
+def attacked(
+    model: AnyClassifier,
+    attack: Attack,
+    x: Array,
+    y: Array,
+    *,
+    target: Array | None = None,
+    free: Array | None = None,
+    generator: torch.Generator | None = None,
+    batch_size: int = 256,
+    advance: Advance = silent,
+) -> AttackResult:
+    """What `attack` finds on all examples, `batch_size` of them at once."""
+    count = check_examples(x, y, attack.bounds, free)
+    parts = [
+        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), generator=generator)
+        for rows in batches(np.arange(count), batch_size, advance)
+    ]
+    join = np.concatenate if isinstance(x, np.ndarray) else torch.cat
+    return AttackResult(*(join(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 def is_correct(

@@ -16,12 +16,14 @@ from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.free import Examples, Free
 from trustworthy.core.predictive import pooled
 from trustworthy.core.protocols import Posterior, Predictor, drawn
+from trustworthy.core.threat import rounded_inwards
 
 
 class Problem:
     """A model, the inputs to attack, what of them is free to change, and what counts as success.
 
-    Rows of a sub-problem share the query counts.
+    Rows of a sub-problem share the query counts. Of inputs in half precision `x`, and with it the search, is in
+    float32, and the model is asked about points rounded towards the inputs, in their type `dtype`.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Problem:
         free: Free = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.posterior, self.x, self.goal, self.free = posterior, x, goal, free
+        # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
+        self.dtype, self.x = x.dtype, single(x)
+        self.posterior, self.goal, self.free = posterior, goal, free
         self.eot, self.generator = eot, generator
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
@@ -53,14 +57,19 @@ class Problem:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
 
+    def asked(self, x: Examples) -> Examples:
+        """Points of the search as the model sees them, and as they are returned: in the type of the inputs."""
+        return x if x.dtype == self.dtype else rounded_inwards(x, self.x.to(self.dtype))
+
     def logits(self, predictor: Predictor, x: Examples) -> Logits:
         """One forward pass."""
+        x = self.asked(x)
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
-            out = predictor(x)
+            out = single(predictor(x))
             self.nan_seen.logical_or_(out.detach().isnan().any())  # read once, at the end: a GPU is not kept waiting
             return out
-        out = self.goal.check(_first_answer(predictor, x))
+        out = single(self.goal.check(_first_answer(predictor, x)))
         self._checked = True
         return out
 
@@ -107,7 +116,7 @@ class Problem:
         return _mean(gradients), _mean(losses), self.goal.reached(pooled(logits))
 
     def _draw(self, predictor: Predictor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = x.detach().requires_grad_()
+        x = self.asked(x.detach()).requires_grad_()
         logits = self.logits(predictor, x)
         loss = self.goal.losses(logits)
         gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
@@ -116,7 +125,12 @@ class Problem:
                 "the model's output has no gradient with respect to its input; remove no_grad, detach or NumPy from "
                 "its forward pass, or use BoundaryAttack (labels are enough) or SquareAttack (scores are enough)."
             )
-        return gradient, loss.detach(), logits.detach()
+        return single(gradient), loss.detach(), logits.detach()
+
+
+def single(values: Tensor) -> Tensor:
+    """Half precision as float32, all other types as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
@@ -125,12 +139,13 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _first_answer(predictor: Predictor, x: Tensor) -> object:
-    version = x._version
+    given = x.clone()  # no leaf, of which torch would speak before we do
+    version = given._version
     try:
-        out = predictor(x)
+        out = predictor(given)
     except Exception as error:
         error.add_note(f"raised by the model on the first batch of the attack, {tuple(x.shape)} {x.dtype}.")
         raise
-    if x._version != version:
+    if given._version != version or not torch.equal(given, x):  # NumPy writes without a trace but the values
         raise ModelContractError("the model changes its input in place; write x = x - ... instead of x -= ....")
     return out

@@ -24,7 +24,7 @@ def as_batch(x: object, bounds: Bounds | None, name: str = "x") -> Tensor:
         raise InvalidInput(f"{name} must be floating, got {x.dtype}; for images in 0..255 pass {name} / 255.0.")
     if x.ndim < 2 or x.numel() == 0:
         raise InvalidInput(f"{name} must be a non-empty batch (batch, *shape), got shape {tuple(x.shape)}.")
-    if not bool(x.isfinite().all()):
+    if not all(bool(end.isfinite()) for end in x.detach().aminmax()):  # no array as large as x is made for the answer
         raise InvalidInput(f"{name} must be finite, got NaN or inf; drop or impute those examples.")
     x = x.detach().clone() if x.is_inference() else x.detach()
     return x if bounds is None else _within(x, bounds, name)
@@ -73,7 +73,8 @@ def as_classifier(model: AnyClassifier, speaks_numpy: bool, classes: int) -> Pos
             return _one_hot(out, max(2, classes)).to(x)
         if out.dtype.kind not in "iuf":
             raise ModelContractError(f"the model must return scores or class indices, got dtype {out.dtype}.")
-        return torch.as_tensor(out).to(x)
+        # Half precision would tie scores that the model tells apart.
+        return torch.as_tensor(out).to(x.device, torch.promote_types(x.dtype, torch.float32))
 
     return Repeated(on_tensors)
 

@@ -14,6 +14,37 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Examples, Free, only, put_back
 from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
 
+SLACK = 2.0**-40
+"""Share of a radius that the sums of a norm in float64 may be wrong by."""
+
+
+def rounded_inwards(x: Examples, center: Examples) -> Examples:
+    """`x` in the type of `center`, every coordinate rounded towards that of `center`, and so never further from it."""
+    rounded, origin = x.to(center.dtype), center.to(x.dtype)
+    beyond = torch.where(x >= origin, rounded.to(x.dtype) > x, rounded.to(x.dtype) < x)
+    return torch.where(beyond, rounded.nextafter(center), rounded)
+
+
+def settled(x: Examples, center: Examples, norm: AbstractNorm, eps: Radius | None, bounds: Bounds | None) -> Examples:
+    """`x`, which rounding may have put outside, inside the ball around `center` and the box to the last digit.
+
+    Inside is what float64 measures at the numbers that are returned, of the type of `center`; `eps` None is no ball.
+    """
+    wide = torch.float32 if x.device.type == "mps" else torch.float64  # that device has nothing wider
+    origin, there = center.to(wide), x.to(wide)
+    if bounds is not None:
+        there = there.clamp(*bounds)
+    if eps is not None:
+        radius = torch.as_tensor(eps, dtype=wide, device=x.device).expand(len(x))
+        moved, inner = there - origin, radius * (1 - SLACK)
+        size = norm.size(moved)
+        if isinstance(norm, Linf):  # a maximum is exact
+            outside, shorter = size > radius, norm.project(moved, inner)
+        else:
+            outside, shorter = size > inner, moved * per_example(inner / size, moved)
+        there = torch.where(outside.reshape(-1, *[1] * (x.ndim - 1)), origin + shorter, there)
+    return rounded_inwards(there, center)
+
 
 @dataclass(frozen=True)
 class ThreatModel:

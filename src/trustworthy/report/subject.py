@@ -111,7 +111,7 @@ def examine(
             stacklevel=3,
         )
         predictive = Predictive(predictive.members.clamp_min(_TINY).log())
-    slope = None if is_estimator else _slope(asked, examples.x[:8].to(device))
+    slope = None if is_estimator else _slope(asked, examples.x[: min(8, batch)].to(device))
     origin: dict[str, Any] = {"source": source} if source else {}
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())

@@ -87,7 +87,12 @@ def corrupt(
 
     Differences from the published scripts: nothing is rounded to 8 bits on the way, except by JPEG; motion blur is
     our own instead of ImageMagick's; frost is procedural instead of photographs, so that its numbers are not
-    comparable with published ones.
+    comparable with published ones; below 28 pixels zoom blur crops nothing, because crops to whole pixels would leave
+    small images as they are.
+
+    Impulse noise may miss all values of a small image. On small images a severity can be as weak as the one before:
+    `pixelate` shrinks to whole pixels (8 of them to 7, 7, 6, 6 and 5 by the constants of "cifar10-c"). At every size
+    the constants of glass blur, frost and elastic transform trade one parameter against another.
 
     References
     ----------

@@ -52,12 +52,14 @@ def measure(case: Case, settings: Settings) -> Measured:
     More are attacked than shown, because an attack that fails shows nothing; those that it broke are shown first, and
     the value says how many of all there are.
     """
+    from trustworthy.attacks.evaluate import attacked
+
     norm, domain, name = _norm(case), case.examples.domain, case.examples.class_name
     eps = case.headline(norm)
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    result = attack(model, x[tried], y[tried], generator=case.generator("pictures"))
+    result = attacked(model, attack, x[tried], y[tried], generator=case.generator("pictures"), batch_size=case.batch)
     success = result.success.cpu().numpy()
     shown = np.sort(np.argsort(~success, kind="stable")[: settings.shown])
     rows = tried[shown]

@@ -64,10 +64,13 @@ def _saliency(case: Case, images: int) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies no example correctly.")
     x, y = case.examples.x[rows].to(case.device), case.examples.y[rows].to(case.device)
+    gradients = []
     with undisturbed(case.subject.model, x, case.generator("saliency")):
-        inputs = x.clone().requires_grad_()
-        logits = pooled([predictor(inputs) for predictor in drawn(case.subject.model, case.subject.draws)])
-        (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), inputs)
+        for inputs, labels in zip(x.split(case.batch), y.split(case.batch), strict=True):
+            inputs = inputs.clone().requires_grad_()
+            logits = pooled([predictor(inputs) for predictor in drawn(case.subject.model, case.subject.draws)])
+            gradients += torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), inputs)
+    gradient = torch.cat(gradients)
     maps = gradient.abs().amax(1).cpu().double().numpy()
     value = concentration(maps)
     names = case.examples.class_name
