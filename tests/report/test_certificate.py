@@ -13,6 +13,7 @@ from torch import nn
 
 from report.small_audit import audited, images, linear_of, table
 from trustworthy.datasets import Dataset
+from trustworthy.nn.backbones import SmallConvNet
 from trustworthy.report.render import render
 
 STEPS = ("accuracy", "robustness.linf", "robustness.l2", "robustness.certificate")
@@ -119,6 +120,17 @@ def test_a_relu_network_is_certified_below_what_attacks_leave(data):
         assert "CROWN" in check_order(record, norm).series["method"]
 
 
+def test_a_network_that_pools_in_its_own_forward_pass_is_certified():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = SmallConvNet(image_size=8, width=1)
+    x = digits(8).x_test
+    y = net.eval()(torch.from_numpy(x)).argmax(1).numpy()
+    record = audited(net, (x, y), "robustness.certificate")
+    for norm in ("linf", "l2"):
+        assert "CROWN" in found(record, f"robustness.{norm}.certified").series["method"]
+
+
 def test_a_linear_model_is_certified_up_to_its_margin_in_standard_deviations():
     x, y = table()
     layer = nn.Linear(5, 2)
@@ -191,7 +203,7 @@ def repeated():
 
 CANNOT = {
     "a function": (lambda x, y: lambda z: linear_of(x).eval()(z), "a function whose parts cannot be seen"),
-    "an unknown layer": (lambda x, y: linear_of(x), "got Linear"),
+    "an unknown layer": (lambda x, y: nn.Sequential(nn.Linear(5, 2), nn.Tanh()), "got torch.tanh"),
     "a wide network": (lambda x, y: nn.Sequential(nn.Linear(5, 400), nn.ReLU(), nn.Linear(400, 2)), "has 400"),
     "a stochastic network": (
         lambda x, y: nn.Sequential(nn.Linear(5, 2), Noise()), "answers differently each time",

@@ -1,17 +1,16 @@
-"""Affine layers of a network as linear maps that pull functionals back, in float64."""
+"""Affine operations of a network as linear maps that pull functionals back, in float64."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
+import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.nn import Normalize
 
 Shape = tuple[int, ...]
 
@@ -57,7 +56,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Rescaling:
-    """scale x + shift, channel by channel."""
+    """scale x + shift, which broadcast to one example."""
 
     scale: Tensor
     shift: Tensor
@@ -70,82 +69,162 @@ class Rescaling:
 
 
 @dataclass(frozen=True)
-class Flattening:
-    """Each example as one row."""
+class Reshaping:
+    """Each example in another shape."""
 
     inputs: Shape
+    outputs: Shape
 
     def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return x.flatten(1)
+        return x.reshape(-1, *self.outputs)
 
     def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
         return a.reshape(-1, *self.inputs)
 
 
-AffineMap = Dense | Convolution | Rescaling | Flattening
+@dataclass(frozen=True)
+class Averaging:
+    """Pooling by averages: a matrix on the rows of each image and one on its columns."""
+
+    rows: Float[Tensor, "high height"]
+    columns: Float[Tensor, "wide width"]
+
+    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
+        return self.rows @ x @ self.columns.T
+
+    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
+        return self.rows.T @ a @ self.columns
+
+
+class Summing:
+    """The sum of two results; each gets the functional of the sum."""
+
+    def forward(self, x: Float[Tensor, "n *inputs"], y: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
+        return x + y
+
+    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
+        return a
+
+
+AffineMap = Dense | Convolution | Rescaling | Reshaping | Averaging | Summing
 """x -> W x + b on batches of examples: `forward`; and Wᵀ, functionals of the outputs as those of the inputs."""
 
 
-def _dense(layer: nn.Linear, x: Tensor) -> AffineMap:
-    return Dense(_double(layer.weight), None if layer.bias is None else _double(layer.bias))
+def _dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> AffineMap:
+    return Dense(_double(weight), None if bias is None else _double(bias))
 
 
-def _convolution(layer: nn.Conv2d, x: Tensor) -> AffineMap:
-    if layer.padding_mode != "zeros" or layer.padding == "same":
-        raise InvalidInput(f"{layer} cannot be certified: pad with zeros, by numbers (padding=1).")
-    padding = (0, 0) if isinstance(layer.padding, str) else layer.padding
-    bias = None if layer.bias is None else _double(layer.bias)
-    return Convolution(_double(layer.weight), bias, _shape(x), layer.stride, padding, layer.dilation, layer.groups)
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Shape = 1,
+    padding: int | Shape | str = 0,
+    dilation: int | Shape = 1,
+    groups: int = 1,
+) -> AffineMap:
+    if padding == "same":
+        raise InvalidInput("conv2d cannot be certified with padding='same': pad by numbers (padding=1).")
+    edges = (0, 0) if isinstance(padding, str) else pair(padding)
+    shift = None if bias is None else _double(bias)
+    return Convolution(_double(weight), shift, image_shape(x), pair(stride), edges, pair(dilation), groups)
 
 
-def _average(layer: nn.AvgPool2d, x: Tensor) -> AffineMap:
-    """Average pooling is a convolution of each channel with a constant."""
-    window, padding = _pair(layer.kernel_size), _pair(layer.padding)
-    if layer.ceil_mode or (any(padding) and not layer.count_include_pad):
-        raise InvalidInput(f"{layer} cannot be certified: use ceil_mode=False and count_include_pad=True.")
-    channels = x.shape[1]
-    weight = x.new_full((channels, 1, *window), 1.0 / (layer.divisor_override or prod(window)))
-    return Convolution(weight, None, _shape(x), _pair(layer.stride), padding, groups=channels)
-
-
-def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> AffineMap:
-    if layer.running_mean is None or layer.running_var is None:
-        raise InvalidInput(f"{layer} cannot be certified: without running statistics examples depend on each other.")
-    mean, variance = _double(layer.running_mean), _double(layer.running_var)
-    scale = (variance + layer.eps).rsqrt()
-    if layer.affine:
-        scale = scale * _double(layer.weight)
-    shift = -mean * scale
-    if layer.affine:
-        shift = shift + _double(layer.bias)
+def _batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> AffineMap:
+    if training or running_mean is None or running_var is None:
+        raise InvalidInput("batch_norm cannot be certified without running statistics: examples depend on each other.")
+    scale = (_double(running_var) + eps).rsqrt()
+    if weight is not None:
+        scale = scale * _double(weight)
+    shift = -_double(running_mean) * scale
+    if bias is not None:
+        shift = shift + _double(bias)
     return Rescaling(_by_channel(scale, x), _by_channel(shift, x))
 
 
-def _normalize(layer: Normalize, x: Tensor) -> AffineMap:
-    mean, std = _double(layer.mean), _double(layer.std)
-    return Rescaling(_by_channel(1 / std, x), _by_channel(-mean / std, x))
+def _average(
+    x: Tensor,
+    kernel_size: int | Shape,
+    stride: int | Shape | None = None,
+    padding: int | Shape = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> AffineMap:
+    window, edges = pair(kernel_size), pair(padding)
+    step = pair(stride) if stride else window
+    matrices = []
+    for axis, size in enumerate(image_shape(x)[1:]):
+        units = torch.eye(size).to(x)[None, :, :, None]  # a channel for each pixel of the axis
+        how = ((window[axis], 1), (step[axis], 1), (edges[axis], 0), ceil_mode, count_include_pad)
+        matrices.append(F.avg_pool2d(units, *how, divisor_override and 1)[0, :, :, 0].T)
+    rows, columns = matrices
+    return Averaging(rows / (divisor_override or 1), columns)
 
 
-def _flattening(layer: nn.Flatten, x: Tensor) -> AffineMap:
-    if layer.start_dim != 1 or layer.end_dim not in (-1, x.ndim - 1):
-        raise InvalidInput(f"{layer} cannot be certified: flatten each example whole, nn.Flatten().")
-    return Flattening(_shape(x))
+def _adaptive_average(x: Tensor, output_size: int | tuple[int | None, int | None]) -> AffineMap:
+    sides = image_shape(x)[1:]
+    counts = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
+    rows, columns = (
+        F.adaptive_avg_pool1d(torch.eye(side).to(x), side if count is None else count).T
+        for side, count in zip(sides, counts, strict=True)
+    )
+    return Averaging(rows, columns)
 
 
-AFFINE: dict[type[nn.Module], Callable[..., AffineMap]] = {
-    nn.Linear: _dense,
-    nn.Conv2d: _convolution,
-    nn.AvgPool2d: _average,
-    nn.BatchNorm1d: _batch_norm,
-    nn.BatchNorm2d: _batch_norm,
-    Normalize: _normalize,
-    nn.Flatten: _flattening,
+def _shifted(x: Tensor, other: float | Tensor, alpha: float = 1) -> AffineMap:
+    return Rescaling(x.new_ones(()), alpha * _constant(x, other))
+
+
+def _lowered(x: Tensor, other: float | Tensor, alpha: float = 1) -> AffineMap:
+    return _shifted(x, other, -alpha)
+
+
+def _scaled(x: Tensor, other: float | Tensor) -> AffineMap:
+    return Rescaling(_constant(x, other), x.new_zeros(()))
+
+
+def _divided(x: Tensor, other: float | Tensor) -> AffineMap:
+    return Rescaling(1 / _constant(x, other), x.new_zeros(()))
+
+
+AFFINE: dict[Callable[..., object], Callable[..., AffineMap]] = {
+    F.linear: _dense,
+    F.conv2d: _convolution,
+    F.batch_norm: _batch_norm,
+    F.avg_pool2d: _average,
+    F.adaptive_avg_pool2d: _adaptive_average,
+    **dict.fromkeys((torch.add, Tensor.add, Tensor.add_), _shifted),
+    **dict.fromkeys((torch.sub, Tensor.sub, Tensor.sub_), _lowered),
+    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.mul_), _scaled),
+    **dict.fromkeys((torch.div, Tensor.div, Tensor.div_), _divided),
 }
-"""The layers that are affine in eval mode: how to read each, given one input (1, *shape) in float64."""
+"""The functions that are affine in their first argument: how to read each, called as it is, given one input
+(1, *shape) in float64 in the place of that argument."""
 
 
-def _shape(x: Tensor) -> Shape:
+def image_shape(x: Tensor) -> Shape:
+    """Shape of one example, which must be an image."""
+    if x.ndim != 4:
+        raise InvalidInput(
+            f"a convolution or pooling is certified of images (channels, height, width), got {tuple(x.shape[1:])}."
+        )
     return tuple(x.shape[1:])
+
+
+def pair(value: int | Shape) -> Shape:
+    """`value` for the rows and for the columns."""
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    return sizes * 2 if len(sizes) == 1 else sizes
 
 
 def _double(values: Tensor) -> Tensor:
@@ -156,5 +235,11 @@ def _by_channel(values: Tensor, x: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _pair(value: int | Shape) -> Shape:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _constant(x: Tensor, other: float | Tensor) -> Tensor:
+    constant = torch.as_tensor(other, dtype=torch.float64, device=x.device).detach()
+    if torch.broadcast_shapes(constant.shape, x.shape) != x.shape:
+        raise InvalidInput(
+            f"what is added to or multiplied with examples of shape {tuple(x.shape[1:])} must broadcast to that shape, "
+            f"got {tuple(constant.shape)}."
+        )
+    return constant

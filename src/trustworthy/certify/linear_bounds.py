@@ -1,4 +1,4 @@
-"""Certificates of small ReLU networks by linear bounds (CROWN) or intervals."""
+"""Certificates of small piecewise linear networks by linear bounds (CROWN) or intervals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trustworthy.certify.network import Block, activations, check_agreement, read
+from trustworthy.certify.network import Network, check_agreement
 from trustworthy.certify.regions import Box, region_of
-from trustworthy.certify.relaxation import METHODS, batches, bounded, lines, pull_to_input
+from trustworthy.certify.relaxation import METHODS, batches, bounded
 from trustworthy.certify.search import largest_proved
+from trustworthy.certify.tracing import read
 from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
@@ -37,14 +38,16 @@ def linear_bounds(
 
     Parameters
     ----------
-    model : `nn.Sequential`, nested or not, of Linear, Conv2d, ReLU, Flatten, AvgPool2d, BatchNorm1d, BatchNorm2d,
-        Normalize, Identity and Dropout. It is bounded in eval mode and left as it was.
+    model : a module whose forward pass, hooks included, computes of its input only linear layers, two-dimensional
+        convolutions, average and max pooling, batch normalisation, ReLUs, leaky ReLUs, dropout, reshaping, sums and
+        differences, and products with constants; its modules do not matter, only the torch functions that they call.
+        It runs once on zeros to be read, is bounded in eval mode and left as it was.
     x : inputs (batch, *shape), floating, finite, and inside `bounds`.
     eps : radius >= 0 in the units of the input, or a tensor (batch,) with one radius per example.
     norm : "l1", "l2", "linf" or a norm object.
     bounds : (lowest, highest) value of a valid input, which narrows a linf ball; a ball in another norm is bounded
         whole, which holds inside the bounds too. None for no limits.
-    method : "crown" (linear relaxation of the ReLUs, never looser than intervals) or "interval".
+    method : "crown" (linear relaxation, never looser than intervals) or "interval".
 
     Returns
     -------
@@ -54,18 +57,18 @@ def linear_bounds(
     Raises
     ------
     InvalidInput, ModelContractError
-        Where an argument or the model breaks its contract; a module that is not supported is named.
+        Where an argument or the model breaks its contract; an operation that is not supported is named.
     """
     checks.choice("method", method, METHODS)
     threat = ThreatModel(norm, eps, bounds)
     inputs = as_batch(x, threat.bounds)
-    blocks, _ = _read(model, inputs)
+    network, _ = _read(model, inputs)
     radii = _radii(threat.eps, inputs)
     boxes = []
     with torch.no_grad():
-        for rows in batches(blocks, _rows(inputs)):
-            region = region_of(threat, inputs[rows].double(), radii[rows])
-            boxes.append(bounded(blocks, region, method, len(rows)).box(len(rows)))
+        for rows in batches(network, _rows(inputs)):
+            some = inputs[rows].double()
+            boxes.append(bounded(network, region_of(threat, some, radii[rows]), some, method).box(network.output))
     return torch.cat([box.lower for box in boxes]), torch.cat([box.upper for box in boxes])
 
 
@@ -80,7 +83,7 @@ def certify_linear(
     tolerance: float = 1e-3,
     max_eps: float = 1e6,
 ) -> Certificate:
-    """Radii within which no perturbation changes the prediction of a small ReLU network.
+    """Radii within which no perturbation changes the prediction of a small piecewise linear network.
 
     `lower` is the largest radius at which the bounds of all margins z_y - z_k were proved positive; it is a proof, up
     to the rounding of float64, against which every margin keeps 1e-9 of the largest logit. Where the prediction is
@@ -96,12 +99,13 @@ def certify_linear(
     Raises
     ------
     InvalidInput, ModelContractError
-        Where an argument or the model breaks its contract; a module that is not supported is named.
+        Where an argument or the model breaks its contract; an operation that is not supported is named.
 
     Notes
     -----
     About log2(1 / tolerance) + 3 evaluations of the bounds. One takes, with "crown", a backward pass through the
-    network for every neuron that a ReLU follows; the memory is bounded. Nothing is drawn at random.
+    network for every number that a ReLU or a pooling takes from an affine layer; the memory is bounded. Nothing is
+    drawn at random.
 
     References
     ----------
@@ -114,18 +118,18 @@ def certify_linear(
     threat = ThreatModel(norm, 0.0, bounds)
     inputs = as_batch(x, threat.bounds)
     labels = as_labels("y", y, inputs)
-    blocks, logits = _read(model, inputs)
+    network, logits = _read(model, inputs)
     check_logits(logits, len(inputs), labels)
     right = logits.argmax(1) == labels
     exact = inputs.double()
 
     def proves(rows: Int[Tensor, " some"], eps: Float[Tensor, " some"]) -> Bool[Tensor, " some"]:
-        pieces = zip(*(batches(blocks, part) for part in (rows, eps)), strict=True)
-        return torch.cat([_proved(blocks, threat, exact[i], labels[i], radius, method) for i, radius in pieces])
+        pieces = zip(*(batches(network, part) for part in (rows, eps)), strict=True)
+        return torch.cat([_proved(network, threat, exact[i], labels[i], radius, method) for i, radius in pieces])
 
     with torch.no_grad():
-        pieces = batches(blocks, _rows(inputs))
-        first = torch.cat([_first_order_radius(blocks, threat, exact[i], labels[i]) for i in pieces])
+        pieces = batches(network, _rows(inputs))
+        first = torch.cat([_first_order_radius(network, threat, exact[i], labels[i]) for i in pieces])
         start = torch.where(right, first, 0.0)
         lower = largest_proved(proves, start, max_eps=max_eps, tolerance=tolerance)
     known = right.cpu().numpy()
@@ -133,32 +137,32 @@ def certify_linear(
 
 
 def _proved(
-    blocks: tuple[Block, ...], threat: ThreatModel, x: Tensor, y: Tensor, eps: Tensor, method: str
+    network: Network, threat: ThreatModel, x: Tensor, y: Tensor, eps: Tensor, method: str
 ) -> Bool[Tensor, " batch"]:
     """Whether every margin is positive, by more than rounding, in the ball around each example."""
-    margins = bounded(blocks, region_of(threat, x, eps), method, len(x)).least(_margins(blocks, y))
-    scale = activations(blocks, x)[-1].abs().amax(1)
+    logits = network.results(x)[-1]
+    margins = bounded(network, region_of(threat, x, eps), x, method).least(_margins(logits, y))
+    scale = logits.abs().amax(1)
     return _others(margins, y).amin(1) > _ROUNDING * scale
 
 
-def _first_order_radius(
-    blocks: tuple[Block, ...], threat: ThreatModel, x: Tensor, y: Tensor
-) -> Float[Tensor, " batch"]:
+def _first_order_radius(network: Network, threat: ThreatModel, x: Tensor, y: Tensor) -> Float[Tensor, " batch"]:
     """Distance to the nearest decision boundary of the network's linear piece at `x`; 0 where it predicts wrongly.
 
     It is where the search starts: relaxation only loses to it, but another piece may be kinder.
     """
-    values = activations(blocks, x)
-    pieces = [lines(Box(value, value)) for value in values[:-1]]
-    slopes, _ = pull_to_input(blocks[:-1], pieces, *blocks[-1].pull_back(_margins(blocks, y)))
-    margins = values[-1].gather(1, y[:, None]) - values[-1]
-    steepness = threat.geometry.dual.size(slopes.flatten(0, 1)).reshape(margins.shape)
+    results = network.results(x)
+    margins = results[-1].gather(1, y[:, None]) - results[-1]
+    inputs = {k: results[network.nodes[k].sources[0]] for k in network.nonlinear}
+    pieces = {k: network.nonlinear[k].relaxed(Box(value, value)) for k, value in inputs.items()}
+    found, _ = network.pull_back({network.output: _margins(results[-1], y)}, torch.zeros_like(margins), pieces)
+    steepness = threat.geometry.dual.size(found[0].flatten(0, 1)).reshape(margins.shape)
     return _others(margins.clamp_min(0.0) / steepness, y).nan_to_num(nan=0.0, posinf=torch.inf).amin(1)
 
 
-def _margins(blocks: tuple[Block, ...], y: Tensor) -> Float[Tensor, "batch classes classes"]:
+def _margins(logits: Tensor, y: Tensor) -> Float[Tensor, "batch classes classes"]:
     """Row k of an example: the functional z_y - z_k of the logits."""
-    own = F.one_hot(y, len(blocks[-1].bias)).to(blocks[-1].bias)
+    own = F.one_hot(y, logits.shape[1]).to(logits)
     return own[:, None, :] - torch.eye(own.shape[1]).to(own)
 
 
@@ -167,17 +171,17 @@ def _others(values: Float[Tensor, "batch classes"], y: Tensor) -> Float[Tensor, 
     return values.scatter(1, y[:, None], torch.inf)
 
 
-def _read(model: Classifier, x: Tensor) -> tuple[tuple[Block, ...], Float[Tensor, "batch classes"]]:
-    """The network as blocks, and its own logits of `x`, which must agree with them."""
+def _read(model: Classifier, x: Tensor) -> tuple[Network, Float[Tensor, "batch classes"]]:
+    """The network as a graph, and its own logits of `x`, which must agree with it."""
     if not isinstance(model, nn.Module):
-        raise InvalidInput(f"model must be an nn.Sequential, got {type(model).__name__}; or use RandomizedSmoothing.")
+        raise InvalidInput(f"model must be an nn.Module, got {type(model).__name__}; or use RandomizedSmoothing.")
     with undisturbed(model, x, None), torch.no_grad():
-        blocks = read(model, x[0])
+        network = read(model, x[0])
         found = []
-        for rows in batches(blocks, _rows(x)):
+        for rows in batches(network, _rows(x)):
             found.append(check_logits(model(x[rows]), len(rows)))
-            check_agreement(activations(blocks, x[rows].double())[-1], found[-1])
-    return blocks, torch.cat(found)
+            check_agreement(network.results(x[rows].double())[-1], found[-1])
+    return network, torch.cat(found)
 
 
 def _rows(x: Tensor) -> Int[Tensor, " batch"]:

@@ -22,10 +22,6 @@ class Box:
     lower: Float[Tensor, "batch *shape"]
     upper: Float[Tensor, "batch *shape"]
 
-    def rectified(self) -> Box:
-        """What a ReLU makes of it."""
-        return Box(self.lower.clamp_min(0.0), self.upper.clamp_min(0.0))
-
     def least(self, a: Float[Tensor, "some rows *shape"]) -> Float[Tensor, "batch rows"]:
         """Least values of the functionals: at a corner."""
         center, radius = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2

@@ -135,7 +135,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
     from torch import nn
 
     from trustworthy.certify import certify_linear
-    from trustworthy.certify.network import read
+    from trustworthy.certify.tracing import read
     from trustworthy.nn import Normalize
 
     if case.subject.is_random:
@@ -146,7 +146,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
         model.to(case.device)
     _, x, y = case.attacked
     try:
-        neurons = sum(block.bias.numel() for block in read(model, x[0])[:-1])
+        neurons = read(model, x[0]).neurons
     except InvalidInput as error:
         raise NotApplicable(str(error)) from error
     if neurons > settings.neurons:
