@@ -1,8 +1,11 @@
 """Each check fails on a model built to trip it, and passes on an ordinary one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 from torch import nn
 
 from trustworthy.attacks import PGD, Check, Diagnosis, diagnose
@@ -73,7 +76,7 @@ def test_zero_gradients_where_the_input_is_rounded(net, x):
         steps = 20 * z
         return net((steps.round() + 0.0 * steps) / 20)
 
-    found = examined(rounded, x, queries=300)
+    found = examined(rounded, x, replace(ATTACK, eps=0.1), queries=300)
     assert {"zero_gradients", "loss_not_increasing", "unbounded_survives", "black_box_wins"} <= failed(found)
     assert found["zero_gradients"].value == 1.0
     assert found["probabilities"].passed
@@ -118,7 +121,7 @@ def test_an_attack_without_limit_that_fails_to_break_everything(x):
 
 def test_more_steps(net, x):
     """Two steps of a tenth of the radius cannot cross the ball, ten can."""
-    assert failed(examined(net, x, PGD(eps=0.05, steps=2, step_size=0.005, random_start=False))) == {"more_steps_gain"}
+    assert failed(examined(net, x, PGD(eps=0.1, steps=2, step_size=0.01, random_start=False))) == {"more_steps_gain"}
 
 
 def test_more_restarts(x):
@@ -148,6 +151,20 @@ def test_works_without_bounds_and_on_arrays(net, x):
     assert found["unbounded_survives"].passed
     module = diagnose(net, x.numpy(), net(x).argmax(1).numpy(), attack=ATTACK, queries=20)
     assert np.isfinite([check.value for check in module.checks]).all()
+
+
+@pytest.mark.parametrize("n", [20, 50, 300])
+def test_a_share_that_is_tolerated_fails_no_check_more_often_than_its_error_rate(n):
+    """The law of the count where the tolerated share shows trouble; and what shows in a tenth of 300 is found."""
+    from trustworthy.attacks.diagnostics import ERROR_RATE, _Examination
+
+    inputs = torch.zeros(n, 1)
+    checked = _Examination(nn.Identity(), inputs, inputs[:, 0], ATTACK, None, 0.02, None, n)
+    failing = [not checked.check("c", count / n, "{:.1%}", "Mend it.").passed for count in range(n + 1)]
+    assert failing == sorted(failing)
+    assert 0.0 < binom.pmf(np.arange(n + 1), n, 0.02)[failing].sum() <= ERROR_RATE
+    assert not failing[1]
+    assert n < 300 or failing[30]
 
 
 def test_failed_checks_say_what_to_do_and_passed_ones_do_not(net, x):

@@ -13,7 +13,7 @@ from torch import nn
 
 from reference import smoothing as reference
 from trustworthy.certify import RandomizedSmoothing
-from trustworthy.certify.smoothing import clopper_pearson_lower, coin_p_value
+from trustworthy.certify.smoothing import coin_p_value
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.guard import undisturbed
 
@@ -88,13 +88,6 @@ def test_equals_the_reference_draw_by_draw():
         options = {"sigma": 0.3, "n": 150, "alpha": 0.01, "classes": 3, "generator": reference_stream}
         expected = [reference.predict(net, example, **options) for example in x]
         assert_array_equal(smoothing.predict(net, x, generator=seeded()), expected)
-
-
-@given(st.integers(1, 3000), st.floats(0.0, 1.0), st.sampled_from([1e-4, 0.001, 0.05, 0.4]))
-def test_the_lower_bound_is_clopper_and_pearsons(n, share, alpha):
-    k = round(n * share)
-    exact = binomtest(k, n).proportion_ci(confidence_level=1 - 2 * alpha, method="exact").low
-    assert_allclose(clopper_pearson_lower(np.array([k]), n, alpha), [exact], rtol=1e-9, atol=1e-300)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))

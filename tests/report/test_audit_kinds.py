@@ -56,7 +56,7 @@ def test_a_callable_without_gradient_meets_the_square_attack_in_linf():
 
     record = audited(scores, (x, y), "robustness.linf", attacks={"tried": [{"name": "SquareAttack", "steps": 5}]})
     (finding,) = record.findings
-    assert finding.conditions["n"] == 6
+    assert [finding.conditions[key] for key in ("n", "attacked")] == [60, 6]
     assert list(finding.series["attacks"]) == ["SquareAttack"]
     assert record.models[0]["gives_gradients"] is False
 

@@ -265,4 +265,4 @@ def test_contrast(theme: str) -> None:
 def test_every_variable_is_defined(images: Path) -> None:
     html = (images / "report.html").read_text(encoding="utf-8")
     used = set(re.findall(r"var\(--([\w-]+)", unescape(html)))
-    assert used - {"v", "bar", "models"} <= set(themes()["light"])
+    assert used - {"v", "from", "bar", "models"} <= set(themes()["light"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.special import bdtrc
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
@@ -19,6 +20,9 @@ from trustworthy.core.errors import InvalidInput, NothingToAttackError
 from trustworthy.core.norms import L1
 from trustworthy.core.protocols import AnyClassifier, drawn
 from trustworthy.core.result import Array
+
+ERROR_RATE = 0.01
+"""Of each check on a share of the examples: how often it fails at most where that share is tolerable."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def diagnose(
     model, x, y, generator : see `Attack.__call__`.
     attack : the attack to diagnose; None for PGD(eps=8 / 255).
     queries : steps of the SquareAttack.
-    tolerance : share of examples that may show trouble before a check fails.
+    tolerance : share of examples that may show trouble. A check fails where so many of them do that, were the share
+        just tolerated, it would happen with a probability of at most `ERROR_RATE` (one-sided exact binomial test).
     batch_size : examples attacked at once.
     advance : called after each check with the share of the checks that is done, up to 1.
 
@@ -154,9 +159,16 @@ class _Examination:
         yield from self.stronger(queries)
 
     def check(self, name: str, share: float) -> Check:
-        """A check on a share of examples, which fails above the tolerance."""
-        passed, (meaning, remedy) = share <= self.tolerance, WORDS[name]
-        return Check(name, passed, share, f"{meaning.format(share)}." + ("" if passed else f" {remedy}"))
+        """A check on a share of the examples, which fails where chance would hardly lift the tolerance so far."""
+        n, (meaning, remedy) = len(self.x), WORDS[name]
+        count = round(share * n)
+        passed = count == 0 or bool(bdtrc(count - 1, n, self.tolerance) > ERROR_RATE)
+        said = f"{meaning.format(share)} ({count} of {n})."
+        if not passed:
+            said += f" {remedy}"
+        elif share > self.tolerance:
+            said += f" So few examples may be chance: up to {self.tolerance:.0%} is tolerated."
+        return Check(name, passed, share, said)
 
     def problems(self, loss: str) -> Iterator[Problem]:
         asked = replace(self.attack, loss=loss)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, ndtri
 from torch import Tensor
 
 from trustworthy.core import checks
@@ -19,6 +19,7 @@ from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels, check_logits
 from trustworthy.core.progress import tracked
 from trustworthy.core.protocols import Classifier
+from trustworthy.metrics import clopper_pearson_lower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +142,6 @@ class RandomizedSmoothing:
         with undisturbed(model, inputs, generator), torch.no_grad():
             classes = check_logits(model(inputs[:1]), 1, labels).shape[1]
             yield count
-
-
-def clopper_pearson_lower(successes: Int[np.ndarray, " n"], draws: int, alpha: float) -> Float[np.ndarray, " n"]:
-    """Exact one-sided lower bounds of the probability, each above it with probability at most `alpha`.
-
-    The quantile `alpha` of the Beta(successes, draws - successes + 1) distribution; 0 without a success.
-    """
-    some = np.maximum(successes, 1)
-    return np.where(successes > 0, betaincinv(some, draws - some + 1.0, alpha), 0.0)
 
 
 def coin_p_value(heads: Int[np.ndarray, " n"], tails: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -26,7 +26,7 @@ class Record(BaseModel):
 
     name : identifier of what was measured, words joined by dots ("robustness.linf.accuracy").
     value : the number; None where it could not be measured (`conditions` says why).
-    interval : (low, high) bootstrap interval of `value` at `level`, or None.
+    interval : (low, high) interval of `value` at `level`, or None.
     unit : unit of `value` in words, "" for a share or a score.
     conditions : everything that defines the measurement: model, data, sizes, attack reprs, radii.
     wall_time : seconds that the measurement took.

@@ -8,6 +8,7 @@ from trustworthy.metrics.bootstrap import bootstrap_interval
 from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, ece, nll, reliability_curve
 from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
 from trustworthy.metrics.image import pearson, psnr, ssim
+from trustworthy.metrics.proportion import clopper_pearson_lower, proportion_interval
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "auroc",
     "bootstrap_interval",
     "brier",
+    "clopper_pearson_lower",
     "ece",
     "nll",
     "partial_auroc",
     "pearson",
     "precision_at_k",
+    "proportion_interval",
     "psnr",
     "recall_at_k",
     "reliability_curve",

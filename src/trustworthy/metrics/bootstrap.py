@@ -41,7 +41,7 @@ def bootstrap_interval(
     Returns
     -------
     (low, high), in the units of the statistic. Where all rows are equal both ends are its value: an accuracy of 1
-    gives (1, 1) however few the examples, and is not proof of perfection.
+    gives (1, 1) however few the examples, and is not proof of perfection: for a share use `proportion_interval`.
 
     Warns
     -----

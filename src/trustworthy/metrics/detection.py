@@ -29,11 +29,9 @@ def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     -------
     A number in [0, 1], 0.5 by chance.
     """
-    from sklearn.metrics import roc_auc_score
-
     ranks, truth = _ranked(scores, positives)
     _both_classes(truth)
-    return float(roc_auc_score(truth, ranks))
+    return roc_area(ranks, truth)
 
 
 def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, normalised: bool = False) -> float:
@@ -98,11 +96,26 @@ def aupr(scores: ArrayLike, positives: ArrayLike) -> float:
     -------
     A number in (0, 1], by chance about the share of positives.
     """
-    from sklearn.metrics import average_precision_score
-
     ranks, truth = _ranked(scores, positives)
     _some_positive(truth)
-    return float(average_precision_score(truth, ranks))
+    return average_precision(ranks, truth)
+
+
+def roc_area(ranks: Int[np.ndarray, " n"], truth: Bool[np.ndarray, " n"]) -> float:
+    """`auroc` of ranks >= 0, equal where the scores are; nothing is checked, and NaN is undefined. For resampling."""
+    positive, every = np.bincount(ranks, truth), np.bincount(ranks)
+    negative = every - positive
+    pairs = positive.sum() * negative.sum()
+    return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
+
+
+def average_precision(ranks: Int[np.ndarray, " n"], truth: Bool[np.ndarray, " n"]) -> float:
+    """`aupr` of such ranks, likewise."""
+    positive, every = np.bincount(ranks, truth)[::-1], np.bincount(ranks)[::-1]  # from the highest score down
+    found, answered = np.cumsum(positive), np.cumsum(every)
+    if not found[-1]:
+        return np.nan
+    return float(positive @ (found / np.maximum(answered, 1)) / found[-1])
 
 
 def precision_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:

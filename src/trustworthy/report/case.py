@@ -17,8 +17,9 @@ from trustworthy.attacks import Attack
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
-from trustworthy.metrics import bootstrap_interval
+from trustworthy.metrics import bootstrap_interval, proportion_interval
 from trustworthy.report.finding import Finding, Verdict
+from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Kind, NotApplicable
 from trustworthy.report.rows import Examples, stratified_rows
 from trustworthy.report.settings import AttackPlan, Attacks
@@ -31,7 +32,7 @@ class Case:
 
     kind : whose findings are made.
     batch : examples shown to the model at once.
-    resamples, level : of every bootstrap interval.
+    level : of every interval. resamples : of those that are not exact.
     attacks : attacks and radii of the plan, for a kind that says that it needs them.
     dataset : where the examples come from, for a kind that is about the data.
     advance : told the share of the work that is done.
@@ -71,12 +72,15 @@ class Case:
             raise NotApplicable("the model gives labels without probabilities.")
         return softmax(self.subject.logits, axis=1)
 
-    def right_among(self, rows: Int[np.ndarray, " some"], to: str) -> Int[np.ndarray, " kept"]:
-        """The rows that are classified correctly, of a kind that needs some `to` attack them, say."""
-        kept = rows[self.correct[rows]]
-        if not len(kept):
+    def right(self, name: str, count: int, to: str) -> Int[np.ndarray, " kept"]:
+        """`count` (0: all) of the rows that are classified correctly, of a kind that needs some `to` attack them, say.
+
+        The classes are in proportion, and the draw is called `name`.
+        """
+        right = np.flatnonzero(self.correct)
+        if not len(right):
             raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
-        return kept
+        return right[stratified_rows(self.labels[right], count, seeds.derived_seed(self.seed, name))]
 
     @property
     def accuracy(self) -> float:
@@ -93,6 +97,12 @@ class Case:
         """Share of the error of that guess which the model removes; None where the guess is always right."""
         guess = self.commonest_share
         return (self.accuracy - guess) / (1.0 - guess) if guess < 1.0 else None
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether robustness can be judged: a model that guesses loses nothing to any attack."""
+        above = self.accuracy_above_guessing
+        return above is not None and accuracy.RULE(above) != "worry"
 
     @cached_property
     def attacked(self) -> tuple[Any, Tensor, Tensor]:
@@ -132,15 +142,43 @@ class Case:
                 f"no attack of the plan searches in {norm} on a model without gradients"
                 f"{'' if self.subject.gives_scores else ' or scores'}."
             )
-        self.right_among(self.attacked_rows, "attack")
+        self.right("arsenal", 1, "attack")
         return chosen
 
+    @cached_property
+    def attacked_rows(self) -> Int[np.ndarray, " tried"]:
+        """Rows that attacks and certificates try: of those that are right all, or a few without gradients.
+
+        What is wrong need not be attacked; `standing` says what the rows that stand mean for all of them.
+        """
+        return self.right("decision", 0 if self.subject.gives_gradients else self.shared.decision_rows, "attack")
+
+    def standing(self, holds: Bool[np.ndarray, " tried"]) -> tuple[float, tuple[float, float]]:
+        """Accuracy on all the examples where `holds` says which of the `attacked_rows` stand, and its interval.
+
+        It is the share of the examples that are right, times the share of the attacked rows that stand, so that it
+        cannot exceed the accuracy. Exact bounds (Clopper and Pearson): of the one share of the examples that are right
+        and stand where every right row was tried, else the product of the bounds of both shares, each of which fails
+        half as often as `level` allows.
+        """
+        n, right, stands, tried = len(self.correct), int(self.correct.sum()), int(holds.sum()), len(holds)
+        if tried == right:
+            return stands / n, proportion_interval(stands, n, self.level)
+        each = (1.0 + self.level) / 2
+        clean, kept = proportion_interval(right, n, each), proportion_interval(stands, tried, each)
+        return self.accuracy * (stands / tried), (clean[0] * kept[0], clean[1] * kept[1])
+
     @property
-    def attacked_rows(self) -> Int[np.ndarray, " kept"]:
-        """Rows that the robustness curves attack: all, or a few of a model that must be asked without gradients."""
-        if self.subject.gives_gradients:
-            return np.arange(len(self.labels))
-        return self.sample("decision", self.shared.decision_rows)
+    def counts(self) -> dict[str, int]:
+        """Conditions of what `standing` estimates: the examples, those that are right, and those tried of these."""
+        return {"n": len(self.correct), "right": int(self.correct.sum()), "attacked": len(self.attacked_rows)}
+
+    @property
+    def tried(self) -> str:
+        """What a sentence adds where not all the right rows were tried."""
+        counts = self.counts
+        few = counts["attacked"] < counts["right"]
+        return f" (tried: {counts['attacked']} of the {counts['right']} rows that are right)" if few else ""
 
     def built(self, plan: AttackPlan, norm: str, eps: float, *, draws: int | None = None) -> Attack:
         """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples.
@@ -171,12 +209,36 @@ class Case:
         given = {"draws": self.subject.draws, "batch": self.batch, "seed": self.seed, "device": self.device}
         return answers(self.subject.model, x, **given).logits.argmax(1).numpy()
 
-    def interval(self, name: str, statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float] | None:
-        """Bootstrap interval of a statistic of the examples; None for a single example."""
-        if len(arrays[0]) < 2:
+    def share(self, holds: Bool[np.ndarray, " n"]) -> tuple[float, float]:
+        """Exact interval of the share of rows for which something `holds`; never a point."""
+        return proportion_interval(int(holds.sum()), len(holds), self.level)
+
+    def interval(
+        self, name: str, statistic: Callable[..., float], *arrays: np.ndarray, most: float | None = None
+    ) -> tuple[float, float] | None:
+        """Bootstrap interval of a statistic of the examples; None where resampling tells nothing of its spread.
+
+        A percentile interval may miss the value of a biased statistic, such as a calibration error; it is widened to
+        hold it.
+
+        most : where the statistic is `np.mean`, the largest value that an example can have, the least being 0. If all
+            have one value, the share of examples that do is above an exact bound, which bounds the mean.
+        """
+        first = arrays[0]
+        if most is not None and (first == first[0]).all():
+            alike = proportion_interval(len(first), len(first), self.level)[0]
+            return alike * float(first[0]), alike * float(first[0]) + (1.0 - alike) * most
+        if len(first) < 2:
             return None
-        rng = seeds.numpy_generator(self.seed, self.subject.name, "bootstrap", name)
-        return bootstrap_interval(statistic, *arrays, level=self.level, resamples=self.resamples, random_state=rng)
+        rng = seeds.numpy_generator(self.seed, "bootstrap", name)
+        try:
+            low, high = bootstrap_interval(
+                statistic, *arrays, level=self.level, resamples=self.resamples, random_state=rng
+            )
+        except InvalidInput:  # undefined on most resamples
+            return None
+        value = float(statistic(*arrays))
+        return None if low == high else (min(low, value), max(high, value))
 
     def finding(
         self,
@@ -187,22 +249,32 @@ class Case:
         verdict: Verdict | None = None,
         model: str | None = None,
         conditions: dict[str, Any] | None = None,
+        interval: tuple[float, float] | None = None,
+        no_interval: str = "resampling the examples tells nothing of its spread",
         **given: Any,
     ) -> Finding:
         """A finding about this model; the kind and the frame fill in everything that is the same for all of them.
 
         judged : the quantity that the rule of the finding judges; `verdict` in its place where another is due.
         model : that it is about, where it is not this one.
+        no_interval : why there is none, where there is none.
+
+        No robustness but accuracy itself is judged of a model that guesses.
         """
         about = self.kind.findings[name]
         if verdict is None:
             verdict = about.rule(judged) if about.rule else "information"
+        if self.kind.property == "robustness" and self.kind.name != "accuracy" and not self.is_useful:
+            verdict = "information"
+            if "statement" in given:
+                given["statement"] += " Not judged: the model is hardly better than guessing."
+        without = {"no_interval": no_interval} if interval is None and value is not None else {}
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}
         return Finding(
             name=name, value=value, model=model or self.subject.name, property=self.kind.property, kind=self.kind.name,
             title=about.title, headline=about.headline, verdict=verdict, higher_is_better=about.higher_is_better,
-            level=self.level, seed=self.seed, device=str(self.device), wall_time=0.0,
-            conditions={"n": len(self.examples.x), "data": self.examples.name, **(conditions or {}), **draws},
+            interval=interval, level=self.level, seed=self.seed, device=str(self.device), wall_time=0.0,
+            conditions={"n": len(self.labels), "data": self.examples.name, **(conditions or {}), **draws, **without},
             **given,
         )  # fmt: skip
 

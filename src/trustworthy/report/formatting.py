@@ -29,7 +29,7 @@ def score(value: float | None) -> str:
     """A score with three decimals, more where it is small: 0.0812 -> "0.081"."""
     if value is None or math.isnan(value):
         return NOTHING
-    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0.0 else f"{value:.2g}"
+    return f"{value:.3f}" if round(abs(value), 4) >= 0.01 or value == 0.0 else f"{value:.2g}"
 
 
 def duration(seconds: float) -> str:

@@ -79,9 +79,12 @@ def image(source: str, shows: str) -> Markup:
     return Markup('<img src="{}" alt="{}">').format(source, shows)
 
 
-def bar(share: float) -> Markup:
-    """Cell with a bar as long as `share`, from 0 to 1."""
-    return element("td", element("i"), look="bar", style=f"--v: {share:.3f}" if share == share else "--v: 0")
+def bar(share: float, lowest: float = 0.0) -> Markup:
+    """Cell with a bar as long as `share`, up to 1; a negative one leads to the left, down to `lowest` <= 0."""
+    length = abs(share) / (1.0 - lowest) if share == share else 0.0
+    start = -lowest / (1.0 - lowest) - (length if share < 0.0 else 0.0)
+    style = f"--v: {length:.3f}" + (f"; --from: {max(start, 0.0):.3f}" if lowest else "")
+    return element("td", element("i", look="negative" if share < 0.0 else ""), look="bar", style=style)
 
 
 def heat(share: float, text: str) -> Markup:

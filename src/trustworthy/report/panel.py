@@ -18,7 +18,8 @@ from trustworthy.report.plots.theme import Style
 class Item:
     """A finding of one model with its series checked and its arrays read, and how the page writes it.
 
-    id : unique on the page. alone : whether the page shows no other model.
+    id : unique on the page. beside : interval of the value and number of examples, n, or that number alone.
+    alone : whether the page shows no other model.
     """
 
     id: str
@@ -28,7 +29,8 @@ class Item:
     series: Any
     arrays: dict[str, np.ndarray]
     value: str
-    interval: str
+    beside: str
+    counted: str = ""
     alone: bool = False
 
     @property
@@ -38,17 +40,18 @@ class Item:
 
     @property
     def measured(self) -> Markup:
-        """Cell with the value and its interval."""
-        below = [element("span", self.interval, look="interval")] if self.interval else []
+        """Cell with the value, its interval and n."""
+        below = [element("span", self.beside, look="interval")] if self.beside else []
         return element("td", self.value, *(Markup("<br>") + text for text in below))
 
     def statement(self, *, named: bool = False) -> Markup:
-        """The verdict and the sentence of the finding; `named` says of which model."""
+        """The verdict and the sentence of the finding, and n; `named` says of which model."""
         if not self.finding.statement:
             return Markup("")
         name = element("b", self.model) + " " if named else ""
         verdict = "" if self.finding.verdict == "information" else pill(self.finding.verdict) + " "
-        return element("p", name, verdict, self.finding.statement, look="statement")
+        counted = Markup(" ") + element("span", f"({self.counted})", look="muted") if self.counted else ""
+        return element("p", name, verdict, self.finding.statement, counted, look="statement")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Common(Section):
     rows : test examples, drawn with the classes in proportion; 0 for all.
     batch : examples shown to the model at once.
     draws : of a stochastic model, whose probabilities are averaged, in every prediction and every step of an attack.
-    resamples, level : bootstrap of every interval.
+    level : of every interval. resamples : of those that are not exact.
     """
 
     rows: Rows

@@ -17,7 +17,7 @@ import jinja2
 from trustworthy.core.files import atomic_write
 from trustworthy.report import findings, formatting, markup, summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
-from trustworthy.report.findings import BY_NAME, KINDS
+from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
 from trustworthy.report.kind import Kind
 from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.plots.theme import Style
@@ -85,7 +85,7 @@ def _environment() -> jinja2.Environment:
     for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
     environment.globals["m"] = markup
-    environment.filters |= {"value": findings.value, "interval": findings.interval}
+    environment.filters |= {"value": findings.value, "interval": findings.interval, "beside": findings.beside}
     return environment
 
 
@@ -102,7 +102,8 @@ def build(audit: Audit) -> dict[str, Any]:
     return {
         "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
         "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
-        "versions": _versions(record), "shared_conditions": shared, "own_conditions": own,
+        "wall_time": _wall_time(record), "versions": _versions(record), "shared_conditions": shared,
+        "own_conditions": own,
     }  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def _groups(audit: Audit, kind: Kind, looks: dict[str, Style]) -> list[Group]:
         items = []
         for i, entry in enumerate(own, 1):
             finding, look = entry.finding, looks.get(entry.finding.model, Style(len(looks) + 1))
-            said = findings.value(finding), findings.interval(finding)
+            said = findings.value(finding), findings.beside(finding), findings.counted(finding)
             items.append(
                 Item(f"{id}-{i}", finding.model, look, finding, entry.series, entry.arrays, *said, len(looks) < 2)
             )
@@ -147,6 +148,14 @@ def _conditions(findings: Iterable[Finding]) -> tuple[dict[str, Any], list[tuple
     first = findings[0].conditions if findings else {}
     shared = {key: item for key, item in first.items() if all(f.conditions.get(key) == item for f in findings)}
     return shared, [(f, {k: v for k, v in f.conditions.items() if k not in shared}) for f in findings]
+
+
+def _wall_time(record: AuditRecord) -> float:
+    """Seconds that the audit took; those of its parts where they were measured before and only gathered now."""
+    parts = {
+        (f.model, OF_FINDING[f.name].step if f.name in OF_FINDING else f.name): f.wall_time for f in record.findings
+    }
+    return max(record.wall_time, sum(parts.values()))
 
 
 def _versions(record: AuditRecord) -> dict[str, str]:

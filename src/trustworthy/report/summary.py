@@ -118,8 +118,8 @@ def _claim(finding: Finding) -> Text:
     text = Text.assemble((f"{symbol} {finding.verdict}", colour), " ", finding.title)
     if finding.value is not None:
         text.append(f": {findings.value(finding)}")
-    if interval := findings.interval(finding):
-        text.append(f" ({interval})", style="dim")
+    if beside := findings.beside(finding):
+        text.append(f" ({beside})", style="dim")
     if finding.statement:
         text.append(f"\n{finding.statement}")
     return text

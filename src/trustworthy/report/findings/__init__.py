@@ -51,13 +51,26 @@ def value(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """The bootstrap interval of a finding, "" where it has none."""
+    """The interval of a finding, "" where it has none."""
     if finding.interval is None:
         return ""
     low, high = finding.interval
     if _is_percentage(finding):
         return f"{100 * low:.1f} to {formatting.percent(high)}"
     return f"{formatting.score(low)} to {formatting.score(high)}"
+
+
+def counted(finding: Finding) -> str:
+    """How many examples a value rests on; "" if unsaid."""
+    n = finding.conditions.get("n")
+    return "" if n is None else f"n\u00a0=\u00a0{formatting.number(n)}"
+
+
+def beside(finding: Finding) -> str:
+    """What stands beside every value: its interval, n, and how many of the right examples were tried if not all."""
+    tried, right = (finding.conditions.get(key, 0) for key in ("attacked", "right"))
+    few = f"{formatting.number(tried)} tried" if tried < right else ""
+    return ", ".join(filter(None, (interval(finding), counted(finding), few)))
 
 
 def _is_percentage(finding: Finding) -> bool:

@@ -2,88 +2,170 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
+from markupsafe import Markup
 from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
-from trustworthy.report.finding import Number, Series
+from trustworthy.report.finding import Finding, Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
-from trustworthy.report.markup import bar, claim, heading
+from trustworthy.report.markup import bar, claim, heading, heat
 from trustworthy.report.panel import Item, Panel, Shown
 
 if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
 CLASSES_SHOWN = 20
+FEW_ROWS = 20
+"""Examples of a class, less than half as many as an even share, below which the page says how few there are."""
 RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
 
 
 class ClassAccuracy(BaseModel):
-    """Accuracy on the examples of one class."""
+    """Accuracy on the examples of one class, which is its recall, and the F1 of its precision and recall."""
 
     name: str | int = Field(validation_alias=AliasChoices("name", "class"))
     accuracy: Number
     n: int
+    low: Number = math.nan
+    high: Number = math.nan
+    f1: Number = math.nan
 
 
 class Accuracy(Series):
-    """Share of examples classified correctly, overall and by class."""
+    """Share of examples classified correctly, overall and by class.
+
+    classes, confusion : every class that is there or predicted, and counts of the examples of each (row) that are taken
+        for each (column).
+    """
+
+    aligned: ClassVar = ("classes", "confusion")
 
     n: int
     per_class: list[ClassAccuracy] = Field(default_factory=list)
+    classes: list[str | int] = Field(default_factory=list)
+    confusion: list[list[int]] = Field(default_factory=list)
 
 
 def measure(case: Case, settings: Any) -> Measured:
-    """Accuracy, overall and per class."""
+    """Accuracy, overall, per class and averaged over the classes, and what is taken for what."""
     labels, correct, name = case.labels, case.correct, case.examples.class_name
-    per_class = [
-        {"class": name(int(k)), "accuracy": float(correct[labels == k].mean()), "n": int((labels == k).sum())}
-        for k in np.unique(labels)
-    ]
-    weakest = min(per_class, key=lambda row: row["accuracy"])
-    sentence = f"{case.accuracy:.1%} of {len(labels)} examples are classified correctly"
-    if len(per_class) > 1:
-        sentence += f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%}"
-    return Measured([case.finding(
-        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=f"{sentence}.",
-        interval=case.interval("accuracy", np.mean, correct), series={"n": len(labels), "per_class": per_class},
+    seen = np.union1d(labels, case.predictions)
+    confusion = np.zeros((len(seen), len(seen)), dtype=np.int64)
+    np.add.at(confusion, (np.searchsorted(seen, labels), np.searchsorted(seen, case.predictions)), 1)
+    per_class = [_of_class(case, name(int(label)), place, confusion) for place, label in enumerate(seen)]
+    per_class = [row for row in per_class if row["n"]]
+    found = [case.finding(
+        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=_told(case, per_class),
+        interval=case.share(correct), series={
+            "n": len(labels), "per_class": per_class, "classes": [name(int(label)) for label in seen],
+            "confusion": confusion.tolist(),
+        },
         conditions={"commonest_class_share": case.commonest_share},
-    )])  # fmt: skip
+    )]  # fmt: skip
+    if len(per_class) > 1:
+        found.append(_balanced(case, per_class))
+    return Measured(found)
 
 
-def is_useful(case: Case) -> bool:
-    """Whether robustness can be judged: a constant model loses nothing to any attack."""
-    return RULE(case.accuracy_above_guessing) != "worry"
+def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
+    """The accuracy, that of the weakest class, and how few examples the rarest has."""
+    n, rows = len(case.labels), case.examples.available
+    told = f"{case.accuracy:.1%} of {n} examples are classified correctly"
+    if len(per_class) < 2:
+        return f"{told}."
+    weakest, rarest = (min(per_class, key=lambda row: row[key]) for key in ("accuracy", "n"))
+    interval = f"{100 * weakest['low']:.1f} to {weakest['high']:.1%}"
+    told += (
+        f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} ({interval}, n = {weakest['n']})."
+    )
+    if (few := rarest["n"]) < min(FEW_ROWS, n / len(per_class) / 2):
+        told += f" Only {few} of these examples {'is' if few == 1 else 'are'} of the class {rarest['class']}"
+        told += f"; --limit 0 takes all {rows:,} rows." if rows > n else "."
+    return told
+
+
+def _of_class(case: Case, name: str, place: int, confusion: Int[np.ndarray, "k k"]) -> dict[str, Any]:
+    """Row of the table for the class at `place`: accuracy with its exact interval, F1 and number of examples."""
+    n, hits, taken = int(confusion[place].sum()), int(confusion[place, place]), int(confusion[:, place].sum())
+    low, high = case.share(np.arange(n) < hits) if n else (None, None)
+    accuracy, f1 = hits / n if n else None, 2 * hits / (n + taken)
+    return {"class": name, "accuracy": accuracy, "n": n, "low": low, "high": high, "f1": f1}
+
+
+def _balanced(case: Case, per_class: list[dict[str, Any]]) -> Finding:
+    """Mean of the accuracies of the classes.
+
+    Its interval combines the exact ones of the classes, whose errors are independent: a distance to an end is the root
+    of the sum of the squares of theirs, over the number of classes (Zou and Donner, 2008). A bootstrap would see no
+    spread in a class of three examples that are all right.
+    """
+    value, low, high = (np.array([row[key] for row in per_class]) for key in ("accuracy", "low", "high"))
+    f1 = float(np.mean([row["f1"] for row in per_class]))
+    mean, count = float(value.mean()), len(per_class)
+    down, up = (float(np.linalg.norm(end - value)) / count for end in (low, high))
+    return case.finding(
+        "accuracy.balanced", mean, interval=(max(mean - down, 0.0), min(mean + up, 1.0)),
+        statement=f"Averaged over the {count} classes, however rare, {mean:.1%} of the examples are classified "
+        f"correctly, and F1 is {f1:.3f}; a constant answer has {1 / count:.1%}.",
+        series={"n": len(case.labels)}, conditions={"macro_f1": f1},
+    )  # fmt: skip
 
 
 def draw(shown: Shown) -> list[Panel]:
     """The value of each model, and its accuracy by class, the worst first."""
-    lead = (
-        "Share of undisturbed examples classified correctly; every other number of this part is to be compared with it."
-    )
-    return shown.panels(lead, _model)
+    return [Panel(group.title, LEADS.get(group.name, ""), [group.side_by_side(_model)]) for group in shown.groups]
 
 
 def _model(item: Item) -> list[str]:
-    value = claim(item.finding, item.value, item.interval)
+    value = claim(item.finding, item.value, item.beside)
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
         return [value]
-    rows = [
-        panel.row(str(row.name), [bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.number(row.n)])
-        for row in classes[:CLASSES_SHOWN]
-    ]
-    head = ["class", heading("accuracy", "text", span=2), "n"]
+    rows = [panel.row(str(row.name), _cells(row)) for row in classes[:CLASSES_SHOWN]]
+    head = ["class", heading("accuracy", "text", span=2), "interval", "F1", "n"]
     table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
     left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return [value, panel.details(f"Accuracy by class{left_out}", table)]
+    return [value, panel.details(f"Accuracy by class{left_out}", table), *_confusion(item)]
 
 
+def _cells(row: ClassAccuracy) -> list[str]:
+    percent = formatting.percent
+    interval = f"{100 * row.low:.0f} to {percent(row.high, 0)}" if row.low == row.low else formatting.NOTHING
+    f1 = formatting.score(row.f1)
+    return [bar(row.accuracy), percent(row.accuracy, 0), interval, f1, formatting.number(row.n)]
+
+
+def _confusion(item: Item) -> list[Markup]:
+    """Examples of each class by what they are taken for; mistakes are coloured by their share of the class."""
+    s = item.series
+    if not 2 <= len(s.classes) <= CLASSES_SHOWN:
+        return []
+    rows = []
+    for i, (name, counts) in enumerate(zip(s.classes, s.confusion, strict=True)):
+        n = max(sum(counts), 1)
+        shares = (0.0 if i == j else count / n for j, count in enumerate(counts))
+        cells = [heat(share, formatting.number(count)) for share, count in zip(shares, counts, strict=True)]
+        rows.append(panel.row(str(name), cells))
+    caption = "Rows: true class. Columns: predicted."
+    label = f"Confusion matrix, {item.model}"
+    table = panel.table(caption, ["", *map(str, s.classes)], rows, label, "grid heat-wide", captioned=True)
+    return [panel.details("Confusion matrix", table)]
+
+
+LEADS = {
+    "accuracy": "Share of undisturbed examples classified correctly; every other number of this part is to be compared "
+    "with it.",
+    "accuracy.balanced": "Where some classes are rare, a model may earn its accuracy by the others alone.",
+}
 KIND = Kind(
     name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={
-        "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True)
+        "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True),
+        "accuracy.balanced": Judged("Balanced accuracy", share=True, higher_is_better=True),
     },
 )  # fmt: skip

@@ -17,7 +17,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Finding, Number, Series
-from trustworthy.report.findings import accuracy, robustness_curve
+from trustworthy.report.findings import robustness_curve
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
@@ -76,8 +76,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     Nearest neighbours are certified exactly (one neighbour, linf and l2) or by a lower bound (more, l2), small ReLU
     networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
     """
-    rows = case.attacked_rows
-    case.right_among(rows, "certify")
+    case.right("certificate", 1, "certify")
     proofs, reasons = [], []
     for ways in (_of_the_model, _of_the_smoothed_model):
         try:
@@ -87,11 +86,13 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not proofs:
         raise NotApplicable(reasons[0])
     advances = [portion(case.advance, place, len(proofs)) for place in range(len(proofs))]
-    return Measured([_finding(case, settings, rows, *each) for each in zip(proofs, advances, strict=True)])
+    return Measured([_finding(case, settings, *each) for each in zip(proofs, advances, strict=True)])
 
 
-def _finding(case: Case, settings: Settings, rows: np.ndarray, proof: Proof, advance: Any) -> Finding:
-    parts = []
+def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> Finding:
+    parts, smoothed = [], proof.method == SMOOTHING
+    # A smoothed model is another classifier, right on other rows: it is asked about all, or a draw of all.
+    rows = case.attacked_rows if not smoothed else case.sample("smoothing", len(case.attacked_rows))
     at_once = min(AT_ONCE, case.batch)
     for some in np.split(rows, range(at_once, len(rows), at_once)):
         parts.append(proof.prove(some))
@@ -99,24 +100,26 @@ def _finding(case: Case, settings: Settings, rows: np.ndarray, proof: Proof, adv
     certificate, units = Certificate.joined(parts), case.examples.domain.units
     headline = case.headline(proof.norm)
     grid = [0.0, *robustness_curve.radii(headline, settings.multiples)]
-    standing = certificate.withstands(grid)  # (radii, n)
-    certified = standing.mean(axis=1)
-    clean, value = float(case.correct[rows].mean()), float(certified[grid.index(headline)])
-    verdict = RULE(value / clean) if accuracy.is_useful(case) else "information"
+    standing = certificate.withstands(grid)  # (radii, tried)
+    estimate = (lambda holds: (float(holds.mean()), case.share(holds))) if smoothed else case.standing
+    values, bands = zip(*map(estimate, standing), strict=True)
+    value = values[grid.index(headline)]
+    verdict = RULE(value / case.accuracy)
     if verdict != "good" and not proof.exact:
         verdict = "information"  # a bound that is loose says nothing against the model
-    smoothed = proof.method == SMOOTHING
     name, whose = f"robustness.{proof.norm}.{'smoothed' if smoothed else 'certified'}", "smoothed " if smoothed else ""
     return case.finding(
-        name, value, verdict=verdict,
-        interval=case.interval(name, np.mean, standing[grid.index(headline)]),
+        name, value, verdict=verdict, interval=bands[grid.index(headline)],
         statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
-        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}.",
+        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}{'' if smoothed else case.tried}.",
         series={
-            "eps": grid, "certified": certified.tolist(), "clean": clean, "method": proof.method,
+            "eps": grid, "certified": list(values), "clean": case.accuracy, "method": proof.method,
             "exact": proof.exact, "headline_eps": headline,
         },
-        conditions={"n": len(rows), "method": proof.method, "eps": headline, "norm": proof.norm, "units": units},
+        conditions={
+            **({"n": len(rows)} if smoothed else case.counts), "method": proof.method, "eps": headline,
+            "norm": proof.norm, "units": units,
+        },
     )  # fmt: skip
 
 

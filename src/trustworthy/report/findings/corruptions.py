@@ -13,7 +13,7 @@ from pydantic import Field
 
 from trustworthy.core import seeds
 from trustworthy.report import panel
-from trustworthy.report.finding import Number, Series
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import element, heading, heat
 from trustworthy.report.panel import Item, Panel, Shown, row
@@ -56,23 +56,32 @@ def measure(case: Case, settings: Settings) -> Measured:
     rows = torch.from_numpy(case.sample("corruptions", settings.rows))
     x, y = case.examples.x[rows], case.examples.y[rows].numpy()
     scale = "imagenet-c" if min(x.shape[2:]) >= 128 else "cifar10-c"
-    correct = np.zeros((len(CORRUPTIONS), len(severities), len(rows)), dtype=bool)
+    correct = np.full((len(CORRUPTIONS), len(severities), len(rows)), np.nan)
     for i, name in enumerate(CORRUPTIONS):
         for j, severity in enumerate(severities):
-            correct[i, j] = case.classify(corrupted(case, x, name, severity, scale)) == y
+            disturbed = corrupted(case, x, name, severity, scale)
+            if not torch.equal(disturbed, x):  # small images survive the mildest blurs as they were
+                correct[i, j] = case.classify(disturbed) == y
             case.advance((i * len(severities) + j + 1) / correct[..., 0].size)
     clean = float(case.correct[rows.numpy()].mean())
-    value = float(correct.mean())
-    hardest = list(CORRUPTIONS)[int(correct.mean(axis=(1, 2)).argmin())]
+    changes = ~np.isnan(correct[..., 0])
+    accuracies = correct.mean(axis=2)
+    each = correct[changes].mean(axis=0)
+    value = float(each.mean())
+    of_each = [
+        float(values[kept].mean()) if kept.any() else 1.0 for values, kept in zip(accuracies, changes, strict=True)
+    ]
+    hardest = list(CORRUPTIONS)[int(np.argmin(of_each))]
+    same = [f"{list(CORRUPTIONS)[i].replace('_', ' ')} at severity {severities[j]}" for i, j in np.argwhere(~changes)]
     return Measured([case.finding(
         "robustness.corruptions", value, judged=value / clean if clean else None,
-        interval=case.interval("corruptions", np.mean, correct.mean(axis=(0, 1))),
+        interval=case.interval("corruptions", np.mean, each, most=1.0),
         statement=f"Over 15 corruptions at severities {', '.join(map(str, severities))} accuracy is "
         f"{value:.1%} on average, {clean:.1%} without; the hardest is {hardest.replace('_', ' ')} "
-        f"({correct.mean(axis=(1, 2)).min():.1%}).",
+        f"({min(of_each):.1%})." + (f" Left out, as it changes no pixel here: {', '.join(same)}." if same else ""),
         series={
             "clean": clean, "names": list(CORRUPTIONS), "groups": list(CORRUPTIONS.values()), "severities": severities,
-            "accuracy": correct.mean(axis=2).tolist(),
+            "accuracy": [null_where_nan(values) for values in accuracies],
         },
         conditions={"n": len(rows), "scale": scale, "severities": severities},
     )])  # fmt: skip

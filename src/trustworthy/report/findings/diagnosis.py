@@ -44,10 +44,11 @@ class Diagnosis(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Signs that the attacks failed because of themselves, not because of the model."""
     from trustworthy.attacks import diagnose
+    from trustworthy.attacks.diagnostics import ERROR_RATE
 
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
-    rows = case.right_among(case.sample("diagnosis", settings.rows), "attack")
+    rows = case.right("diagnosis", settings.rows, "attack")
     attack = _questioned(case)
     try:
         found = diagnose(
@@ -70,7 +71,9 @@ def measure(case: Case, settings: Settings) -> Measured:
     return Measured([case.finding(
         "evaluation.diagnosis", float(len(names)), judged=float(len(names)),
         statement=f"{told}{'; ' if names else ' '}{doubt}", series={"checks": checks},
-        conditions={"n": len(rows), "attacks": [repr(attack)], "queries": settings.queries},
+        no_interval="it counts checks", conditions={
+            "n": len(rows), "attacks": [repr(attack)], "queries": settings.queries, "error_rate": ERROR_RATE,
+        },
     )])  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
 from trustworthy.report.settings import Count, Section, in_profiles
 
 if TYPE_CHECKING:
+    from trustworthy.attacks import Attack
     from trustworthy.report.case import Case
 
 ATTACKED_PER_SHOWN = 4
@@ -61,15 +62,17 @@ def measure(case: Case, settings: Settings) -> Measured:
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
     result = attacked(model, attack, x[tried], y[tried], generator=case.generator("pictures"), batch_size=case.batch)
     success = result.success.cpu().numpy()
-    shown = np.sort(np.argsort(~success, kind="stable")[: settings.shown])
+    moved = result.distance.cpu().numpy()
+    changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was
+    order = changed[np.argsort(~success[changed], kind="stable")]
+    shown = np.sort(order[: settings.shown]) if len(order) else np.array([0])
     rows = tried[shown]
     before, after = (domain.as_given(z) for z in (x[rows], result.adversarial[shown]))
-    size, moved = float((after - before).abs().max()), result.distance.cpu().numpy()
+    size = float((after - before).abs().max())
     keys = {role: f"{case.subject.name}/{role}" for role in ("original", "adversarial")}
     finding = case.finding(
-        f"robustness.{norm}.pictures", float(success.mean()), arrays=keys,
-        statement=f"{success.sum()} of {len(tried)} attacked examples are misclassified after a change of at "
-        f"most {moved[success].max(initial=0.0):.3g} ({norm}, {domain.units}); {len(rows)} are shown.",
+        f"robustness.{norm}.pictures", float(success.mean()), arrays=keys, interval=case.share(success),
+        statement=f"{_told(attack, success, moved)} ({norm}, {domain.units}); {_are(len(rows))} shown.",
         series={
             "label": [name(label) for label in y[rows].tolist()],
             "prediction": [name(int(case.predictions[row])) for row in rows],
@@ -81,6 +84,24 @@ def measure(case: Case, settings: Settings) -> Measured:
         conditions={"n": len(tried), "attacks": [repr(attack)], "norm": norm, "units": domain.units},
     )  # fmt: skip
     return Measured([finding], {keys["original"]: before.cpu().numpy(), keys["adversarial"]: after.cpu().numpy()})
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
+
+
+def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
+    """How many of the attacked examples are misclassified, after how large a change."""
+    if success.any():
+        return (
+            f"{success.sum()} of {len(success)} attacked examples "
+            f"{'is' if success.sum() == 1 else 'are'} misclassified after a change of at most "
+            f"{moved[success].max():.3g}"
+        )
+    from trustworthy.attacks import BudgetAttack
+
+    tried = f"changes of up to {attack.eps:.3g}" if isinstance(attack, BudgetAttack) else "the changes that were tried"
+    return f"None of {len(success)} attacked examples is misclassified after {tried}"
 
 
 def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:

@@ -77,6 +77,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     curve = mean_curve([measured], classifies=True, labelled=labelled)
     return Measured([case.finding(
         "robustness.poisoning", curve.error[-1], model=ALL_MODELS, series=curve.model_dump(),
+        no_interval="the rows of one graph are not independent",
         statement=f"{rows.classes[0]} or {rows.classes[1]}: {answer(curve)} This judges the data and a graph learner "
         "trained on them, not the audited models.",
         conditions={

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from markupsafe import Markup
 from pydantic import Field
 
 from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Number, Series
-from trustworthy.report.findings import accuracy
 from trustworthy.report.kind import Judged, Kind, Measured, Rule
 from trustworthy.report.markup import dashed, proved
 from trustworthy.report.panel import Group, Panel, Shown
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
 
+HALVINGS = 8
+"""How often a radius is halved to find the fall of the curve."""
+
+
 class Settings(Section):
     """Radii of the curve, as multiples of the headline radius (`attacks.linf`, `attacks.l2`), which is always one."""
 
@@ -34,7 +38,7 @@ class Settings(Section):
 
 
 class RobustnessCurve(Series):
-    """Accuracy against the radius: worst case over the attacks with its bootstrap band, and each attack alone."""
+    """Accuracy against the radius: worst case over the attacks with its exact band, and each attack alone."""
 
     aligned: ClassVar = ("eps", "worst", "low", "high", "attacks")
 
@@ -53,48 +57,100 @@ def radii(headline: float, multiples: list[float]) -> list[float]:
 
 
 def measure(case: Case, settings: Settings, norm: str) -> Measured:
-    """Accuracy against the radius in `norm`: worst case with its bootstrap band, and each attack alone.
+    """Accuracy against the radius in `norm`: worst case with its exact band, and each attack alone.
 
     An attack that needs scores only is slow. Where there are gradients it gets what the attacks before it left
-    unbroken, to see whether they were misled, and has no line of its own.
+    unbroken, to see whether they were misled, and has no line of its own. Where the smallest radius of the plan takes
+    more than half of the right predictions, smaller ones are added until the fall is seen.
     """
     headline, units = case.headline(norm), case.examples.domain.units
     eps = radii(headline, settings.multiples)
     attacks = [case.built(plan, norm, max(eps)) for plan in case.arsenal(norm)]
     rows = case.attacked_rows
-    alone: dict[str, Float[np.ndarray, " n"]] = {}
+    alone: dict[str, Found] = {}
     worst = np.full(len(rows), np.inf)
     for place, attack in enumerate(attacks):
         stream = case.generator("robustness", norm, place, type(attack).__name__)
-        ask, advance = partial(_broken_at, case, attack, stream), portion(case.advance, place, len(attacks))
+        ask, advance = partial(_broken_at, case, attack, stream), portion(case.advance, place, len(attacks) + 1)
         if alone and case.subject.gives_gradients and attack.asks == "scores":
             worst = _also_broken(
                 ask, [headline, *(radius for radius in eps if radius != headline)], rows, worst, advance
             )
         else:
-            alone[_fresh_name(attack, alone)] = ask(eps, rows, advance)
-            worst = np.minimum(worst, list(alone.values())[-1])
-    grid = [0.0, *eps]
+            alone[_fresh_name(attack, alone)] = Found(attack, ask, ask(eps, rows, advance))
+            worst = np.minimum(worst, list(alone.values())[-1].at)
+    added, worst = _around_the_fall(list(alone.values()), rows, min(eps), worst)
+    grid = [0.0, *added, *eps]
     standing = np.array([worst > radius for radius in grid])
-    bands = [case.interval(f"{norm} {radius}", np.mean, holds) for radius, holds in zip(grid, standing, strict=True)]
-    clean, value = float(standing[0].mean()), float(standing[grid.index(headline)].mean())
+    values, bands = zip(*map(case.standing, standing[1:]), strict=True)
+    values, bands = [case.accuracy, *values], [case.share(case.correct), *bands]
+    at_headline = grid.index(headline)
     return Measured([case.finding(
-        f"robustness.{norm}.accuracy", value, judged=value / clean,
-        verdict=None if accuracy.is_useful(case) else "information", interval=bands[grid.index(headline)],
-        statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) take accuracy from "
-        f"{clean:.1%} to {value:.1%}.",
+        f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
+        interval=bands[at_headline],
+        statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
+        f"{_taken(case.accuracy, values[at_headline])}{case.tried}{_half(grid, standing)}.",
         series={
-            "eps": grid, "worst": standing.mean(axis=1).tolist(),
-            "low": [band[0] if band else None for band in bands],
-            "high": [band[1] if band else None for band in bands],
-            "attacks": {name: [float((at > radius).mean()) for radius in grid] for name, at in alone.items()},
+            "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
+            "attacks": {
+                name: [case.accuracy, *(case.standing(found.at > radius)[0] for radius in grid[1:])]
+                for name, found in alone.items()
+            },
             "headline_eps": headline,
         },
         conditions={
-            "n": len(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
+            **case.counts, "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
             "units": units,
         },
     )])  # fmt: skip
+
+
+def _taken(clean: float, value: float) -> str:
+    """What attacks did to the accuracy."""
+    return (
+        f"take accuracy from {clean:.1%} to {value:.1%}" if value < clean else f"take none of the {clean:.1%} accuracy"
+    )
+
+
+def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
+    """Between which radii of the grid half of the right predictions are lost, if between any."""
+    place = int((standing.mean(axis=1) > 0.5).sum())
+    if place == len(grid):
+        return ""
+    return f"; half of the right predictions are lost between {grid[place - 1]:.3g} and {grid[place]:.3g}"
+
+
+@dataclass
+class Found:
+    """An attack, how it is asked (radii, rows, advance), and the smallest radius known to break each row."""
+
+    attack: Attack
+    ask: Callable[..., Float[np.ndarray, " some"]]
+    at: Float[np.ndarray, " tried"]
+
+
+def _around_the_fall(
+    found: list[Found], rows: Int[np.ndarray, " tried"], smallest: float, worst: Float[np.ndarray, " tried"]
+) -> tuple[list[float], Float[np.ndarray, " tried"]]:
+    """Radii below `smallest` that enclose the median of what breaks a row, and `worst` there, `found` likewise.
+
+    None where at least half of the rows withstand `smallest`. Radii are halved until half withstand, at most `HALVINGS`
+    times, and the last gap is cut once more. An attack with a budget runs again on what the larger radius broke.
+    """
+    from trustworthy.attacks import BudgetAttack
+
+    added: list[float] = []
+    low, high = 0.0, smallest
+    while (worst > high).mean() < 0.5 and (len(added) < HALVINGS if low == 0.0 else high > 1.5 * low):
+        radius = float(f"{(low * high) ** 0.5 if low else high / 2:.3g}")
+        for each in found:
+            left = np.flatnonzero(each.at <= high)
+            if isinstance(each.attack, BudgetAttack) and len(left):
+                each.at[left] = np.minimum(each.at[left], each.ask([radius], rows[left], lambda share: None))
+            worst = np.minimum(worst, each.at)
+        low, high = (radius, high) if (worst > radius).mean() >= 0.5 else (low, radius)
+        added.append(radius)
+    return sorted(added), worst
 
 
 def _fresh_name(attack: Attack, taken: Collection[str]) -> str:
@@ -112,14 +168,14 @@ def _broken_at(
     rows: Int[np.ndarray, " n"],
     advance: Callable[[float], None],
 ) -> Float[np.ndarray, " n"]:
-    """Smallest radius known to break each row: 0 where it is wrong already, inf where nothing did."""
+    """Smallest radius known to break each row, all of which are right; inf where nothing did."""
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
     found = robustness_curve(model, attack, x, y, eps, generator=generator, batch_size=case.batch, advance=advance)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
-    return np.where(case.correct[rows], np.maximum(found.broken_at, min(eps)), 0.0)
+    return np.where(found.broken_at == 0.0, min(eps), found.broken_at)
 
 
 def _also_broken(
@@ -146,7 +202,7 @@ def draw(shown: Shown) -> list[Panel]:
     units = f" eps is in {shown.units}." if shown.units else ""
     lead = (
         "How accuracy falls as an adversary may change the input more. Bold: the worst case over all attacks, an "
-        "example counting as lost when any of them succeeds, with its bootstrap band. Thin, where several were run: "
+        "example counting as lost when any of them succeeds, with its band. Thin, where several were run: "
         f"each attack alone. The dashed vertical line is the radius of the summary.{units}"
     )
     certified = {group.id: _certified(shown, group) for group in shown.groups}

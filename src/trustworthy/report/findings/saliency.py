@@ -72,11 +72,13 @@ def _saliency(case: Case, images: int) -> Measured:
             gradients += torch.autograd.grad(logits.gather(1, labels[:, None]).sum(), inputs)
     gradient = torch.cat(gradients)
     maps = gradient.abs().amax(1).cpu().double().numpy()
-    value = concentration(maps)
+    shares = top_shares(maps)
+    value = float(shares.mean()) if len(shares) else 0.0
     names = case.examples.class_name
     keys = {"image": f"{case.subject.name}/saliency_image", "saliency": f"{case.subject.name}/saliency"}
     finding = case.finding(
         "interpretation.saliency", value, arrays=keys, conditions={"n": len(rows)},
+        interval=case.interval("saliency", np.mean, shares, most=1.0) if len(shares) else None,
         statement=f"In these {len(rows)} images the tenth of the pixels with the largest gradients carries "
         f"{value:.0%} of the saliency; a model that looks everywhere equally would have 10%.",
         series={
@@ -88,13 +90,12 @@ def _saliency(case: Case, images: int) -> Measured:
     return Measured([finding], {keys["image"]: x.float().cpu().numpy(), keys["saliency"]: maps.astype(np.float32)})
 
 
-def concentration(maps: Float[np.ndarray, "n h w"]) -> float:
-    """Share of the saliency in the tenth of the pixels that has most, averaged over the maps that are not zero."""
+def top_shares(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " some"]:
+    """Share of the saliency in the tenth of the pixels that has most, of each map that is not zero everywhere."""
     flat = -np.sort(-maps.reshape(len(maps), -1), axis=1)
     total = flat.sum(axis=1)
     top = flat[:, : max(1, round(0.1 * flat.shape[1]))].sum(axis=1)
-    shares = top[total > 0] / total[total > 0]
-    return float(shares.mean()) if len(shares) else 0.0
+    return top[total > 0] / total[total > 0]
 
 
 def _importances(case: Case, repeats: int) -> Measured:
@@ -102,22 +103,26 @@ def _importances(case: Case, repeats: int) -> Measured:
     import torch
 
     x, name = case.examples.x, case.examples.feature_name
-    lost = np.zeros((x.shape[1], repeats))
+    right = np.zeros((len(x), x.shape[1]), dtype=np.int64)  # shuffles of a feature that leave an example right
     for column in range(x.shape[1]):
         for repeat in range(repeats):
             order = seeds.numpy_generator(case.seed, "importance", column, repeat).permutation(len(x))
             shuffled = x.clone()
             shuffled[:, column] = x[torch.from_numpy(order), column]
-            lost[column, repeat] = case.accuracy - (case.classify(shuffled) == case.labels).mean()
-        case.advance((column + 1) / len(lost))
-    importance = lost.mean(axis=1)
+            right[:, column] += case.classify(shuffled) == case.labels
+        case.advance((column + 1) / right.shape[1])
+    lost = repeats * case.correct[:, None] - right  # counts, so that no loss is exactly 0
+    importance = lost.sum(axis=0) / (repeats * len(x))
     top = np.argsort(-importance, kind="stable")[:3]
-    named = ", ".join(f"{name(int(c))} ({importance[c]:.1%})" for c in top)
+    named = ", ".join(f"{name(int(c))} ({importance[c]:.1%})" for c in top if importance[c] > 0.0)
     return Measured([case.finding(
         "interpretation.importance", float(importance.max()), conditions={"repeats": repeats},
-        statement=f"Shuffling one feature costs most accuracy for {named}.",
+        interval=case.interval("importance", np.mean, lost[:, top[0]] / repeats),
+        statement=f"Shuffling one feature costs most accuracy for {named}." if named
+        else "Shuffling any one feature costs no accuracy.",
         series={
-            "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}",
+            "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}; negative "
+            "where shuffling helped, which is chance or a feature that misleads",
             "features": [name(column) for column in range(x.shape[1])], "importance": importance.tolist(),
         },
     )])  # fmt: skip
@@ -164,17 +169,21 @@ def _bars(item: Item) -> list[str]:
     ranked = ranked_features(item.series)
     if not ranked:
         return []
-    rows = [row(name, [bar(share), formatting.score(value)]) for name, value, share in ranked[:FEATURES_SHOWN]]
+    shown = ranked[:FEATURES_SHOWN]
+    longest = max((abs(share) for *_, share in shown), default=0.0) or 1.0
+    lowest = min(0.0, shown[-1][2] / longest)
+    rows = [row(name, [bar(share / longest, lowest), formatting.score(value)]) for name, value, share in shown]
     head = ["feature", heading("importance", span=2)]
     table = panel.bars(item, f"Importance of features, {item.model}", head, rows, headed=False)
     rest = len(ranked) - FEATURES_SHOWN
-    return [table, *([note(f"and {rest} less important features")] if rest > 0 else [])]
+    least = f", down to {formatting.score(ranked[-1][1])}" if ranked[-1][1] < 0.0 else ""
+    return [table, *([note(f"and {rest} less important features{least}")] if rest > 0 else [])]
 
 
 def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
-    """Features of a table by importance: (name, importance, its size as a share of the largest)."""
+    """Features of a table, the most important first: (name, importance, importance / the largest size of one)."""
     largest = max((abs(value) for value in series.importance if value == value), default=0.0) or 1.0
-    rows = [(n, v, abs(v) / largest) for n, v in zip(series.features, series.importance, strict=True) if v == v]
+    rows = [(n, v, v / largest) for n, v in zip(series.features, series.importance, strict=True) if v == v]
     return sorted(rows, key=lambda row: -row[2])
 
 

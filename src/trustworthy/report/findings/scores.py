@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int
+from pydantic import Field
 
+from trustworthy.report.finding import Finding, Series
 from trustworthy.report.kind import Judged, Kind, Measured
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Panel, Shown, row, table
@@ -14,8 +18,18 @@ if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
 
+RESAMPLED_CLASSES = 20
+"""Classes up to which the areas under their curves are resampled."""
+
+
+class Ranking(Series):
+    """Of an area under a curve: the classes that it is the mean of."""
+
+    classes: list[str | int] = Field(default_factory=list)
+
+
 def measure(case: Case, settings: Any) -> Measured:
-    """Negative log-likelihood and Brier score."""
+    """Negative log-likelihood, Brier score, and how well the probabilities rank the examples of a class."""
     p, y = case.probabilities, case.labels
     classes = p.shape[1]
     # The probability of the label is bounded as float32 would round it: one example must not make the mean infinite.
@@ -29,16 +43,56 @@ def measure(case: Case, settings: Any) -> Measured:
             f"guessing all {classes} classes evenly costs {np.log(classes):.3f}.",
         ),
         case.finding(
-            "uncertainty.brier", float(squared.mean()), interval=case.interval("brier", np.mean, squared),
+            "uncertainty.brier", float(squared.mean()), interval=case.interval("brier", np.mean, squared, most=2.0),
             statement=f"The squared error of the probabilities is {squared.mean():.3f}; "
             f"guessing all {classes} classes evenly has {guess:.3f}.",
         ),
+        *_rankings(case),
     ])  # fmt: skip
+
+
+def _rankings(case: Case) -> list[Finding]:
+    """Areas under the ROC and the precision-recall curve, of the rarer of two classes or averaged over more, each
+    against the rest; none where the examples are all of one class."""
+    from trustworthy.metrics import detection
+
+    p, y = case.probabilities, case.labels
+    labels, counts = np.unique(y, return_counts=True)
+    if len(labels) < 2:
+        return []
+    ranked = labels if len(labels) > 2 else labels[::-1][[int(counts[::-1].argmin())]]
+    whose = f"{len(ranked)} classes, each against the rest, on average"
+    if len(ranked) == 1:
+        whose = f"{case.examples.class_name(int(ranked[0]))}, the rarer class ({counts.min()} of {len(y)})"
+
+    # Ranked once: resamples are many.
+    columns = [(np.unique(p[:, label], return_inverse=True)[1], y == label) for label in ranked]
+
+    def made(name: str, area: Callable[..., float], told: str, chance: float) -> Finding:
+        def mean(rows: Int[np.ndarray, " some"]) -> float:
+            return float(np.mean([area(ranks[rows], truth[rows]) for ranks, truth in columns]))
+
+        few, value = len(ranked) <= RESAMPLED_CLASSES, mean(np.arange(len(y)))
+        return case.finding(
+            f"uncertainty.{name}", value, interval=case.interval(name, mean, np.arange(len(y))) if few else None,
+            statement=f"Of {whose}: the {told} is {value:.3f}, {chance:.3f} by chance.",
+            series={"classes": [case.examples.class_name(int(label)) for label in ranked]},
+            no_interval="all resamples rank alike" if few else "resampling the areas of so many classes takes long",
+        )  # fmt: skip
+
+    share = float(np.mean([(y == label).mean() for label in ranked]))
+    return [
+        made("auroc", detection.roc_area, "share of pairs ranked rightly", 0.5),
+        made("aupr", detection.average_precision, "precision averaged over the recalls", share),
+    ]
 
 
 def draw(shown: Shown) -> list[Panel]:
     """All scores of all models in one table."""
-    lead = "One number for accuracy and calibration together; lower is better for NLL and Brier."
+    lead = (
+        "Accuracy and calibration together, in one number: lower is better for NLL and Brier. The areas, higher is "
+        "better, say how well the probability of a class finds its examples, however rare."
+    )
     rows = []
     for group in shown.groups:
         cells = {item.model: item.measured for item in group.items}
@@ -50,8 +104,11 @@ def draw(shown: Shown) -> list[Panel]:
 
 KIND = Kind(
     name="score", step="uncertainty.scores", property="uncertainty", measure=measure, draw=draw,
+    series=Ranking,
     findings={
         "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False),
         "uncertainty.brier": Judged("Brier score", higher_is_better=False),
+        "uncertainty.auroc": Judged("Area under the ROC curve (AUROC)", higher_is_better=True),
+        "uncertainty.aupr": Judged("Area under the precision-recall curve (AUPR)", higher_is_better=True),
     },
 )  # fmt: skip

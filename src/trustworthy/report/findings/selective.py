@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from trustworthy.report.panel import Group, Item, Panel, Shown, legend, note
 from trustworthy.report.settings import Section, Share, in_profiles
 
 if TYPE_CHECKING:
+    from trustworthy.metrics import RiskCoverageCurve
     from trustworthy.report.case import Case
 
 RULE = Rule("share of predictions that can be answered at the target error rate", 0.9, 0.5)
@@ -66,17 +68,23 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
     It is chosen on the first half of the examples and judged on the second: on the half that chose it, it would look
     better than it is. For the same reason the choice counts one error more than it saw, as conformal risk control does
     (Angelopoulos et al. 2024); without that method's guarantee, because the risk need not fall with the coverage.
+
+    Where that one error more is all that stands in the way of an answer to many of the examples, nothing is judged:
+    `coverage_at_threshold` is None.
     """
     from trustworthy import metrics
 
     half = len(wrong) // 2
     nothing = {"threshold": None, "coverage_at_threshold": 0.0, "risk_at_threshold": None}
-    if (half + 1) * target < 1:
-        rule = f"{len(wrong)} examples are too few to establish an error rate of {target:.1%}; audit more of them."
-        return nothing | {"coverage_at_threshold": None, "rule": rule}
-    curve = metrics.risk_coverage_curve(confidence[:half], wrong[:half])
-    allowed = np.flatnonzero((curve.risk * curve.answered + 1.0) / (curve.answered + 1.0) <= target)
-    if not len(allowed):
+    curve = metrics.risk_coverage_curve(confidence[:half], wrong[:half]) if half else None
+    if curve is None or not len(allowed := np.flatnonzero(_one_more(curve) <= target)):
+        needed = _needed(curve, target)
+        if needed is not None:
+            rule = (
+                f"Too few rows to say: n = {len(wrong)}, of which half choose a threshold for an error rate of "
+                f"{target:.1%}; that needs about {needed:,}."
+            )
+            return nothing | {"coverage_at_threshold": None, "rule": rule}
         rule = f"No confidence is sure to keep the error rate at {target:.1%}: every prediction should go to a human."
         return nothing | {"rule": rule}
     threshold = float(curve.threshold[allowed[-1]])
@@ -89,6 +97,27 @@ def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"],
         f"judged on {len(wrong) - half} others)."
     )
     return {"threshold": threshold, "coverage_at_threshold": coverage, "risk_at_threshold": risk, "rule": rule}
+
+
+def _one_more(curve: RiskCoverageCurve) -> Float[np.ndarray, " points"]:
+    """Risk of the answers, had there been one more and wrong."""
+    return (curve.risk * curve.answered + 1.0) / (curve.answered + 1.0)
+
+
+def _needed(curve: RiskCoverageCurve | None, target: float) -> int | None:
+    """Rows that would do, were the risks as seen; None where none at a coverage worth a threshold is below `target`.
+
+    One error more makes the risk r of m answers (r m + 1) / (m + 1) <= target if m >= (1 - target) / (target - r).
+    """
+    if target <= 0.0:
+        return None
+    if curve is None:
+        return 2 * math.ceil((1.0 - target) / target)
+    promising = (curve.coverage > RULE.worry) & (curve.risk < target)
+    if not promising.any():
+        return None
+    answers = (1.0 - target) / (target - curve.risk[promising])
+    return 2 * math.ceil(float((answers / curve.coverage[promising]).min()) - 1e-9)
 
 
 def draw(shown: Shown) -> list[Panel]:
@@ -117,11 +146,10 @@ def _model(item: Item) -> Markup:
     s, percent = item.series, formatting.percent
     blocks = [item.head]
     if s.threshold is None:
-        told = f"At no confidence is the error rate as low as {percent(s.target_risk)}."
-        blocks += [_value("no threshold"), element("p", told if s.target_risk is not None else "")]
+        blocks.append(_value("no threshold"))
     else:
         blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
-    interval = f" ({item.interval})" if item.interval else ""
+    interval = f" ({item.beside})" if item.beside else ""
     area = note(f"Area under the curve: {item.value}{interval}.")
     return element("div", *blocks, item.statement() or note(s.rule), area, look="claim")
 

@@ -45,7 +45,8 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     cases = [case for case in cases if case.subject.gives_gradients and case.correct.any()]
     if len(cases) < 2:
         raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
-    case, eps = cases[0], cases[0].headline("linf")
+    case = next((each for each in cases if each.is_useful), cases[0])
+    eps = case.headline("linf")
     draws = max(each.subject.draws for each in cases)
     attack = case.built(case.arsenal("linf")[0], "linf", eps, draws=draws)
     rows = case.sample("transfer", settings.rows)
@@ -66,6 +67,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
             told += f" The attack on {found.names[target]} itself is too weak: see the diagnosis."
     return Measured([case.finding(
         "robustness.transfer", value, model=ALL_MODELS, judged=value, statement=told,
+        no_interval="it is the largest of several ratios",
         series={
             "models": list(found.names), "affinity": [null_where_nan(row) for row in found.affinity],
             "accuracy": found.clean.tolist(), "attacked": found.attacked.tolist(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from trustworthy.report import formatting
 from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
@@ -23,6 +23,8 @@ PROVED = "proved: no attack can take more"
 BOUND = "no attack can pass this"
 GUESS = "a blind guess"
 ATTACKED = "attacked"
+WIDE = 50.0
+"""Largest over smallest radius from which on an axis of radii is logarithmic."""
 
 
 def robustness_curve(
@@ -31,7 +33,7 @@ def robustness_curve(
     norm: str,
     certified: Mapping[str, Mapping[float, float]] | None = None,
 ) -> Markup:
-    """Accuracy against eps: in bold the worst case with its bootstrap band; of several attacks, each alone thin.
+    """Accuracy against eps: in bold the worst case with its band; of several attacks, each alone thin.
 
     certified : by model, what is proved at each eps: a dotted line below the worst case, with the gap hatched.
     """
@@ -45,7 +47,7 @@ def robustness_curve(
             if series.low and series.high:
                 axes.fill_between(series.eps, series.low, series.high, color=look.colour, alpha=0.18, linewidth=0)
             axes.plot(series.eps, series.worst, **look.bold, clip_on=False)
-        _label_axes(axes, norm, "accuracy", [series.headline_eps for *_, series in models])
+        _label_axes(axes, norm, "accuracy", [s.eps for *_, s in models], [s.headline_eps for *_, s in models])
         told = (f"{model}, worst case: {_spoken(dict(zip(s.eps, s.worst, strict=True)))}." for model, _, s in models)
         proved = "".join(f" {model}, proved: {_spoken(found)}." for model, found in (certified or {}).items())
         return to_svg(figure, name, f"Accuracy against eps ({norm}). " + " ".join(told) + proved)
@@ -59,7 +61,7 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
                 axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
             axes.plot(series.eps, series.certified, **look.bold, clip_on=False)
             axes.plot([0.0], [series.clean], look.marker, **_ring(look))
-        _label_axes(axes, norm, "certified accuracy", [series.headline_eps for *_, series in models])
+        _label_axes(axes, norm, "certified accuracy", [s.eps for *_, s in models], [s.headline_eps for *_, s in models])
         told = (f"{model}: {_spoken(dict(zip(s.eps, s.certified, strict=True)))}." for model, _, s in models)
         return to_svg(figure, name, f"Certified accuracy against eps ({norm}). " + " ".join(told))
 
@@ -148,15 +150,22 @@ def _spoken(values: Mapping[float, float]) -> str:
     return ", ".join(f"{formatting.percent(value)} at {eps:.3g}" for eps, value in values.items())
 
 
-def _label_axes(axes: Axes, norm: str, what: str, marked: Sequence[float | None]) -> None:
-    """`what`, a share, against eps, with the marked radii."""
+def _label_axes(
+    axes: Axes, norm: str, what: str, every: Sequence[Sequence[float]], marked: Sequence[float | None]
+) -> None:
+    """`what`, a share, against eps, with the marked radii; logarithmic where those of `every` curve span far."""
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlim(left=0.0)
+    smallest = min((eps for radii in every for eps in radii if eps > 0.0), default=0.0)
+    if smallest and WIDE * smallest < max(max(radii) for radii in every):
+        axes.set_xscale("symlog", linthresh=smallest)
+        axes.xaxis.set_minor_locator(NullLocator())
     for eps in sorted({eps for eps in marked if eps is not None}):
         mark(axes, eps, f"eps {eps:.3g}")
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel(f"eps, {norm} radius of the perturbation")
     axes.set_ylabel(what)
 
