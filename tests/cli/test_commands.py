@@ -96,6 +96,31 @@ def test_several_models_with_weights_from_files_and_modules(folder):
     assert accuracies[0] == accuracies[1] > 0.8  # `blank` has no weights of its own
 
 
+def test_two_checkpoints_of_one_factory_are_compared_by_names(folder):
+    import torch
+
+    torch.save(linear_of(table()[0]).state_dict(), folder / "a.pt")
+    save_weights(linear_of(table()[0][:, :5]), folder / "b.safetensors")
+    files = ("--weights", "a.pt", "--weights", "b.safetensors")
+    refused = audit("models.py:blank", *files, model="models.py:blank")
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.split())
+    assert "write NAME=MODEL: model1=models.py:blank model2=models.py:blank." in said
+    result = audit("after=models.py:blank", *files, "--fail-under", "accuracy=0.5", model="before=models.py:blank")
+    assert result.exit_code == 0, result.stderr
+    record = AuditRecord.model_validate_json((folder / "out" / "findings.json").read_text())
+    assert [(m["name"], m["source"]) for m in record.models] == [(n, "models.py:blank") for n in ("before", "after")]
+    equal = [{**f.model_dump(exclude={"model", "wall_time"})} for f in record.findings]
+    assert equal[: len(equal) // 2] == equal[len(equal) // 2 :]
+
+
+def test_an_equals_sign_in_the_path_of_a_file_is_no_name(folder):
+    (folder / "lr=0.1").mkdir()
+    for place in ("lr=0.1/models.py", "lr=0.1.py"):
+        (folder / place).write_text((folder / "models.py").read_text())
+        assert audit("--limit", "5", model=f"{place}:linear").exit_code == 0
+
+
 def test_the_gate_is_read_in_both_spellings(folder):
     assert audit("--fail-under", "accuracy=0.5", "uncertainty.ece=0.9").exit_code == 0
     closed = audit("--fail-under", "accuracy=0.5", "robustness.linf.accuracy=0.99", "--fail-under", "accuracy=0.999")
@@ -138,7 +163,7 @@ def test_options_that_do_not_fit(folder):
     assert "given once for each of the 1 models" in audit("--weights", "a", "--weights", "b").stderr
     assert "unknown finding 'acuracy'; did you mean 'accuracy'" in audit("--fail-under", "acuracy=1").stderr
     assert "unknown profile 'fast'" in audit("--profile", "fast").stderr
-    assert "every MODEL must be given once" in audit("models.py:linear").stderr
+    assert "every model must have a name of its own" in audit("models.py:linear").stderr
     assert "a.safetensors is not a file" in audit("--weights", "a.safetensors").stderr
     (folder / "cut.safetensors").write_bytes(b"12345")
     assert "cannot be read as safetensors" in audit("--weights", "cut.safetensors").stderr
@@ -176,9 +201,29 @@ def test_the_path_of_imports_is_as_before(folder):
     assert [entry for entry in sys.path if entry == str(folder)] == [entry for entry in before if entry == str(folder)]
 
 
-def test_debugging_shows_the_traceback(folder, monkeypatch):
-    monkeypatch.setenv("TRUSTWORTHY_DEBUG", "1")
-    assert type(audit(data="digist").exception).__name__ == "UnknownName"
+def broken(*given, **named):
+    raise IndexError("out of\nrange")
+
+
+def test_a_crash_has_a_code_of_its_own_and_one_line(folder, monkeypatch):
+    monkeypatch.setattr("trustworthy.report.audit._Run._measured", broken)
+    result = audit("--fail-under", "accuracy=0.1")
+    assert result.exit_code == 4
+    said = [line for line in result.stderr.splitlines() if not line.endswith("...")]
+    assert said == ["crashed: IndexError: out of range. TRUSTWORTHY_TRACEBACK=1 shows where."]
+
+
+def test_the_traceback_is_shown_where_it_is_asked_for(folder, monkeypatch):
+    monkeypatch.setenv("TRUSTWORTHY_TRACEBACK", "1")
+    expected = audit(data="digist")
+    assert expected.exit_code == 2
+    assert "Traceback" in expected.stderr
+    assert "error: unknown data set 'digist'" in expected.stderr
+    monkeypatch.setattr("trustworthy.report.audit._Run._measured", broken)
+    crashed = audit()
+    assert crashed.exit_code == 4
+    assert "in broken" in crashed.stderr
+    assert "crashed: IndexError: out of range." in crashed.stderr
 
 
 def test_an_interrupt_says_how_to_go_on(folder, monkeypatch):

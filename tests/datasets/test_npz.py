@@ -90,11 +90,28 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "single.npy", X)
     with pytest.raises(DataError, match="is a single array"):
         from_file(tmp_path / "single.npy")
-    with pytest.raises(DataError, match="not a readable"):
-        from_file(save(tmp_path, x=np.array([object()]), y=Y))
 
 
-@pytest.mark.parametrize("labels", [["cat", "dog", "cat"], [-1, 1, 1], [0.0, 1.0, 1.0]])
+def test_the_remedy_for_an_array_of_python_objects_works(tmp_path: Path) -> None:
+    table, names = np.arange(6.0).reshape(3, 2), np.array(["size", "weight"], object)
+    with pytest.raises(DataError, match=r"feature_names in .* Python objects") as refused:
+        from_file(save(tmp_path, x=table, y=Y, feature_names=names))
+    remedy = str(refused.value).split(" by ")[1].split(", or")[0]
+    found = from_file(save(tmp_path, x=table, y=Y, feature_names=eval(remedy, {"numpy": np, "feature_names": names})))
+    assert found.feature_names == ("size", "weight")
+
+
+def test_names_of_classes_are_numbered(tmp_path: Path) -> None:
+    labels, more = np.array(["dog", "cat", "dog"]), np.array(["cow", "cat", "dog"])
+    found = from_file(save(tmp_path, x_test=X, y_test=labels, x_train=X, y_train=more))
+    assert found.class_names == ("cat", "cow", "dog")
+    assert (found.y_test.tolist(), found.y_train.tolist()) == ([2, 0, 2], [1, 0, 2])
+    ordered = from_file(save(tmp_path, x=X, y=labels, class_names=np.array(["dog", "cow", "cat"])))
+    assert ordered.class_names == ("dog", "cow", "cat")
+    assert ordered.y_test.tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize("labels", [[-1, 1, 1], [0.0, 1.0, 1.0]])
 def test_the_remedy_for_labels_that_are_no_numbers_of_classes_works(tmp_path: Path, labels: list[object]) -> None:
     with pytest.raises(InvalidInput, match="number the classes") as refused:
         from_file(save(tmp_path, x=X, y=np.array(labels)))

@@ -15,6 +15,7 @@ from trustworthy.report.gate import Limit, shortfalls
 from trustworthy.report.plan import make_plan
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.settings import PROFILES
+from trustworthy.report.summary import summarize
 
 
 def found(record, name):
@@ -141,3 +142,36 @@ def test_features_that_float32_does_not_resolve_are_named():
     x[:, 2] = 1.7e9 + np.linspace(0, 400, len(x))
     with pytest.warns(TrustworthyWarning, match=r"features \[2\] vary by less"):
         draw_examples(read_data((x, y)), 10, seed=0)
+
+
+class Fragile(nn.Module):
+    """Right on the images as they are; what moves them makes it raise, or answer NaN."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.seen = how, {row.tobytes() for row in images()[0]}
+
+    def forward(self, x):
+        rows = [row.tobytes() in self.seen for row in x.detach().numpy()]
+        if not all(rows) and self.how == "raises":
+            raise ValueError("never seen such an image")
+        score = 10 * (x[..., :4].flatten(1).mean(1) - x[..., 4:].flatten(1).mean(1)) - 1.5
+        score = torch.where(torch.tensor(rows), score, torch.nan)
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+
+@pytest.mark.parametrize("how", ["raises", "NaN"])
+def test_a_model_that_breaks_in_the_midst_is_a_worry_and_the_rest_is_measured(how, tmp_path):
+    steps = ("accuracy", "robustness.corruptions", "uncertainty.scores")
+    record = audited(Fragile(how), images(), *steps, out=tmp_path)
+    assert {f.name for f in record.findings} == {"accuracy", "uncertainty.nll", "uncertainty.brier"}
+    (failed,) = record.omissions
+    assert (failed.part, failed.failed) == ("robustness.corruptions", True)
+    assert {"raises": "raised ValueError", "NaN": "returned NaN"}[how] in failed.reason
+    lines = {line.property: line for line in summarize(record)}
+    assert lines["robustness"].verdicts == ("worry",)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(failed.reason) == 2  # in the answer, and among what was left out
+    (short,) = shortfalls(record, [Limit("robustness.corruptions", 0.1)])
+    assert short == f"robustness.corruptions was not measured: {failed.reason.rstrip('.')}"
+    assert [p.name for p in (tmp_path / "parts").glob("*corruptions*")] == []  # the next audit tries it again

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from report.small_audit import audited, linear_of, table
-from trustworthy.core.errors import ModelContractError
-from trustworthy.report.subject import scores_of
+from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.report.estimator import scores_of
 
 
 def parts(record):
@@ -42,7 +42,7 @@ def test_an_estimator_without_probabilities_has_no_uncertainty():
     steps = ("accuracy", "uncertainty.calibration", "uncertainty.scores", "robustness.l2", "interpretation")
     names, left_out = parts(audited(LinearSVC(random_state=0).fit(x, y), (x, y), *steps))
     assert not any(name.startswith("uncertainty") for name in names)
-    assert "labels without probabilities" in left_out["uncertainty.calibration"]
+    assert "scores without probabilities" in left_out["uncertainty.calibration"]
     assert names >= {"accuracy", "robustness.l2.accuracy", "interpretation.importance"}
 
 
@@ -54,7 +54,8 @@ def test_a_callable_without_gradient_meets_the_square_attack_in_linf():
         with torch.no_grad():
             return inner(z)
 
-    record = audited(scores, (x, y), "robustness.linf", attacks={"tried": [{"name": "SquareAttack", "steps": 5}]})
+    with pytest.warns(TrustworthyWarning, match="no gradient reaches its input"):
+        record = audited(scores, (x, y), "robustness.linf", attacks={"tried": [{"name": "SquareAttack", "steps": 5}]})
     (finding,) = record.findings
     assert [finding.conditions[key] for key in ("n", "attacked")] == [60, 6]
     assert list(finding.series["attacks"]) == ["SquareAttack"]
@@ -97,7 +98,7 @@ def test_labels_of_an_estimator_keep_their_numbers():
     scores = scores_of(LogisticRegression().fit(x, 2 * y + 1))(torch.from_numpy(x))
     assert scores.shape == (60, 4)
     assert set(scores.argmax(1).tolist()) == {1, 3}
-    votes = scores_of(LinearSVC(random_state=0).fit(x, 2 * y))(torch.from_numpy(x))
+    votes = scores_of(LinearSVC(random_state=0).fit(x, 2 * y), "labels")(torch.from_numpy(x))
     assert votes.shape == (60, 3)
     assert torch.equal(votes.sum(1), torch.ones(60))
 

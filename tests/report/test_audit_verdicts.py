@@ -21,7 +21,7 @@ def case_of(shape, kind=robustness_curve.LINF, **attacks):
     x = np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32)
     examples = draw_examples(read_data((x, y)), 0, 0)
     cpu = torch.device("cpu")
-    subject = examine("m", lambda z: z.flatten(1)[:, :2], examples, batch=8, seed=0, device=cpu)
+    subject = examine("m", lambda z: 2 * z.flatten(1)[:, :2], examples, batch=8, seed=0, device=cpu)
     plan = make_plan(None, {"attacks": attacks})
     return Case(
         kind=kind, subject=subject, examples=examples, seed=0, device=cpu, batch=8, resamples=9, level=0.9,

@@ -169,10 +169,10 @@ def test_an_audit_of_a_posterior_goes_on_and_says_how_many_draws(tmp_path):
     first = audited(NoisyWeight(table()[0]), table(), *steps, out=tmp_path, draws=4)
     page = (tmp_path / "report.html").read_text()
     assert '<span class="muted">draws</span> 4' in page or "<dt>draws</dt><dd>4</dd>" in page
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.npz")}
     again = audited(NoisyWeight(table()[0]), table(), *steps, out=tmp_path, draws=4)
     assert values(again) == values(first)
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.npz")} == before
 
 
 class Broken(TakeTurns):
@@ -204,9 +204,9 @@ def raising(count, generator=None):
     ("draws", "message"),
     [
         (fewer, r"draws\(3\) of Broken gave 1 predictors; it must give exactly as many"),
-        (none_at_all, r"draws\(3\) of Broken gave 0 predictors"),
+        (none_at_all, r"draws\(1\) of Broken gave 0 predictors"),
         (shapes, r"must answer with one shape, got \(32, 2\) and \(32, 3\) and \(32, 4\)"),
-        (raising, r"raised RuntimeError on a batch of shape \(32, 2\): no such member"),
+        (raising, r"raised RuntimeError on a batch of shape \(8, 2\): no such member"),
     ],
 )
 def test_bad_posteriors(draws, message):

@@ -97,6 +97,22 @@ def test_a_file_that_is_not_safetensors_is_refused(content, tmp_path):
         load_weights(network(), path)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_state_dict_is_read_and_nothing_else_of_torch_save(zipped, tmp_path):
+    model, copy, path = network(), network(), tmp_path / "w.pt"
+    torch.save(model, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"write the weights alone: torch.save\(model.state_dict\(\), path\)"):
+        load_weights(copy, path)
+    torch.save(model.state_dict(), path, _use_new_zipfile_serialization=zipped)  # the remedy
+    with torch.no_grad():
+        next(iter(copy.parameters())).add_(1.0)
+    load_weights(copy, path)
+    assert same(model, copy)
+    torch.save({"weights": model.state_dict()}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match="must hold tensors by name"):
+        load_weights(copy, path)
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="could not be written"):

@@ -27,14 +27,17 @@ def audit(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="package.module:factory or path/to/file.py:factory; several are compared."
+            metavar="[NAME=]MODEL...",
+            help="package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
     data: Annotated[str, typer.Option(metavar="NAME|FILE.npz", help="Data set, or a file with x_test and y_test.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     weights: Annotated[
         list[Path] | None,
-        typer.Option(metavar="F.safetensors", help="Weights to load, once for each MODEL in the same order."),
+        typer.Option(
+            metavar="FILE", help="Weights (.safetensors, or a state_dict), once for each MODEL in the same order."
+        ),
     ] = None,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
     plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
@@ -63,7 +66,7 @@ def audit(
     set_threads(threads)
     loaded = _load(names, weights or [])
     record = measure(
-        loaded,
+        {name: model for name, (_, model) in loaded.items()},
         data,
         out,
         plan=chosen,
@@ -71,7 +74,7 @@ def audit(
         seed=seed,
         device=device,
         title=title,
-        sources=dict(zip(loaded, names, strict=True)),
+        sources={name: spec for name, (spec, _) in loaded.items()},
     )
     short = shortfalls(record, limits)
     if short:
@@ -88,20 +91,36 @@ def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
     return names, limits
 
 
-def _load(specs: list[str], weights: list[Path]) -> dict[str, Any]:
-    """The models by name: that of the factory, or the whole text where two factories have the same name."""
+def _load(models: list[str], weights: list[Path]) -> dict[str, tuple[str, Any]]:
+    """Where each model comes from, and the model, by name.
+
+    The name is what stands before `=`, else that of the factory, else the whole text, where factories share a name.
+    """
     from trustworthy.report.factory import build_model
 
-    if weights and len(weights) != len(specs):
-        raise InvalidInput(f"--weights must be given once for each of the {len(specs)} models, got {len(weights)}.")
-    short = [spec.rpartition(":")[2] for spec in specs]
-    names = short if len(set(short)) == len(short) else specs
-    if len(set(names)) < len(names):
-        raise InvalidInput("every MODEL must be given once, got one of them twice.")
-    built = {name: build_model(spec) for name, spec in zip(names, specs, strict=True)}
-    for (name, model), path in zip(built.items(), weights, strict=False):
+    if weights and len(weights) != len(models):
+        raise InvalidInput(f"--weights must be given once for each of the {len(models)} models, got {len(weights)}.")
+    named = [_named(text) for text in models]
+    specs = [spec for _, spec in named]
+    short = [name or spec.rpartition(":")[2] for name, spec in named]
+    names = short if len(set(short)) == len(short) else [name or spec for name, spec in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(
+                f"every model must have a name of its own, got {name!r} twice; write NAME=MODEL: "
+                f"{' '.join(f'model{place}={spec}' for place, spec in enumerate(specs, 1))}."
+            )
+    built = {name: (spec, build_model(spec)) for name, spec in zip(names, specs, strict=True)}
+    for (name, (_, model)), path in zip(built.items(), weights, strict=False):
         _load_weights(name, model, path)
     return built
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Name and place of `NAME=MODEL`; no name where the first `=` belongs to the path of a file."""
+    name, equals, spec = text.partition("=")
+    of_path = not equals or set(name) & set("/\\:") or Path(text.rpartition(":")[0]).is_file()
+    return ("", text) if of_path or not name else (name, spec)
 
 
 def _load_weights(name: str, model: Any, path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import textwrap
+import traceback
 import warnings
 from typing import Annotated, Any
 
@@ -16,11 +19,11 @@ from trustworthy.cli.demo import demo
 from trustworthy.cli.poison import poison
 from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
 
-INTERRUPTED = 130
+WRONG_INPUT, CRASHED, INTERRUPTED = 2, 4, 130
 
 
 class _Commands(TyperGroup):
-    """Commands whose expected errors are one line on standard error and exit code 2."""
+    """Commands whose errors are one line on standard error: exit code 2 for what they expect, 4 for all else."""
 
     def invoke(self, ctx: Any) -> Any:
         with warnings.catch_warnings():
@@ -28,14 +31,33 @@ class _Commands(TyperGroup):
             warnings.showwarning = _one_line
             try:
                 return super().invoke(ctx)
-            except TrustworthyError as error:
-                if os.environ.get("TRUSTWORTHY_DEBUG"):
-                    raise
-                typer.secho(f"error: {error}", fg="red", err=True)
-                raise typer.Exit(2) from None
             except KeyboardInterrupt:
                 typer.echo("interrupted; the same command goes on where it stopped.", err=True)
                 raise typer.Exit(INTERRUPTED) from None
+            except Exception as error:
+                if _is_the_shell_s(error):
+                    raise
+                raise typer.Exit(_told(error)) from None
+
+
+def _is_the_shell_s(error: Exception) -> bool:
+    """Whether typer itself must see it: an exit, a misspelt option, a reader that has gone (`| head`)."""
+    of_typer = type(error).__module__.partition(".")[0] in ("typer", "click")
+    return of_typer or (isinstance(error, OSError) and error.errno == errno.EPIPE)
+
+
+def _told(error: Exception) -> int:
+    """Say what happened in one line, after the traceback where TRUSTWORTHY_TRACEBACK asks for it; the exit code."""
+    wanted = os.environ.get("TRUSTWORTHY_TRACEBACK")
+    if wanted:
+        traceback.print_exception(error)
+    if isinstance(error, TrustworthyError):
+        typer.secho(f"error: {error}", fg="red", err=True)
+        return WRONG_INPUT
+    said = textwrap.shorten(str(error), 300).rstrip(".") or "no message"
+    where = "" if wanted else " TRUSTWORTHY_TRACEBACK=1 shows where."
+    typer.secho(f"crashed: {type(error).__name__}: {said}.{where}", fg="red", err=True)
+    return CRASHED
 
 
 def _one_line(message: Warning | str, *rest: Any) -> None:
@@ -48,7 +70,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Can I depend on this machine-learning model? Robustness, uncertainty and interpretation, measured.",
-    epilog="Exit codes: 0 all is well, 1 a --fail-under limit is not met, 2 the command or its input is wrong.",
+    epilog="Exit codes: 0 all is well, 1 a --fail-under limit is not met, 2 the command or its input is wrong, "
+    "4 a crash.",
 )
 app.command()(audit)
 app.command()(demo)

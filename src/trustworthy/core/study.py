@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from trustworthy.core.errors import DataError, TrustworthyWarning
+from trustworthy.core.errors import DataError, InvalidInput, TrustworthyWarning
 from trustworthy.core.files import atomic_write
 
 R = TypeVar("R")
@@ -108,6 +109,27 @@ class Parts(Generic[R]):
         self._warned = True
 
 
+@contextmanager
+def alone(folder: Path | None, study: str) -> Iterator[None]:
+    """Hold `folder` while a study writes into it; a second one is refused, for the last to end would win."""
+    if folder is None:
+        yield
+        return
+    lock = FileLock(folder / "parts" / ".lock", timeout=0)
+    try:
+        with explained(folder):
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+    except Timeout:
+        raise InvalidInput(
+            f"another {study} is writing into {folder}; wait until it has ended, or choose another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def load_arrays(path: Path) -> Arrays:
     """All arrays of an .npz file; raises one of `UNREADABLE`."""
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # numpy leaves a damaged file open
@@ -125,7 +147,7 @@ def explained(path: Path) -> Iterator[None]:
     """Say why a file could not be written, and that nothing that was finished is lost."""
     try:
         yield
-    except DataError:
+    except (DataError, Timeout):
         raise
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +33,44 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as stream:  # opened here: given a path, np.load leaves a damaged file open
             loaded = np.load(stream, allow_pickle=False)
             if not isinstance(loaded, np.ndarray):
-                return {name: loaded[name] for name in loaded.files}
+                return {name: _array(loaded, name, path) for name in loaded.files}
+    except DataError:
+        raise
     except DAMAGE as error:
         raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
     raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
+
+
+def _array(loaded: Any, name: str, path: Path) -> np.ndarray:
+    """One array; those of Python objects, which run code when they are read, are refused with what to write."""
+    try:
+        return loaded[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise DataError(
+            f"{name} in {path} is an array of Python objects, which are not read; save it as text by "
+            f"numpy.asarray({name}, dtype=str), or numbers by dtype=float."
+        ) from error
+
+
+def numbered(labels: Sequence[np.ndarray], class_names: Sequence[str] = ()) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Labels that are names as numbers, and the names; other labels as they are.
+
+    The numbers are places among `class_names` where those hold every label, else in the sorted order of the names.
+    """
+    if not any(_are_names(some) for some in labels):
+        return list(labels), tuple(class_names)
+    texts = [some.astype(str) for some in labels]
+    found = np.unique(np.concatenate(texts)).tolist()
+    names = tuple(class_names) if set(found) <= set(class_names) else tuple(found)
+    place = {name: number for number, name in enumerate(names)}
+    return [np.array([place[text] for text in some.tolist()], np.int64) for some in texts], names
+
+
+def _are_names(labels: np.ndarray) -> bool:
+    objects = labels.dtype.kind == "O" and labels.size > 0 and all(isinstance(label, str) for label in labels.flat)
+    return labels.ndim == 1 and (labels.dtype.kind in "US" or objects)
 
 
 def from_file(path: str | os.PathLike[str]) -> Dataset:
@@ -46,7 +81,7 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
     path : file with the arrays `x_test` and `y_test` (or `x` and `y`), optionally `x_train` and `y_train`, and
         optionally `class_names` and `feature_names` as arrays of strings. Inputs are finite floating-point numbers
         of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers. Labels are integers
-        0 .. classes-1.
+        0 .. classes-1, or names, which are numbered: as in `class_names`, else in sorted order.
 
     Returns
     -------
@@ -65,6 +100,9 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
     if missing:
         expected = "x_test and y_test (or x and y), and x_train and y_train together or not at all"
         raise DataError(f"{file} has no array {_list(missing)}; it has {_list(arrays) or 'none'}. Expected {expected}.")
+    labels = [pair[1] for pair in (test, train) if pair]
+    numbers, class_names = numbered([arrays[name] for name in labels], _names(arrays, "class_names"))
+    arrays |= dict(zip(labels, numbers, strict=True))
     x_test, y_test = _rows(arrays, *test)
     x_train, y_train = _rows(arrays, *train) if train else (x_test[:0], y_test[:0])
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -73,7 +111,7 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
         )
     return Dataset(
         name=file.stem, task="classification", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test,
-        class_names=_names(arrays, "class_names"), feature_names=_names(arrays, "feature_names"), source=str(file),
+        class_names=class_names, feature_names=_names(arrays, "feature_names"), source=str(file),
     )  # fmt: skip
 
 

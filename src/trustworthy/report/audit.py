@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.record import versions
-from trustworthy.core.study import Parts, Piece, explained, study
+from trustworthy.core.study import Parts, Piece, alone, explained, study
 from trustworthy.datasets import Dataset
 from trustworthy.report.case import Case
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
@@ -55,11 +56,12 @@ def audit(
 
     Parameters
     ----------
-    model : a module or callable from tensors to logits, a posterior of them (`draws` and `modules`), a fitted
-        scikit-learn classifier, or a dict of them by name. Of a stochastic model the plan's `draws` are averaged.
+    model : a module or callable from tensors, or from NumPy arrays, to logits, a posterior of them (`draws` and
+        `modules`), a fitted scikit-learn classifier, or a dict of them by name. Of a stochastic model the plan's
+        `draws` are averaged. Where a model raises in the midst, that part is marked as failed, and the rest measured.
     data : name of a data set, path of an .npz file, a `Dataset`, or a pair (x, y). Images lie in [0, 1].
     out : folder for `findings.json`, `arrays.npz` and `report.html`; None writes nothing. An audit that was
-        interrupted goes on where it stopped if it is started again with the same arguments.
+        interrupted goes on where it stopped if it is started again with the same arguments. One audit at a time.
     profile, plan : "quick", "standard" or "thorough", and what to change of it (docs/plan.md).
     limit : test rows, in place of the plan's; 0 for all.
     seed : source of all randomness.
@@ -87,25 +89,28 @@ def audit(
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
-    given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
-    subjects = [examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()]
-    frame = {"examples": examples, "seed": seed, "device": where}
-    frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
     folder = None if out is None else Path(out)
-    run = _Run(frame, chosen, dataset, on_progress or (lambda model, step, share: None))
-    store = Parts(folder, Part, "audit (model, data, plan, seed or version differ)")
-    left = list(study(run.pieces(subjects, kinds), store))
-    record = AuditRecord(
-        title=title or f"Trust report: {', '.join(named)} on {examples.name}", command=command,
-        created=datetime.now(UTC).isoformat(timespec="seconds"), seed=seed, wall_time=time.perf_counter() - begun,
-        models=[subject.described() for subject in subjects], data=examples.described(), plan=chosen.model_dump(),
-        findings=[finding for part, _ in left for finding in part.findings],
-        omissions=[part.omission for part, _ in left if part.omission],
-    )  # fmt: skip
-    if folder is not None:
-        write(folder, record, {name: array for _, arrays in left for name, array in arrays.items()})
-        with explained(folder / REPORT):
-            render(folder)
+    with alone(folder, "audit"):
+        given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
+        subjects = [
+            examine(name, m, examples, **given, source=(sources or {}).get(name, "")) for name, m in named.items()
+        ]
+        frame = {"examples": examples, "seed": seed, "device": where}
+        frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
+        run = _Run(frame, chosen, dataset, on_progress or (lambda model, step, share: None))
+        store = _Lasting(folder, Part, "audit (model, data, plan, seed or version differ)")
+        left = list(study(run.pieces(subjects, kinds), store))
+        record = AuditRecord(
+            title=title or f"Trust report: {', '.join(named)} on {examples.name}", command=command,
+            created=datetime.now(UTC).isoformat(timespec="seconds"), seed=seed, wall_time=time.perf_counter() - begun,
+            models=[subject.described() for subject in subjects], data=examples.described(), plan=chosen.model_dump(),
+            findings=[finding for part, _ in left for finding in part.findings],
+            omissions=[part.omission for part, _ in left if part.omission],
+        )  # fmt: skip
+        if folder is not None:
+            write(folder, record, {name: array for _, arrays in left for name, array in arrays.items()})
+            with explained(folder / REPORT):
+                render(folder)
     return record
 
 
@@ -116,6 +121,15 @@ class Part(BaseModel):
 
     findings: list[Finding] = []
     omission: Omission | None = None
+
+
+class _Lasting(Parts[Part]):
+    """Parts, but for those that failed: the next audit tries them again."""
+
+    def save(self, key: str, mark: str, record: _Left) -> None:
+        """Keep a part that did not fail."""
+        if not (record[0].omission and record[0].omission.failed):
+            super().save(key, mark, record)
 
 
 @dataclass(frozen=True)
@@ -167,6 +181,9 @@ class _Run:
             measured: Measured = kind.measure(cases[0] if kind.about == "model" else cases, self.plan.of(kind))
         except NotApplicable as reason:
             return Part(omission=Omission(model=model, part=kind.step, reason=str(reason))), {}
+        except (ModelContractError, RuntimeError, MemoryError) as error:  # the model, or what torch makes of it
+            said = textwrap.shorten(str(error), 300).rstrip(".") or type(error).__name__
+            return Part(omission=Omission(model=model, part=kind.step, reason=f"{said}.", failed=True)), {}
         seconds = time.perf_counter() - begun
         timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
         return Part(findings=timed), measured.arrays

@@ -68,8 +68,8 @@ class Case:
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
         """Softmax of the logits; a kind that asks for it does not apply to labels alone."""
-        if not self.subject.gives_scores:
-            raise NotApplicable("the model gives labels without probabilities.")
+        if self.subject.gives != "probabilities":
+            raise NotApplicable(f"the model gives {self.subject.gives} without probabilities.")
         return softmax(self.subject.logits, axis=1)
 
     def right(self, name: str, count: int, to: str) -> Int[np.ndarray, " kept"]:
@@ -197,8 +197,8 @@ class Case:
         return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
 
     def generator(self, *names: object) -> torch.Generator:
-        """Stream of random numbers of this model under `names`."""
-        return seeds.torch_generator(self.seed, self.subject.name, *names, device=self.device)
+        """Stream of random numbers under `names`, the same for every model: equal models give equal numbers."""
+        return seeds.torch_generator(self.seed, *names, device=self.device)
 
     def sample(self, name: str, count: int) -> Int[np.ndarray, " kept"]:
         """Row numbers of `count` examples, the classes in proportion, the same for every model."""

@@ -42,13 +42,14 @@ class Finding(Record):
 
 
 class Omission(BaseModel):
-    """A part of the plan that was left out, and why."""
+    """A part of the plan that was left out, and why; `failed` where the model raised, or gave NaN, in its midst."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     part: str
     reason: str
+    failed: bool = False
 
 
 class AuditRecord(BaseModel):

@@ -67,6 +67,7 @@ class Examples:
 def read_data(data: Any) -> Dataset:
     """Turn whatever the user named into a data set."""
     from trustworthy import datasets
+    from trustworthy.datasets.npz import numbered
 
     if isinstance(data, datasets.Dataset):
         return data
@@ -75,7 +76,11 @@ def read_data(data: Any) -> Dataset:
         return datasets.from_file(data) if is_file else datasets.load(str(data))
     if isinstance(data, tuple | list) and len(data) == 2:
         x, y = (part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part) for part in data)
-        return datasets.Dataset(name="arrays", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y)
+        (y,), class_names = numbered([y])
+        return datasets.Dataset(
+            name="arrays", task="classification", x_train=x[:0], y_train=y[:0], x_test=x, y_test=y,
+            class_names=class_names, feature_names=tuple(map(str, getattr(data[0], "columns", ()))),
+        )  # fmt: skip
     raise InvalidInput(
         f"data must be the name of a data set, an .npz file, a Dataset or a pair (x, y), got {type(data).__name__}."
     )
@@ -138,7 +143,8 @@ def _table(reference: Any) -> Domain:
 def _checked_inputs(x: Any) -> np.ndarray:
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         kind = getattr(x, "dtype", type(x).__name__)
-        raise InvalidInput(f"x must be a dense array of numbers, got {kind}; an audit takes images and tables.")
+        remedy = "use x.astype('float32')" if str(kind) == "bool" else "write words and categories as numbers"
+        raise InvalidInput(f"x must be a dense array of numbers, images or a table, got {kind}; {remedy}.")
     if x.size == 0:
         raise InvalidInput(f"x must hold at least one example, got shape {x.shape}.")
     if x.ndim not in (2, 4):
@@ -149,21 +155,55 @@ def _checked_inputs(x: Any) -> np.ndarray:
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0, 0])
         raise InvalidInput(f"x must be finite, but row {row} holds NaN or infinity; drop or impute such rows.")
+    return _checked_images(x) if x.ndim == 4 else x
+
+
+def _checked_images(x: np.ndarray) -> Float[np.ndarray, "n channels h w"]:
+    """Floating images in [0, 1] with the channels first; what lies outside by no more than rounding is cut."""
+    _, first, between, last = x.shape
+    if last in (1, 3, 4) and first > 4 and between > 4 and max(first, between) <= 4 * min(first, between):
+        raise InvalidInput(
+            f"images must be (n, channels, h, w), got shape {x.shape} with the channels last; use "
+            "numpy.moveaxis(x, -1, 1), and a model that takes them so."
+        )
     low, high = float(x.min()), float(x.max())
-    if x.ndim == 4 and (low < 0.0 or high > 1.0):
-        remedy = "divide by 255" if low >= 0.0 and high <= 255.0 else "make the normalisation a layer of the model"
-        raise InvalidInput(f"images must lie in [0, 1], got values in [{low:g}, {high:g}]; {remedy}.")
-    if x.ndim == 4 and x.dtype.kind != "f":
-        raise InvalidInput(f"images must be floating in [0, 1], got {x.dtype}; use x.astype('float32') / 255.")
-    return x
+    if x.dtype.kind != "f":
+        remedy = "x.astype('float32')" + (" / 255" if high > 1 else "")
+        raise InvalidInput(f"images must be floating in [0, 1], got {x.dtype}; use {remedy}.")
+    rounding = 4.0 * max(np.finfo(x.dtype).eps, np.finfo(np.float32).eps)
+    if low < -rounding or high > 1.0 + rounding:
+        raise InvalidInput(
+            f"images must lie in [0, 1], got values in [{low:.9g}, {high:.9g}]; {_into_the_box(low, high)}."
+        )
+    return np.clip(x, 0.0, 1.0)
+
+
+def _into_the_box(low: float, high: float) -> str:
+    """What brings values that lie from `low` to `high` into [0, 1] without spoiling them."""
+    if low >= 0.0 and 2.0 < high <= 255.0:
+        return "divide by 255"
+    if low >= -0.1 and high <= 1.1:
+        return "cut what resampling left outside: numpy.clip(x, 0, 1)"
+    return "make the normalisation a layer of the model, and give x as it was before"
 
 
 def _checked_labels(y: Any, n: int) -> Int[np.ndarray, " n"]:
     labels = np.asarray(y)
     if labels.dtype.kind not in "iu":
-        raise InvalidInput(f"y must be integer class indices, got {labels.dtype}; use y.astype('int64').")
+        raise InvalidInput(f"y must be integer class indices or names, got {labels.dtype}; {_as_classes(labels)}.")
     if labels.shape != (n,):
         raise InvalidInput(f"y must have shape ({n},), one label for each row of x, got {labels.shape}.")
     if labels.min() < 0:
-        raise InvalidInput(f"y must be >= 0, got {labels.min()}; number the classes 0, 1, ...")
+        raise InvalidInput(
+            f"y must be >= 0, got {labels.min()}; number the classes by numpy.unique(y, return_inverse=True)[1], or "
+            "give them as names, y.astype(str), to an estimator that was fitted on them."
+        )
     return labels.astype(np.int64)
+
+
+def _as_classes(labels: np.ndarray) -> str:
+    """What makes classes of labels that are neither integers nor names."""
+    whole = labels.dtype.kind == "b" or (
+        labels.dtype.kind == "f" and bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all())
+    )
+    return "use y.astype('int64')" if whole else "use names, y.astype(str), if these are classes"

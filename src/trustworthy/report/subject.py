@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core import seeds
-from trustworthy.core.digest import digest
-from trustworthy.core.errors import ModelContractError, TrustworthyError, TrustworthyWarning
-from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import check_logits
+from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.guard import reachable_modules, undisturbed
+from trustworthy.core.inputs import as_classifier, check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
+from trustworthy.report.asking import asked_safely, blamed, once_warned
 from trustworthy.report.domain import Wrapped
+from trustworthy.report.estimator import Gives, is_estimator, read_estimator
+from trustworthy.report.fingerprint import fingerprint
 from trustworthy.report.rows import Examples
 
 _TINY = float(np.finfo(np.float32).tiny)
+_PROBED = 8
+"""Rows by which it is found out what a model can be asked."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,9 +34,10 @@ class Subject:
     """A model and what can be asked of it.
 
     given : the model as the user gave it.
-    model : a callable from a batch (n, *shape) to scores (n, classes), or a posterior of them.
-    gives_scores : whether the output is logits; otherwise it is one-hot votes made of labels.
+    model : a posterior of callables from a batch (n, *shape) to scores (n, classes).
+    gives : what the output is: logits of "probabilities", "scores" that rank classes, or one-hot votes of "labels".
     gives_gradients : whether the scores can be differentiated with respect to the input.
+    hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
     is_random : whether two draws answer differently.
     predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
     """
@@ -42,12 +45,18 @@ class Subject:
     name: str
     given: Any
     model: Any
-    gives_scores: bool
+    gives: Gives
     gives_gradients: bool
+    hides_gradients: bool
     is_random: bool
     predictive: Predictive
     fingerprint: str
     origin: dict[str, Any]
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether there is more than labels for an attack to climb."""
+        return self.gives != "labels"
 
     @property
     def draws(self) -> int:
@@ -83,69 +92,111 @@ def examine(
 
     Parameters
     ----------
-    model : an `nn.Module` or another callable from tensors to logits, a posterior of them, or a fitted scikit-learn
-        classifier.
+    model : an `nn.Module` or another callable from tensors, or from NumPy arrays, to logits, a posterior of them, or a
+        fitted scikit-learn classifier.
     draws : that a stochastic model is asked for; a fixed one, which answers twice alike, is asked once.
 
     Raises
     ------
     ModelContractError : it is none of these, or raises, or does not return logits (n, classes).
+    InvalidInput : the examples hold a label that the model has never seen.
     """
-    is_estimator = hasattr(model, "predict") and not isinstance(model, nn.Module | Posterior)
-    if not (is_estimator or callable(model) or isinstance(model, Posterior)):
+    if not (is_estimator(model) or callable(model) or isinstance(model, Posterior)):
         raise ModelContractError(
             "the model must be callable or a scikit-learn classifier, or have draws(count, generator) and modules(), "
             f"got {type(model).__name__}."
         )
-    asked: Any = scores_of(model) if is_estimator else model
     for module in as_posterior(model).modules() if isinstance(model, nn.Module | Posterior) else ():
         module.to(device)
     given = {"batch": batch, "seed": seed, "device": device}
-    is_random = not is_estimator and differs(asked, examples.x[:batch], max(2, draws), **given)
+    asked, gives, slope = _read(name, model, examples, batch=batch, device=device)
+    several = max(2, draws) if isinstance(model, Posterior) else 2  # the first two members may be alike
+    is_random = not is_estimator(model) and differs(asked, examples.x[:batch], several, **given)
     predictive = answers(asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
-    if not is_estimator and are_probabilities(predictive.members):
+    if gives == "probabilities" and not is_estimator(model):
+        predictive = _as_logits(name, predictive, differentiable=slope is not None)
+    hides = slope is None and any(True for module in reachable_modules(model) for _ in module.parameters())
+    if hides:
         warnings.warn(
-            f"{name} returns probabilities; confidences are read as they are, but attacks work on logits: remove the "
-            "final softmax.",
+            f"{name} has weights, and yet no gradient reaches its input: attacks can only try it from outside, and it "
+            "looks more robust than it is; remove no_grad, inference_mode, detach or NumPy from its forward pass.",
             TrustworthyWarning,
             stacklevel=3,
         )
-        predictive = Predictive(predictive.members.clamp_min(_TINY).log())
-    slope = None if is_estimator else _slope(asked, examples.x[: min(8, batch)].to(device))
     origin: dict[str, Any] = {"source": source} if source else {}
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name, given=model, model=asked, is_random=is_random, predictive=predictive, origin=origin,
-        gives_scores=not is_estimator or hasattr(model, "predict_proba"), gives_gradients=slope is not None,
-        fingerprint=_fingerprint(model, predictive.logits.numpy(), examples.y.numpy(), slope),
+        name=name, given=model, model=asked, is_random=is_random, predictive=predictive, origin=origin, gives=gives,
+        gives_gradients=slope is not None, hides_gradients=hides,
+        fingerprint=fingerprint(
+            model, predictive.logits.numpy(), examples.y.numpy(), slope,
+            elsewhere=lambda: answers(asked, _between(examples.x), **given).members.numpy(),
+        ),
     )  # fmt: skip
 
 
-def scores_of(model: Any) -> Callable[[Tensor], Tensor]:
-    """Log-probabilities of a scikit-learn classifier, or one-hot votes where it has no `predict_proba`."""
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        raise ModelContractError(
-            f"{type(model).__name__} must be a fitted classifier with the attribute classes_; call fit in the factory."
-        )
-    if np.asarray(classes).dtype.kind not in "iu" or np.min(classes) < 0:
-        raise ModelContractError(
-            f"the classes of the estimator must be integers >= 0, got {np.asarray(classes)[:5]!r}."
-        )
-    width = max(2, int(np.max(classes)) + 1)
+def _between(x: Float[Tensor, "n *shape"]) -> Float[Tensor, "some *shape"]:
+    """Points half way and a quarter of the way between rows, up to 512."""
+    few = x[:256]
+    other = few[torch.randperm(len(few), generator=torch.Generator().manual_seed(0))]
+    return torch.cat([few + (other - few) / 2, few + (other - few) / 4])
 
-    def scores(x: Tensor) -> Tensor:
-        table = x.detach().flatten(1).cpu().numpy().astype(np.float64)
-        out = np.zeros((len(table), width))
-        if hasattr(model, "predict_proba"):
-            out[:, classes] = model.predict_proba(table)
-            out = np.log(np.maximum(out, np.finfo(np.float32).tiny))
-        else:
-            out[np.arange(len(table)), model.predict(table)] = 1.0
-        return torch.from_numpy(out).to(device=x.device, dtype=x.dtype)
 
-    return scores
+def _read(
+    name: str, model: Any, examples: Examples, *, batch: int, device: torch.device
+) -> tuple[Posterior, Gives, float | None]:
+    """The model as it is asked, what it gives, and the length of its gradient; None where there is none."""
+    if is_estimator(model):
+        scores, gives = read_estimator(name, model, examples, batch=batch)
+        return asked_safely(scores, copied=False), gives, None
+    few = examples.x[: min(_PROBED, batch)].to(device)
+    of_arrays = _gives_arrays(model, few)
+    if of_arrays is not None:
+        classes = max(len(examples.class_names), int(examples.y.max()) + 1)
+        heard = as_classifier(once_warned(model), speaks_numpy=True, classes=classes)
+        return asked_safely(heard, copied=True), of_arrays, None
+    slope, writes = _probe(asked_safely(model, copied=False), few)
+    if writes:
+        warnings.warn(
+            f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.",
+            TrustworthyWarning,
+            stacklevel=4,
+        )
+    return asked_safely(model, copied=writes), "probabilities", slope
+
+
+def _gives_arrays(model: Any, x: Float[Tensor, "n *shape"]) -> Gives | None:
+    """What a callable gives that answers in NumPy arrays; None for one that answers in tensors, or not at all."""
+    if isinstance(model, nn.Module | Posterior):
+        return None
+    with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)), torch.no_grad():
+        for given in (x.clone(), x.cpu().numpy().copy()):
+            try:
+                answer = model(given)
+            except Exception:  # it is told when the model is really asked
+                continue
+            if isinstance(answer, np.ndarray):
+                return "labels" if answer.ndim == 1 else "probabilities"
+            return None
+    return None
+
+
+def _as_logits(name: str, predictive: Predictive, *, differentiable: bool) -> Predictive:
+    """Logits of answers that are none: probabilities, or a sigmoid for each class."""
+    if are_probabilities(predictive.members):
+        said, read, last = "probabilities", "as they are", "softmax"
+    elif are_sigmoids(predictive.members):
+        said, read, last = "numbers in [0, 1] that do not sum to one", "as shares of their sum", "sigmoid"
+    else:
+        return predictive
+    if differentiable or last == "sigmoid":
+        warnings.warn(
+            f"{name} returns {said}; confidences are read {read}, but attacks work on logits: remove the final {last}.",
+            TrustworthyWarning,
+            stacklevel=4,
+        )
+    return Predictive(predictive.members.clamp_min(_TINY).log())
 
 
 def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
@@ -153,15 +204,17 @@ def are_probabilities(scores: Float[Tensor, "*draws n classes"]) -> bool:
     return bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1.0).abs() <= 1e-3).all())
 
 
+def are_sigmoids(scores: Float[Tensor, "*draws n classes"]) -> bool:
+    """Whether all lie in [0, 1], most of them inside, as those of one sigmoid for each class do."""
+    inside = (scores > 0) & (scores < 1)
+    return bool(((scores >= 0) & (scores <= 1)).all()) and bool(inside.double().mean() > 0.5)
+
+
 def differs(
     model: Any, x: Float[Tensor, "n *shape"], draws: int, *, batch: int, seed: int, device: torch.device
 ) -> bool:
-    """Whether several draws answer differently, beyond the rounding of sums in another order.
-
-    A posterior is asked for `draws` of them, since its first two members may be alike; a callable is asked twice.
-    """
-    count = draws if isinstance(model, Posterior) else 2
-    members = answers(model, x, draws=count, batch=batch, seed=seed, device=device).members
+    """Whether several draws answer differently, beyond the rounding of sums in another order."""
+    members = answers(model, x, draws=draws, batch=batch, seed=seed, device=device).members
     scale = members[0].abs().amax(-1, keepdim=True).clamp_min(1.0)
     return bool(((members[1:] - members[0]).abs() > 1e-4 * scale).any())
 
@@ -188,52 +241,40 @@ def answers(
 
 
 def _checked(model: Any, y: Tensor | None = None) -> Wrapped:
-    """The model as a posterior whose every answer is checked, and whose exceptions say where they came from."""
+    """The model as a posterior whose every answer is checked."""
 
     def ask(predictor: Predictor, x: Tensor) -> Tensor:
-        try:
-            output = predictor(x)
-        except TrustworthyError:
-            raise
-        except Exception as error:
-            said = str(error).strip().splitlines()
-            kind, shape = type(error).__name__, tuple(x.shape)
+        output = predictor(x)
+        if isinstance(output, np.ndarray):
             raise ModelContractError(
-                f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
-            ) from error
+                "the model must return a tensor of logits, got ndarray; return torch.from_numpy(...) of it."
+            )
         return check_logits(output, len(x), y)
 
     return Wrapped(as_posterior(model), ask)
 
 
-def _slope(model: Any, x: Tensor) -> float | None:
-    """Length of the gradient of the scores, weighted differently by class; None for a model without gradients."""
-    with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
-        x = x.clone().requires_grad_()
-        (predictor,) = drawn(_checked(model), 1)
-        scores = predictor(x + 0)  # a copy: a model that writes into its input must not do so to a leaf
-        if not scores.requires_grad:
-            return None
-        weights = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
-        gradient = torch.autograd.grad((scores * weights).sum(), x, allow_unused=True)[0]
-        return None if gradient is None else float(gradient.double().norm())
+def _probe(model: Posterior, x: Float[Tensor, "n *shape"]) -> tuple[float | None, bool]:
+    """Length of the gradient of the scores, weighted differently by class, and whether the model writes into its input.
 
-
-def _fingerprint(
-    model: Any, logits: Float[np.ndarray, "n classes"], y: Int[np.ndarray, " n"], slope: float | None
-) -> str:
-    """Hash of the weights, where there are any to see, and of what the model answers.
-
-    Scores may round differently from run to run, so they enter by the predicted classes and by three numbers of three
-    digits: what is hidden from the weights (a temperature, a scale, a masked gradient) changes one of these.
+    The length is None for a model without gradients, one that can only be asked without them among these.
     """
-    surprise = np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y])
-    answer = [f"{surprise:.3g}", f"{np.abs(logits).mean():.3g}", None if slope is None else f"{slope:.3g}"]
-    if isinstance(model, nn.Module | Posterior):
-        modules = [model] if isinstance(model, nn.Module) else list(model.modules())
-        states = [module.state_dict().items() for module in modules]
-        weights = [{key: value for key, value in state if isinstance(value, Tensor)} for state in states]
-        inside: Any = list(zip(map(repr, modules), weights, strict=True))
-    else:
-        inside = str(joblib.hash(model)) if hasattr(model, "predict") else None
-    return digest(type(model).__qualname__, logits.argmax(1), answer, inside)
+    with undisturbed(model, x, torch.Generator(device=x.device).manual_seed(0)):
+        (predictor,) = drawn(_checked(model), 1)
+        leaf = x.clone().requires_grad_()
+        shown = leaf + 0  # a model that writes into its input must not do so to a leaf
+        version = shown._version
+        try:
+            scores = predictor(shown)
+        except ModelContractError:
+            with torch.no_grad():
+                shown = x.clone()
+                version = shown._version
+                scores = predictor(shown)
+        writes = shown._version != version or not torch.equal(shown, x)
+        if not scores.requires_grad:
+            return None, writes
+        weights = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
+        with blamed(x):
+            gradient = torch.autograd.grad((scores * weights).sum(), leaf, allow_unused=True)[0]
+        return None if gradient is None else float(gradient.double().norm()), writes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from trustworthy.report import findings
-from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Property, Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,6 +35,9 @@ _LOOK: dict[Verdict, tuple[str, str]] = {
 }
 
 
+_PROPERTY = {kind.step: kind.property for kind in findings.KINDS}
+
+
 @dataclass(frozen=True)
 class Line:
     """One property, answered for every model.
@@ -42,6 +45,7 @@ class Line:
     verdicts : per model, the worst of its headline verdicts; None where nothing was measured.
     claims : headline findings of one name per row, one column per model; the worst news of any model first.
     missing : per model, why parts of the plan are not there, where nothing was measured.
+    failed : per model, the parts in which it raised or gave NaN, and what happened; each is a worry.
     """
 
     property: Property
@@ -49,6 +53,7 @@ class Line:
     verdicts: tuple[Verdict | None, ...]
     claims: tuple[tuple[Finding | None, ...], ...]
     missing: tuple[tuple[str, ...], ...]
+    failed: tuple[tuple[str, ...], ...]
 
 
 def model_names(record: AuditRecord) -> list[str]:
@@ -92,6 +97,8 @@ def summary_table(record: AuditRecord) -> Table:
             table.add_row("" if place else line.property, *(_claim(f) if f else Text("") for f in claims))
         if not line.claims:
             table.add_row(line.property, *(Text("; ".join(("not measured", *why)), "dim") for why in line.missing))
+        if any(line.failed):
+            table.add_row("", *(Text("\n".join(f"✗ {text}" for text in texts), "bold red") for texts in line.failed))
         table.add_section()
     return table
 
@@ -103,12 +110,17 @@ def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
     rows = [tuple(shown.get((name, model)) for model in models) for name in names]
     rows.sort(key=lambda row: min(WORST_FIRST.index(finding.verdict) for finding in row if finding))
     columns = [[row[place] for row in rows] for place in range(len(models))]
-    verdicts: Any = tuple(worst(finding.verdict for finding in column if finding) for column in columns)
-    missing = tuple(
-        tuple(o.reason for o in record.omissions if o.model == model and o.part.split(".")[0] == about)
+    left_out = [o for o in record.omissions if _PROPERTY.get(o.part, o.part.split(".")[0]) == about]
+    missing = tuple(tuple(o.reason for o in left_out if o.model == model and not o.failed) for model in models)
+    failed = tuple(
+        tuple(f"{o.part} failed: {o.reason}" for o in left_out if o.failed and o.model in (model, ALL_MODELS))
         for model in models
     )
-    return Line(about, QUESTIONS[about], verdicts, tuple(rows), missing)
+    verdicts: Any = tuple(
+        worst([*(finding.verdict for finding in column if finding), *(["worry"] if texts else [])])
+        for column, texts in zip(columns, failed, strict=True)
+    )
+    return Line(about, QUESTIONS[about], verdicts, tuple(rows), missing, failed)
 
 
 def _claim(finding: Finding) -> Text:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -27,7 +28,9 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Read weights and buffers of `model` from a safetensors file, or from a checkpoint of `training.fit`.
+    """Read weights and buffers of `model` from a safetensors file, a checkpoint of `training.fit`, or a state_dict.
+
+    A state_dict is what `torch.save(model.state_dict(), path)` wrote; nothing in the file is run.
 
     The model is changed only where every name and shape fits.
 
@@ -35,7 +38,32 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     ------
     CheckpointError : the file cannot be read, or names or shapes differ; the message lists them.
     """
-    assign_weights(model, read_tensors(path)[0], path)
+    tensors = _state_dict(path) if _is_pickled(path) else read_tensors(path)[0]
+    of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
+    assign_weights(model, of_model or tensors, path)
+
+
+def _is_pickled(path: str | os.PathLike[str]) -> bool:
+    """Whether the file begins as those of `torch.save` do: a zip archive, or a pickle of the old kind."""
+    if not Path(path).is_file():
+        return False
+    with Path(path).open("rb") as stream:
+        start = stream.read(4)
+    return start in (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
+
+
+def _state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    save = "torch.save(model.state_dict(), path)"
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what pickle and zipfile raise of a damaged file, and torch of one that would run code
+        raise CheckpointError(
+            f"{path} is cut short, or holds more than tensors by name, and is not read; write the weights alone: "
+            f"{save}."
+        ) from error
+    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise CheckpointError(f"{path} must hold tensors by name, got other things; write the weights alone: {save}.")
+    return dict(found)
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -98,6 +126,6 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Delete it "
-            "or restore it from a copy."
+            f"{path} cannot be read as safetensors ({error}): it is damaged, cut short or of another kind. Write it "
+            "again with trustworthy.training.save_weights, or restore it from a copy."
         ) from error

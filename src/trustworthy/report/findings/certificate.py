@@ -140,10 +140,13 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
     from trustworthy.certify import certify_linear
     from trustworthy.certify.tracing import read
     from trustworthy.nn import Normalize
+    from trustworthy.report.asking import precision
 
     if case.subject.is_random:
         raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
     domain, model = case.examples.domain, case.subject.given
+    if dtype := precision(model):
+        raise NotApplicable(f"linear bounds certify networks in float32, the weights of this one are in {dtype}.")
     if domain.center is not None and domain.spread is not None:
         model = nn.Sequential(Normalize(-domain.center / domain.spread, 1.0 / domain.spread), model)
         model.to(case.device)
@@ -167,6 +170,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 def _neighbors(case: Case) -> list[Proof]:
     """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
     from trustworthy.neighbors import NearestNeighborVerifier
+    from trustworthy.report.estimator import class_indices
 
     points, codes, classifier, slope = _neighbors_of(case)
     domain, count = case.examples.domain, int(classifier.n_neighbors)
@@ -179,7 +183,7 @@ def _neighbors(case: Case) -> list[Proof]:
     for norm in ("linf", "l2") if count == 1 else ("l2",):
         verifier = NearestNeighborVerifier(n_neighbors=count, metric=metric, norm=norm, bounds=inside)
         try:
-            verifier.fit(points, classifier.classes_[codes])
+            verifier.fit(points, class_indices(classifier, case.examples.class_names)[codes])
         except InvalidInput as error:
             raise NotApplicable(str(error)) from error
 

@@ -46,6 +46,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     from trustworthy.attacks import diagnose
     from trustworthy.attacks.diagnostics import ERROR_RATE
 
+    if case.subject.hides_gradients:
+        return Measured([_hidden(case)])
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
     rows = case.right("diagnosis", settings.rows, "attack")
@@ -75,6 +77,20 @@ def measure(case: Case, settings: Settings) -> Measured:
             "n": len(rows), "attacks": [repr(attack)], "queries": settings.queries, "error_rate": ERROR_RATE,
         },
     )])  # fmt: skip
+
+
+def _hidden(case: Case) -> Finding:
+    """The one check of a network whose gradients are cut off: nothing else can be questioned."""
+    check = {
+        "name": "no_gradient_reaches_the_input", "passed": False, "value": None,
+        "explanation": "the model has weights, but its forward pass cuts the gradient off, so that it was attacked "
+        "from outside only; remove no_grad, inference_mode, detach or NumPy from it and audit it again.",
+    }  # fmt: skip
+    return case.finding(
+        "evaluation.diagnosis", 1.0, verdict="worry", series={"checks": [check]},
+        statement="No gradient reaches the input: the accuracies under attack are those of attacks without gradients, "
+        "and look better than they are.",
+    )  # fmt: skip
 
 
 def _questioned(case: Case) -> PGD:

@@ -18,7 +18,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.core.progress import portion
 from trustworthy.core.record import versions
-from trustworthy.core.study import Arrays, Parts, Piece, Store, explained, study
+from trustworthy.core.study import Arrays, Parts, Piece, Store, alone, explained, study
 from trustworthy.datasets import Dataset
 from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
@@ -90,19 +90,21 @@ def poison(
         if on_progress is not None:
             on_progress(f"split {number + 1} of {splits}, {what}" if splits > 1 else what, share)
 
-    measured = [
-        _measured(Split(drawn, protocol, number), chosen, mark, store, partial(tell, number))  # one graph at a time
-        for number in range(splits)
-    ]
-    curve = mean_curve(measured, classifies=drawn.classifies, labelled=labelled)
-    record = PoisoningRecord(
-        name="poisoning.error", value=curve.error[-1], unit="" if drawn.classifies else "of the range of the labels",
-        conditions=conditions | {"splits": splits}, seed=seed, wall_time=time.perf_counter() - begun,
-        created=datetime.now(UTC).isoformat(timespec="seconds"), command=command, fingerprint=mark,
-        statement=answer(curve, splits), budgets=chosen, splits=measured,
-    )  # fmt: skip
-    if folder is not None:
-        _write(folder, record)
+    with alone(folder, "study"):
+        measured = [
+            _measured(Split(drawn, protocol, number), chosen, mark, store, partial(tell, number))  # one graph at a time
+            for number in range(splits)
+        ]
+        curve = mean_curve(measured, classifies=drawn.classifies, labelled=labelled)
+        record = PoisoningRecord(
+            name="poisoning.error", value=curve.error[-1],
+            unit="" if drawn.classifies else "of the range of the labels",
+            conditions=conditions | {"splits": splits}, seed=seed, wall_time=time.perf_counter() - begun,
+            created=datetime.now(UTC).isoformat(timespec="seconds"), command=command, fingerprint=mark,
+            statement=answer(curve, splits), budgets=chosen, splits=measured,
+        )  # fmt: skip
+        if folder is not None:
+            _write(folder, record)
     return record
 
 
