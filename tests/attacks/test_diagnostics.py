@@ -160,7 +160,7 @@ def test_a_share_that_is_tolerated_fails_no_check_more_often_than_its_error_rate
 
     inputs = torch.zeros(n, 1)
     checked = _Examination(nn.Identity(), inputs, inputs[:, 0], ATTACK, None, 0.02, None, n)
-    failing = [not checked.check("c", count / n, "{:.1%}", "Mend it.").passed for count in range(n + 1)]
+    failing = [not checked.check("zero_gradients", count / n).passed for count in range(n + 1)]
     assert failing == sorted(failing)
     assert 0.0 < binom.pmf(np.arange(n + 1), n, 0.02)[failing].sum() <= ERROR_RATE
     assert not failing[1]

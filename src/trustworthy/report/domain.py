@@ -53,7 +53,8 @@ class Domain:
 
     def headline(self, norm: str) -> float:
         """Radius of the summary in "linf" or "l2", with two significant digits."""
-        return self.linf if norm == "linf" else float(f"{L2_SHARE * math.sqrt(math.prod(self.shape)) * self.linf:.2g}")
+        moved = math.prod(self.shape) if self.movable is None else int(self.movable.sum())
+        return self.linf if norm == "linf" else float(f"{L2_SHARE * math.sqrt(max(moved, 1)) * self.linf:.2g}")
 
     def attacked(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """Inputs in the units in which they are attacked."""

@@ -184,7 +184,8 @@ def _rows(item: Item) -> list[Markup]:
 
 def _changes(item: Item) -> list[list[Markup]]:
     """Per attacked row of a table, the features that changed most in the spread of the rows shown."""
-    before, after = item.arrays["original"], item.arrays["adversarial"]
+    # A value that is missing is held: for the comparison it is the same number before and after.
+    before, after = (np.nan_to_num(item.arrays[role], nan=0.0) for role in ("original", "adversarial"))
     known, number = item.series.features, formatting.number
     names = [*known, *(f"feature {column}" for column in range(len(known), before.shape[1]))]
     spread = np.concatenate([before, after]).std(axis=0)
