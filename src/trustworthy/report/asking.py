@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError, TrustworthyError
-from trustworthy.core.guard import reachable_modules
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior
 from trustworthy.report.domain import Wrapped
 
