@@ -1,11 +1,13 @@
 """Models without gradients or scores are audited with what they do give, and the rest is said to be left out."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import NearestCentroid
 from sklearn.svm import LinearSVC
-from trustworthy.report.estimator import scores_of
 
 from report.small_audit import audited, linear_of, table
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
@@ -40,7 +42,9 @@ def test_distances_of_the_decision_attack_bound_the_closed_form():
 def test_an_estimator_without_probabilities_has_no_uncertainty():
     x, y = table()
     steps = ("accuracy", "uncertainty.calibration", "uncertainty.scores", "robustness.l2", "interpretation")
-    names, left_out = parts(audited(LinearSVC(random_state=0).fit(x, y), (x, y), *steps))
+    with pytest.warns(TrustworthyWarning, match="no probabilities; its margins are used as logits"):
+        record = audited(LinearSVC(random_state=0).fit(x, y), (x, y), *steps)
+    names, left_out = parts(record)
     assert not any(name.startswith("uncertainty") for name in names)
     assert "scores without probabilities" in left_out["uncertainty.calibration"]
     assert names >= {"accuracy", "robustness.l2.accuracy", "interpretation.importance"}
@@ -93,22 +97,22 @@ def test_nothing_is_left_for_the_black_box_where_everything_is_broken():
     assert series["worst"][1] > 0.0
 
 
-def test_labels_of_an_estimator_keep_their_numbers():
+@pytest.mark.parametrize("kind", [LogisticRegression, LinearSVC, NearestCentroid])
+def test_labels_of_an_estimator_keep_their_numbers(kind):
     x, y = table()
-    scores = scores_of(LogisticRegression().fit(x, 2 * y + 1))(torch.from_numpy(x))
-    assert scores.shape == (60, 4)
-    assert set(scores.argmax(1).tolist()) == {1, 3}
-    votes = scores_of(LinearSVC(random_state=0).fit(x, 2 * y), "labels")(torch.from_numpy(x))
-    assert votes.shape == (60, 3)
-    assert torch.equal(votes.sum(1), torch.ones(60))
+    model = kind().fit(x, 2 * y + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrustworthyWarning)  # margins and votes are said to be no probabilities
+        (accuracy, *_) = audited(model, (x, 2 * y + 1), "accuracy").findings
+    assert accuracy.value == model.score(x, 2 * y + 1)
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (LogisticRegression(), "call fit"),
-        (3, "callable or a scikit-learn"),
-        (LogisticRegression().fit([[0.0], [1.0]], ["a", "b"]), "integers >= 0"),
+        (LogisticRegression(), "call fit in the factory or before saving"),
+        (3, "must be callable, or have predict and classes_"),
+        (LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), "predicts numbers; only classifiers"),
     ],
 )
 def test_what_is_no_classifier_is_refused(model, message):
