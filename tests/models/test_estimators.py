@@ -102,6 +102,14 @@ def test_one_against_one_is_read_as_votes_and_said_so():
     assert "votes" in adapted.notes[-1]
 
 
+@pytest.mark.parametrize("as_read", [str, float, bool])
+def test_labels_that_a_file_writes_otherwise_are_those_of_the_model(as_read):
+    x, y = X[:100], (Y[:100] > 0).astype(int)
+    for model in (LinearSVC().fit(x, y), SVC().fit(x, y), DecisionTreeClassifier(max_depth=1).fit(x, y)):
+        adapted = adapt(model, ROWS[:100], classes=[as_read(label) for label in (1, 0)])
+        assert (1 - adapted.model(ROWS[:100]).argmax(1)).tolist() == model.predict(x).tolist()
+
+
 def test_margins_are_logits_of_two_and_of_more_classes():
     two = LinearSVC().fit(X[:100], Y[:100])
     scores = EstimatorScores(two)(ROWS[:100])

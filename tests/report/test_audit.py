@@ -177,16 +177,27 @@ def test_a_stochastic_model_is_measured_reproducibly_and_diagnosed():
         assert checks["randomised_output"] is passed
 
 
-def test_probabilities_are_warned_of_and_read_as_they_are():
+def test_probabilities_are_warned_of_and_read_as_logarithms():
     x, y = table()
-    inner = linear_of(x)
+    inner, steps = linear_of(x), ("accuracy", "uncertainty.calibration", "robustness.linf")
     with pytest.warns(TrustworthyWarning, match="model: outputs are probabilities; .*: remove the final softmax"):
-        record = audited(nn.Sequential(inner, nn.Softmax(1)), (x, y), "uncertainty.calibration", "evaluation.diagnosis")
-    expected = by_name(audited(inner, (x, y), "uncertainty.calibration"))["uncertainty.ece"].value
-    found = by_name(record)
-    assert found["uncertainty.ece"].value == pytest.approx(expected, abs=1e-6)
-    failed = [c["name"] for c in found["evaluation.diagnosis"].series["checks"] if not c["passed"]]
-    assert "probabilities" in failed
+        found = by_name(audited(nn.Sequential(inner, nn.Softmax(1)), (x, y), *steps))
+    expected = by_name(audited(inner, (x, y), *steps))
+    assert found.keys() == expected.keys()
+    for name, finding in found.items():
+        assert finding.value == pytest.approx(expected[name].value, abs=1e-6)
+
+
+def test_a_saturated_softmax_is_found_by_the_diagnosis():
+    x, y = table()
+    steep = linear_of(x)
+    with torch.no_grad():
+        steep.weight *= 1e3
+    steep.bias *= 1e3
+    with pytest.warns(TrustworthyWarning, match="gradients vanish where a softmax is saturated"):
+        record = audited(nn.Sequential(steep, nn.Softmax(1)), (x, y), "evaluation.diagnosis")
+    checks = by_name(record)["evaluation.diagnosis"].series["checks"]
+    assert "zero_gradients" in [check["name"] for check in checks if check["passed"] is False]
 
 
 def test_several_models_are_compared_and_transfer_is_measured():

@@ -108,7 +108,7 @@ def test_bad_data_sets(tmp_path):
     )
     with pytest.raises(InvalidInput, match="'prices' is a regression"):
         audit(linear_of(x), regression)
-    with pytest.raises(InvalidInput, match="did you mean the data set 'digits'"):
+    with pytest.raises(DataError, match="did you mean the data set 'digits'"):
         audit(linear_of(x), "digist")
     with pytest.raises(InvalidInput, match=r"of a Dataset must be integer class indices, got float64; read labels of"):
         audit(linear_of(x), dataclasses.replace(regression, task="classification"))

@@ -2,11 +2,10 @@
 
 import re
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
@@ -82,32 +81,38 @@ def test_what_rounding_took_over_one_is_cut(dtype):
         accuracy(Halves(), (x, LABELS))
 
 
-LABELLED = {
-    "floats": (LABELS.astype(float), "use (y.astype('int64'))"),
-    "truth values": (LABELS.astype(bool), "use (y.astype('int64'))"),
-    "halves": (LABELS + 0.5, "use names, (y.astype(str))"),
-    "negative": (2 * LABELS - 1, "number the classes by (numpy.unique(y, return_inverse=True)[1])"),
+READ = {
+    "floats": LABELS.astype(float),
+    "truth values": LABELS.astype(bool),
+    "negative": 2 * LABELS - 1,
+    "names": np.array(["no", "yes"])[LABELS],
+    "one-hot": np.eye(2, dtype=int)[LABELS],
 }
 
 
-@pytest.mark.parametrize("case", LABELLED)
-def test_of_labels(case):
-    wrong, text = LABELLED[case]
-    plain = re.sub(r"^(.*?)\((.*)\)$", r"\1\2", text)
-    with pytest.raises(InvalidInput, match=re.escape(plain)):
-        accuracy(Halves(), (IMAGES, wrong))
-    right = tried(re.search(r"\((.*)\)$", text)[1], y=wrong)
+@pytest.mark.parametrize("case", READ)
+def test_labels_of_any_type_are_read(case):
+    assert accuracy(Halves(), (IMAGES, READ[case])) == accuracy(Halves(), (IMAGES, LABELS)) > 0.5
+
+
+def test_of_labels():
+    halves = LABELS + 0.5
+    with pytest.raises(InvalidInput, match=r"use names, y\.astype\(str\), if these are classes"):
+        accuracy(Halves(), (IMAGES, halves))
+    right = tried("y.astype(str)", y=halves)
     assert accuracy(Halves(), (IMAGES, right)) == accuracy(Halves(), (IMAGES, LABELS))
 
 
-def test_names_for_an_estimator_that_was_fitted_on_signs():
+def test_an_estimator_that_was_fitted_on_signs():
     x, y = table()
     signs = 2 * y - 1
     model = LogisticRegression().fit(x, signs)
-    for given in (signs, y):
-        with pytest.raises(InvalidInput, match=r"y.astype\(str\)"):
-            accuracy(model, (x, given))
-    assert accuracy(model, (x, signs.astype(str))) == pytest.approx(model.score(x, signs))
+    with pytest.raises(
+        InvalidInput, match=r"never seen the labels 0 .*Give the column of labels that it was fitted on"
+    ):
+        accuracy(model, (x, y))
+    for given in (signs, signs.astype(str), signs.astype(float)):
+        assert accuracy(model, (x, given)) == pytest.approx(model.score(x, signs))
 
 
 class Of(nn.Module):
@@ -120,19 +125,23 @@ class Of(nn.Module):
 
 
 MODELS = {
-    "arrays": (lambda s: s.detach().numpy(), "return torch.from_numpy", lambda s: s, InvalidInput),
-    "one score": (
-        lambda s: s[:, 1:], r"turn one score s into the pair \(0, s\)",
-        lambda s: torch.stack([0 * s[:, 1], s[:, 1]], 1), InvalidInput,
+    "rows joined": (
+        lambda s: s.mean(0, keepdim=True), "do not select or join rows", lambda s: s, InvalidInput,
     ),
-    "more axes": (lambda s: s[:, :, None], "flatten extra axes", lambda s: s[:, :, None].flatten(1), InvalidInput),
+    "more axes": (
+        lambda s: s[:, :, None].expand(-1, -1, 3), "flatten or average further axes",
+        lambda s: s[:, :, None].expand(-1, -1, 3).mean(2), InvalidInput,
+    ),
+    "words": (lambda s: "no", "must return logits as a tensor or an array", lambda s: s, InvalidInput),
     "infinite": (
         lambda s: (s > 0).float().log() + 0 * s, "clip probabilities before",
         lambda s: (s > 0).float().clamp_min(1e-6).log() + 0 * s, InvalidInput,
     ),
     "softmax": (lambda s: s.softmax(1), "remove the final softmax", lambda s: s, TrustworthyWarning),
     "sigmoid": (lambda s: (s - 0.1).sigmoid(), "remove the final sigmoid", lambda s: s - 0.1, TrustworthyWarning),
+    "one sigmoid": (lambda s: s[:, 1].sigmoid(), "remove the final sigmoid", lambda s: s, TrustworthyWarning),
     "no gradient": (lambda s: s.detach(), "remove no_grad.*detach", lambda s: s, TrustworthyWarning),
+    "arrays": (lambda s: s.detach().numpy(), "remove no_grad.*NumPy", lambda s: s, TrustworthyWarning),
 }  # fmt: skip
 
 
@@ -142,6 +151,26 @@ def test_of_models(case):
     with pytest.raises(kind, match=text) if kind is InvalidInput else pytest.warns(kind, match=text):
         accuracy(Of(wrong), table())
     assert 0.0 <= accuracy(Of(right), table()) <= 1.0  # and no warning, which is an error here
+
+
+ANSWERS = {
+    "one logit": (lambda s: s[:, 1:], r"model: the output is one logit s; it is used as the logits \(0, s\)\."),
+    "a dict": (lambda s: {"logits": s}, r"model: the model returns a dict; logits of it is used\."),
+    "a tuple": (lambda s: (s, s.sum()), r"model: the model returns a tuple; item 0 of it is used\."),
+    "probabilities": (lambda s: s.softmax(1), r"model: outputs are probabilities; their logarithm is used"),
+    "labels": (lambda s: s.argmax(1), r"model: outputs are class labels, used as votes"),
+    "axes of size one": (lambda s: s[:, :, None, None], None),
+    "double precision": (lambda s: s.double(), None),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+@pytest.mark.filterwarnings("ignore:model has weights, and yet no gradient reaches its input")
+def test_other_answers_are_read_and_it_is_said(case):
+    answer, text = ANSWERS[case]
+    expected = accuracy(Of(lambda s: s), table())
+    with nullcontext() if text is None else pytest.warns(TrustworthyWarning, match=text):
+        assert accuracy(Of(answer), table()) == expected
 
 
 def test_of_an_estimator_that_is_not_fitted():

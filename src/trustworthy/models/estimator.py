@@ -113,7 +113,7 @@ class EstimatorScores:
     def _predicted(self, table: Any) -> Int[np.ndarray, " n"]:
         """Column of the class that `predict` names."""
         said = self._asked("predict", table).reshape(len(table), -1)[:, 0]
-        column = {label: place for place, label in enumerate(self.classes)}
+        column = {self._known[known]: place for place, known in enumerate(self._order)}
         return np.array([column[plain(label)] for label in said], np.int64)
 
     def _settle(self, scores: Float[np.ndarray, "n classes"], table: Any) -> None:

@@ -129,8 +129,9 @@ def examine(
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
-        name=name, given=model, model=read.asked, gives_logits=read.as_given, is_random=is_random,
-        predictive=predictive, origin=origin, gives=read.gives, gives_gradients=read.slope is not None, hides_gradients=hides, places=read.places,
+        name=name, given=model, model=read.asked, is_random=is_random, predictive=predictive, origin=origin,
+        gives=read.gives, gives_logits=read.as_given, gives_gradients=read.slope is not None,
+        hides_gradients=hides, places=read.places,
         fingerprint=fingerprint(
             model, predictive.logits.numpy(), examples.y.numpy(), read.slope,
             elsewhere=lambda: answers(read.asked, _between(examples.x), **given).members.numpy(),
