@@ -5,6 +5,7 @@ TrustworthyError
 │   ├── UnknownName (also KeyError)    a name that no registry knows, with the nearest one suggested
 │   ├── NothingToAttackError           every example is misclassified to begin with
 │   └── ModelContractError             the model returned something that is not logits, or raised
+├── MissingPackage (also ImportError)  a package of an extra that is not installed
 ├── DataError (also OSError)           data that cannot be had, read or trusted
 │   ├── DataUnavailable                no source could provide it
 │   └── ChecksumMismatch               what arrived is not what was expected
