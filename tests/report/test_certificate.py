@@ -264,3 +264,21 @@ def test_the_page_shows_the_proof_beside_the_attacks_and_progress_is_told(tmp_pa
     assert told == sorted(told)
     assert len(told) > 4
     assert told[-1] == 1.0
+
+
+@pytest.mark.parametrize("as_read", [str, bool, float])
+def test_a_neighbour_is_certified_where_the_data_write_labels_otherwise(as_read):
+    x, y = table()
+    model = KNeighborsClassifier(1).fit(x[:30], y[:30])
+    expected = found(audited(model, (x, y), "robustness.certificate"), "robustness.l2.certified")
+    record = audited(model, (x, y.astype(as_read)), "robustness.certificate")
+    assert found(record, "robustness.l2.certified").series == expected.series
+
+
+@pytest.mark.filterwarnings("ignore:model. the output is one logit")
+def test_a_network_of_one_logit_is_not_certified_as_if_it_had_two():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(5, 1))
+    (omission,) = audited(net, table(), "robustness.certificate").omissions
+    assert omission.reason == "linear bounds certify networks that return one logit for each class, this one does not."

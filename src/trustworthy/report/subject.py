@@ -268,15 +268,7 @@ def answers(
 def _checked(model: Any, y: Tensor | None = None) -> Wrapped:
     """The model as a posterior whose every answer is checked."""
 
-    def ask(predictor: Predictor, x: Tensor) -> Tensor:
-        output = predictor(x)
-        if isinstance(output, np.ndarray):
-            raise ModelContractError(
-                "the model must return a tensor of logits, got ndarray; return torch.from_numpy(...) of it."
-            )
-        return check_logits(output, len(x), y)
-
-    return Wrapped(as_posterior(model), ask)
+    return Wrapped(as_posterior(model), lambda predictor, x: check_logits(predictor(x), len(x), y))
 
 
 def _probe(model: Posterior, x: Float[Tensor, "n *shape"]) -> tuple[float | None, bool]:
