@@ -157,11 +157,18 @@ def test_a_column_too_many_can_be_left_out_as_the_message_says(folder, clinic):
     assert run(*given, "--drop", "row").exit_code == 0
 
 
-def test_missing_values_are_refused_for_a_network(folder, clinic):
-    (folder / "net.py").write_text("from torch import nn\n\ndef net():\n    return nn.Linear(4, 2)\n")
-    result = run("net.py:net", "--data", "test.csv", "--label", "diagnosis")
+def test_words_and_missing_values_are_refused_for_a_network(folder, clinic):
+    (folder / "net.py").write_text("from torch import nn\n\ndef net():\n    return nn.Linear(3, 2)\n")
+    given = ("net.py:net", "--data", "test.csv", "--label", "diagnosis")
+    result = run(*given)
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "net takes numbers, and the columns 'ward' hold words or categories; leave them out by --drop ward" in said
+    result = run(*given, "--drop", "ward")
     assert result.exit_code == 2
     assert "holds NaN or infinity; drop or impute such rows" in " ".join(result.stderr.split())
+    patients().dropna().to_csv(folder / "test.csv", index=False)
+    assert run(*given, "--drop", "ward").exit_code == 0
 
 
 FACTORY = """

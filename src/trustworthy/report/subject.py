@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core import seeds
-from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, ModelContractError, TrustworthyWarning
 from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
@@ -170,6 +170,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     model, x = loaded.model, examples.x
     by_estimator = is_estimator(model)
     if not by_estimator:
+        _check_numbers(name, examples)
         check_finite(x)
     known = [*getattr(model, "classes_", ())] or None if by_estimator else loaded.classes
     labels = _labels(examples, known)
@@ -190,6 +191,16 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     if writes:
         _warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
     return _Read(asked_safely(asked, copied=writes), asked is model, adapted.gives, slope, notes, places)
+
+
+def _check_numbers(name: str, examples: Examples) -> None:
+    """Refuse columns of words where no estimator is asked, which was fitted on the words themselves."""
+    words = [str(column.name) for column in examples.columns if column.kind == "category"]
+    if words:
+        raise InvalidInput(
+            f"{name} takes numbers, and the columns {', '.join(map(repr, words[:10]))} hold words or categories; leave "
+            f"them out by --drop {','.join(words[:10])}, or give a pipeline that was fitted on the table."
+        )
 
 
 def _labels(examples: Examples, known: Sequence[Any] | None) -> list[Any]:
