@@ -173,6 +173,19 @@ def test_another_search_with_the_same_predictions_has_another_fingerprint():
     assert len({examined(model)[0].fingerprint for model in models}) == 2
 
 
+def test_tables_of_words_and_gaps_are_told_apart_by_what_a_model_says_of_other_rows():
+    pd = pytest.importorskip("pandas")
+    x, y = rows()
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "word": np.where(x[:, 2] > np.median(x[:, 2]), "high", "low")})
+    table.loc[::7, "a"] = np.nan
+    coded = FunctionTransformer(lambda t: t.assign(word=t["word"] == "high").astype(float).fillna(0.0))
+    models = [make_pipeline(coded, LogisticRegression(C=c, max_iter=1000)).fit(table, y) for c in (1.0, 1.01)]
+    assert (models[0].predict(table) == models[1].predict(table)).all()
+    examples = draw_examples(read_data((table, y)), 0, seed=0)
+    given = {"batch": 16, "seed": 0, "device": torch.device("cpu")}
+    assert len({examine("m", model, examples, **given).fingerprint for model in models}) == 2
+
+
 def test_what_float32_cannot_tell_apart_is_as_predict_says():
     class Close(ClassifierMixin, BaseEstimator):
         classes_ = np.arange(3)

@@ -100,6 +100,8 @@ def audit(
         device=device,
         title=title,
     )
+    if record.data["provenance"]:
+        typer.echo(f"data: {record.data['provenance']}")
     short = shortfalls(record, limits)
     if short:
         typer.secho(f"falls short: {'; '.join(short)}.", fg="red", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ def classifies(learner: GraphLearner) -> bool:
     return hasattr(learner, "classes_") or not (hasattr(learner, "gamma_") or learner.task == "regression")
 
 
-class GraphLearner(BaseEstimator):
+class GraphLearner(BaseEstimator, ABC):
     """A learner of classes or of real numbers, as `task` and the labels say."""
 
     _sparse: ClassVar[bool] = False
@@ -36,9 +37,9 @@ class GraphLearner(BaseEstimator):
         measure = accuracy_score if hasattr(self, "classes_") else r2_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
+    @abstractmethod
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (m,) of new rows X (m, features)."""
-        raise NotImplementedError
 
     def _told(self, X: Rows, y: ArrayLike) -> tuple[Rows, Labels]:
         """What `fit` learns from. Drops what another fit may have left and this one will not set."""

@@ -134,7 +134,7 @@ def examine(
         hides_gradients=hides, places=read.places,
         fingerprint=fingerprint(
             model, predictive.logits.numpy(), examples.y.numpy(), read.slope,
-            elsewhere=lambda: answers(read.asked, _between(examples.x), **given).members.numpy(),
+            elsewhere=lambda: answers(read.asked, _between(examples), **given).members.numpy(),
         ),
     )  # fmt: skip
 
@@ -143,11 +143,14 @@ def _warn(text: str) -> None:
     warnings.warn(text, TrustworthyWarning, stacklevel=4)
 
 
-def _between(x: Float[Tensor, "n *shape"]) -> Float[Tensor, "some *shape"]:
-    """Points half way and a quarter of the way between rows, up to 512; categories are those of the first."""
-    few = x[:256]
-    other = few[torch.randperm(len(few), generator=torch.Generator().manual_seed(0))]
-    return torch.cat([few + (other - few) / 2, few + (other - few) / 4])
+def _between(examples: Examples) -> Float[Tensor, "some *shape"]:
+    """Points half way and a quarter of the way between rows, up to 512; what is held stays that of the first."""
+    few = examples.x[:256]
+    way = few[torch.randperm(len(few), generator=torch.Generator().manual_seed(0))] - few
+    if examples.domain.movable is not None:
+        way = way.where(examples.domain.movable, 0.0)
+    way = way.nan_to_num(nan=0.0)  # of a value that is missing in one of the two
+    return torch.cat([few + way / 2, few + way / 4])
 
 
 @dataclass(frozen=True, eq=False)
