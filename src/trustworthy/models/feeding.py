@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -43,10 +44,24 @@ def fed(predictor: Predictor, model: Any, x: Tensor) -> tuple[Feed, Any, bool]:
         else:
             differentiable = _is_differentiable(feed, predictor, x)
             return partial(_detached, feed) if differentiable is None else feed, output, bool(differentiable)
-    said = str(first).strip().splitlines()
-    raise ModelContractError(
-        f"the model raised {type(first).__name__} on a batch of shape {tuple(x.shape)}: {said[0] if said else ''}"
-    ) from first
+    assert first is not None  # the first way at least was tried
+    with blamed(x):
+        raise first
+
+
+@contextmanager
+def blamed(x: Tensor) -> Iterator[None]:
+    """Turn what the model raises about a batch into one line that says so."""
+    try:
+        yield
+    except (TrustworthyError, Warning):
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        kind, shape = type(error).__name__, tuple(x.shape)
+        raise ModelContractError(
+            f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
+        ) from error
 
 
 def as_given(predictor: Predictor, x: Tensor) -> Any:

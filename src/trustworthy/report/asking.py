@@ -1,32 +1,15 @@
-"""Asking what a user wrote: what it raises says that it was the model, what it warns of comes once."""
+"""Asking what a user wrote: what it raises says that it was the model, and its input stays as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from trustworthy.core.errors import ModelContractError, TrustworthyError
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior
+from trustworthy.models.feeding import blamed
 from trustworthy.report.domain import Wrapped
-
-
-@contextmanager
-def blamed(x: Tensor) -> Iterator[None]:
-    """Turn what the model raises about a batch into one line that says so."""
-    try:
-        yield
-    except (TrustworthyError, Warning):
-        raise
-    except Exception as error:
-        said = str(error).strip().splitlines()
-        kind, shape = type(error).__name__, tuple(x.shape)
-        raise ModelContractError(
-            f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
-        ) from error
 
 
 def asked_safely(model: Any, *, copied: bool) -> Posterior:

@@ -21,8 +21,9 @@ from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.models import LoadedModel, adapt, is_estimator
 from trustworthy.models.estimator import Gives
+from trustworthy.models.feeding import blamed
 from trustworthy.models.names import names_of, plain
-from trustworthy.report.asking import asked_safely, blamed
+from trustworthy.report.asking import asked_safely
 from trustworthy.report.domain import Wrapped
 from trustworthy.report.fingerprint import fingerprint
 from trustworthy.report.rows import Examples, check_finite
