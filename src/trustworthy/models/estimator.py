@@ -104,7 +104,13 @@ class EstimatorScores:
         if self._columns is None or not hasattr(table, "iloc"):
             return table
         table, names = table.iloc[:, self._columns], names_of(self.model)
-        return table.to_numpy() if names is None else table.set_axis(names, axis=1)
+        if names is None:
+            return table.iloc[:, 0].to_numpy() if self._reads_texts(table) else table.to_numpy()
+        return table.set_axis(names, axis=1)
+
+    def _reads_texts(self, table: Any) -> bool:
+        """Whether the model was fitted on a list of texts, as one is that begins with a vectorizer."""
+        return table.shape[1] == 1 and table.dtypes.iloc[0].kind == "O" and not hasattr(self.model, "n_features_in_")
 
     def disagreements(self, x: Float[Tensor, "n *shape"]) -> int:
         """Rows where `predict` says another class than the one with the highest score."""

@@ -27,12 +27,15 @@ from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
 from trustworthy.report.plan import Plan, make_plan
 from trustworthy.report.render import REPORT, render
-from trustworthy.report.rows import draw_examples, read_data
+from trustworthy.report.rows import Examples, draw_examples, read_data
 from trustworthy.report.saved import write
 from trustworthy.report.subject import Subject, examine
+from trustworthy.report.texts import embedded
 
 OnProgress = Callable[[str, str, float], None]
 """Called with the model, the step and the share of the step that is done, from 0 to 1."""
+AT_ONCE = 2**22
+"""Numbers that a model is shown at once at most: 27 pictures of 224 pixels a side, 21 texts of 512 tokens."""
 _Left = tuple["Part", dict[str, np.ndarray]]
 
 
@@ -97,6 +100,8 @@ def audit(
         raise InvalidInput("model must hold at least one model, got none.")
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
+        examples = embedded(examples, named)
+        chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
         given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
         subjects = [examine(name, each, examples, **given) for name, each in named.items()]
         frame = {"examples": examples, "seed": seed, "device": where}
@@ -191,6 +196,11 @@ class _Run:
         seconds = time.perf_counter() - begun
         timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
         return Part(findings=timed), measured.arrays
+
+
+def _at_once(batch: int, examples: Examples) -> int:
+    """The batch of the plan, or as many examples as hold `AT_ONCE` numbers: gradients take memory by the input."""
+    return min(batch, max(1, AT_ONCE // examples.x[0].numel()))
 
 
 def _device(device: str | torch.device | None) -> torch.device:

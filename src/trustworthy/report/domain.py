@@ -20,7 +20,7 @@ SMALL_GREY = 0.1
 OTHER_IMAGES = 8 / 255
 """linf radius for all other images, the customary one of CIFAR-10."""
 TABLE = 0.1
-"""linf radius for tables, in standard deviations of each feature."""
+"""linf radius for tables, in standard deviations of each feature, and for texts, in those of an embedding."""
 MISSING = 2.0**40
 """What stands for a missing value in the attacked units; it is held, so that it stays what it is."""
 L2_SHARE = 0.5
@@ -31,29 +31,32 @@ L2_SHARE = 0.5
 class Domain:
     """What inputs are, and in which units an adversary moves them.
 
-    kind : "image", examples (channels, h, w) in [0, 1], attacked as they are; or "table", examples (features,),
-        attacked in standard deviations from the mean of each feature.
+    kind : "image", examples (channels, h, w) in [0, 1], attacked as they are; "table", examples (features,), attacked
+        in standard deviations from the mean of each feature; or "text", embeddings (tokens, width) with zeros for
+        padding, attacked in standard deviations of all of them, padding held.
     shape : of one example.
     bounds : box of valid inputs, in the attacked units; None without limits.
     units, unit : of a radius, in a sentence and beside a number.
     linf : radius that the summary takes where the plan leaves it to the data.
-    center, spread : mean and standard deviation of each feature of a table.
+    center, spread : mean and standard deviation of each feature of a table, zero and one number for embeddings.
     movable : features of a table that are quantities; words, categories and truth values are held. None for all.
+    moved : coordinates that can move in a typical example, where it is not all of them or all that are `movable`.
     """
 
-    kind: Literal["image", "table"]
+    kind: Literal["image", "table", "text"]
     shape: tuple[int, ...]
     bounds: Bounds | None
     units: str
     unit: str
     linf: float
-    center: Float[Tensor, " features"] | None = None
-    spread: Float[Tensor, " features"] | None = None
+    center: Float[Tensor, "*features"] | None = None
+    spread: Float[Tensor, "*features"] | None = None
     movable: Bool[Tensor, " features"] | None = None
+    moved: int | None = None
 
     def headline(self, norm: str) -> float:
         """Radius of the summary in "linf" or "l2", with two significant digits."""
-        moved = math.prod(self.shape) if self.movable is None else int(self.movable.sum())
+        moved = self.moved or (math.prod(self.shape) if self.movable is None else int(self.movable.sum()))
         return self.linf if norm == "linf" else float(f"{L2_SHARE * math.sqrt(max(moved, 1)) * self.linf:.2g}")
 
     def attacked(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
@@ -70,6 +73,8 @@ class Domain:
 
     def free(self, x: Float[Tensor, "n *shape"]) -> Bool[Tensor, "n *shape"] | None:
         """What an adversary may change of inputs in the units of the data; None for all of it."""
+        if self.kind == "text":
+            return (x != 0).any(-1, keepdim=True).expand_as(x)
         missing = x.isnan()
         if self.movable is None and not bool(missing.any()):
             return None
@@ -120,4 +125,15 @@ def table(
     return Domain(
         kind="table", shape=tuple(center.shape), bounds=None, units=f"standard deviations of each feature{held}",
         unit="standard deviations", linf=TABLE, center=center, spread=spread, movable=movable,
+    )  # fmt: skip
+
+
+def texts(x: Float[Tensor, "n tokens width"]) -> Domain:
+    """Embeddings of the tokens of some texts, with zeros for padding."""
+    tokens = (x != 0).any(-1)
+    spread = x[tokens].std()
+    return Domain(
+        kind="text", shape=tuple(x.shape[1:]), bounds=None, units="standard deviations of the embeddings",
+        unit="standard deviations", linf=TABLE, center=torch.zeros_like(spread), spread=spread,
+        moved=int(tokens.sum(1).median()) * x.shape[2],
     )  # fmt: skip

@@ -127,7 +127,7 @@ def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
     from torch import nn
 
     if case.free is not None:
-        raise NotApplicable("categories and missing values are held, which no certificate knows of.")
+        raise NotApplicable("categories, missing values and padding are held, which no certificate knows of.")
     if isinstance(case.subject.given, nn.Module):
         return _linear_bounds(case, settings)
     if hasattr(case.subject.given, "predict"):

@@ -46,6 +46,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     """Saliency maps of a few images, or the importance of every feature of a table."""
     if case.examples.domain.kind == "image":
         return _saliency(case, settings.images)
+    if case.examples.domain.kind == "text":
+        raise NotApplicable("maps and importances are of pixels and columns, the data are texts.")
     return _importances(case, settings.repeats)
 
 
