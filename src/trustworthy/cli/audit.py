@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
 
-GATE_CLOSED = 1
+GATE_CLOSED, CANNOT_TELL = 1, 3
 Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
@@ -72,6 +72,9 @@ def audit(
         list[str] | None,
         typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
+    ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     threads: Threads = None,
 ) -> None:
@@ -79,7 +82,7 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
-    from trustworthy.report.gate import parse_limits, shortfalls
+    from trustworthy.report.gate import judge, parse_limits
     from trustworthy.report.plan import make_plan
 
     names, trailing = _split(models, gated=bool(fail_under))
@@ -102,10 +105,15 @@ def audit(
     )
     if record.data["provenance"]:
         typer.echo(f"data: {record.data['provenance']}")
-    short = shortfalls(record, limits)
-    if short:
-        typer.secho(f"falls short: {'; '.join(short)}.", fg="red", err=True)
-        raise typer.Exit(GATE_CLOSED)
+    outcomes = judge(record, limits)
+    fails, unclear = ([o.phrase for o in outcomes if o.status == status] for status in ("fails", "cannot tell"))
+    if fails:
+        typer.secho(f"falls short: {'; '.join(fails)}.", fg="red", err=True)
+    if unclear:
+        counts = "it counts as a failure" if strict else "--strict makes it a failure"
+        typer.secho(f"cannot tell: {'; '.join(unclear)}. {counts.capitalize()}.", fg="yellow", err=True)
+    if fails or unclear:
+        raise typer.Exit(GATE_CLOSED if fails or strict else CANNOT_TELL)
 
 
 def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:

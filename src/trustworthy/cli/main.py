@@ -70,8 +70,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Can I depend on this machine-learning model? Robustness, uncertainty and interpretation, measured.",
-    epilog="Exit codes: 0 all is well, 1 a --fail-under limit is not met, 2 the command or its input is wrong, "
-    "4 a crash.",
+    epilog="Exit codes: 0 all is well, 1 a limit is not met, 2 the command or its input is wrong, 3 it cannot be told "
+    "whether a limit is met (1 with --strict), 4 a crash.",
 )
 app.command()(audit)
 app.command()(demo)
