@@ -110,7 +110,7 @@ def test_without_pyarrow_there_are_none_not_even_those_of_before(tmp_path, monke
 
 
 def values_follow(folder, record):
-    """The columns, all in the guide, and the names of the findings whose value is what they give; of all that say how."""
+    """The columns, all in the guide, and the names of the findings that say how their value follows from them."""
     columns, names = per_row.read(folder, record), []
     guide = (Path(__file__).parents[2] / "docs" / "findings.md").read_text().split("## rows.parquet")[1]
     assert [name for name in next(iter(columns.values())) if f"`{name}`" not in guide] == []
