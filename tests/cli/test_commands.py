@@ -130,6 +130,19 @@ def test_the_gate_is_read_in_both_spellings(folder):
     assert "robustness.linf.accuracy is" in line
 
 
+def test_what_cannot_be_told_has_a_code_of_its_own(folder):
+    assert audit("--limit", 40).exit_code == 0
+    record = AuditRecord.model_validate_json((folder / "out" / "findings.json").read_text())
+    (accuracy,) = (f for f in record.findings if f.name == "accuracy")
+    inside = f"accuracy={(accuracy.interval[0] + accuracy.value) / 2}"
+    unclear = audit("--limit", 40, "--fail-under", inside)
+    assert unclear.exit_code == 3
+    (line,) = (line for line in unclear.stderr.splitlines() if line.startswith("cannot tell: accuracy is"))
+    assert line.endswith("--strict makes it a failure.")
+    assert audit("--limit", 40, "--strict", "--fail-under", inside).exit_code == 1
+    assert audit("--limit", 40, "--fail-under", inside, "uncertainty.brier=0").exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

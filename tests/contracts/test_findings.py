@@ -17,7 +17,7 @@ from report.synthetic_audit import finding, save
 from trustworthy.report.audit import audit
 from trustworthy.report.finding import AuditRecord, Finding, Omission
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
-from trustworthy.report.gate import GATED, Limit, holds, parse_limits, shortfalls
+from trustworthy.report.gate import GATED, Limit, judge, parse_limits
 from trustworthy.report.kind import NotApplicable
 from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.plan import Plan, make_plan
@@ -133,15 +133,16 @@ def test_the_gate_reads_what_has_a_better_and_a_worse(kind, tmp_path):
             continue
         assert parse_limits([f"{name}=0.5"]) == [Limit(name, 0.5)]
         made, _ = example_of(kind)
-        low, high = (
-            made.model_copy(update={"value": v, "higher_is_better": judged.higher_is_better}) for v in (0.4, 0.6)
-        )
-        assert holds(high if judged.higher_is_better else low, 0.5)
-        assert not holds(low if judged.higher_is_better else high, 0.5)
         _, record = saved(kind, tmp_path)
+        told = {"name": name, "interval": None, "higher_is_better": judged.higher_is_better}
+        for value, better in ((0.4, False), (0.6, True)):
+            found = [made.model_copy(update={**told, "value": value})]
+            (outcome,) = judge(record.model_copy(update={"findings": found}), [Limit(name, 0.5)])
+            assert outcome.status == ("holds" if better == judged.higher_is_better else "fails")
         reason = Omission(model="m", part=kind.step, reason="of the weather.")
         empty = record.model_copy(update={"findings": [], "omissions": [reason]})
-        assert shortfalls(empty, [Limit(name, 0.5)]) == [f"{name} was not measured: of the weather"]
+        (outcome,) = judge(empty, [Limit(name, 0.5)])
+        assert (outcome.status, outcome.phrase) == ("fails", f"{name} was not measured: of the weather")
 
 
 @every_kind

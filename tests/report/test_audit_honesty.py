@@ -11,7 +11,7 @@ from trustworthy import audit
 from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.report.finding import Omission
 from trustworthy.report.findings import KINDS
-from trustworthy.report.gate import Limit, shortfalls
+from trustworthy.report.gate import Limit, judge
 from trustworthy.report.plan import make_plan
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.settings import PROFILES
@@ -97,8 +97,9 @@ def test_a_model_that_nothing_breaks_is_good_and_passes_the_gate():
     assert claim.value is None
     assert claim.verdict == "good"
     assert claim.conditions["at_least"] == pytest.approx(5e-4)
-    assert shortfalls(record, [Limit("robustness.l2.distortion", 4e-4)]) == []
-    assert shortfalls(record, [Limit("robustness.l2.distortion", 1e-3)])
+    within, beyond = judge(record, [Limit("robustness.l2.distortion", value) for value in (4e-4, 1e-3)])
+    assert (within.status, beyond.status) == ("holds", "cannot tell")
+    assert beyond.phrase == "robustness.l2.distortion is at least 0.0005, the largest tried, which does not reach 0.001"
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
@@ -130,7 +131,8 @@ def test_the_gate_gives_the_reason_of_the_step_that_measures_the_finding():
         Omission(model="all models", part="robustness.transfer", reason="the plan skips this."),
     ]
     audited = made(("m", "accuracy", 0.9), omissions=omissions)
-    assert shortfalls(audited, [Limit("robustness.l2.accuracy", 0.5), Limit("robustness.transfer", 0.5)]) == [
+    outcomes = judge(audited, [Limit("robustness.l2.accuracy", 0.5), Limit("robustness.transfer", 0.5)])
+    assert [outcome.phrase for outcome in outcomes] == [
         "robustness.l2.accuracy was not measured: the plan skips it",
         "robustness.transfer was not measured: the plan skips this",
     ]
@@ -173,6 +175,6 @@ def test_a_model_that_breaks_in_the_midst_is_a_worry_and_the_rest_is_measured(ho
     assert lines["robustness"].verdicts == ("worry",)
     page = (tmp_path / "report.html").read_text()
     assert page.count(failed.reason) == 2  # in the answer, and among what was left out
-    (short,) = shortfalls(record, [Limit("robustness.corruptions", 0.1)])
-    assert short == f"robustness.corruptions was not measured: {failed.reason.rstrip('.')}"
+    (short,) = judge(record, [Limit("robustness.corruptions", 0.1)])
+    assert short.phrase == f"robustness.corruptions was not measured: {failed.reason.rstrip('.')}"
     assert [p.name for p in (tmp_path / "parts").glob("*corruptions*")] == []  # the next audit tries it again

@@ -16,8 +16,9 @@ from trustworthy.core.progress import shares
 if TYPE_CHECKING:
     from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
+    from trustworthy.report.pairing import Kept
 
-GATE_CLOSED = 1
+GATE_CLOSED, CANNOT_TELL = 1, 3
 Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
@@ -72,6 +73,17 @@ def audit(
         list[str] | None,
         typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="findings.json of an earlier audit, or its folder; exit with code 1 if a finding got worse by more "
+            "than the interval of the difference.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
+    ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     threads: Threads = None,
 ) -> None:
@@ -79,12 +91,14 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
-    from trustworthy.report.gate import parse_limits, shortfalls
+    from trustworthy.report.gate import judge, parse_limits
+    from trustworthy.report.pairing import load
     from trustworthy.report.plan import make_plan
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
+    earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
     record = measure(
         _load(names, weights or [], trust),
@@ -100,12 +114,40 @@ def audit(
         device=device,
         title=title,
     )
-    if record.data["provenance"]:
-        typer.echo(f"data: {record.data['provenance']}")
-    short = shortfalls(record, limits)
-    if short:
-        typer.secho(f"falls short: {'; '.join(short)}.", fg="red", err=True)
+    outcomes = judge(record, limits)
+    fails, unclear = ([o.phrase for o in outcomes if o.status == status] for status in ("fails", "cannot tell"))
+    if fails:
+        typer.secho(f"falls short: {'; '.join(fails)}.", fg="red", err=True)
+    if unclear:
+        counts = "it counts as a failure" if strict else "--strict makes it a failure"
+        typer.secho(f"cannot tell: {'; '.join(unclear)}. {counts.capitalize()}.", fg="yellow", err=True)
+    worse = earlier is not None and _got_worse(earlier, load(out), baseline)
+    if fails or worse or (unclear and strict):
         raise typer.Exit(GATE_CLOSED)
+    if unclear:
+        raise typer.Exit(CANNOT_TELL)
+
+
+def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> bool:
+    """Whether anything got worse than in the earlier audit by more than chance explains; it is named."""
+    from trustworthy.report.comparison import compare
+
+    comparison = compare(earlier, now)
+    better, worse, unclear = (
+        [change.phrase for change in comparison.changes if change.status == status]
+        for status in ("better", "worse", "cannot tell")
+    )
+    if left_out := [*comparison.left_out, *unclear]:
+        typer.secho(f"not compared with {baseline}: {'; '.join(left_out)}.", fg="yellow", err=True)
+    if not comparison.changes:
+        raise InvalidInput(f"--baseline {baseline} has no finding that can be compared; audit the baseline anew.")
+    told = f"{len(comparison.changes)} findings compared with {baseline}"
+    typer.echo(f"baseline: {told}, {len(better)} better, {len(worse)} worse")
+    if comparison.unpaired:
+        typer.echo(f"not from pairs of rows: {'; '.join(comparison.unpaired)}")
+    if worse:
+        typer.secho(f"worse than {baseline}: {'; '.join(worse)}.", fg="red", err=True)
+    return bool(worse)
 
 
 def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
@@ -145,17 +187,23 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> AuditRecord:
-    """Audit with a progress display, write the report, print its summary and where it is."""
+    """Audit with a progress display, write the report, print its summary, what matters most and where it is."""
     from rich.console import Console
+    from rich.text import Text
 
     from trustworthy.report.audit import audit as run
-    from trustworthy.report.summary import summary_table
+    from trustworthy.report.summary import foremost, summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:
         on_progress = lambda model, step, share: tell(f"{model}: {step}", share)  # noqa: E731
         record = run(models, data, out, command=command, on_progress=on_progress, **given)
-    Console().print(summary_table(record))
+    console = Console()
+    console.print(summary_table(record))
+    if record.data["provenance"]:
+        typer.echo(f"data: {record.data['provenance']}")
+    for colour, line in foremost(record):
+        console.print(Text(line, colour), soft_wrap=True)
     typer.echo(f"report: {out / 'report.html'}")
     return record
 

@@ -1,10 +1,11 @@
-"""Turning an audit into a yes or no: `--fail-under finding=value`."""
+"""Turning an audit into a yes, a no or a cannot tell: `--fail-under finding=value`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
@@ -12,6 +13,9 @@ from trustworthy.report.findings import OF_FINDING
 
 GATED = tuple(name for name, kind in OF_FINDING.items() if kind.findings[name].higher_is_better is not None)
 """Findings that have a better and a worse."""
+MOST_ROWS = 10**9
+"""Rows beyond which no number is named that would tell a value from its limit."""
+Status = Literal["holds", "fails", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,22 @@ class Limit:
 
     finding: str
     value: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a limit says of one model.
+
+    finding : what was measured, None where it was not.
+    status : "cannot tell" where the interval of the value has the limit inside.
+    phrase : one clause for a person; of what cannot be told, with the rows that would tell.
+    """
+
+    limit: Limit
+    model: str
+    finding: Finding | None
+    status: Status
+    phrase: str
 
 
 def parse_limits(texts: Iterable[str]) -> list[Limit]:
@@ -44,42 +64,122 @@ def parse_limits(texts: Iterable[str]) -> list[Limit]:
     return limits
 
 
-def shortfalls(record: AuditRecord, limits: Iterable[Limit]) -> list[str]:
-    """What falls short, one phrase for each model and limit; nothing if the gate is open.
+def judge(record: AuditRecord, limits: Iterable[Limit]) -> list[Outcome]:
+    """What each limit says of each model, in the order of the limits.
 
-    What was not measured falls short: a gate that nothing went through has not been passed.
+    A limit holds where the value and the worse end of its interval hold, and fails where the value and the better end
+    fall short; between the two the audit cannot tell. A value without an interval decides alone. What was not measured
+    fails: a gate that nothing went through has not been passed.
     """
-    return [phrase for limit in limits for phrase in _shortfalls(record, limit)]
+    return [outcome for limit in limits for outcome in _outcomes(record, limit)]
 
 
-def _shortfalls(record: AuditRecord, limit: Limit) -> list[str]:
+def _outcomes(record: AuditRecord, limit: Limit) -> list[Outcome]:
     names = [str(model["name"]) for model in record.models]
     found = {finding.model: finding for finding in record.findings if finding.name == limit.finding}
-    short = []
+    outcomes = []
     for name in names if found.keys() <= set(names) else found:
-        whose = f" of {name}" if len(names) > 1 else ""
-        if name not in found:
-            short.append(f"{limit.finding}{whose} was not measured: {_why(record, name, limit.finding)}")
-        elif not holds(finding := found[name], limit.value):
-            value = "undefined" if finding.value is None else f"{finding.value:.4g}"
-            side = "below" if finding.higher_is_better else "above"
-            short.append(f"{limit.finding}{whose} is {value}, {side} {limit.value:g}")
-    return short
+        whose = f"{limit.finding} of {name}" if len(names) > 1 else limit.finding
+        finding = found.get(name)
+        if finding is None:
+            status: Status = "fails"
+            phrase = f"{whose} was not measured: {why_missing(record, name, limit.finding)}"
+        else:
+            status = _status(finding, limit.value)
+            phrase = f"{whose} {_told(record, finding, limit.value, status)}"
+        outcomes.append(Outcome(limit, name, finding, status, phrase))
+    return outcomes
 
 
-def _why(record: AuditRecord, model: str, name: str) -> str:
+def why_missing(record: AuditRecord, model: str, name: str) -> str:
+    """Why the finding `name` of a model is not there, as the audit says it."""
     step = OF_FINDING[name].step
     reasons = [o.reason.rstrip(".") for o in record.omissions if o.part == step and o.model in (model, ALL_MODELS)]
     return reasons[0] if reasons else "it does not apply here"
 
 
-def holds(finding: Finding, limit: float) -> bool:
-    """Whether a finding is at least as good as `limit`, in its own direction.
-
-    A value known only to exceed a bound (`at_least` among its conditions) is held to that bound.
-    """
-    if finding.value is None and finding.higher_is_better and "at_least" in finding.conditions:
-        return finding.conditions["at_least"] >= limit
+def _status(finding: Finding, limit: float) -> Status:
+    bound = _at_least(finding)
+    if bound is not None:
+        return "holds" if bound >= limit else "cannot tell"
     if finding.value is None or math.isnan(finding.value):
-        return False
-    return finding.value >= limit if finding.higher_is_better else finding.value <= limit
+        return "fails"
+    sign = 1.0 if finding.higher_is_better else -1.0
+    good = [sign * value >= sign * limit for value in (finding.value, *(finding.interval or ()))]
+    return "holds" if all(good) else "cannot tell" if any(good) else "fails"
+
+
+def _at_least(finding: Finding) -> float | None:
+    """What a value is only known to exceed, as a distance is that no attack reached; None where it is known."""
+    return finding.conditions.get("at_least") if finding.value is None and finding.higher_is_better else None
+
+
+def _told(record: AuditRecord, finding: Finding, limit: float, status: Status) -> str:
+    """What is said of a value beside its limit, after its name."""
+    if (bound := _at_least(finding)) is not None:
+        least = f"is at least {bound:.4g}"
+        return least if status == "holds" else f"{least}, the largest tried, which does not reach {limit:g}"
+    value = "undefined" if finding.value is None else f"{finding.value:.4g}"
+    if finding.interval is not None:
+        value += f" ({finding.interval[0]:.4g} to {finding.interval[1]:.4g})"
+    if status == "cannot tell":
+        return f"is {value}, too near to {limit:g}: {_remedy(record, finding, limit)}"
+    side = {(True, "fails"): "below", (False, "fails"): "above", (True, "holds"): "at least"}
+    return f"is {value}, {side.get((bool(finding.higher_is_better), status), 'at most')} {limit:g}"
+
+
+def _remedy(record: AuditRecord, finding: Finding, limit: float) -> str:
+    """How many rows would tell, and where their number is set."""
+    needed = _rows_that_tell(finding, limit)
+    if needed is None:
+        return "no number of rows would tell"
+    told, available, key = f"about {needed:,} rows would tell", record.data.get("available"), _key(record, finding)
+    if key:
+        return f"{told} ({key} in the plan)"
+    if available is None:
+        return told
+    return f"{told} ({f'--limit 0 takes all {available:,}' if needed <= available else f'there are {available:,}'})"
+
+
+def _key(record: AuditRecord, finding: Finding) -> str:
+    """The key of the plan that keeps the finding from resting on all the audited rows, "" where none does."""
+    counts, section = finding.conditions, OF_FINDING[finding.name].section
+    if counts.get("attacked", 0) < counts.get("right", 0):
+        return "attacks.decision_rows"
+    return f"{section}.rows" if 0 < record.plan.get(section, {}).get("rows", 0) <= counts.get("n", 0) else ""
+
+
+def _rows_that_tell(finding: Finding, limit: float) -> int | None:
+    """Rows with which the interval would leave out the limit, were the value the same; to two digits, upwards.
+
+    Of a share with an exact interval (Clopper and Pearson) the interval itself is asked; any other interval is taken to
+    shrink with the square root of the rows.
+    """
+    from trustworthy.metrics import proportion_interval
+
+    value: Any = finding.value
+    low, high = finding.interval or (value, value)
+    counts = finding.conditions
+    n = int(counts["attacked"] if counts.get("attacked", 0) < counts.get("right", 0) else counts.get("n", 0))
+    if value == limit or not n:
+        return None
+    needed = n * ((high if limit > value else low) - value) ** 2 / (limit - value) ** 2
+    if needed > MOST_ROWS:
+        return None
+    hits = round(value * n)
+    if math.isclose(hits / n, value) and proportion_interval(hits, n, finding.level) == (low, high):
+
+        def tells(rows: int) -> bool:
+            nearer = math.floor(value * rows) if value > limit else math.ceil(value * rows)
+            low, high = proportion_interval(nearer, rows, finding.level)
+            return not low <= limit <= high
+
+        below, above = n, 2 * n
+        while not tells(above):
+            below, above = above, 2 * above
+        while above - below > 1:
+            middle = (below + above) // 2
+            below, above = (below, middle) if tells(middle) else (middle, above)
+        needed = above
+    unit = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
+    return math.ceil(needed / unit) * unit
