@@ -24,6 +24,7 @@ COLUMNS = 30
 """Columns that are corrupted one by one; of a wider table those whose shuffling costs most."""
 _VALUES = 2**22
 """Largest size of the tables that are made at once."""
+_NO_NETWORK = "shown to estimators alone"
 _MAY_REFUSE = ("missing_values", "unseen_category")
 
 
@@ -48,9 +49,9 @@ class CorruptedTable:
     def refused(self) -> dict[str, dict[int, str]]:
         """Columns in which the model does not take a corruption, and why, by the name of the corruption.
 
-        Missing values and new categories are shown to it in one row first, in all columns of numbers, of truth values,
-        and of categories.
-        What it raises then is a refusal, which does less harm in use than a wrong answer. No network is shown NaN.
+        Missing values and new categories are shown to it in one row first: in all columns of numbers, of truth values,
+        of categories. What it raises then is a refusal, which does less harm in use than a wrong answer. No network is
+        shown NaN.
         """
         kinds = np.array([column.kind.replace("integer", "numeric") for column in self.columns])
         found: dict[str, dict[int, str]] = {}
@@ -64,36 +65,37 @@ class CorruptedTable:
         if not among:
             return ""
         if name == "missing_values" and not is_estimator(self.case.subject.given):
-            return "shown to estimators alone"
+            return _NO_NETWORK
         try:
             self.case.classify(self._corrupted(name, 1, among)[:1])
         except ModelContractError as error:
             said = str(error.__cause__ or error).strip().splitlines() or [type(error.__cause__).__name__]
-            return f"refused: {textwrap.shorten(said[0].rstrip('.'), 120)}"
+            return textwrap.shorten(said[0].rstrip("."), 120)
         return ""
 
     @property
     def left_out(self) -> dict[str, str]:
         """Corruptions that the model takes in no column, and why."""
         every = {name: int(TABLE_CORRUPTIONS[name].reach(self.columns).sum()) for name in self.refused}
-        return {name: next(iter(why.values())) for name, why in self.refused.items() if len(why) == every[name] > 0}
+        first = {name: next(iter(why.values())) for name, why in self.refused.items() if len(why) == every[name] > 0}
+        return {name: why if why == _NO_NETWORK else f"refused: {why}" for name, why in first.items()}
 
     def said(self, per_column: list[dict[str, Any]], severity: int) -> str:
-        """What the model refuses, and the column whose unit should not slip."""
-        said = ""
-        for name, why in self.refused.items():
-            reasons = [*why.values()]
-            if reasons and reasons[0].startswith("refused"):
-                where = "" if name in self.left_out else f" in {listed(map(self.case.examples.feature_name, why))}"
-                said += f" {name.replace('_', ' ').capitalize()}{where}: {reasons[0]}; this is not counted."
-        way = ways(severity)["unit_slip"]
+        """The column whose unit should not slip, and what the model refuses, as sentences."""
+        said, way = "", ways(severity)["unit_slip"]
         slips = [(row["accuracy"][way], row["name"]) for row in per_column if way in row["accuracy"]]
-        if not slips:
-            return said
-        least, name = min(slips)
-        if least >= float(self.case.correct[self.rows].mean()):
-            return said + f" No column costs accuracy if its unit slips ({way})."
-        return said + f" The column whose unit should not slip is {name} ({way}: {least:.1%})."
+        if slips:
+            accuracy, name = min(slips)
+            costs = accuracy < float(self.case.correct[self.rows].mean())
+            most = f"most in {name} ({accuracy:.1%} at {way})" if costs else f"no accuracy ({way} in any one column)"
+            said = f" A unit slip costs {most}."
+        refusals = []
+        for name, why in self.refused.items():
+            columns = [self.case.examples.feature_name(j) for j in why if why[j] != _NO_NETWORK]
+            if columns:
+                where = "" if name in self.left_out else f" in {listed(columns, 5)}"
+                refusals.append(f"{name.replace('_', ' ')}{where} ({next(iter(why.values()))})")
+        return said + (f" Refused, and not counted: {'; '.join(refusals)}." if refusals else "")
 
     def disturbed(self, name: str, severity: int) -> Tensor:
         """The rows under a corruption, but for the columns in which the model does not take it."""
@@ -111,16 +113,18 @@ class CorruptedTable:
 
     def per_column(self, severity: int) -> list[dict[str, Any]]:
         """Accuracy with all rows of one column corrupted, by column, worst first, and by what is done to them."""
-        found: dict[int, dict[str, float]] = {j: {} for j in range(len(self.columns))}
-        for name, done in ways(severity).items():
+        done_by, found = ways(severity), {j: dict[str, float]() for j in range(len(self.columns))}
+        for place, (name, done) in enumerate(done_by.items()):
             refused = self.refused.get(name, ())
             reach = np.flatnonzero(TABLE_CORRUPTIONS[name].reach(self.columns)).tolist()
-            for j, accuracy in self._accuracies(name, severity, [j for j in reach if j in found and j not in refused]):
+            columns = [j for j in reach if j in found and j not in refused]
+            for count, (j, accuracy) in enumerate(self._accuracies(name, severity, columns), 1):
                 found[j][done] = accuracy
+                self.case.advance((place + count / len(columns)) / len(done_by))
             if name == "swapped_rows":  # the first, which can be done to every column
                 costly = sorted(found, key=lambda j: found[j][done])[:COLUMNS]
                 found = {j: found[j] for j in sorted(costly)}
-        worst_first = sorted(found, key=lambda j: min(found[j].values()))
+        worst_first = sorted(found, key=lambda j: (min(found[j].values()), np.mean([*found[j].values()])))
         return [{"name": self.case.examples.feature_name(j), "accuracy": found[j]} for j in worst_first]
 
     def _accuracies(self, name: str, severity: int, columns: list[int]) -> Iterator[tuple[int, float]]:
@@ -134,20 +138,18 @@ class CorruptedTable:
 
 def ways(severity: int) -> dict[str, str]:
     """What is done to all rows of one column, in few words."""
-    level = {name: corruption.levels[severity - 1] for name, corruption in TABLE_CORRUPTIONS.items()}
+    level = {name: f"{corruption.levels[severity - 1]:g}" for name, corruption in TABLE_CORRUPTIONS.items()}
     return {
         "swapped_rows": "swapped", "missing_values": "missing", "unseen_category": "unseen",
-        "drift": f"+ {level['drift']:g} sd", "unit_slip": f"× {level['unit_slip']:g}",
+        "drift": f"+{level['drift']} sd", "unit_slip": f"×{level['unit_slip']}",
     }  # fmt: skip
 
 
-def amounts(severities: list[int]) -> list[str]:
-    """What the severities are, for each corruption."""
-    written = {"share": "{}% of the cells", "all": "{} sd, every number", "one a row": "one column a row"}
-    texts = []
+def amounts(severities: list[int]) -> dict[str, str]:
+    """What the least and the largest of the severities are, by corruption."""
+    units = {"gaussian_noise": "{} sd", "drift": "+{} sd, one column a row", "unit_slip": "×{}, one column a row"}
+    found = {}
     for name, corruption in TABLE_CORRUPTIONS.items():
-        levels = [corruption.levels[severity - 1] for severity in severities]
-        shown = ", ".join(f"{100 * level if corruption.cells == 'share' else level:g}" for level in levels)
-        unit = {"drift": "+ {} sd, one column a row", "unit_slip": "× {}, one column a row"}
-        texts.append(unit.get(name, written[corruption.cells]).format(shown))
-    return texts
+        ends = {corruption.levels[end(severities) - 1] * (1 if name in units else 100) for end in (min, max)}
+        found[name] = units.get(name, "{}% of the cells").format(" to ".join(f"{end:g}" for end in sorted(ends)))
+    return found

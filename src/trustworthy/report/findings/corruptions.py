@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field
 
 from trustworthy.core import seeds
+from trustworthy.core.progress import portion
 from trustworthy.report import panel
 from trustworthy.report.finding import Finding, Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
@@ -98,10 +100,12 @@ def _of_a_table(case: Case, rows: Int[np.ndarray, " n"], severities: list[int]) 
     from trustworthy.datasets.corruptions import TABLE_CORRUPTIONS
     from trustworthy.report.corrupted import CorruptedTable, amounts
 
-    table, groups = CorruptedTable(case, rows), {name: each.among for name, each in TABLE_CORRUPTIONS.items()}
-    correct = _correct(case, rows, [*groups], severities, table.disturbed)
+    groups = {name: each.among for name, each in TABLE_CORRUPTIONS.items()}
+    first, second = (replace(case, advance=portion(case.advance, half, 2)) for half in (0, 1))
+    table = CorruptedTable(second, rows)
+    correct = _correct(first, rows, [*groups], severities, table.disturbed)
     per_column = table.per_column(max(severities))
-    series = {"amounts": amounts(severities), "left_out": table.left_out, "per_column": per_column}
+    series = {"amounts": [*amounts(severities).values()], "left_out": table.left_out, "per_column": per_column}
     return _finding(
         case, rows, groups, severities, correct, series=series, more=table.said(per_column, max(severities))
     )
@@ -201,13 +205,13 @@ def _model(item: Item) -> list[str]:
 
 def _named(s: Corruptions, place: int) -> Markup:
     """Heading of a row, with what the severities are where that is known."""
-    amount = element("span", s.amounts[place], look="amount") if s.amounts else ""
+    amount = Markup("<br>") + element("span", s.amounts[place], look="muted") if s.amounts else ""
     return element("th", s.names[place].replace("_", " "), amount, scope="row")
 
 
 def _cells(accuracies: Sequence[float], why_not: str) -> list[Markup]:
     if why_not:
-        return [element("td", why_not, look="muted", colspan=len(accuracies) + 1)]
+        return [element("td", why_not.partition(":")[0], look="muted", colspan=len(accuracies) + 1)]
     return [*map(_heat, accuracies), _heat(mean(accuracies))]
 
 
@@ -218,14 +222,13 @@ def _per_column(item: Item) -> list[Markup]:
         return []
     done = list(dict.fromkeys(way for column in found for way in column.accuracy))
     rows = [row(c.name, [_heat(c.accuracy.get(way, math.nan)) for way in done]) for c in found]
-    caption = f"Accuracy in per cent where all rows of one column are corrupted, {item.model}"
-
-    def table(rows: Sequence[Markup]) -> Markup:
-        return panel.table(caption, ["column", *done], rows, caption, "grid heat")
-
-    rest = len(rows) - COLUMNS_SHOWN
-    more = [panel.details(f"The other {rest} columns", table(rows[COLUMNS_SHOWN:]))] if rest > 0 else []
-    return [element("h5", "One column at a time, worst first"), table(rows[:COLUMNS_SHOWN]), *more]
+    caption, head = "The same where all rows of one column are corrupted, worst first.", ["column", *done]
+    label = f"Accuracy with one column corrupted, {item.model}"
+    worst = panel.table(caption, head, rows[:COLUMNS_SHOWN], label, "grid heat", captioned=True)
+    if len(rows) <= COLUMNS_SHOWN:
+        return [worst]
+    others = panel.table(caption, head, rows[COLUMNS_SHOWN:], f"{label}, continued", "grid heat")
+    return [worst, panel.details(f"The {len(rows) - COLUMNS_SHOWN} columns after these", others)]
 
 
 def _heat(accuracy: float) -> Markup:
