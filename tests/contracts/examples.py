@@ -21,7 +21,7 @@ CERTIFICATE = {
 CORRUPTIONS = {
     "clean": 0.95, "names": ["missing_values", "drift", "unit_slip"], "groups": ["all columns", "numbers", "numbers"],
     "amounts": ["2 to 30% of the cells", "+0.25 to 3 sd", "×10 to 1000"], "severities": [1, 5],
-    "accuracy": [[None, None], [0.8, 0.7], [0.9, None]], "left_out": {"missing_values": "refused: it contains NaN"},
+    "accuracy": [[None, None], [0.8, 0.7], [0.9, None]], "left_out": {"missing_values": "refused: it has gaps"},
     "per_column": [
         {"name": "age", "accuracy": {"swapped": 0.5, "×1000": 0.4}}, {"name": "sex", "accuracy": {"swapped": 0.9}},
     ],
