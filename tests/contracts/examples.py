@@ -19,8 +19,12 @@ CERTIFICATE = {
     "headline_eps": 0.1,
 }  # fmt: skip
 CORRUPTIONS = {
-    "clean": 0.95, "names": ["gaussian_noise", "fog", "snow"], "groups": ["noise", "weather", "weather"],
-    "severities": [1, 5], "accuracy": [[0.9, 0.5], [0.8, 0.7], [0.9, None]],
+    "clean": 0.95, "names": ["missing_values", "drift", "unit_slip"], "groups": ["all columns", "numbers", "numbers"],
+    "amounts": ["2 to 30% of the cells", "+0.25 to 3 sd", "×10 to 1000"], "severities": [1, 5],
+    "accuracy": [[None, None], [0.8, 0.7], [0.9, None]], "left_out": {"missing_values": "refused: it has gaps"},
+    "per_column": [
+        {"name": "age", "accuracy": {"swapped": 0.5, "×1000": 0.4}}, {"name": "sex", "accuracy": {"swapped": 0.9}},
+    ],
 }  # fmt: skip
 DISTORTION = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
 PICTURES = {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.datasets.columns import Column, columns_of, decode, encode
+from trustworthy.datasets.columns import Column, columns_of, decode, encode, unseen
 
 NUMBERS = st.floats(allow_nan=True, width=64)
 WORDS = st.text(max_size=4)
@@ -101,11 +101,44 @@ def test_moved_whole_numbers_are_not_rounded() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("int8", 128.0), ("uint8", -1.0), ("Int16", -32769.0), ("int64", 2.0**63)]
+)
+def test_whole_numbers_beyond_their_dtype_do_not_wrap_around(dtype: str, number: float) -> None:
+    columns = columns_of(pd.DataFrame({"a": pd.Series([1, 2], dtype=dtype)}))
+    assert decode(np.array([[number], [2.0]]), columns)["a"].to_list() == [number, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "new"),
+    [
+        (["b", "a"], "unseen"),
+        (["unseen", "a"], "unseen_"),
+        (pd.Categorical([4, 7], [7, 4]), 8),
+        ([datetime.datetime(2026, 5, 4), datetime.datetime(2026, 5, 1)], datetime.datetime(2026, 5, 5)),
+        ([b"b", b"a"], None),
+        ([True, False], None),
+        (pd.Categorical([None, None], []), None),
+    ],
+)
+def test_a_category_that_a_column_never_had(values: object, new: object) -> None:
+    frame = pd.DataFrame({"a": values})
+    (column,) = columns = columns_of(frame)
+    assert unseen(column) == new
+    one_more = np.array([[float(len(column.categories))], [0.0]])
+    if new is None:
+        with pytest.raises(InvalidInput, match="must hold indices of its"):
+            decode(one_more, columns)
+    else:
+        assert decode(one_more, columns)["a"].to_list() == [new, column.categories[0]]
+
+
 WRONG = {
     "a lacking column": (lambda c: encode(pd.DataFrame({"b": [1]}), c), "the table lacks 'a'; it has the columns 'b'"),
     "an unseen category": (lambda c: encode(pd.DataFrame({"a": ["z"]}), c), "'a' holds 'z', but has .* 'x', 'y'"),
     "another width": (lambda c: decode(np.zeros((2, 2)), c), r"shape \(n, 1\).*got \(2, 2\)"),
     "half a category": (lambda c: decode(np.array([[0.5]]), c), r"indices of its 2 categories or NaN, .*\[0.5, 0.5\]"),
+    "two beyond": (lambda c: decode(np.array([[3.0]]), c), r"indices of its 2 categories or NaN, .*\[3, 3\]"),
 }
 
 

@@ -124,12 +124,13 @@ def test_pictures_of_a_table_are_in_its_own_units(of_table):
     assert np.abs((after - before) / x.std(axis=0)).max() == pytest.approx(0.5, rel=1e-3)
 
 
-def test_corruptions_are_measured_on_images_and_left_out_for_tables(of_images, of_table):
+def test_corruptions_are_measured_on_images_and_tables(of_images, of_table):
     finding = by_name(of_images[-1], "halves")["robustness.corruptions"]
     assert np.shape(finding.series["accuracy"]) == (15, 1)
     assert finding.value == pytest.approx(np.mean(finding.series["accuracy"]))
-    reasons = {omission.part: omission.reason for omission in of_table[-1].omissions}
-    assert "table" in reasons["robustness.corruptions"]
+    of_rows = by_name(of_table[-1])["robustness.corruptions"]
+    assert np.shape(of_rows.series["accuracy"]) == (6, 1)
+    assert len(of_rows.series["per_column"]) == 5
 
 
 def test_the_folder_holds_the_record_and_the_page(of_images):
@@ -240,5 +241,6 @@ def test_a_model_that_is_always_wrong_is_not_attacked():
     found = by_name(record)
     assert found["accuracy"].value == 0.0
     assert found["accuracy"].verdict == "worry"
-    assert not any(name.startswith(("robustness", "evaluation")) for name in found)
+    attacked = {name for name in found if name.startswith(("robustness", "evaluation"))}
+    assert attacked == {"robustness.corruptions"}  # which attack nothing
     assert {omission.part for omission in record.omissions} >= {"robustness.linf", "evaluation.diagnosis"}

@@ -22,7 +22,7 @@ def relu_network(width):
     [
         ("images", A_FEW_ROWS),
         pytest.param("images", ALL, marks=pytest.mark.slow),
-        pytest.param("rows of a table", ALL - {"robustness.corruptions"}, marks=pytest.mark.slow),
+        pytest.param("rows of a table", ALL, marks=pytest.mark.slow),
     ],
 )
 def test_no_step_shows_more_than_the_batch(what, steps):

@@ -153,7 +153,10 @@ def test_a_table_shows_features_instead_of_pictures(table: Path) -> None:
     assert "worst concave points" in page.words
     assert "and 15 less important features" in page.words
     assert "after the attack as benign" in page.words
-    assert "the data are a table, not images." in page.words
+    assert "the model is not a small network." in page.words
+    assert "missing values 2 to 30% of the cells refused numbers gaussian noise 0.05 to 0.5 sd 95 90 92" in page.words
+    assert "mean radius 90 50 mean texture 90 51" in page.words
+    assert "The 20 columns after these" in page.words
 
 
 def test_names_cannot_become_markup(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -67,8 +70,9 @@ def encode(frame: Frame, columns: Sequence[Column]) -> Float64[np.ndarray, "n d"
 def decode(x: np.ndarray, columns: Sequence[Column]) -> Frame:
     """Table with the names, dtypes and categories of `columns`: the inverse of `encode`.
 
-    Whole numbers that were moved to a fraction, or are missing where the dtype has no missing value, come back as
-    float64, as pandas itself would have them.
+    Whole numbers that were moved to a fraction or out of their dtype, or are missing where the dtype has no missing
+    value, come back as float64, as pandas itself would have them. One more than the largest index of a category stands
+    for `unseen(column)`, by which a dtype of categories is widened.
 
     Raises
     ------
@@ -82,6 +86,22 @@ def decode(x: np.ndarray, columns: Sequence[Column]) -> Frame:
     frame = pd.DataFrame(dict(enumerate(decoded)), index=pd.RangeIndex(len(x)))
     frame.columns = pd.Index([column.name for column in columns])
     return frame
+
+
+def unseen(column: Column) -> Any:
+    """A value that a column of categories never had: the word "unseen" among words, else the largest and one (day).
+
+    None where there is no such value.
+    """
+    known = column.categories
+    if column.kind != "category" or not known:
+        return None
+    if all(isinstance(value, str) for value in known):
+        return next(word for word in ("unseen" + "_" * more for more in count()) if word not in known)
+    for step in (1, timedelta(days=1)):
+        with suppress(TypeError):
+            return max(known) + step
+    return None
 
 
 def listed(names: Any, most: int = 20) -> str:
@@ -156,14 +176,18 @@ def _decoded(x: Float64[np.ndarray, " n"], column: Column) -> Any:
     missing = np.isnan(x)
     if column.kind in ("numeric", "integer"):
         if types.is_integer_dtype(column.dtype):
-            lossy = (x[~missing] != np.round(x[~missing])).any() or np.isinf(x).any()
-            if lossy or (missing.any() and isinstance(column.dtype, np.dtype)):
+            limits, present = np.iinfo(getattr(column.dtype, "numpy_dtype", column.dtype)), x[~missing]
+            lossy = (present != np.round(present)) | (present < limits.min) | (present >= limits.max + 1.0)
+            if lossy.any() or (missing.any() and isinstance(column.dtype, np.dtype)):
                 return pd.Series(x)
         return pd.Series(x).astype(column.dtype)
-    codes = np.where(missing, -1, x)
-    if not np.isin(codes, np.arange(-1, len(column.categories))).all():
+    codes, known, dtype = np.where(missing, -1, x), list(column.categories), column.dtype
+    if (codes == len(known)).any() and (new := unseen(column)) is not None:
+        known.append(new)
+        dtype = pd.CategoricalDtype(known, dtype.ordered) if isinstance(dtype, pd.CategoricalDtype) else dtype
+    if not np.isin(codes, np.arange(-1, len(known))).all():
         raise InvalidInput(
             f"column {str(column.name)!r} must hold indices of its {len(column.categories)} categories or NaN, "
             f"got values in [{np.nanmin(x):g}, {np.nanmax(x):g}]."
         )
-    return pd.Series(list(column.categories), dtype=column.dtype).reindex(codes.astype(np.int64)).reset_index(drop=True)
+    return pd.Series(known, dtype=dtype).reindex(codes.astype(np.int64)).reset_index(drop=True)
