@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
 if TYPE_CHECKING:
     from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
+    from trustworthy.report.gate import Outcome
 
 GATE_CLOSED, CANNOT_TELL = 1, 3
+FailUnder = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
+]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
@@ -68,13 +77,13 @@ def audit(
     device: Annotated[
         str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
     ] = None,
-    fail_under: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
-    ] = False,
+    fail_under: FailUnder = None,
+    strict: Strict = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    card: Card = None,
+    annex_iv: AnnexIv = None,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     threads: Threads = None,
 ) -> None:
@@ -84,13 +93,16 @@ def audit(
     """
     from trustworthy.report.gate import judge, parse_limits
     from trustworthy.report.plan import make_plan
+    from trustworthy.report.renderings import check
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
     set_threads(threads)
+    loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
+    check(files, list(loaded))
     record = measure(
-        _load(names, weights or [], trust),
+        loaded,
         data,
         out,
         label=label,
@@ -105,7 +117,16 @@ def audit(
     )
     if record.data["provenance"]:
         typer.echo(f"data: {record.data['provenance']}")
-    outcomes = judge(record, limits)
+    finish(record, out, judge(record, limits), files, strict=strict)
+
+
+def finish(record: AuditRecord, out: Path, outcomes: list[Outcome], files: dict[str, Path], *, strict: bool) -> None:
+    """Write the renderings, say which limits are not met, and exit with the code that says it too."""
+    from trustworthy.report.renderings import write
+
+    write(out, record, outcomes, files, strict=strict)
+    for name, path in files.items():
+        typer.echo(f"{name.replace('_', '-')}: {path}")
     fails, unclear = ([o.phrase for o in outcomes if o.status == status] for status in ("fails", "cannot tell"))
     if fails:
         typer.secho(f"falls short: {'; '.join(fails)}.", fg="red", err=True)
@@ -154,18 +175,24 @@ def _named(text: str) -> tuple[str, str]:
 
 def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> AuditRecord:
     """Audit with a progress display, write the report, print its summary and where it is."""
-    from rich.console import Console
-
     from trustworthy.report.audit import audit as run
-    from trustworthy.report.summary import summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:
         on_progress = lambda model, step, share: tell(f"{model}: {step}", share)  # noqa: E731
         record = run(models, data, out, command=command, on_progress=on_progress, **given)
+    show(record, out)
+    return record
+
+
+def show(record: AuditRecord, out: Path) -> None:
+    """Print the summary of an audit and where its page is."""
+    from rich.console import Console
+
+    from trustworthy.report.summary import summary_table
+
     Console().print(summary_table(record))
     typer.echo(f"report: {out / 'report.html'}")
-    return record
 
 
 def idle_cores() -> int:

@@ -17,6 +17,7 @@ from trustworthy.cli import data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.demo import demo
 from trustworthy.cli.poison import poison
+from trustworthy.cli.render import render
 from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
 
 WRONG_INPUT, CRASHED, INTERRUPTED = 2, 4, 130
@@ -75,6 +76,7 @@ app = typer.Typer(
 )
 app.command()(audit)
 app.command()(demo)
+app.command()(render)
 app.command()(poison)
 app.add_typer(data.app, name="data")
 

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.core.study import explained
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.gate import Outcome
 from trustworthy.report.render import REPORT
 from trustworthy.report.renderings.annex_iv import annex_iv
-from trustworthy.report.renderings.card import card
+from trustworthy.report.renderings.card import card, check_models
 from trustworthy.report.renderings.junit import junit
 from trustworthy.report.renderings.markdown import markdown
 from trustworthy.report.renderings.sarif import sarif
 
-__all__ = ["annex_iv", "card", "junit", "markdown", "sarif", "write"]
+__all__ = ["annex_iv", "card", "check", "junit", "markdown", "sarif", "write"]
+
+
+def check(files: Mapping[str, Path], models: Sequence[str]) -> None:
+    """Refuse files that could not be written, before anything is measured.
+
+    Parameters
+    ----------
+    files : by the name of the rendering, where it goes.
+    models : names of the audited models.
+
+    Raises
+    ------
+    InvalidInput : two renderings share a file, one names what is not a file, or a card is asked for of several models.
+    """
+    for name, path in files.items():
+        option = f"--{name.replace('_', '-')}"
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # a new file would take its place
+            raise InvalidInput(f"{option} must name a file, got {path}, a folder, link or device; name another.")
+        if [*files.values()].count(path) > 1:
+            raise InvalidInput(f"{option} must have a file of its own, got {path} twice.")
+    if "card" in files:
+        check_models(models)
 
 
 def write(

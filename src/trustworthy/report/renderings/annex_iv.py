@@ -98,7 +98,7 @@ PROVISIONS = (
          "Measures of human oversight", "Specifications of the input data"),
     ),
 )  # fmt: skip
-_TITLES = {kind.step: next(iter(kind.findings.values())).title for kind in KINDS}
+_TITLES = {kind.step: "; ".join(judged.title for judged in kind.findings.values()) for kind in KINDS}
 _PROOFS = {"certified": "proved", "certificate": "proof", "certify": "prove"}
 _LEAD = """\
 This appendix sorts what an audit measured by places of Regulation (EU) 2024/1689. It is no legal assessment and does \

@@ -27,7 +27,7 @@ source, and nothing about another source.
 - Nothing was checked but what is listed here."""
 
 
-def one_model(names: Sequence[str]) -> None:
+def check_models(names: Sequence[str]) -> None:
     """Refuse a card for several models: a repository on the Hub holds one."""
     if len(names) != 1:
         raise InvalidInput(
@@ -45,7 +45,7 @@ def card(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData  # only where it is asked for: it takes a while to import
 
-    one_model([str(model["name"]) for model in record.models])
+    check_models([str(model["name"]) for model in record.models])
     name, task = line(record.models[0]["name"]), _TASKS.get(len(record.data.get("shape", [])))
     results = [_result(record, finding, task or "classification") for finding in _of_the_model(record)]
     data = ModelCardData(
