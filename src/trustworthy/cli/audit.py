@@ -17,7 +17,8 @@ from trustworthy.core.progress import shares
 if TYPE_CHECKING:
     from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
-    from trustworthy.report.gate import Outcome
+    from trustworthy.report.gate import Limit, Outcome
+    from trustworthy.report.pairing import Kept
 
 GATE_CLOSED, CANNOT_TELL = 1, 3
 FailUnder = Annotated[
@@ -26,6 +27,14 @@ FailUnder = Annotated[
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="findings.json of an earlier audit, or its folder; exit with code 1 if a finding got worse by more "
+        "than the interval of the difference.",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -78,6 +87,7 @@ def audit(
         str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
     ] = None,
     fail_under: FailUnder = None,
+    baseline: Baseline = None,
     strict: Strict = False,
     junit: Junit = None,
     sarif: Sarif = None,
@@ -91,13 +101,15 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
-    from trustworthy.report.gate import judge, parse_limits
+    from trustworthy.report.gate import parse_limits
+    from trustworthy.report.pairing import load
     from trustworthy.report.plan import make_plan
     from trustworthy.report.renderings import check
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
+    earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
     loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
     check(files, list(loaded))
@@ -115,16 +127,27 @@ def audit(
         device=device,
         title=title,
     )
-    if record.data["provenance"]:
-        typer.echo(f"data: {record.data['provenance']}")
-    finish(record, out, judge(record, limits), files, strict=strict)
+    finish(record, out, limits, files, strict=strict, baseline=baseline, earlier=earlier)
 
 
-def finish(record: AuditRecord, out: Path, outcomes: list[Outcome], files: dict[str, Path], *, strict: bool) -> None:
-    """Write the renderings, say which limits are not met, and exit with the code that says it too."""
+def finish(
+    record: AuditRecord,
+    out: Path,
+    limits: list[Limit],
+    files: dict[str, Path],
+    *,
+    strict: bool,
+    baseline: Path | None,
+    earlier: Kept | None,
+) -> None:
+    """Judge an audit, write its renderings, say which limits are not met and what got worse, and exit accordingly."""
+    from trustworthy.report.gate import judge
+    from trustworthy.report.pairing import load
     from trustworthy.report.renderings import write
 
-    write(out, record, outcomes, files, strict=strict)
+    outcomes = judge(record, limits)
+    worse = [] if earlier is None else _got_worse(earlier, load(out), baseline)
+    write(out, record, [*outcomes, *worse], files, strict=strict)
     for name, path in files.items():
         typer.echo(f"{name.replace('_', '-')}: {path}")
     fails, unclear = ([o.phrase for o in outcomes if o.status == status] for status in ("fails", "cannot tell"))
@@ -133,8 +156,36 @@ def finish(record: AuditRecord, out: Path, outcomes: list[Outcome], files: dict[
     if unclear:
         counts = "it counts as a failure" if strict else "--strict makes it a failure"
         typer.secho(f"cannot tell: {'; '.join(unclear)}. {counts.capitalize()}.", fg="yellow", err=True)
-    if fails or unclear:
-        raise typer.Exit(GATE_CLOSED if fails or strict else CANNOT_TELL)
+    if fails or worse or (unclear and strict):
+        raise typer.Exit(GATE_CLOSED)
+    if unclear:
+        raise typer.Exit(CANNOT_TELL)
+
+
+def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> list[Outcome]:
+    """What got worse than in the earlier audit by more than chance explains, as limits that fail; it is named."""
+    from trustworthy.report.comparison import compare
+    from trustworthy.report.gate import Limit, Outcome
+
+    comparison = compare(earlier, now)
+    of = {
+        status: [c for c in comparison.changes if c.status == status] for status in ("better", "worse", "cannot tell")
+    }
+    if left_out := [*comparison.left_out, *(change.phrase for change in of["cannot tell"])]:
+        typer.secho(f"not compared with {baseline}: {'; '.join(left_out)}.", fg="yellow", err=True)
+    if not comparison.changes:
+        raise InvalidInput(f"--baseline {baseline} has no finding that can be compared; audit the baseline anew.")
+    told = f"{len(comparison.changes)} findings compared with {baseline}"
+    typer.echo(f"baseline: {told}, {len(of['better'])} better, {len(of['worse'])} worse")
+    if comparison.unpaired:
+        typer.echo(f"not from pairs of rows: {'; '.join(comparison.unpaired)}")
+    worse = [
+        Outcome(Limit(c.after.name, c.before.value or 0.0), c.after.model, c.after, "fails", c.phrase)
+        for c in of["worse"]
+    ]
+    if worse:
+        typer.secho(f"worse than {baseline}: {'; '.join(outcome.phrase for outcome in worse)}.", fg="red", err=True)
+    return worse
 
 
 def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
@@ -174,7 +225,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> AuditRecord:
-    """Audit with a progress display, write the report, print its summary and where it is."""
+    """Audit with a progress display, write the report, print its summary, what matters most and where it is."""
     from trustworthy.report.audit import audit as run
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -186,12 +237,18 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
 
 
 def show(record: AuditRecord, out: Path) -> None:
-    """Print the summary of an audit and where its page is."""
+    """Print the summary of an audit, what matters most and where its page is."""
     from rich.console import Console
+    from rich.text import Text
 
-    from trustworthy.report.summary import summary_table
+    from trustworthy.report.summary import foremost, summary_table
 
-    Console().print(summary_table(record))
+    console = Console()
+    console.print(summary_table(record))
+    if provenance := record.data.get("provenance"):
+        typer.echo(f"data: {provenance}")
+    for colour, line in foremost(record):
+        console.print(Text(line, colour), soft_wrap=True)
     typer.echo(f"report: {out / 'report.html'}")
 
 

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from trustworthy.cli import data
 from trustworthy.cli.audit import audit
+from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
 from trustworthy.cli.poison import poison
 from trustworthy.cli.render import render
@@ -71,10 +72,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Can I depend on this machine-learning model? Robustness, uncertainty and interpretation, measured.",
-    epilog="Exit codes: 0 all is well, 1 a limit is not met, 2 the command or its input is wrong, 3 it cannot be told "
-    "whether a limit is met (1 with --strict), 4 a crash.",
+    epilog="Exit codes: 0 all is well, 1 a limit is not met or a finding got worse, 2 the command or its input is "
+    "wrong, 3 it cannot be told whether a limit is met (1 with --strict), 4 a crash.",
 )
 app.command()(audit)
+app.command()(compare)
 app.command()(demo)
 app.command()(render)
 app.command()(poison)

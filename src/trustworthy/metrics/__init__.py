@@ -7,6 +7,7 @@ imported by the first metric that needs them, so that the command line starts qu
 from trustworthy.metrics.bootstrap import bootstrap_interval
 from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, ece, nll, reliability_curve
 from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
+from trustworthy.metrics.difference import difference_interval, paired_share_interval
 from trustworthy.metrics.image import pearson, psnr, ssim
 from trustworthy.metrics.proportion import clopper_pearson_lower, proportion_interval
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
@@ -22,8 +23,10 @@ __all__ = [
     "bootstrap_interval",
     "brier",
     "clopper_pearson_lower",
+    "difference_interval",
     "ece",
     "nll",
+    "paired_share_interval",
     "partial_auroc",
     "pearson",
     "precision_at_k",

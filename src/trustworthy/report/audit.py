@@ -21,6 +21,7 @@ from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.record import versions
 from trustworthy.core.study import Parts, Piece, alone, explained, study
 from trustworthy.datasets import Dataset
+from trustworthy.report import per_row
 from trustworthy.report.case import Case
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import KINDS
@@ -66,8 +67,9 @@ def audit(
     data : name of a data set, a file, folder, frame or pair (x, y) as `datasets.read` takes them, or a `Dataset`.
         Images lie in [0, 1].
     label, train, drop, size : see `datasets.read`.
-    out : folder for `findings.json`, `arrays.npz` and `report.html`; None writes nothing. An audit that was
-        interrupted goes on where it stopped if it is started again with the same arguments. One audit at a time.
+    out : folder for `findings.json`, `arrays.npz`, `report.html` and, where pyarrow is installed, `rows.parquet`; None
+        writes nothing. An audit that was interrupted goes on where it stopped if it is started again with the same
+        arguments. One audit at a time.
     profile, plan : "quick", "standard" or "thorough", and what to change of it (docs/plan.md).
     limit : test rows, in place of the plan's; 0 for all.
     seed : source of all randomness.
@@ -112,6 +114,11 @@ def audit(
             omissions=[part.omission for part, _ in left if part.omission],
         )  # fmt: skip
         if folder is not None:
+            columns = {subject.name: per_row.answered(subject, examples) for subject in subjects}
+            for part, arrays in left:
+                for column, key in part.rows.items():
+                    columns[part.model][column] = arrays.pop(key)
+            per_row.write(folder, record, columns)
             write(folder, record, {name: array for _, arrays in left for name, array in arrays.items()})
             with explained(folder / REPORT):
                 render(folder)
@@ -119,12 +126,17 @@ def audit(
 
 
 class Part(BaseModel):
-    """What one kind left of one model, or of all: findings or an omission."""
+    """What one kind left of one model, or of all: findings or an omission.
+
+    rows : key of the array of each column of `rows.parquet`, of the model `model`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     findings: list[Finding] = []
     omission: Omission | None = None
+    model: str = ""
+    rows: dict[str, str] = {}
 
 
 class _Lasting(Parts[Part]):
@@ -190,7 +202,9 @@ class _Run:
             return Part(omission=Omission(model=model, part=kind.step, reason=f"{said}.", failed=True)), {}
         seconds = time.perf_counter() - begun
         timed = [finding.model_copy(update={"wall_time": seconds}) for finding in measured.findings]
-        return Part(findings=timed), measured.arrays
+        rows = {column: f"{model}/rows/{kind.step}/{column}" for column in measured.rows}
+        arrays = measured.arrays | {rows[column]: values for column, values in measured.rows.items()}
+        return Part(findings=timed, model=model, rows=rows), arrays
 
 
 def _device(device: str | torch.device | None) -> torch.device:

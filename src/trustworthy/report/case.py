@@ -165,6 +165,14 @@ class Case:
         """
         return self.right("decision", 0 if self.subject.gives_gradients else self.shared.decision_rows, "attack")
 
+    def column(
+        self, rows: Int[np.ndarray, " some"], values: np.ndarray, *, wrong: float = np.nan
+    ) -> Float[np.ndarray, " n"]:
+        """A column of `rows.parquet` from values of some rows; `wrong` in the other rows that are wrong, NaN in all."""
+        column = np.where(self.correct, np.nan, wrong)
+        column[rows] = values
+        return column
+
     def standing(self, holds: Bool[np.ndarray, " tried"]) -> tuple[float, tuple[float, float]]:
         """Accuracy on all the examples where `holds` says which of the `attacked_rows` stand, and its interval.
 

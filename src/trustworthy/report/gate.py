@@ -83,7 +83,7 @@ def _outcomes(record: AuditRecord, limit: Limit) -> list[Outcome]:
         finding = found.get(name)
         if finding is None:
             status: Status = "fails"
-            phrase = f"{whose} was not measured: {_why(record, name, limit.finding)}"
+            phrase = f"{whose} was not measured: {why_missing(record, name, limit.finding)}"
         else:
             status = _status(finding, limit.value)
             phrase = f"{whose} {_told(record, finding, limit.value, status)}"
@@ -91,7 +91,8 @@ def _outcomes(record: AuditRecord, limit: Limit) -> list[Outcome]:
     return outcomes
 
 
-def _why(record: AuditRecord, model: str, name: str) -> str:
+def why_missing(record: AuditRecord, model: str, name: str) -> str:
+    """Why the finding `name` of a model is not there, as the audit says it."""
     step = OF_FINDING[name].step
     reasons = [o.reason.rstrip(".") for o in record.omissions if o.part == step and o.model in (model, ALL_MODELS)]
     return reasons[0] if reasons else "it does not apply here"

@@ -13,6 +13,10 @@ from trustworthy.report.finding import Finding, Property, Series, Verdict
 from trustworthy.report.panel import Panel, Shown
 from trustworthy.report.settings import Profiles, Section, in_profiles
 
+Statistic = Callable[..., float]
+OfRows = Callable[[Finding, Mapping[str, np.ndarray]], tuple[Statistic, tuple[np.ndarray, ...]]]
+"""(finding, columns of `rows.parquet`) -> statistic and arrays: the value is statistic(*arrays)."""
+
 
 class NotApplicable(Exception):
     """A kind says that it does not apply to this model or data, and why."""
@@ -45,6 +49,7 @@ class Judged:
     share : whether the value reads as a percentage.
     higher_is_better : direction in which a gate such as `--fail-under` reads the value; None where there is none.
     headline : belongs in the summary.
+    rows : the value as a function of the rows, by which two audits of the same rows are compared row by row.
     """
 
     title: str
@@ -53,14 +58,34 @@ class Judged:
     share: bool = False
     higher_is_better: bool | None = None
     headline: bool = False
+    rows: OfRows | None = None
+
+
+def mean_of(column: str) -> OfRows:
+    """The value is the mean of a column."""
+    return lambda finding, rows: (np.mean, (rows[column],))
+
+
+def beyond(column: str) -> OfRows:
+    """The value is the share of the rows whose distance in `column` exceeds the radius of the finding."""
+
+    def stands(finding: Finding, rows: Mapping[str, np.ndarray]) -> tuple[Statistic, tuple[np.ndarray, ...]]:
+        distance = rows[column]
+        return np.mean, (np.where(np.isnan(distance), np.nan, distance > finding.conditions["eps"]),)
+
+    return stands
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a kind leaves of one model: findings, and the arrays that they name."""
+    """What a kind leaves of one model: findings, the arrays that they name, and columns of `rows.parquet`.
+
+    rows : by the name of the column, numbers or truth values of all the examples; NaN where nothing was tried.
+    """
 
     findings: list[Finding]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -53,12 +53,19 @@ def read(folder: str | os.PathLike[str]) -> Audit:
     DataError : a file is missing, truncated, of another schema version or breaks the contract of docs/findings.md;
         the message names the file, what is wrong and what to do.
     """
-    record = _record(Path(folder) / FINDINGS)
+    record = read_record(folder)
     arrays = _arrays(Path(folder) / ARRAYS, wanted={key for f in record.findings for key in f.arrays.values()})
     return Audit(record, [_entry(finding, arrays, Path(folder)) for finding in record.findings])
 
 
-def _record(path: Path) -> AuditRecord:
+def read_record(place: str | os.PathLike[str]) -> AuditRecord:
+    """Read the findings of an audit without its arrays: of a folder, or the file itself.
+
+    Raises
+    ------
+    DataError : it is missing, truncated, of another schema version or breaks the schema.
+    """
+    path = Path(place) / FINDINGS if Path(place).is_dir() or not Path(place).suffix else Path(place)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
 
 from trustworthy.report import findings
@@ -85,6 +87,30 @@ def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     """The verdict that deserves most attention; mere information only where nothing else is known."""
     given = set(verdicts)
     return next((verdict for verdict in WORST_FIRST if verdict in given), None)
+
+
+def foremost(record: AuditRecord, most: int = 3) -> list[tuple[str, str]]:
+    """What matters most, as lines for the terminal with their colours: verdict, title, value, and one clause.
+
+    The worst verdicts, and of equal ones those of different properties first; mere information is left out.
+    """
+    several = len(model_names(record)) > 1
+    ranked: list[Any] = []  # (how bad, place within its property, verdict, text)
+    for line in summarize(record):
+        news: list[Any] = [("worry", text) for text in dict.fromkeys(chain(*line.failed))]
+        news += [(f.verdict, _in_a_line(f, several)) for claims in line.claims for f in claims if f]
+        news.sort(key=lambda each: WORST_FIRST.index(each[0]))
+        ranked += [(WORST_FIRST.index(verdict), place, verdict, text) for place, (verdict, text) in enumerate(news)]
+    ranked.sort(key=lambda each: each[:2])
+    told = [(*_LOOK[verdict], verdict, text) for _, _, verdict, text in ranked if verdict != "information"]
+    return [(colour, f"{symbol} {verdict} {text}") for symbol, colour, verdict, text in told[:most]]
+
+
+def _in_a_line(finding: Finding, several: bool) -> str:
+    whose = f" of {finding.model}" if several else ""
+    value = "" if finding.value is None else f": {findings.value(finding)}"
+    clause = re.split(r"[;.] ", re.sub(r" \([^()]*\)", "", finding.statement))[0].rstrip(".")
+    return f"{finding.title}{whose}{value}" + f". {clause}." * bool(clause)
 
 
 def summary_table(record: AuditRecord) -> Table:

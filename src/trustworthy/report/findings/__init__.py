@@ -44,7 +44,7 @@ def value(finding: Finding) -> str:
     kind = BY_NAME.get(finding.kind)
     if kind is not None and kind.written is not None and finding.value is not None:
         return kind.written(finding)
-    if _is_percentage(finding):
+    if is_percentage(finding):
         return formatting.percent(finding.value)
     text = formatting.score(finding.value)
     return text if text == formatting.NOTHING or not finding.unit else f"{text}\u00a0{finding.unit}"
@@ -55,7 +55,7 @@ def interval(finding: Finding) -> str:
     if finding.interval is None:
         return ""
     low, high = finding.interval
-    if _is_percentage(finding):
+    if is_percentage(finding):
         return f"{100 * low:.1f} to {formatting.percent(high)}"
     return f"{formatting.score(low)} to {formatting.score(high)}"
 
@@ -73,6 +73,6 @@ def beside(finding: Finding) -> str:
     return ", ".join(filter(None, (interval(finding), counted(finding), few)))
 
 
-def _is_percentage(finding: Finding) -> bool:
+def is_percentage(finding: Finding) -> bool:
     """Whether the value is a share without a unit; not that of a kind which this version does not know."""
     return finding.kind in BY_NAME and BY_NAME[finding.kind].judged(finding.name).share and not finding.unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from trustworthy.report import formatting, panel
 from trustworthy.report.finding import Finding, Number, Series
-from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.kind import Judged, Kind, Measured, Rule, Statistic, mean_of
 from trustworthy.report.markup import bar, claim, heading, heat
 from trustworthy.report.panel import Item, Panel, Shown
 
@@ -116,6 +117,12 @@ def _balanced(case: Case, per_class: list[dict[str, Any]]) -> Finding:
     )  # fmt: skip
 
 
+def _balanced_rows(finding: Finding, rows: Mapping[str, np.ndarray]) -> tuple[Statistic, tuple[np.ndarray, ...]]:
+    """The balanced accuracy as a mean over the rows, each weighed by how rare its class is."""
+    classes, place, count = np.unique(rows["class"].astype(str), return_inverse=True, return_counts=True)
+    return np.mean, (rows["right"] * (len(place) / len(classes) / count)[place],)
+
+
 def draw(shown: Shown) -> list[Panel]:
     """The value of each model, and its accuracy by class, the worst first."""
     return [Panel(group.title, LEADS.get(group.name, ""), [group.side_by_side(_model)]) for group in shown.groups]
@@ -165,7 +172,9 @@ LEADS = {
 KIND = Kind(
     name="accuracy", step="accuracy", property="robustness", series=Accuracy, measure=measure, draw=draw,
     findings={
-        "accuracy": Judged("Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True),
-        "accuracy.balanced": Judged("Balanced accuracy", share=True, higher_is_better=True),
+        "accuracy": Judged(
+            "Accuracy on clean examples", RULE, share=True, higher_is_better=True, headline=True, rows=mean_of("right")
+        ),
+        "accuracy.balanced": Judged("Balanced accuracy", share=True, higher_is_better=True, rows=_balanced_rows),
     },
 )  # fmt: skip

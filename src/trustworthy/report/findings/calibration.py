@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from trustworthy.report import formatting, panel, plots
-from trustworthy.report.finding import Number, Series, null_where_nan
-from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.finding import Finding, Number, Series, null_where_nan
+from trustworthy.report.kind import Judged, Kind, Measured, Rule, Statistic
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Group, Item, Panel, Shown
 from trustworthy.report.settings import Count, Section, in_profiles
@@ -59,6 +62,13 @@ def measure(case: Case, settings: Settings) -> Measured:
     )])  # fmt: skip
 
 
+def _rows(finding: Finding, rows: Mapping[str, np.ndarray]) -> tuple[Statistic, tuple[np.ndarray, ...]]:
+    """The error from the rows."""
+    from trustworthy import metrics
+
+    return partial(metrics.ece, bins=finding.conditions["bins"]), (rows["confidence"], rows["right"])
+
+
 def draw(shown: Shown) -> list[Panel]:
     """A reliability diagram for each model, and the numbers side by side."""
     lead = (
@@ -90,6 +100,6 @@ RULE = Rule("expected calibration error", 0.03, 0.10)
 KIND = Kind(
     name="calibration", step="uncertainty.calibration", property="uncertainty", series=Calibration,
     measure=measure, draw=draw,
-    findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True)},
+    findings={"uncertainty.ece": Judged("Calibration", RULE, higher_is_better=False, headline=True, rows=_rows)},
     settings=in_profiles(Settings, bins=10),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Finding, Number, Series
 from trustworthy.report.findings import robustness_curve
-from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule, beyond
 from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.settings import Count, Radius, Rows, Section, in_profiles
 
@@ -86,10 +86,18 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not proofs:
         raise NotApplicable(reasons[0])
     advances = [portion(case.advance, place, len(proofs)) for place in range(len(proofs))]
-    return Measured([_finding(case, settings, *each) for each in zip(proofs, advances, strict=True)])
+    found = [_finding(case, settings, *each) for each in zip(proofs, advances, strict=True)]
+    return Measured([finding for finding, _ in found], rows={_column(finding.name): radii for finding, radii in found})
 
 
-def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> Finding:
+def _column(name: str) -> str:
+    """Column of `rows.parquet` with the radii of a finding: robustness.l2.certified -> certified_l2."""
+    _, norm, proved = name.split(".")
+    return f"{proved}_{norm}"
+
+
+def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> tuple[Finding, np.ndarray]:
+    """The finding, and the radius that is proved of each example."""
     parts, smoothed = [], proof.method == SMOOTHING
     # A smoothed model is another classifier, right on other rows: it is asked about all, or a draw of all.
     rows = case.attacked_rows if not smoothed else case.sample("smoothing", len(case.attacked_rows))
@@ -108,7 +116,7 @@ def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> Find
     if verdict != "good" and not proof.exact:
         verdict = "information"  # a bound that is loose says nothing against the model
     name, whose = f"robustness.{proof.norm}.{'smoothed' if smoothed else 'certified'}", "smoothed " if smoothed else ""
-    return case.finding(
+    found = case.finding(
         name, value, verdict=verdict, interval=bands[grid.index(headline)],
         statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
         f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}{'' if smoothed else case.tried}.",
@@ -121,6 +129,7 @@ def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> Find
             "norm": proof.norm, "units": units,
         },
     )  # fmt: skip
+    return found, case.column(rows, certificate.lower, wrong=np.nan if smoothed else 0.0)
 
 
 def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
@@ -296,8 +305,9 @@ def _columns(s: Certified) -> dict[str, list[str]]:
     return {"eps": [*map(formatting.number, s.eps)], f"proved ({s.method})": [*map(formatting.percent, s.certified)]}
 
 
-def _judged(title: str, *, headline: bool = True) -> Judged:
-    return Judged(title, RULE, share=True, higher_is_better=True, headline=headline)
+def _judged(name: str, title: str, *, headline: bool = True) -> dict[str, Judged]:
+    rows = beyond(_column(name))
+    return {name: Judged(title, RULE, share=True, higher_is_better=True, headline=headline, rows=rows)}
 
 
 MULTIPLES = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
@@ -305,9 +315,9 @@ KIND = Kind(
     name="certificate", step="robustness.certificate", property="robustness", series=Certified, attacks=True, cost=3,
     measure=measure, draw=draw,
     findings={
-        "robustness.linf.certified": _judged("Certified accuracy, linf"),
-        "robustness.l2.certified": _judged("Certified accuracy, l2"),
-        "robustness.l2.smoothed": _judged("Certified accuracy of the smoothed model, l2", headline=False),
+        **_judged("robustness.linf.certified", "Certified accuracy, linf"),
+        **_judged("robustness.l2.certified", "Certified accuracy, l2"),
+        **_judged("robustness.l2.smoothed", "Certified accuracy of the smoothed model, l2", headline=False),
     },
     settings=in_profiles(Settings, multiples=MULTIPLES, neurons=(300, 1000, 10_000), smoothing=(0, 0, 1000)),
 )  # fmt: skip

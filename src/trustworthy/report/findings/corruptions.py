@@ -14,7 +14,7 @@ from pydantic import Field
 from trustworthy.core import seeds
 from trustworthy.report import panel
 from trustworthy.report.finding import Number, Series, null_where_nan
-from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule, mean_of
 from trustworthy.report.markup import element, heading, heat
 from trustworthy.report.panel import Item, Panel, Shown, row
 from trustworthy.report.settings import Rows, Section, in_profiles
@@ -73,7 +73,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     ]
     hardest = list(CORRUPTIONS)[int(np.argmin(of_each))]
     same = [f"{list(CORRUPTIONS)[i].replace('_', ' ')} at severity {severities[j]}" for i, j in np.argwhere(~changes)]
-    return Measured([case.finding(
+    found = case.finding(
         "robustness.corruptions", value, judged=value / clean if clean else None,
         interval=case.interval("corruptions", np.mean, each, most=1.0),
         statement=f"Over 15 corruptions at severities {', '.join(map(str, severities))} accuracy is "
@@ -84,7 +84,8 @@ def measure(case: Case, settings: Settings) -> Measured:
             "accuracy": [null_where_nan(values) for values in accuracies],
         },
         conditions={"n": len(rows), "scale": scale, "severities": severities},
-    )])  # fmt: skip
+    )  # fmt: skip
+    return Measured([found], rows={"corruptions": case.column(rows.numpy(), each)})
 
 
 def corrupted(case: Case, x: Tensor, name: str, severity: int, scale: str) -> Tensor:
@@ -150,7 +151,8 @@ KIND = Kind(
     measure=measure, draw=draw,
     findings={
         "robustness.corruptions": Judged(
-            "Accuracy under common corruptions", RULE, share=True, higher_is_better=True, headline=True
+            "Accuracy under common corruptions", RULE, share=True, higher_is_better=True, headline=True,
+            rows=mean_of("corruptions"),
         )
     },
     settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),

@@ -76,7 +76,7 @@ def measure(case: Case, settings: Settings) -> Measured:
         told = f"Fewer than half of the predictions were broken {tried}"
     else:
         told = f"Half of the correct predictions break under a perturbation of {median:.3g} or less (l2)"
-    return Measured([case.finding(
+    found = case.finding(
         "robustness.l2.distortion", median,
         judged=settings.largest if survived else None if median is None else median / headline,
         interval=interval if interval and np.isfinite(interval).all() else None,
@@ -91,7 +91,8 @@ def measure(case: Case, settings: Settings) -> Measured:
             "units": case.examples.domain.units,
             **({"at_least": survived} if survived else {}),
         },
-    )])  # fmt: skip
+    )  # fmt: skip
+    return Measured([found], rows={"distance_l2": case.column(rows, distance, wrong=0.0)})
 
 
 def _minimising(case: Case, settings: Settings, largest: float) -> list[Attack]:

@@ -15,7 +15,7 @@ from pydantic import Field
 from trustworthy.core.progress import portion
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Number, Series
-from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.kind import Judged, Kind, Measured, Rule, beyond
 from trustworthy.report.markup import dashed, proved
 from trustworthy.report.panel import Group, Panel, Shown
 from trustworthy.report.settings import Radius, Section, in_profiles
@@ -85,7 +85,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     values, bands = zip(*map(case.standing, standing[1:]), strict=True)
     values, bands = [case.accuracy, *values], [case.share(case.correct), *bands]
     at_headline = grid.index(headline)
-    return Measured([case.finding(
+    found = case.finding(
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
         statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
@@ -102,7 +102,8 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
             **case.counts, "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
             "units": units,
         },
-    )])  # fmt: skip
+    )  # fmt: skip
+    return Measured([found], rows={f"broken_{norm}": case.column(rows, worst, wrong=0.0)})
 
 
 def _taken(clean: float, value: float) -> str:
@@ -246,7 +247,9 @@ def _kind(norm: str, multiples: tuple[list[float], list[float], list[float]]) ->
     return Kind(
         name="robustness_curve", step=f"robustness.{norm}", property="robustness", series=RobustnessCurve,
         attacks=True, cost=3, measure=partial(measure, norm=norm), draw=draw,
-        findings={name: Judged(title, RULE, share=True, higher_is_better=True, headline=True)},
+        findings={
+            name: Judged(title, RULE, share=True, higher_is_better=True, headline=True, rows=beyond(f"broken_{norm}"))
+        },
         settings=in_profiles(Settings, multiples=multiples),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from pydantic import Field
 
 from trustworthy.report.finding import Finding, Series
-from trustworthy.report.kind import Judged, Kind, Measured
+from trustworthy.report.kind import Judged, Kind, Measured, mean_of
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Panel, Shown, row, table
 
@@ -48,7 +48,7 @@ def measure(case: Case, settings: Any) -> Measured:
             f"guessing all {classes} classes evenly has {guess:.3f}.",
         ),
         *_rankings(case),
-    ])  # fmt: skip
+    ], rows={"nll": likelihood, "brier": squared})  # fmt: skip
 
 
 def _rankings(case: Case) -> list[Finding]:
@@ -106,8 +106,8 @@ KIND = Kind(
     name="score", step="uncertainty.scores", property="uncertainty", measure=measure, draw=draw,
     series=Ranking,
     findings={
-        "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False),
-        "uncertainty.brier": Judged("Brier score", higher_is_better=False),
+        "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False, rows=mean_of("nll")),
+        "uncertainty.brier": Judged("Brier score", higher_is_better=False, rows=mean_of("brier")),
         "uncertainty.auroc": Judged("Area under the ROC curve (AUROC)", higher_is_better=True),
         "uncertainty.aupr": Judged("Area under the precision-recall curve (AUPR)", higher_is_better=True),
     },

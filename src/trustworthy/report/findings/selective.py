@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,8 +12,8 @@ from markupsafe import Markup
 
 from trustworthy.core import seeds
 from trustworthy.report import formatting, plots
-from trustworthy.report.finding import Number, Series
-from trustworthy.report.kind import Judged, Kind, Measured, Rule
+from trustworthy.report.finding import Finding, Number, Series
+from trustworthy.report.kind import Judged, Kind, Measured, Rule, Statistic
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Group, Item, Panel, Shown, legend, note
 from trustworthy.report.settings import Section, Share, in_profiles
@@ -55,11 +56,22 @@ def measure(case: Case, settings: Settings) -> Measured:
     verdict = RULE(point["coverage_at_threshold"])
     if verdict == "good" and point["risk_at_threshold"] > target:
         verdict = "attention"
-    return Measured([case.finding(
+    found = case.finding(
         "uncertainty.aurc", curve.area, verdict=verdict, statement=point["rule"], conditions={"target_risk": target},
         interval=case.interval("aurc", lambda c, w: metrics.risk_coverage_curve(c, w).area, confidence, wrong),
         series={"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist(), "target_risk": target} | point,
-    )])  # fmt: skip
+    )  # fmt: skip
+    if point["coverage_at_threshold"] is None:  # too few rows to say which
+        return Measured([found])
+    handed = confidence < (np.inf if point["threshold"] is None else point["threshold"])
+    return Measured([found], rows={"to_human": handed})
+
+
+def _rows(finding: Finding, rows: Mapping[str, np.ndarray]) -> tuple[Statistic, tuple[np.ndarray, ...]]:
+    """The area from the rows."""
+    from trustworthy import metrics
+
+    return lambda c, w: metrics.risk_coverage_curve(c, w).area, (rows["confidence"], ~rows["right"])
 
 
 def handover(confidence: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], target: float) -> dict[str, Any]:
@@ -162,6 +174,8 @@ def _value(text: str, beside: str = "") -> Markup:
 KIND = Kind(
     name="risk_coverage", step="uncertainty.selective", property="uncertainty", series=RiskCoverage,
     measure=measure, draw=draw,
-    findings={"uncertainty.aurc": Judged("Risk and coverage", RULE, higher_is_better=False, headline=True)},
+    findings={
+        "uncertainty.aurc": Judged("Risk and coverage", RULE, higher_is_better=False, headline=True, rows=_rows)
+    },
     settings=in_profiles(Settings, target_risk=(0.05, 0.02, 0.02)),
 )  # fmt: skip
