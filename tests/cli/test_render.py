@@ -1,5 +1,6 @@
 """`trustworthy render` writes a saved audit in other forms, and the guide to gates shows options that there are."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -59,6 +60,24 @@ def test_the_gate_of_a_saved_audit_has_the_codes_of_an_audit(saved, tmp_path):
     assert "<failure" not in junit.read_text()
     assert render(folder, *near, "--strict").exit_code == 1
     assert "<failure" in junit.read_text()
+
+
+def test_what_got_worse_than_the_baseline_fails_in_the_renderings(saved, tmp_path):
+    _, folder = saved
+    content = json.loads((folder / "findings.json").read_text())
+    for finding in content["findings"]:
+        if finding["name"] == "robustness.linf.accuracy":
+            finding |= {"value": 0.99, "interval": [0.98, 1.0]}
+    (tmp_path / "earlier.json").write_text(json.dumps(content))
+    files = {name: tmp_path / name for name in ("junit", "sarif")}
+    options = [text for name, path in files.items() for text in (OPTIONS[name], path)]
+    result = render(folder, "--baseline", tmp_path / "earlier.json", *options)
+    assert result.exit_code == 1
+    assert "robustness.linf.accuracy went from 99.0%" in result.stderr
+    assert 'failure message="robustness.linf.accuracy went from 99.0%' in files["junit"].read_text()
+    assert '"level": "error"' in files["sarif"].read_text()
+    assert render(folder, "--baseline", folder, *options).exit_code == 0
+    assert "<failure" not in files["junit"].read_text()
 
 
 def test_mistakes_are_refused_before_anything_is_written(saved, tmp_path):
