@@ -1,5 +1,6 @@
 """One saved audit, many renderings: each says what the record says, and holds whatever a name holds."""
 
+import html
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from trustworthy.report.findings import KINDS, OF_FINDING
 from trustworthy.report.gate import Limit, judge
 from trustworthy.report.renderings import annex_iv, card, junit, markdown, sarif, write
 from trustworthy.report.renderings.annex_iv import PROVISIONS
+from trustworthy.report.renderings.text import line
 from trustworthy.report.saved import read
 
 HOSTILE = "<script>alert(1)</script> | `x` [a](b) *b* {0}\n---\n# $x$ @team \x00\x1b[2J\ufffe\u202e ü \\| é"
@@ -282,6 +284,8 @@ def test_hostile_names_stay_text_in_their_cell(render):
     assert "@team" not in re.sub(r"<code>.*?</code>", "", shown, flags=re.DOTALL)
     assert "<em>b</em>" not in shown
     assert "<a " not in shown
+    assert "<h1>no</h1>" not in shown
+    assert f"<code>{html.escape(line(HOSTILE), quote=False)}</code>" in shown
     widths = {tuple(cells(table)) for table in re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE)}
     assert all(len(set(each)) == 1 for each in widths)
     assert len(widths) > 0

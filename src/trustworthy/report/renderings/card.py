@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.report.finding import AuditRecord, Finding
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
 from trustworthy.report.formatting import words
 from trustworthy.report.gate import Outcome
 from trustworthy.report.render import versions
@@ -47,22 +47,18 @@ def card(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
 
     check_models([str(model["name"]) for model in record.models])
     name, task = line(record.models[0]["name"]), _TASKS.get(len(record.data.get("shape", [])))
-    results = [_result(record, finding, task or "classification") for finding in _of_the_model(record)]
+    results = [_result(record, finding, task or "classification") for finding in record.findings]
     data = ModelCardData(
         model_name=name, pipeline_tag=task, tags=["trustworthy"], eval_results=[r for r in results if r] or None
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(record, outcomes)}"))
 
 
-def _of_the_model(record: AuditRecord) -> list[Finding]:
-    return [finding for finding in record.findings if finding.model == record.models[0]["name"]]
-
-
 def _result(record: AuditRecord, finding: Finding, task: str) -> EvalResult | None:
-    """One metric of the index; None where there is no number."""
+    """One metric of the index; None where there is no number, or it is of the data."""
     from huggingface_hub import EvalResult
 
-    if finding.value is None or not math.isfinite(finding.value):
+    if finding.model == ALL_MODELS or finding.value is None or not math.isfinite(finding.value):
         return None
     about: dict[str, Any] = {"interval": list(finding.interval or []), "level": finding.level, "unit": finding.unit}
     about |= {"n": finding.conditions.get("n"), "seed": finding.seed}
@@ -75,7 +71,8 @@ def _result(record: AuditRecord, finding: Finding, task: str) -> EvalResult | No
 
 
 def _body(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
-    about_data = [finding for finding in record.findings if finding not in _of_the_model(record)]
+    own = [finding for finding in record.findings if finding.model != ALL_MODELS]
+    about_data = [finding for finding in record.findings if finding.model == ALL_MODELS]
     intended = "\n".join(f"- {line.property}: {QUESTIONS[line.property]}" for line in summarize(record))
     written = f"Written by trustworthy from an audit of {line(record.created)}; no number here was typed."
     return document([
@@ -85,8 +82,8 @@ def _body(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
         intended,
         gate(outcomes) or "No limit was set.",
         "## What was measured",
-        numbers(_of_the_model(record), named=False) or "Nothing.",
-        _statements(_of_the_model(record)),
+        numbers(own, named=False) or "Nothing.",
+        _statements(own),
         "Of the data, not of this model:" if about_data else "",
         numbers(about_data, named=False),
         _statements(about_data),
