@@ -189,3 +189,32 @@ def test_terminal_says_what_was_not_measured() -> None:
     omitted = [Omission(model="a", part="evaluation.diagnosis", reason="no gradients")]
     text = printed(record([claim("b", "x", "good")], omissions=omitted), 120)
     assert "not measured; no gradients" in text
+
+
+def told(name: str, verdict: Any, about: Any = "robustness", **rest: Any) -> Finding:
+    return finding("a", about, "score", name, name, 0.5, headline=True, verdict=verdict, **rest)
+
+
+def test_the_three_lines_that_matter_are_the_worst_news_of_different_properties() -> None:
+    findings = [
+        told("u", "information"), told("v", "worry"), told("w", "worry"), told("x", "attention", "uncertainty"),
+        told("y", "worry", "evaluation"), told("z", "good", "interpretation"),
+    ]  # fmt: skip
+    only = {"models": [{"name": "a"}]}
+    lines = [line for _, line in summary.foremost(record(findings, **only))]
+    assert lines == ["✗ worry v: 0.500", "✗ worry y: 0.500", "✗ worry w: 0.500"]
+    lines = [line for _, line in summary.foremost(record(findings[:1] + findings[3:], **only))]
+    assert lines == ["✗ worry y: 0.500", "! attention x: 0.500", "✓ good z: 0.500"]
+    assert summary.foremost(record(findings[:1], **only)) == []
+
+
+def test_a_line_that_matters_has_one_clause_and_the_model_where_there_are_several() -> None:
+    said = "Half (linf, to 0.5; or so) breaks at 0.1, it seems; so it is. Beware."
+    (line,) = summary.foremost(record([told("w", "worry", statement=said)]))
+    assert line == ("bold red", "✗ worry w of a: 0.500. Half breaks at 0.1, it seems.")
+
+
+def test_what_failed_is_among_the_lines_that_matter_once() -> None:
+    failed = Omission(model="all models", part="robustness.transfer", reason="no gradients.", failed=True)
+    lines = summary.foremost(record([told("v", "worry")], omissions=[failed]))
+    assert [line for _, line in lines] == ["✗ worry robustness.transfer failed: no gradients.", "✗ worry v of a: 0.500"]

@@ -32,11 +32,12 @@ def measure_size(case: Any, settings: Settings) -> Measured:
 
 
 def measure_logits(case: Any, settings: Section) -> Measured:
-    """The largest logit, with an interval."""
+    """The largest logit, with an interval; of the rows, that of those that are right."""
     MEASURED.append("uncertainty.logit")
     largest = case.subject.logits.max(axis=1)
     interval = case.interval("logit", np.mean, largest)
-    return Measured([case.finding("uncertainty.logit", float(largest.max()), interval=interval)])
+    found = case.finding("uncertainty.logit", float(largest.max()), interval=interval)
+    return Measured([found], rows={"logit": np.where(case.correct, largest, np.nan)})
 
 
 def measure_attacks(case: Any, settings: Section) -> Measured:
