@@ -138,7 +138,6 @@ def test_junit_has_the_elements_and_attributes_that_jenkins_declares(which, imag
     root = ET.fromstring(junit(given, judge(given, [Limit("accuracy", 0.99), Limit("uncertainty.ece", 0.1)])))
     assert root.tag == "testsuites"
     for element in root.iter():
-        assert element.keys() == list(dict.fromkeys(element.keys()))
         assert set(element.keys()) <= ATTRIBUTES[element.tag]
         assert {child.tag for child in element} <= INSIDE.get(element.tag, set())
         if (seconds := element.get("time")) is not None:
@@ -223,12 +222,12 @@ def test_sarif_has_what_its_schema_requires(which, images):
     for rule in driver["rules"]:
         assert rule.keys() <= {"id", "shortDescription", "fullDescription", "help", "properties"}
         assert all(isinstance(rule[key]["text"], str) for key in ("shortDescription", "help"))
-    assert bool(results) == (which != "empty") or which == "empty"
+    assert results
     for result in results:
         assert result.keys() == {"ruleId", "ruleIndex", "level", "message", "locations", "partialFingerprints"}
         assert result["level"] in ("error", "warning")
         assert result["message"].keys() == {"text"}
-        assert re.search(r"\{\d+\}(?!\})", result["message"]["text"].replace("{{", "")) is None
+        assert not {"{", "}"} & set(re.sub(r"\{\{|\}\}", "", result["message"]["text"]))
         assert "](" not in result["message"]["text"]
         assert all(isinstance(mark, str) for mark in result["partialFingerprints"].values())
         assert 1 <= len(result["locations"]) <= 10
@@ -250,8 +249,9 @@ def test_markdown_shows_the_gate_first_then_headlines_and_folds_the_rest():
             Omission(model="a", part="robustness.l2", reason="the plan skips it.")]  # fmt: skip
     given = record(accuracy(0.9, "a"), accuracy(0.4, "b", interval=None), ece(0.2, "b"),
                    ece(0.02, "a", headline=False), models=("a", "b"), omissions=left)  # fmt: skip
-    text = markdown(given, judge(given, [Limit("accuracy", 0.5)]), "out/report.html")
+    text = markdown(given, judge(given, [Limit("accuracy", 0.5), Limit("accuracy", 0.85)]), "out/report.html")
     order = ["- `a`: **worry**.", "- `b`: **worry**.", "| **fails** | `accuracy=0.5` | accuracy of b is 0.4",
+             "| **fails** | `accuracy=0.85` | accuracy of b", "| **cannot tell** | `accuracy=0.85` | accuracy of a",
              "| holds | `accuracy=0.5` |", "**Failed**", "- `robustness.linf` of `a`: it raised.",
              "| finding | model | value | 95% interval | n | verdict |",
              "| Accuracy on clean examples | `a` | 90.0% | 80.0 to 95.0% | 50 | good |",
@@ -289,7 +289,7 @@ def test_hostile_names_stay_text_in_their_cell(render):
     widths = {tuple(cells(table)) for table in re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE)}
     assert all(len(set(each)) == 1 for each in widths)
     assert len(widths) > 0
-    assert "ü \\| é" in shown or "ü \\| é" in page(body).replace("\u200b", "")
+    assert "ü \\| é" in shown
 
 
 def test_a_card_says_what_the_record_says_and_the_hub_reads_it():
