@@ -1,6 +1,7 @@
 """`rows.parquet`: what each row was answered and what it took to break it; the findings follow from it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,8 +110,10 @@ def test_without_pyarrow_there_are_none_not_even_those_of_before(tmp_path, monke
 
 
 def values_follow(folder, record):
-    """The columns, and the names of the findings whose value is what they give; those of all that say how."""
+    """The columns, all in the guide, and the names of the findings that say how their value follows from them."""
     columns, names = per_row.read(folder, record), []
+    guide = (Path(__file__).parents[2] / "docs" / "findings.md").read_text().split("## rows.parquet")[1]
+    assert [name for name in next(iter(columns.values())) if f"`{name}`" not in guide] == []
     for finding in record.findings:
         of_rows = OF_FINDING[finding.name].findings[finding.name].rows
         if of_rows is not None:
@@ -141,7 +144,7 @@ def test_the_values_of_images_follow_from_the_rows(tmp_path):
     assert np.isinf(rows["broken_linf"]).any()
     tried = rows["right"] & ~np.isnan(rows["distance_l2"])
     assert tried.sum() == 4
-    assert np.isnan(rows["corruptions"]).sum() == 10
+    assert np.isnan(rows["corrupted"]).sum() == 10
 
 
 @pytest.mark.parametrize("smoothing", [0, 50])

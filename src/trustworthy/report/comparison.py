@@ -79,7 +79,8 @@ def compare(before: Kept, after: Kept) -> Comparison:
 
     Where both audits hold the same rows, and what each row adds to the value, the interval of the difference comes from
     pairs: exact for shares (`paired_share_interval`), else a bootstrap of the rows. Otherwise it is that of two
-    independent estimates (`difference_interval`). What was measured otherwise is not compared.
+    independent estimates (`difference_interval`). What was measured otherwise is not compared. Cost: below a second for
+    300 rows, about ten for 10,000, most of them to resample calibration and risk.
     """
     records = before.record, after.record
     names = [[str(model["name"]) for model in record.models] for record in records]

@@ -85,7 +85,7 @@ def measure(case: Case, settings: Settings) -> Measured:
         },
         conditions={"n": len(rows), "scale": scale, "severities": severities},
     )  # fmt: skip
-    return Measured([found], rows={"corruptions": case.column(rows.numpy(), each)})
+    return Measured([found], rows={"corrupted": case.column(rows.numpy(), each)})
 
 
 def corrupted(case: Case, x: Tensor, name: str, severity: int, scale: str) -> Tensor:
@@ -152,7 +152,7 @@ KIND = Kind(
     findings={
         "robustness.corruptions": Judged(
             "Accuracy under common corruptions", RULE, share=True, higher_is_better=True, headline=True,
-            rows=mean_of("corruptions"),
+            rows=mean_of("corrupted"),
         )
     },
     settings=in_profiles(Settings, rows=(50, 150, 0), severities=([1, 3, 5], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5])),
