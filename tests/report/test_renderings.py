@@ -323,6 +323,11 @@ def test_a_card_is_of_one_model():
 def test_every_kind_has_its_provision():
     named = {step for provision in PROVISIONS for step in provision.steps}
     assert named == {kind.step for kind in KINDS}
+    of = {(provision.place, provision.topic.split()[0]): provision.steps for provision in PROVISIONS}
+    assert "robustness.corruptions" in of["Article 15(4)", "errors,"]
+    assert {"robustness.linf", "robustness.certificate"} <= set(of["Article 15(5)", "adversarial"])
+    assert of["Article 15(5)", "data"] == ("robustness.poisoning",)
+    assert of["Article 15(5)", "model"] == of["Article 15(5)", "confidentiality"] == ()
 
 
 def test_the_appendix_shows_what_is_there_and_what_is_not(images):
