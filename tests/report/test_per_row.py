@@ -136,6 +136,7 @@ def test_the_values_of_images_follow_from_the_rows(tmp_path):
     assert set(names) == {
         "accuracy", "accuracy.balanced", "robustness.linf.accuracy", "robustness.l2.accuracy",
         "robustness.corruptions", "uncertainty.ece", "uncertainty.nll", "uncertainty.brier", "uncertainty.aurc",
+        "uncertainty.auroc", "uncertainty.aupr",
     }  # fmt: skip
     rows = columns["a"]
     assert rows["right"].sum() == 13

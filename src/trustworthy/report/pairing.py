@@ -78,7 +78,7 @@ def _paired(before: Kept, after: Kept, old: Finding, new: Finding) -> tuple[floa
         raise Unpaired("fewer than two rows were tried")
     values = [float(statistic(*arrays)) for arrays in (first, second)]
     if not np.allclose(values, np.array([old.value, new.value], float), rtol=1e-6, atol=1e-9):
-        raise Unpaired("not every row that counts was tried")
+        raise Unpaired("the kept rows alone do not give the value")
     if findings.is_percentage(new) and np.isin(first + second, (0, 1)).all():
         lost, gained = (int((one > other).sum()) for one, other in ((first[0], second[0]), (second[0], first[0])))
         return paired_share_interval(lost, gained, len(first[0]), new.level)

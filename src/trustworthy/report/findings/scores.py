@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Int
 from pydantic import Field
 
 from trustworthy.report.finding import Finding, Series
-from trustworthy.report.kind import Judged, Kind, Measured, mean_of
+from trustworthy.report.kind import Judged, Kind, Measured, OfRows, Statistic, mean_of
 from trustworthy.report.markup import element
 from trustworthy.report.panel import Panel, Shown, row, table
 
@@ -36,6 +36,8 @@ def measure(case: Case, settings: Any) -> Measured:
     likelihood = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(np.float32).tiny))
     squared = ((p - np.eye(classes)[y]) ** 2).sum(axis=1)
     guess = 1.0 - 1.0 / classes
+    ranked = _ranked(y)
+    rarer = {"rarer_class": p[:, ranked[0]]} if len(ranked) == 1 else {}
     return Measured([
         case.finding(
             "uncertainty.nll", float(likelihood.mean()), interval=case.interval("nll", np.mean, likelihood),
@@ -47,23 +49,29 @@ def measure(case: Case, settings: Any) -> Measured:
             statement=f"The squared error of the probabilities is {squared.mean():.3f}; "
             f"guessing all {classes} classes evenly has {guess:.3f}.",
         ),
-        *_rankings(case),
-    ], rows={"nll": likelihood, "brier": squared})  # fmt: skip
+        *_rankings(case, ranked),
+    ], rows={"nll": likelihood, "brier": squared} | rarer)  # fmt: skip
 
 
-def _rankings(case: Case) -> list[Finding]:
+def _ranked(y: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
+    """Classes whose probability ranks the examples: the rarer of two, each of more, none where all are of one."""
+    labels, counts = np.unique(y, return_counts=True)
+    if len(labels) == 2:
+        return labels[::-1][[int(counts[::-1].argmin())]]
+    return labels if len(labels) > 2 else labels[:0]
+
+
+def _rankings(case: Case, ranked: Int[np.ndarray, " k"]) -> list[Finding]:
     """Areas under the ROC and the precision-recall curve, of the rarer of two classes or averaged over more, each
     against the rest; none where the examples are all of one class."""
     from trustworthy.metrics import detection
 
     p, y = case.probabilities, case.labels
-    labels, counts = np.unique(y, return_counts=True)
-    if len(labels) < 2:
+    if not len(ranked):
         return []
-    ranked = labels if len(labels) > 2 else labels[::-1][[int(counts[::-1].argmin())]]
     whose = f"{len(ranked)} classes, each against the rest, on average"
     if len(ranked) == 1:
-        whose = f"{case.examples.class_name(int(ranked[0]))}, the rarer class ({counts.min()} of {len(y)})"
+        whose = f"{case.examples.class_name(int(ranked[0]))}, the rarer class ({(y == ranked[0]).sum()} of {len(y)})"
 
     # Ranked once: resamples are many.
     columns = [(np.unique(p[:, label], return_inverse=True)[1], y == label) for label in ranked]
@@ -87,6 +95,18 @@ def _rankings(case: Case) -> list[Finding]:
     ]
 
 
+def _area(name: str) -> OfRows:
+    """The area from the rows, where it is that of one class."""
+
+    def of_rows(finding: Finding, rows: Mapping[str, np.ndarray]) -> tuple[Statistic, tuple[np.ndarray, ...]]:
+        from trustworthy.metrics import detection
+
+        ranks = np.unique(rows["rarer_class"], return_inverse=True)[1]
+        return getattr(detection, name), (ranks, rows["class"] == str(finding.series["classes"][0]))
+
+    return of_rows
+
+
 def draw(shown: Shown) -> list[Panel]:
     """All scores of all models in one table."""
     lead = (
@@ -108,7 +128,9 @@ KIND = Kind(
     findings={
         "uncertainty.nll": Judged("Negative log-likelihood", higher_is_better=False, rows=mean_of("nll")),
         "uncertainty.brier": Judged("Brier score", higher_is_better=False, rows=mean_of("brier")),
-        "uncertainty.auroc": Judged("Area under the ROC curve (AUROC)", higher_is_better=True),
-        "uncertainty.aupr": Judged("Area under the precision-recall curve (AUPR)", higher_is_better=True),
+        "uncertainty.auroc": Judged("Area under the ROC curve (AUROC)", higher_is_better=True, rows=_area("roc_area")),
+        "uncertainty.aupr": Judged(
+            "Area under the precision-recall curve (AUPR)", higher_is_better=True, rows=_area("average_precision")
+        ),
     },
 )  # fmt: skip
