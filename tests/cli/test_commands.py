@@ -143,6 +143,32 @@ def test_what_cannot_be_told_has_a_code_of_its_own(folder):
     assert audit("--limit", 40, "--fail-under", inside, "uncertainty.brier=0").exit_code == 1
 
 
+def test_an_audit_is_rendered_as_the_saved_one_is(folder):
+    gate = ("--fail-under", "accuracy=0.999", "uncertainty.ece=0.9")
+    files = (
+        "--junit",
+        "a.xml",
+        "--sarif",
+        "a.sarif",
+        "--markdown",
+        "a.md",
+        "--card",
+        "README.md",
+        "--annex-iv",
+        "a4.md",
+    )
+    assert audit(*gate, *files).exit_code == 1
+    again = ("--junit", "b.xml", "--sarif", "b.sarif", "--markdown", "b.md", "--card", "B.md", "--annex-iv", "b4.md")
+    assert run("render", "out", *gate, *again).exit_code == 1
+    for first, second in zip(files[1::2], again[1::2], strict=True):
+        assert (folder / first).read_text() == (folder / second).read_text()
+    assert "models.py" in (folder / "a.sarif").read_text()
+    refused = audit("models:blank", "--card", "card.md", out="never")
+    assert refused.exit_code == 2
+    assert "--card describes one model" in refused.stderr
+    assert not (folder / "never").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,15 +10,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
 if TYPE_CHECKING:
     from trustworthy.models import LoadedModel
     from trustworthy.report.finding import AuditRecord
+    from trustworthy.report.gate import Limit, Outcome
     from trustworthy.report.pairing import Kept
 
 GATE_CLOSED, CANNOT_TELL = 1, 3
+FailUnder = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="findings.json of an earlier audit, or its folder; exit with code 1 if a finding got worse by more "
+        "than the interval of the difference.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
@@ -69,21 +86,14 @@ def audit(
     device: Annotated[
         str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
     ] = None,
-    fail_under: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE|DIR",
-            help="findings.json of an earlier audit, or its folder; exit with code 1 if a finding got worse by more "
-            "than the interval of the difference.",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
-    ] = False,
+    fail_under: FailUnder = None,
+    baseline: Baseline = None,
+    strict: Strict = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    card: Card = None,
+    annex_iv: AnnexIv = None,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     threads: Threads = None,
 ) -> None:
@@ -91,17 +101,20 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
-    from trustworthy.report.gate import judge, parse_limits
+    from trustworthy.report.gate import parse_limits
     from trustworthy.report.pairing import load
     from trustworthy.report.plan import make_plan
+    from trustworthy.report.renderings import check
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
     earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
+    loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
+    check(files, list(loaded))
     record = measure(
-        _load(names, weights or [], trust),
+        loaded,
         data,
         out,
         label=label,
@@ -114,40 +127,65 @@ def audit(
         device=device,
         title=title,
     )
+    finish(record, out, limits, files, strict=strict, baseline=baseline, earlier=earlier)
+
+
+def finish(
+    record: AuditRecord,
+    out: Path,
+    limits: list[Limit],
+    files: dict[str, Path],
+    *,
+    strict: bool,
+    baseline: Path | None,
+    earlier: Kept | None,
+) -> None:
+    """Judge an audit, write its renderings, say which limits are not met and what got worse, and exit accordingly."""
+    from trustworthy.report.gate import judge
+    from trustworthy.report.pairing import load
+    from trustworthy.report.renderings import write
+
     outcomes = judge(record, limits)
+    worse = [] if earlier is None else _got_worse(earlier, load(out), baseline)
+    write(out, record, [*outcomes, *worse], files, strict=strict)
+    for name, path in files.items():
+        typer.echo(f"{name.replace('_', '-')}: {path}")
     fails, unclear = ([o.phrase for o in outcomes if o.status == status] for status in ("fails", "cannot tell"))
     if fails:
         typer.secho(f"falls short: {'; '.join(fails)}.", fg="red", err=True)
     if unclear:
         counts = "it counts as a failure" if strict else "--strict makes it a failure"
         typer.secho(f"cannot tell: {'; '.join(unclear)}. {counts.capitalize()}.", fg="yellow", err=True)
-    worse = earlier is not None and _got_worse(earlier, load(out), baseline)
     if fails or worse or (unclear and strict):
         raise typer.Exit(GATE_CLOSED)
     if unclear:
         raise typer.Exit(CANNOT_TELL)
 
 
-def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> bool:
-    """Whether anything got worse than in the earlier audit by more than chance explains; it is named."""
+def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> list[Outcome]:
+    """What got worse than in the earlier audit by more than chance explains, as limits that fail; it is named."""
     from trustworthy.report.comparison import compare
+    from trustworthy.report.gate import Limit, Outcome
 
     comparison = compare(earlier, now)
-    better, worse, unclear = (
-        [change.phrase for change in comparison.changes if change.status == status]
-        for status in ("better", "worse", "cannot tell")
-    )
-    if left_out := [*comparison.left_out, *unclear]:
+    of = {
+        status: [c for c in comparison.changes if c.status == status] for status in ("better", "worse", "cannot tell")
+    }
+    if left_out := [*comparison.left_out, *(change.phrase for change in of["cannot tell"])]:
         typer.secho(f"not compared with {baseline}: {'; '.join(left_out)}.", fg="yellow", err=True)
     if not comparison.changes:
         raise InvalidInput(f"--baseline {baseline} has no finding that can be compared; audit the baseline anew.")
     told = f"{len(comparison.changes)} findings compared with {baseline}"
-    typer.echo(f"baseline: {told}, {len(better)} better, {len(worse)} worse")
+    typer.echo(f"baseline: {told}, {len(of['better'])} better, {len(of['worse'])} worse")
     if comparison.unpaired:
         typer.echo(f"not from pairs of rows: {'; '.join(comparison.unpaired)}")
+    worse = [
+        Outcome(Limit(c.after.name, c.before.value or 0.0), c.after.model, c.after, "fails", c.phrase)
+        for c in of["worse"]
+    ]
     if worse:
-        typer.secho(f"worse than {baseline}: {'; '.join(worse)}.", fg="red", err=True)
-    return bool(worse)
+        typer.secho(f"worse than {baseline}: {'; '.join(outcome.phrase for outcome in worse)}.", fg="red", err=True)
+    return worse
 
 
 def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
@@ -188,24 +226,30 @@ def _named(text: str) -> tuple[str, str]:
 
 def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> AuditRecord:
     """Audit with a progress display, write the report, print its summary, what matters most and where it is."""
-    from rich.console import Console
-    from rich.text import Text
-
     from trustworthy.report.audit import audit as run
-    from trustworthy.report.summary import foremost, summary_table
 
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:
         on_progress = lambda model, step, share: tell(f"{model}: {step}", share)  # noqa: E731
         record = run(models, data, out, command=command, on_progress=on_progress, **given)
+    show(record, out)
+    return record
+
+
+def show(record: AuditRecord, out: Path) -> None:
+    """Print the summary of an audit, what matters most and where its page is."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from trustworthy.report.summary import foremost, summary_table
+
     console = Console()
     console.print(summary_table(record))
-    if record.data["provenance"]:
-        typer.echo(f"data: {record.data['provenance']}")
+    if provenance := record.data.get("provenance"):
+        typer.echo(f"data: {provenance}")
     for colour, line in foremost(record):
         console.print(Text(line, colour), soft_wrap=True)
     typer.echo(f"report: {out / 'report.html'}")
-    return record
 
 
 def idle_cores() -> int:

@@ -18,6 +18,7 @@ from trustworthy.cli.audit import audit
 from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
 from trustworthy.cli.poison import poison
+from trustworthy.cli.render import render
 from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
 
 WRONG_INPUT, CRASHED, INTERRUPTED = 2, 4, 130
@@ -77,6 +78,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(compare)
 app.command()(demo)
+app.command()(render)
 app.command()(poison)
 app.add_typer(data.app, name="data")
 

@@ -102,7 +102,7 @@ def build(audit: Audit) -> dict[str, Any]:
     return {
         "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
         "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
-        "wall_time": _wall_time(record), "versions": _versions(record), "shared_conditions": shared,
+        "wall_time": _wall_time(record), "versions": versions(record), "shared_conditions": shared,
         "own_conditions": own,
     }  # fmt: skip
 
@@ -158,7 +158,7 @@ def _wall_time(record: AuditRecord) -> float:
     return max(record.wall_time, sum(parts.values()))
 
 
-def _versions(record: AuditRecord) -> dict[str, str]:
+def versions(record: AuditRecord) -> dict[str, str]:
     """Versions of the software; findings of a resumed audit may name several."""
     seen: dict[str, list[str]] = {}
     for finding in record.findings:

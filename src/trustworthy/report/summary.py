@@ -78,6 +78,11 @@ def conclusion(lines: Sequence[Line], place: int) -> tuple[Verdict | None, str]:
     return worst([line.verdicts[place] for line in lines]), " ".join(parts)
 
 
+def property_of(part: str) -> str:
+    """The property that a part of the plan measures, or a part of an older plan by its name."""
+    return _PROPERTY.get(part, part.split(".")[0])
+
+
 def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     """The verdict that deserves most attention; mere information only where nothing else is known."""
     given = set(verdicts)
@@ -136,7 +141,7 @@ def _line(record: AuditRecord, about: Property, models: Sequence[str]) -> Line:
     rows = [tuple(shown.get((name, model)) for model in models) for name in names]
     rows.sort(key=lambda row: min(WORST_FIRST.index(finding.verdict) for finding in row if finding))
     columns = [[row[place] for row in rows] for place in range(len(models))]
-    left_out = [o for o in record.omissions if _PROPERTY.get(o.part, o.part.split(".")[0]) == about]
+    left_out = [o for o in record.omissions if property_of(o.part) == about]
     missing = tuple(tuple(o.reason for o in left_out if o.model == model and not o.failed) for model in models)
     failed = tuple(
         tuple(f"{o.part} failed: {o.reason}" for o in left_out if o.failed and o.model in (model, ALL_MODELS))

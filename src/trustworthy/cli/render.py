@@ -1,0 +1,42 @@
+"""`trustworthy render`: the page and other forms of a saved audit, without measuring again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trustworthy.cli.audit import Baseline, FailUnder, Strict, finish, show
+from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
+
+
+def render(
+    given: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a finished audit: its --out.")],
+    fail_under: FailUnder = None,
+    baseline: Baseline = None,
+    strict: Strict = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    card: Card = None,
+    annex_iv: AnnexIv = None,
+) -> None:
+    """Draw report.html again from a saved audit, and write it in other forms; nothing is measured."""
+    from trustworthy.report import gate, pairing, saved
+    from trustworthy.report.render import render as draw
+    from trustworthy.report.renderings import check
+
+    # In `--fail-under a=1 b=2` the shell's second limit arrives beside the folder.
+    limits = [text for text in given if fail_under and "=" in text and not Path(text).is_dir()]
+    folders = [Path(text) for text in given if text not in limits]
+    if len(folders) != 1:
+        raise typer.BadParameter(f"one folder is needed, got {len(folders)}.", param_hint="DIR")
+    (folder,) = folders
+    parsed, files = gate.parse_limits([*(fail_under or []), *limits]), wanted(junit, sarif, markdown, card, annex_iv)
+    earlier = pairing.load(baseline) if baseline else None
+    record = saved.read(folder).record
+    check(files, [str(model["name"]) for model in record.models])
+    draw(folder)
+    show(record, folder)
+    finish(record, folder, parsed, files, strict=strict, baseline=baseline, earlier=earlier)
