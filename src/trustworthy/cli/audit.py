@@ -57,6 +57,10 @@ def audit(
     drop: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN,...", help="Columns to leave out, such as an index.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column that says which rows belong together: accuracy for each of them."),
+    ] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Read model files that can run code: pickle, joblib, TorchScript, .pt2.")

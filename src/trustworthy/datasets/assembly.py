@@ -23,6 +23,7 @@ def assembled(
     x: Sequence[np.ndarray],
     columns: tuple[Column, ...] = (),
     groups: np.ndarray | None = None,
+    group: str | None = None,
 ) -> Dataset:
     """Data set of the `chosen` test rows and all training rows.
 
@@ -42,7 +43,7 @@ def assembled(
         name=name, task="classification",
         x_test=x[0], y_test=known.codes[0][chosen],
         x_train=x[1] if len(x) > 1 else x[0][:0], y_train=known.codes[1] if len(x) > 1 else known.codes[0][:0],
-        class_names=known.names, class_values=known.values, columns=columns, groups=groups,
+        class_names=known.names, class_values=known.values, columns=columns, groups=groups, group=group or "",
         rows=chosen if len(chosen) < available else None, available=available,
         source=source, provenance=" ".join([*notes, counts]),
     )  # fmt: skip

@@ -80,15 +80,25 @@ def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int,
         if len(part.table) != len(codes):
             raise InvalidInput(f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}.")
     frames = [part.take(np.arange(len(part.table)) if part is train else chosen) for part in parts]
+    groups = None if group is None else frames[0][_group(test, group, frames[0].columns)].to_numpy()
+    if group is not None and any(group not in map(str, frame.columns) for frame in frames[1:]):
+        frames[0] = frames[0].drop(columns=found_column("group", group, frames[0].columns))  # no input of a model
     _same_columns(*frames)
     if not len(frames[0].columns):
         raise InvalidInput(f"{test.table.source or test.table.name} has no column beside the label to predict it from.")
     found = columns_of(pd.concat([frame[list(frames[0].columns)] for frame in frames]))
-    groups = None if group is None else frames[0][found_column("group", group, frames[0].columns)].to_numpy()
     return assembled(
         name=test.table.name, source=test.table.source, notes=test.table.notes, known=known, chosen=chosen,
-        x=[encode(frame, found) for frame in frames], columns=found, groups=groups,
+        x=[encode(frame, found) for frame in frames], columns=found, groups=groups, group=group,
     )  # fmt: skip
+
+
+def _group(test: Part, group: str, columns: Any) -> Any:
+    if test.label is not None and group == str(test.label):
+        raise InvalidInput(
+            f"group must be another column than the label {group!r}; leave it out, accuracy is shown by class anyway."
+        )
+    return found_column("group", group, columns)
 
 
 def _same_columns(test: Frame, *train: Frame) -> None:

@@ -36,6 +36,7 @@ class Listing:
     files: Any
     y: Any
     groups: np.ndarray | None = None
+    group: str | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -52,7 +53,7 @@ def from_listings(
     return assembled(
         name=test.path.name, source=str(test.path), notes=[*test.notes, *notes], known=known, chosen=chosen,
         x=[x[: len(chosen)], x[len(chosen) :]][: len(parts)],
-        groups=None if test.groups is None else test.groups[chosen],
+        groups=None if test.groups is None else test.groups[chosen], group=test.group,
     )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def _from_names(
     left = len(found) - len(keys)
     notes = [*table.notes, *[f"{left:,} pictures that {table.name} does not name were ignored."] * (left > 0)]
     groups = None if group is None else table.column(found_column("group", group, table.dtypes)).to_numpy()
-    return Listing(path, [found[key] for key in keys], table.column(labelled), groups, notes)
+    return Listing(path, [found[key] for key in keys], table.column(labelled), groups, group, notes)
 
 
 def _rows(cells: Any) -> str:

@@ -45,7 +45,7 @@ def read(
     label : column of the labels; None where only one column can be it: the only one named label, labels, target, class
         or y, or else the only one that is not of numbers. `provenance` says what was chosen.
     drop : columns to leave out.
-    group : column that says which rows belong together; it stays among the columns unless it is the label.
+    group : column that says which rows belong together; it stays among the columns.
     rows : how many rows to draw at random, the classes in proportion; 0 for all. Of a file only these rows are held in
         memory, and of all rows the labels.
     seed : of the draw, which is that of an audit.

@@ -8,7 +8,7 @@ from trustworthy.metrics.bootstrap import bootstrap_interval
 from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, ece, nll, reliability_curve
 from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
 from trustworthy.metrics.image import pearson, psnr, ssim
-from trustworthy.metrics.proportion import clopper_pearson_lower, proportion_interval
+from trustworthy.metrics.proportion import clopper_pearson_lower, grouped_interval, proportion_interval
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "brier",
     "clopper_pearson_lower",
     "ece",
+    "grouped_interval",
     "nll",
     "partial_auroc",
     "pearson",
