@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import from_file, load
+from trustworthy.datasets import from_file
 
 X = np.linspace(0.0, 1.0, 12).reshape(3, 1, 2, 2)
 Y = np.array([0, 2, 1], dtype=np.uint8)
@@ -137,21 +137,3 @@ def test_missing_values_of_a_table_are_kept_and_infinite_ones_refused(tmp_path: 
     table[0, 1] = np.inf
     with pytest.raises(InvalidInput, match="x must be finite, but row 0"):
         from_file(save(tmp_path, x=table, y=Y))
-
-
-@pytest.mark.parametrize("missing", [True, False])
-def test_a_table_is_refused_with_a_way_to_convert_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
-) -> None:
-    place = tmp_path / "own data.csv"
-    if not missing:
-        place.write_text("size,label,colour\n1.5,yes,red\n2,no,blue\n3,yes,red\n")
-    with pytest.raises(InvalidInput, match=r"must be the name of a data set .* or an \.npz file") as refused:
-        load(str(place))
-    assert "unknown data set" not in str(refused.value)
-    if not missing:
-        monkeypatch.chdir(tmp_path)
-        exec(str(refused.value).partition("named label: ")[2], {})
-        found = from_file(place.with_suffix(".npz"))
-        np.testing.assert_array_equal(found.x_test, [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]])
-        np.testing.assert_array_equal(found.y_test, [1, 0, 1])

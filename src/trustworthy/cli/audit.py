@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
+from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
@@ -33,14 +35,7 @@ def audit(
             "package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE|FOLDER",
-            help="Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; "
-            "a folder of pictures.",
-        ),
-    ],
+    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     weights: Annotated[
         list[Path] | None,
@@ -48,15 +43,11 @@ def audit(
             metavar="FILE", help="Weights (.safetensors, or a state_dict), once for each MODEL in the same order."
         ),
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the labels; guessed where only one can be it.")
-    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
     train: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="Training rows: what a typical change of a column is.")
     ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN,...", help="Columns to leave out, such as an index.")
-    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
     group: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Column that says which rows belong together: accuracy for each of them."),
@@ -85,19 +76,21 @@ def audit(
     """
     from trustworthy.report.gate import parse_limits, shortfalls
     from trustworthy.report.plan import make_plan
+    from trustworthy.report.rows import read_data
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
     set_threads(threads)
+    models_read = _load(names, weights or [], trust)
+    rows = chosen.rows if limit is None else checks.integer("limit", limit, at_least=0)
+    given: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
+    dataset = read_data(data, rows, seed, **given)
+    tell_data(dataset)
     record = measure(
-        _load(names, weights or [], trust),
-        data,
+        models_read,
+        dataset,
         out,
-        label=label,
-        train=train,
-        drop=[column for text in drop or [] for column in text.split(",")],
-        size=size,
         plan=chosen,
         limit=limit,
         seed=seed,

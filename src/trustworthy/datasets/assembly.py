@@ -31,8 +31,9 @@ def assembled(
     x : the chosen test rows, and the training rows.
     """
     available = len(known.codes[0])
-    counts = f"Rows of each class: {known.counts()}."
-    if len(np.unique(known.codes[0])) == 1:
+    classifies = known.task == "classification"
+    counts = f"{'Rows of each class' if classifies else 'Labels'}: {known.counts()}."
+    if classifies and len(np.unique(known.codes[0])) == 1:
         warnings.warn(
             f"all {available:,} labels of {source or name} are the same, {known.counts().rpartition(' ')[0]}: what "
             "depends on other classes cannot be measured.",
@@ -40,7 +41,7 @@ def assembled(
             stacklevel=4,
         )
     return Dataset(
-        name=name, task="classification",
+        name=name, task=known.task,
         x_test=x[0], y_test=known.codes[0][chosen],
         x_train=x[1] if len(x) > 1 else x[0][:0], y_train=known.codes[1] if len(x) > 1 else known.codes[0][:0],
         class_names=known.names, class_values=known.values, columns=columns, groups=groups, group=group or "",

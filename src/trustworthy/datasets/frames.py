@@ -12,7 +12,7 @@ from trustworthy.core.extras import required
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import Frame, columns_of, encode, listed
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.tables import Table, found_column
 
@@ -66,7 +66,9 @@ class Part:
         return self.table.take(rows).drop(columns=[] if self.label is None else [self.label])
 
 
-def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int, seed: int) -> Dataset:
+def from_tables(
+    test: Part, train: Part | None, *, group: str | None, rows: int, seed: int, task: Task | None
+) -> Dataset:
     """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`.
 
     group : name of a column; its values become the `groups` of the data set, and it stays a column.
@@ -74,7 +76,8 @@ def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int,
     pd = required("pandas")
 
     parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="y" if test.label is None else f"column {test.label!r}")
+    name = "y" if test.label is None else f"column {test.label!r}"
+    known = labels.number(*(part.y for part in parts), name=name, task=task)
     chosen = stratified_rows(known.codes[0], rows, seed)
     for part, codes in zip(parts, known.codes, strict=True):
         if len(part.table) != len(codes):

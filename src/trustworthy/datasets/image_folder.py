@@ -14,7 +14,7 @@ from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import listed
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.delimited import DelimitedTable
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import label_of
@@ -41,11 +41,11 @@ class Listing:
 
 
 def from_listings(
-    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None
-) -> Dataset:  # fmt: skip
+    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None, task: Task | None
+) -> Dataset:
     """Draw `rows` pictures of `test` (0: all) in the proportions of the classes, and take all of `train`."""
     parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="labels")
+    known = labels.number(*(part.y for part in parts), name="labels", task=task)
     chosen = stratified_rows(known.codes[0], rows, seed)
     wanted = [chosen, *map(range, map(len, known.codes[1:]))]
     images = [part.files[row] for part, rows in zip(parts, wanted, strict=True) for row in rows]

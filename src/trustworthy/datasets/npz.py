@@ -12,7 +12,7 @@ import numpy as np
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
 from trustworthy.datasets.arrays import converted
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.reading import DAMAGE
 
 
@@ -54,8 +54,8 @@ def _array(loaded: Any, name: str, path: Path) -> np.ndarray:
         ) from error
 
 
-def from_file(path: str | os.PathLike[str]) -> Dataset:
-    """Read a classification set from an .npz file.
+def from_file(path: str | os.PathLike[str], *, task: Task | None = "classification") -> Dataset:
+    """Read labelled arrays from an .npz file.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
         of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers, and NaN where a value is
         missing. Labels are of any type that `read` takes; `class_names` names the classes 0, 1, ..., or holds all
         labels in the order of the classes.
+    task : of the labels, as `read` takes it.
 
     Returns
     -------
@@ -89,10 +90,10 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
         raise InvalidInput(
             f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}."
         )
-    known = labels.number(*(arrays[pair[1]] for pair in (test, train) if pair), name=test[1])
+    known = labels.number(*(arrays[pair[1]] for pair in (test, train) if pair), name=test[1], task=task)
     codes, class_names, class_values = _named(known, _names(arrays, "class_names"))
     return Dataset(
-        name=file.stem, task="classification", x_train=x_train, y_train=codes[1] if train else codes[0][:0],
+        name=file.stem, task=known.task, x_train=x_train, y_train=codes[1] if train else codes[0][:0],
         x_test=x_test, y_test=codes[0], class_names=class_names, class_values=class_values,
         feature_names=_names(arrays, "feature_names"), source=str(file),
     )  # fmt: skip
@@ -100,6 +101,8 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
 
 def _named(known: labels.Labels, names: tuple[str, ...]) -> tuple[list[np.ndarray], tuple[str, ...], tuple[Any, ...]]:
     """Numbers, names and values of the classes, in the order of `names` where they name the labels or hold them."""
+    if known.task == "regression":
+        return list(known.codes), (), ()
     if names and all(type(value) is int and 0 <= value < len(names) for value in known.values):
         places, values = np.array(known.values), ()
     elif set(known.names) <= set(names):

@@ -11,7 +11,7 @@ import numpy as np
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.arrays import Arrays, from_arrays
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import Part, from_tables
 from trustworthy.datasets.image_folder import Listing, from_listings
@@ -29,8 +29,9 @@ def read(
     seed: int = 0,
     train: Any = None,
     size: int | None = None,
+    task: Task | None = "classification",
 ) -> Dataset:
-    """Read labelled examples for a classifier.
+    """Read labelled examples.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def read(
     seed : of the draw, which is that of an audit.
     train : training rows, as `source`; all of them are read.
     size : side in pixels to which pictures are brought; None refuses pictures of different sizes or modes.
+    task : "classification" refuses labels with fractions, "regression" takes numbers as they are; None chooses by the
+        labels, and numbers with fractions are those of a regression.
 
     Returns
     -------
@@ -64,21 +67,25 @@ def read(
     checks.integer("rows", rows, at_least=0)
     checks.integer("seed", seed, at_least=0)
     dropped = {drop} if isinstance(drop, str) else set(map(str, drop))
-    test = opened(source, label=label, drop=dropped, group=group)
+    test = opened(source, label=label, drop=dropped, group=group, task=task)
     if isinstance(test, Dataset):
         given = {"label": label, "drop": drop, "group": group, "train": train, "size": size}
         needless = [name for name, value in given.items() if value]
         if needless:
             raise InvalidInput(f"{test.name} is read as it is, so {' and '.join(needless)} must be left out.")
+        if task == "regression" and test.task != task:
+            raise InvalidInput(f"{test.name} has classes, which are no regression; leave --regression (task=) out.")
         return _drawn(test, rows, seed)
     # Any: of the kind of `test`, which `_check` makes sure of.
-    beside: Any = None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None)
+    beside: Any = (
+        None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None, task=task)
+    )
     _check(test, beside, dropped, group, size)
     if isinstance(test, Part):
-        return from_tables(test, beside, group=group, rows=rows, seed=seed)
+        return from_tables(test, beside, group=group, rows=rows, seed=seed, task=task)
     if isinstance(test, Listing):
-        return from_listings(test, beside, rows=rows, seed=seed, size=size)
-    return from_arrays(test, beside, rows=rows, seed=seed)
+        return from_listings(test, beside, rows=rows, seed=seed, size=size, task=task)
+    return from_arrays(test, beside, rows=rows, seed=seed, task=task)
 
 
 def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: int | None) -> None:

@@ -194,8 +194,8 @@ def _groups(item: Item) -> list[Markup]:
     left_out = f", the {GROUPS_SHOWN} worst of {len(s.per_group):,}" if len(s.per_group) > GROUPS_SHOWN else ""
     lead = (
         "Worst first by the upper end of the interval, which is that of one group: among many, one looks bad by "
-        "chance. The interval of the accuracy of all rows allows for rows of one group being alike; all other intervals "
-        "of this report treat rows as independent."
+        "chance. The interval of the accuracy of all rows allows for rows of one group being alike; all other "
+        "intervals of this report treat rows as independent."
     )
     return [panel.details(f"Accuracy by {s.group}{left_out}", panel.note(lead), table)]
 
