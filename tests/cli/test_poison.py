@@ -176,69 +176,6 @@ def test_a_regression_of_an_npz_file_moves_labels_within_their_range(regression)
     assert rows_of(given)[0][0] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--data", "digits", "--regression"), "digits has classes, which are no regression; leave --regression"),
-        (("--data", "digits", "--label", "y"), "digits is read as it is, so label must be left out"),
-        (
-            ("--data", "breast-cancer", "--labelled", 427),
-            "one of the 427 rows of malignant and benign without its label, got 427",
-        ),
-        (("--data", "breast-cancer", "--labelled", 1), "labelled must be >= 2, got 1"),
-        (
-            ("--data", "breast-cancer", "--labelled", 20, "--rows", 20),
-            "one of the 20 rows of malignant and benign without its label, got 20",
-        ),
-        (("--data", "breast-cancer", "--budget", -1), "budget must be >= 0, got -1"),
-        (
-            ("--data", "breast-cancer", "--labelled", 10, "--budget", "0,11"),
-            "budget must be at most 10, the number of labelled rows, got 11",
-        ),
-        (("--data", "breast-cancer", "--budget", "1.5"), "budget must be a whole number, got 1.5"),
-        (("--data", "breast-cancer", "--budget", "inf"), "budget must be a whole number, got inf"),
-        (("--data", "breast-cancer", "--budget", "one"), "budget must be numbers with commas"),
-        (("--data", "breast-cancer", "--budget", ","), "budget must be given at least once"),
-        (("--data", "breast-cancer", "--gamma", 0), "gamma must be > 0, got 0"),
-        (("--data", "breast-cancer", "--gamma", "auto"), "gamma must be cv or a number > 0, got 'auto'"),
-        (("--data", "breast-cancer", "--gamma", 1e9), "gamma is so large that the graph falls apart"),
-        (("--data", "breast-cancer", "--method", "gready"), "unknown method 'gready'; did you mean 'greedy'"),
-        (("--data", "breast-cancer", "--knowledge", "all"), "unknown knowledge 'all'"),
-        (("--data", "breast-cancer", "--neighbors", 0), "neighbors must be >= 1, got 0"),
-        (("--data", "breast-cancer", "--splits", 0), "splits must be >= 1, got 0"),
-        (("--data", "breast-cancer", "--seed", -1), "seed must be >= 0, got -1"),
-        (("--data", "breast-cancer", "--rows", 2), "rows must be >= 3, got 2"),
-        (("--data", "breast-cancer", "--classes", "benign", "malign"), "did you mean 'malignant'"),
-        (("--data", "breast-cancer", "--classes", "1", "benign"), "classes must be two different ones"),
-    ],
-)
-def test_mistakes_are_one_line_and_exit_code_2(arguments, message):
-    result = poison(*arguments)
-    assert result.exit_code == 2
-    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
-    assert message in line
-    assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"x": np.zeros((9, 2)), "y": np.zeros(9, int)}, "at least two classes, made has those of one"),
-        ({"x": np.ones((9, 2)), "y": np.full(9, 2.5)}, "labels that differ, those of made are all 2.5"),
-        ({"x": np.ones((9, 2)), "y": np.arange(8.0)}, "y must have shape (9,), one label for each row of x, got (8,)"),
-        ({"x": np.full((9, 2), np.nan), "y": np.arange(9) / 2}, "x must be finite, but 9 of 9 rows, row 0 first"),
-        ({"y": np.arange(9.0)}, "no array 'x_test', 'y_test'; it has 'y'. Expected x_test and y_test (or x and y)"),
-        ({"x": np.full((9, 1, 2, 2), 3.0), "y": np.arange(9) % 2}, "images must lie in [0, 1], got values in [3, 3]"),
-        ({"x": np.zeros((9, 2)), "y": np.arange(9) % 2}, "X must have rows that differ"),
-    ],
-)
-def test_files_that_cannot_be_poisoned(tmp_path, arrays, message):
-    np.savez(tmp_path / "made.npz", **arrays)
-    result = poison("--data", tmp_path / "made.npz", "--labelled", 4)
-    assert result.exit_code == 2
-    assert message in result.stderr.replace("\n", " ")
-
-
 def wards(n=60):
     """Two wards of patients whose dose says the diagnosis, a third diagnosis, and a word that no graph can use."""
     random = np.random.default_rng(0)
@@ -312,10 +249,6 @@ def test_a_folder_of_pictures(tmp_path):
             Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{place}.png")
     found = study.poison(tmp_path / "pictures", labelled=4, budgets=[0], baselines=False)
     assert (found.conditions["classes"], found.value) == (["dark", "light"], 0.0)
-
-
-def test_classes_are_refused_in_a_regression(regression):
-    assert "classes must be left out" in poison("--data", regression / "made.npz", "--classes", "0", "1").stderr
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path, monkeypatch, ran):

@@ -58,7 +58,14 @@ def load_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a readable .npy file of numbers or text ({error}); write it again.") from error
+        raise DataError(
+            f"{path} is not a readable .npy file of numbers or text ({why(error)}); write it again."
+        ) from error
+
+
+def why(error: Exception) -> str:
+    """What NumPy says of a file; of one that does not begin as its own that it may be a pickle, which misleads."""
+    return "it does not begin as one" if "contains pickled" in str(error) else str(error)
 
 
 def converted(x: np.ndarray) -> np.ndarray:

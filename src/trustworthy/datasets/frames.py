@@ -81,14 +81,20 @@ def from_tables(
     chosen = stratified_rows(known.codes[0], rows, seed)
     for part, codes in zip(parts, known.codes, strict=True):
         if len(part.table) != len(codes):
-            raise InvalidInput(f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}.")
+            raise InvalidInput(
+                f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}; give one label for each "
+                "row."
+            )
     frames = [part.take(np.arange(len(part.table)) if part is train else chosen) for part in parts]
     groups = None if group is None else frames[0][_group(test, group, frames[0].columns)].to_numpy()
     if group is not None and any(group not in map(str, frame.columns) for frame in frames[1:]):
         frames[0] = frames[0].drop(columns=found_column("group", group, frames[0].columns))  # no input of a model
     _same_columns(*frames)
     if not len(frames[0].columns):
-        raise InvalidInput(f"{test.table.source or test.table.name} has no column beside the label to predict it from.")
+        raise InvalidInput(
+            f"{test.table.source or test.table.name} has no column beside the label to predict it from; give the "
+            "columns that the model takes."
+        )
     found = columns_of(pd.concat([frame[list(frames[0].columns)] for frame in frames]))
     return assembled(
         name=test.table.name, source=test.table.source, notes=test.table.notes, known=known, chosen=chosen,

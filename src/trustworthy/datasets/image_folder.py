@@ -67,7 +67,10 @@ def listing(path: Path, *, label: str | None = None, group: str | None = None, d
     visible = [file for file in visible if not any(part.startswith(".") for part in file.parts)]
     found = {file.as_posix(): path / file for file in visible if file.suffix.lower() in SUFFIXES}
     if not found:
-        raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES))}); it holds {_kinds(visible)}.")
+        raise DataError(
+            f"{path} holds no pictures ({', '.join(sorted(SUFFIXES))}); it holds {_kinds(visible)}. Expected is a "
+            "folder of pictures for each class; a table is named by its file."
+        )
     tables = [path / file for file in visible if len(file.parts) == 1 and file.suffix.lower() in TABLES]
     named = _names(tables[0], drop) if len(tables) == 1 else None
     listed_ = _from_classes(path, found) if named is None else _from_names(path, found, *named, label, group)

@@ -153,6 +153,8 @@ def _classes(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
     fractions = [value for value in values if _is_fraction(value)]
     if fractions:
         rows = np.flatnonzero(codes == values.index(fractions[0]))
+        if math.isinf(fractions[0]):
+            raise InvalidInput(f"{name} must hold classes, got {fractions[0]} ({_rows(rows)}); leave these rows out.")
         raise InvalidInput(
             f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
             "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN, "

@@ -11,7 +11,7 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
-from trustworthy.datasets.arrays import converted
+from trustworthy.datasets.arrays import converted, why
 from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.reading import DAMAGE
 
@@ -37,7 +37,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except DataError:
         raise
     except DAMAGE as error:
-        raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
+        raise DataError(
+            f"{path} is not a readable .npz file, perhaps truncated ({why(error)}); write it again."
+        ) from error
     raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
 
 
@@ -120,10 +122,10 @@ def _inputs(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> np.ndarr
         raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
     table = x.ndim == 2
     if x.dtype.kind not in ("fiu" if table else "f"):
-        raise InvalidInput(
-            f"{x_name} must hold floating-point numbers, got {x.dtype}; "
-            f"for 8-bit images write {x_name}.astype('float32') / 255."
+        remedy = (
+            f"for 8-bit images write {x_name}.astype('float32') / 255" if x.dtype.kind in "iu" else "write real numbers"
         )
+        raise InvalidInput(f"{x_name} must hold floating-point numbers, got {x.dtype}; {remedy}.")
     strange = np.isinf(x) if table else ~np.isfinite(x)
     if strange.any():
         row = int(np.argwhere(strange)[0, 0])

@@ -136,7 +136,8 @@ def _absent(path: Path) -> DataUnavailable:
     elif near:
         hint = f"did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?"
     elif not path.parent.is_dir():
-        hint = f"nor is there a folder {path.parent}."
+        hint = f"nor is there a folder {path.parent}; give the path of a file that is there."
     else:
-        hint = f"{path.parent.absolute()} holds {listed(sorted(beside))}." if beside else "its folder is empty."
+        held = f"holds {listed(sorted(beside))}; name one of these" if beside else "is empty; give the path of a file"
+        hint = f"{path.parent.absolute()} {held}."
     return DataUnavailable(f"there is no file or folder {path}, and no data set of that name; {hint}")

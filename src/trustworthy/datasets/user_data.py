@@ -67,6 +67,9 @@ def read(
     checks.integer("rows", rows, at_least=0)
     checks.integer("seed", seed, at_least=0)
     dropped = {drop} if isinstance(drop, str) else set(map(str, drop))
+    for name, column in (("label", label), ("group", group)):
+        if column in dropped:
+            raise InvalidInput(f"drop leaves out the column {column!r}, which {name} names; leave it out of drop.")
     test = opened(source, label=label, drop=dropped, group=group, task=task)
     if isinstance(test, Dataset):
         given = {"label": label, "drop": drop, "group": group, "train": train, "size": size}
@@ -97,6 +100,8 @@ def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: in
         raise InvalidInput("size is the side of pictures, which these data do not hold; leave it out.")
     if group is not None and isinstance(test, Arrays):
         raise InvalidInput(f"group names a column, which arrays do not have, got {group!r}; pass a frame.")
+    if drop and isinstance(test, Arrays):
+        raise InvalidInput(f"drop names columns, which arrays do not have, got {sorted(drop)}; leave it out.")
     if not isinstance(test, Listing):
         tables = [part.table for part in (test, train) if isinstance(part, Part)]
         for name in sorted(drop):

@@ -205,5 +205,9 @@ def _device(device: str | torch.device | None) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise InvalidInput(f"device must be one that torch can use here, got {device!r}: {error}") from error
+        said = textwrap.shorten(str(error).splitlines()[0], 100)
+        here = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise InvalidInput(
+            f"device must be one that torch can use here, such as {here}, got {device!r} ({said})"
+        ) from error
     return chosen

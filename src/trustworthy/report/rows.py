@@ -132,7 +132,10 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     InvalidInput : what the rows are is not what an audit can use; the message says what to do.
     """
     if dataset.task != "classification":
-        raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
+        raise InvalidInput(
+            f"data must be a classification set, {dataset.name!r} is a {dataset.task}; give data with classes, or see "
+            "`trustworthy poison`, which takes both."
+        )
     x, (y, values) = _checked_inputs(dataset.x_test), _class_indices(dataset)
     chosen = stratified_rows(y, rows, seed)
     domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset)

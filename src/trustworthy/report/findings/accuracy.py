@@ -172,7 +172,7 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _model(item: Item) -> list[str]:
-    value = [claim(item.finding, item.value, item.beside), *_groups(item)]
+    value: list[str] = [claim(item.finding, item.value, item.beside), *_groups(item)]
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
         return value

@@ -137,7 +137,7 @@ def _complete(x: Any, numbers: Int[np.ndarray, " n"], dataset: Dataset) -> None:
     where = f" in the columns {listed(columns, 10)}" if columns else ""
     raise InvalidInput(
         f"x must be finite, but {int(strange.any(1).sum()):,} of {len(x):,} rows, row {row} first, hold NaN or infinity"
-        f"{where}; leave such rows out or fill them, or leave such columns out by --drop."
+        f"{where}; leave such rows out or fill them{', or leave such columns out by --drop' if columns else ''}."
     )
 
 
@@ -151,5 +151,7 @@ def _features(x: Any) -> Any:
         spread = flat.std(axis=0)
         return (flat - flat.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
     if flat.min() < 0.0 or flat.max() > 1.0:
-        raise InvalidInput(f"images must lie in [0, 1], got values in [{flat.min():g}, {flat.max():g}]; scale them.")
+        raise InvalidInput(
+            f"images must lie in [0, 1], got values in [{flat.min():g}, {flat.max():g}]; give x / 255 of bytes."
+        )
     return flat

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
@@ -86,7 +85,7 @@ def poison(
     chosen = _budgets(drawn, labelled, budgets)
     conditions = _conditions(drawn, protocol)
     mark = digest(drawn.fingerprint, conditions, seed, versions())
-    folder = None if out is None else _folder(Path(out))
+    folder = None if out is None else Path(out)
     store = Parts(folder, SplitRecord | Point, "study (data, learner, attack, seed or version differ)")
 
     def tell(number: int, what: str, share: float) -> None:
@@ -145,18 +144,6 @@ def _write(folder: Path, record: PoisoningRecord) -> None:
     for name, text in ((FILE, record.model_dump_json(indent=1)), (FIGURE, standalone(figure))):
         with explained(folder / name), atomic_write(folder / name) as stream:
             stream.write(text)
-
-
-def _folder(path: Path) -> Path:
-    """The folder, made where it is missing; refused now where nothing could be written at the end."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        why = None if os.access(path, os.W_OK) else "it may not be written to"
-    except OSError as error:
-        why = "it is a file" if path.is_file() else error.strerror
-    if why is not None:
-        raise InvalidInput(f"out must be a folder, or a place for one, got {str(path)!r}: {why}. Choose another.")
-    return path
 
 
 def _check(rows: LabelledRows, protocol: Protocol) -> None:
