@@ -50,7 +50,10 @@ def test_the_accuracy_of_each_group_and_the_worst_of_them(tmp_path):
     for name, n, right in (("north", 30, 30), ("south", 20, 10), ("west", 10, 10)):
         assert (rows[name]["n"], rows[name]["accuracy"]) == (n, right / n)
         assert (rows[name]["low"], rows[name]["high"]) == proportion_interval(right, n)
-    assert "Of the 3 groups by site the worst is south with 50.0% (27.2 to 72.8%, n = 20)." in found.statement
+    assert (
+        "Of the 3 groups by site the worst is south with 50.0% (27.2 to 72.8%, n = 20). The interval of the"
+        in found.statement
+    )
     assert found.interval == grouped_interval(np.arange(60) % 2 + (SITES != "south") > 0, SITES)
     assert found.interval[0] < proportion_interval(50, 60)[0] - 0.1
     assert record.data["groups"] == "3 of site"
@@ -76,6 +79,9 @@ def test_rows_that_are_drawn_keep_their_group():
 def test_a_group_may_be_missing_and_whole_numbers_are_written_as_such():
     table = patients().assign(site=np.repeat([1.0, np.nan, 3.0], 20))
     found, _ = accuracy(by_sign(), table, group="site")
+    assert "so few groups tell little of others" in found.statement
+    many, _ = accuracy(by_sign(), table.assign(site=np.arange(60) % 12), group="site")
+    assert "so few groups" not in many.statement
     assert {row["name"] for row in found.series["per_group"]} == {"1", "(missing)", "3"}
 
 

@@ -23,6 +23,8 @@ CLASSES_SHOWN = 20
 GROUPS_SHOWN = 20
 FEW_ROWS = 20
 """Examples of a class, less than half as many as an even share, below which the page says how few there are."""
+FEW_GROUPS = 10
+"""Groups below which the page says why the interval is wide: Student's quantile is 15% larger than that of many."""
 RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
 
 
@@ -133,9 +135,10 @@ def _told_of_groups(case: Case, per_group: list[dict[str, Any]]) -> str:
         return ""
     worst = per_group[0]
     interval = f"{100 * worst['low']:.1f} to {worst['high']:.1%}"
+    few = " The interval of the accuracy is wide because so few groups tell little of others."
     return (
         f" Of the {len(per_group):,} groups by {case.examples.group} the worst is {worst['name']} with "
-        f"{worst['accuracy']:.1%} ({interval}, n = {worst['n']})."
+        f"{worst['accuracy']:.1%} ({interval}, n = {worst['n']}).{few * (len(per_group) < FEW_GROUPS)}"
     )
 
 
