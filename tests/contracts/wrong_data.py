@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from scipy.sparse import csr_array
 
-from contracts.wrong_inputs import ROWS, after, csv, npz, path, refused, source, written, wrong
+from contracts.wrong_inputs import LABELS, ROWS, after, csv, npz, path, refused, source, written, wrong
 from report.small_audit import Halves, images
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, InvalidInput
@@ -43,13 +43,26 @@ def thousands(text: str, mark: str) -> Any:
 
 
 TABLES = {
-    "empty": csv("", "rows.csv is empty", "must hold a header", kind=DataError),
+    "empty": csv("", "rows.csv is empty", "must hold a header", kind=DataError, fixed=FEW),
     "blank": csv("\n\n", "rows.csv is empty", "must hold a header", kind=DataError),
-    "a header alone": csv("n,label\n", "rows.csv holds a header and no rows", "write", kind=DataError),
-    "no header": csv(
-        "5.1,3,a\n4.9,4,b\n", "first line of rows.csv", "holds '5.1'", "put a line of names", kind=DataError
+    "a header alone": csv(
+        "n,label\n", "rows.csv holds a header and no rows", "write rows beneath", kind=DataError, fixed=FEW
     ),
-    "a label twice": csv("label,n,label\na,1,b\n", "header of rows.csv", "'label' 2 times (columns 1, 3)", "rename"),
+    "no header": csv(
+        "5.1,3,a\n4.9,4,b\n",
+        "first line of rows.csv",
+        "holds '5.1'",
+        "put a line of names",
+        kind=DataError,
+        fixed="u,v,label\n5.1,3,a\n4.9,4,b\n",
+    ),
+    "a label twice": csv(
+        "label,n,label\na,1,b\n",
+        "header of rows.csv",
+        "'label' 2 times (columns 1, 3)",
+        "rename",
+        fixed="kind,n,label\na,1,b\nb,2,a\n",
+    ),
     "no such label": csv(
         "n,kind\n1,a\n2,b\n",
         "label names no column, got 'knd'; did you mean 'kind'?",
@@ -63,6 +76,7 @@ TABLES = {
         "leave it out of drop",
         label="label",
         drop=["label"],
+        right=lambda said: {"drop": []},
     ),
     "several labels": csv(
         "n,u,v\n1,a,c\n2,b,d\n",
@@ -72,11 +86,22 @@ TABLES = {
         right=lambda said: {"label": "v"},
     ),
     "two names of labels": csv(
-        "n,label,class\n1,a,c\n2,b,d\n", "'label', 'class' are named like one", "--label COLUMN"
+        "n,label,class\n1,a,c\n2,b,d\n",
+        "'label', 'class' are named like one",
+        "--label COLUMN",
+        right=lambda said: {"label": "class"},
     ),
-    "no label": csv("n,m\n1,2\n", "None is named label, labels, target, class, y or is of words", "--label COLUMN"),
+    "no label": csv(
+        "n,m\n1,2\n3,4\n",
+        "None is named label, labels, target, class, y or is of words",
+        "--label COLUMN",
+        right=lambda said: {"label": "m"},
+    ),
     "an empty label": csv(
-        "n,label\n1,a\n2,\n3,b\n", "column 'label' has no label in 1 of 3 rows (row 1", "leave these"
+        "n,label\n1,a\n2,\n3,b\n",
+        "column 'label' has no label in 1 of 3 rows (row 1",
+        "leave these rows out, or give them",
+        fixed="n,label\n1,a\n2,unknown\n3,b\n",
     ),
     "no label at all": csv("n,label\n1,\n2,\n", "column 'label' has no label in 2 of 2 rows (rows 0, 1", "leave these"),
     "a regression": csv(
@@ -86,6 +111,7 @@ TABLES = {
         FEW,
         "column 'label' must hold finite numbers in a regression, got 'a' (row 0",
         "name a column of numbers",
+        right=lambda said: {"label": "n", "drop": []},
         task="regression",
     ),
     "words among numbers": csv(
@@ -103,15 +129,22 @@ TABLES = {
         "could also be fractions",
         "write plain numbers",
         kind=DataError,
+        fixed="income;label\n1.234;a\n5.678;b\n",
     ),
     "too many cells": csv(
         "n,label\n1,a,x\n2,b,y\n", "rows.csv is no table", "as many cells as the header", kind=DataError
     ),
     "too many cells later": csv(
-        "n,label\n1,a\n2,b,y\n", "as many cells as the header", "line 3, saw 3", kind=DataError
+        "n,label\n1,a\n2,b,y\n",
+        "as many cells as the header",
+        "line 3, saw 3",
+        kind=DataError,
+        fixed='n,label\n1,a\n2,"b,y"\n',
     ),
     "an open quote": csv('n,label\n1,"a\n2,b\n', "rows.csv is no table", "must be in quotes", kind=DataError),
-    "nothing to drop": csv(FEW, "drop names no column, got 'm'", "Columns: 'n', 'label'", drop=["m"]),
+    "nothing to drop": csv(
+        FEW, "drop names no column, got 'm'", "Columns: 'n', 'label'", drop=["m"], right=lambda said: {"drop": []}
+    ),
     "nothing to group": csv(FEW, "group names no column, got 'm'", "Columns: 'n'", group="m"),
     "groups of the label": csv(
         FEW,
@@ -138,7 +171,7 @@ def beside(name: str, *says: str, **given: Any) -> Any:
         written("archive.zip", "no such thing")
         return made.made()
 
-    return type(made)(again, made.says)
+    return type(made)(again, made.says, made.right)
 
 
 def path_of(content: bytes) -> Dataset:
@@ -157,12 +190,11 @@ PATHS = {
     "a spreadsheet": path(
         "rows.xlsx", "rows.xlsx is of a kind that is not read", "Save a table as .csv", content=CUT, kind=InvalidInput
     ),
-    "one array": path(
-        "x.npy",
+    "one array": wrong(
+        lambda: [np.save("x.npy", ROWS), np.save("y.npy", LABELS), read("x.npy")],
         "x.npy is one array",
         "name a pair, of examples and labels: x.npy,y.npy",
-        content=CUT,
-        kind=InvalidInput,
+        right=lambda said: read(said.rpartition(" ")[2]),
     ),
     "a cut .parquet": path("cut.parquet", "cut.parquet is not a readable parquet file", "write it again", content=CUT),
     "a cut .feather": path("cut.feather", "cut.feather is not a readable feather file", "write it again", content=CUT),

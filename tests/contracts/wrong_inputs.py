@@ -92,16 +92,37 @@ def after(say: str) -> Callable[[str], str]:
     return lambda said: re.search(rf"{re.escape(say)}\s*'?([^\s',;)]+)", said)[1].rstrip(".")  # pyright: ignore[reportOptionalSubscript]
 
 
-def csv(text: str, *says: str, right: Callable[[str], dict[str, Any]] | None = None, **given: Any) -> Wrong:
-    """A wrong table in rows.csv, or wrong arguments for it; `right` gives the arguments with which it is read."""
-    options = {"kind": InvalidInput} | {key: given.pop(key) for key in ("kind",) if key in given}
-    again = None if right is None else lambda said: read("rows.csv", **(given | right(said)))
-    return wrong(lambda: read(written("rows.csv", text), **given), *says, right=again, **options)
+def suggested(said: str) -> tuple[str, str]:
+    """What was given, and what the message suggests in its place."""
+    (found,) = re.findall(r"'([^']+)'; did you mean '([^']+)'\?", said)
+    return found
+
+
+def csv(
+    text: str,
+    *says: str,
+    kind: type[TrustworthyError] = InvalidInput,
+    fixed: str | None = None,
+    right: Callable[[str], dict[str, Any]] | None = None,
+    **given: Any,
+) -> Wrong:
+    """A wrong table in rows.csv, or wrong arguments for it.
+
+    fixed : the table as the message wants it. right : the arguments with which it is read.
+    """
+
+    def again(said: str) -> None:
+        read(written("rows.csv", fixed or text), **(given | (right(said) if right else {})))
+
+    tried = again if fixed or right else None
+    return wrong(lambda: read(written("rows.csv", text), **given), *says, kind=kind, right=tried)
 
 
 def path(name: str, *says: str, content: bytes | None = None, kind: type[TrustworthyError] = DataError) -> Wrong:
     """A wrong path, or a file of `content` there."""
-    return wrong(lambda: read(name if content is None else written(name, content)), *says, kind=kind)
+    suggests = next((part for part in says if part.startswith("did you mean")), "")
+    again = (lambda said: read(re.findall("'([^']+)'", suggests)[0])) if suggests else None
+    return wrong(lambda: read(name if content is None else written(name, content)), *says, kind=kind, right=again)
 
 
 def source(given: Any, *says: str, right: Callable[[str], Any] | None = None, **options: Any) -> Wrong:

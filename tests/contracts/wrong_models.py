@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,6 +177,7 @@ MODELS = {
         content={"model": ESTIMATOR, "threshold": 0.4},
         trust=True,
         kind=ModelContractError,
+        right=lambda said: [joblib.dump(ESTIMATOR, "m.joblib"), load_model("m.joblib", trust=True)],
     ),
     "a list": loaded("m.joblib", "holds list", "save the classifier alone", content=[ESTIMATOR], trust=True),
     "an array": loaded("m.joblib", "holds ndarray", "save the classifier alone", content=np.zeros(3), trust=True),

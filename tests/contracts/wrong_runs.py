@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+from typer.testing import CliRunner
 
 from contracts.wrong_data import FEW
 from contracts.wrong_inputs import (
@@ -19,13 +22,16 @@ from contracts.wrong_inputs import (
     audited,
     command,
     refused,
+    suggested,
     written,
     wrong,
 )  # fmt: skip
 from report.small_audit import linear_of
+from trustworthy.cli.main import app
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.core.study import alone
 from trustworthy.report.audit import audit
+from trustworthy.report.findings import KINDS
 from trustworthy.report.gate import parse_limits
 from trustworthy.report.plan import make_plan
 from trustworthy.report.poisoning.study import poison
@@ -37,7 +43,17 @@ def plan(changes: Any, *says: str, kind: Any = InvalidInput, right: Any = None) 
 
 
 def unknown(changes: Any, *says: str) -> Wrong:
-    return plan(changes, *says, kind=UnknownName)
+    """Wrong names in a plan; where one is suggested, it is tried."""
+
+    def again(said: str) -> None:
+        given, instead = suggested(said)
+        text = json.dumps(changes)
+        for old, new in ((given, instead), (given.rpartition(".")[2], instead.rpartition(".")[2])):
+            text = text.replace(f'"{old}"', f'"{new}"')
+        make_plan(None, json.loads(text))
+
+    right = again if any("did you mean" in part for part in says) else None
+    return wrong(lambda: make_plan(None, changes), *says, kind=UnknownName, right=right)
 
 
 def attack(**given: Any) -> dict[str, Any]:
@@ -117,6 +133,7 @@ GATE = {
         lambda: parse_limits(["robustness.linf.acuracy=0.3"]),
         "unknown finding 'robustness.linf.acuracy'; did you mean 'robustness.linf.accuracy'?",
         kind=UnknownName,
+        right=lambda said: parse_limits([f"{suggested(said)[1]}=0.3"]),
     ),
     "without a better": wrong(
         lambda: parse_limits(["robustness.poisoning=0"]), "unknown finding", "Known: ", kind=UnknownName
@@ -246,22 +263,34 @@ def prepared() -> None:
     """Right rows, a right model, and a wrong one."""
     written("rows.csv", FEW)
     written("own.py", "from torch import nn\n\ndef net():\n    return nn.Linear(1, 2)\n")
-    written("plan.toml", "rows = 0\n")
+    written("plan.toml", f"skip = {json.dumps([kind.step for kind in KINDS if kind.step != 'accuracy'])}")
 
 
-def audit_of(rest: str, *says: str) -> Wrong:
-    return command(f"audit {rest} --out out", *says, before=prepared)
+def audit_of(rest: str, *says: str, right: Callable[[str], str] | None = None) -> Wrong:
+    """A wrong audit; `right` gives the arguments in place of `rest` that the message names."""
+
+    def again(said: str) -> None:
+        assert right is not None
+        arguments = f"audit {right(said)} --out right --plan plan.toml"
+        assert CliRunner().invoke(app, arguments.split()).exit_code in (0, 1)  # 1: a limit that is not met
+
+    return command(f"audit {rest} --out out", *says, before=prepared, right=again if right else None)
+
+
+def other(rest: str, *says: str) -> Wrong:
+    """A wrong name in `rest`, in whose place the message suggests another."""
+    return audit_of(rest, *says, right=lambda said: rest.replace(*suggested(said)))
 
 
 COMMANDS = {
-    "no such model": audit_of("own.py:ent --data rows.csv", "unknown factory in own.py 'ent'; did you mean 'net'?"),
+    "no such model": other("own.py:ent --data rows.csv", "unknown factory in own.py 'ent'; did you mean 'net'?"),
     "no trust": audit_of("m.joblib --data rows.csv", "there is no file m.joblib", "give the path"),
     "no such data": audit_of("own.py:net --data digist", "did you mean the data set 'digits'?"),
-    "no such column": audit_of("own.py:net --data rows.csv --label labek", "got 'labek'; did you mean 'label'?"),
+    "no such column": other("own.py:net --data rows.csv --label labek", "got 'labek'; did you mean 'label'?"),
     "no such group": audit_of(
         "own.py:net --data rows.csv --group site", "group names no column, got 'site'", "Columns: 'n'"
     ),
-    "no such finding": audit_of("own.py:net --data rows.csv --fail-under acuracy=1", "did you mean 'accuracy'?"),
+    "no such finding": other("own.py:net --data rows.csv --fail-under acuracy=1", "did you mean 'accuracy'?"),
     "no limit": audit_of("own.py:net --data rows.csv --fail-under accuracy", "finding=value, such as accuracy=0.9"),
     "no such profile": audit_of("own.py:net --data rows.csv --profile fast", "unknown profile 'fast'", "Known: quick"),
     "no plan": audit_of(
@@ -273,6 +302,7 @@ COMMANDS = {
         "own.py:net own.py:net --data rows.csv",
         "a name of its own, got 'own.py:net' twice",
         "write NAME=MODEL: model1=own.py:net model2=own.py:net",
+        right=lambda said: f"{said.partition('MODEL: ')[2].rstrip('.')} --data rows.csv",
     ),
     "weights for one of two": audit_of(
         "own.py:net --data rows.csv --weights a --weights b",

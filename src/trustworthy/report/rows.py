@@ -19,7 +19,8 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
-from trustworthy.models.names import names_of, plain
+from trustworthy.models.loading import LoadedModel
+from trustworthy.models.names import knows, plain
 from trustworthy.report.domain import Domain, images, table
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def inputs_of(dataset: Dataset, models: Mapping[str, Any]) -> Dataset:
     names = [str(column.name) for column in dataset.columns]
     if dataset.groups is None or dataset.group not in names:
         return dataset
-    given = {name: getattr(model, "model", model) for name, model in models.items()}
-    knowing = [name for name, model in given.items() if dataset.group in (names_of(model) or ())]
+    given = {name: model.model if isinstance(model, LoadedModel) else model for name, model in models.items()}
+    knowing = [name for name, model in given.items() if knows(model, dataset.group)]
     if len(knowing) == len(given):
         return dataset
     if knowing:
