@@ -97,6 +97,7 @@ def test_a_pipeline_on_a_table_of_words_and_gaps(folder, clinic):
         warnings.simplefilter("always")
         result = run("model.joblib", "--trust", "--data", "test.csv", "--label", "diagnosis", plan="plan")
     assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("reading model.joblib ...\ndata: test, 40 rows. Rows of each class: ")
     record = saved(folder)
     assert accuracies(record) == [pytest.approx(model.score(x, y))]
     assert record.data["classes"] == ["ill", "well"]
@@ -137,6 +138,27 @@ def test_words_truth_values_and_gaps_are_never_moved(folder, monkeypatch):
     }
     assert held(moved) <= held(x)
     assert {type(smoker) for smoker in moved["smoker"]} <= {bool, np.bool_}
+
+
+def test_a_guess_of_the_label_is_told_at_the_start_and_groups_are_shown(folder, clinic):
+    table = patients().drop(columns="ward").dropna()
+    table.assign(site=np.arange(len(table)) % 3).to_csv(folder / "numbers.csv", index=False)
+    model = LogisticRegression().fit(table.drop(columns="diagnosis"), table["diagnosis"])
+    joblib.dump(model, folder / "numbers.joblib")
+    result = run("numbers.joblib", "--trust", "--data", "numbers.csv", "--group", "site")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "'smoker', 'diagnosis' are not of numbers. Name it with --label COLUMN" in said
+    table = table.drop(columns="smoker").assign(site=np.arange(len(table)) % 3)
+    table.to_csv(folder / "numbers.csv", index=False)
+    joblib.dump(LogisticRegression().fit(table[["age", "dose"]], table["diagnosis"]), folder / "numbers.joblib")
+    result = run("numbers.joblib", "--trust", "--data", "numbers.csv", "--group", "site")
+    assert result.exit_code == 0, result.stderr
+    second = result.stderr.splitlines()[1]
+    assert second.startswith(
+        f"data: numbers, {len(table)} rows. The labels are the column 'diagnosis', the only one not"
+    )
+    assert "Of the 3 groups by site the worst is" in saved(folder).findings[0].statement
 
 
 def test_a_pickle_needs_trust_and_the_reason_is_said(folder, clinic):

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.labels import number
 
 WORDS = ["dog", "cat", "dog", "emu"]
@@ -56,34 +55,3 @@ def test_categories_and_one_hot_columns_keep_their_order_and_those_without_rows(
 def test_parts_share_their_classes() -> None:
     found = number(np.array([3.0, 1.0]), [2, 3])
     assert ([codes.tolist() for codes in found.codes], found.values) == ([[2, 0], [1, 2]], (1, 2, 3))
-
-
-WRONG: dict[str, tuple[Any, str]] = {
-    "fractions": (
-        [1.0, 2.5, 2.5],
-        r"y must hold classes, got the number 2.5 \(rows 1, 2, .*regression.*--label COLUMN",
-    ),
-    "NaN": (np.array([1.0, np.nan, 2.0]), r"y has no label in 1 of 3 rows \(row 1, counted from 0; .*\); leave these"),
-    "None": (["a", None, "b", None], r"2 of 4 rows \(rows 1, 3, "),
-    "NA": (pd.Series([1, None, 2], dtype="Int64"), r"1 of 3 rows \(row 1, "),
-    "NA among objects": (np.array(["a", pd.NA], object), r"1 of 2 rows \(row 1, "),
-    "empty text": (["a", " ", "b", "", "", "", "", "", ""], r"7 of 9 rows \(rows 1, 3, 4, 5, 6, ..., counted"),
-    "missing category": (pd.Categorical(["a", None]), r"1 of 2 rows \(row 1, "),
-    "several types": ([1, "a"], r"labels of one type, got int \(1\), str \('a'\)"),
-    "several labels": (np.array([[1, 1], [0, 1]]), r"one-hot rows with a single 1, got shape \(2, 2\)"),
-    "no rows": ([], r"one label for each row, shape \(n,\), got \(0,\)"),
-    "three axes": (np.zeros((2, 2, 2)), r"got \(2, 2, 2\)"),
-    "infinite": ([1.0, np.inf], "got the number inf"),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_what_are_no_labels_is_refused(case: str) -> None:
-    y, message = WRONG[case]
-    with pytest.raises(InvalidInput, match=message):
-        number(y)
-
-
-def test_parts_of_different_types_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"one type, got int \(1\), str \('1'\)"):
-        number([0, 1], ["0", "1"])

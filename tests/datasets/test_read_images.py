@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.datasets import read
 from trustworthy.datasets.draw import stratified_rows
 
@@ -152,51 +152,6 @@ def two_modes(folder: Path) -> None:
     picture(folder / "dog" / "grey.png", shape=(8, 8))
 
 
-def broken(folder: Path) -> None:
-    classes(folder)
-    (folder / "cat" / "text.jpg").write_text("no picture")
-    whole = (folder / "dog" / "1.png").read_bytes()
-    (folder / "dog" / "cut.png").write_bytes(whole[: len(whole) // 2])
-
-
-def listing(folder: Path, text: str) -> None:
-    classes(folder)
-    (folder / "labels.csv").write_text(text)
-
-
-WRONG: dict[str, tuple[Any, type[TrustworthyError], str]] = {
-    "two sizes": (two_sizes, InvalidInput, r"got 6 of 8 x 8, 1 of 12 x 8\. Bring them to one: --size 8 "),
-    "two modes": (two_modes, InvalidInput, r"got 6 of colour, 1 of grey\. Bring them to one: --size 8 "),
-    "broken": (broken, DataError, r"2 of 8 pictures cannot be read; remove.*(?s:.*)cat/text\.jpg.*(?s:.*)dog/cut\.png"),
-    "nothing": (lambda folder: None, DataError, r"holds no pictures \(.*\.jpg.*\); it holds nothing"),
-    "other files": (lambda folder: (folder / "a.txt").write_text(""), DataError, r"it holds 1 \.txt"),
-    "no classes": (lambda folder: picture(folder / "1.png"), DataError, r"no folders of classes; expected .*CLASS"),
-    "listed twice": (
-        lambda folder: listing(folder, "file,label\ncat/0.png,a\ncat/0.png,b\n"), DataError,
-        r"labels\.csv, column 'file', names 'cat/0\.png' twice \(row 1, counted from 0\)",
-    ),
-    "listed and lost": (
-        lambda folder: listing(folder, "file,label\ncat/0.png,a\ncat/9.png,b\n"), DataError,
-        r"names 1 files that are not in .*: 'cat/9\.png'",
-    ),
-    "named by nothing": (
-        lambda folder: listing(folder, "file,label\ncat/0.png,a\n,b\n"), DataError, "names no file in row 1, counted",
-    ),
-    "two columns of files": (
-        lambda folder: listing(folder, "file,mask,label\ncat/0.png,cat/1.png,a\ndog/0.png,dog/1.png,b\n"), InvalidInput,
-        r"'file', 'mask' of .* name pictures; leave all but one out: --drop 'mask'",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_folders_that_cannot_be_read_are_refused(tmp_path: Path, case: str) -> None:
-    make, error, message = WRONG[case]
-    make(tmp_path)
-    with pytest.raises(error, match=message):
-        read(tmp_path)
-
-
 @pytest.mark.parametrize("make", [two_sizes, two_modes])
 def test_the_size_that_a_refusal_names_works(tmp_path: Path, make: Any) -> None:
     make(tmp_path)
@@ -208,23 +163,3 @@ def test_the_size_that_a_refusal_names_works(tmp_path: Path, make: Any) -> None:
     assert found.x_test.shape == (7, 3, 8, 8)
     assert ("resized to 8 x 8" in found.provenance) == (make is two_sizes)
     assert ("Grey and colour pictures were joined" in found.provenance) == (make is two_modes)
-
-
-def test_the_column_that_a_refusal_names_can_be_dropped(tmp_path: Path) -> None:
-    WRONG["two columns of files"][0](tmp_path)
-    assert len(read(tmp_path, drop=["mask"]).x_test) == 2
-
-
-def test_a_mode_whose_range_is_unknown_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "cat").mkdir()
-    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "cat" / "1.tif")
-    with pytest.raises(DataError, match=r"1\.tif has the mode 'F', whose range is not known"):
-        read(tmp_path)
-
-
-def test_arguments_that_pictures_do_not_take(tmp_path: Path) -> None:
-    classes(tmp_path)
-    with pytest.raises(InvalidInput, match="label and group name columns of a table"):
-        read(tmp_path, label="kind")
-    with pytest.raises(InvalidInput, match="size must be >= 1"):
-        read(tmp_path, size=0)

@@ -197,6 +197,13 @@ def test_what_was_done_to_read_a_file_is_told(tmp_path: Path) -> None:
     assert "read as Latin-1" in found.provenance
 
 
+def test_old_newlines_and_a_column_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,label,\r1,a,\r2,b,\r", newline="")
+    found = read(tmp_path / "a.csv")
+    assert (found.feature_names, found.x_test.tolist()) == (("n",), [[1.0], [2.0]])
+    assert "A column without name and cells was left out" in found.provenance
+
+
 def test_a_quoted_newline_and_separators_in_cells(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,n,label\n"one\ntwo",1,a\n"three, four",2,b\n')
     found = read(tmp_path / "a.csv")

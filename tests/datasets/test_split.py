@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.split import sample_rows, seeded_split, shuffled
 
 labels = st.lists(st.integers(0, 3), min_size=2, max_size=60).map(lambda values: np.array(values, dtype=np.int64))
@@ -76,3 +77,14 @@ def test_shuffled_keeps_the_rows() -> None:
 def test_impossible_splits_are_refused(rows: int, test: int | None, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         seeded_split(np.arange(rows), np.zeros(rows, dtype=np.int64), test=test)
+
+
+def test_rows_are_drawn_in_proportion_and_by_the_seed() -> None:
+    y = np.repeat([0, 1, 2], [50, 5, 20])
+    rows = stratified_rows(y, 30, seed=0)
+    assert np.bincount(y[rows]).tolist() == [20, 2, 8]
+    assert (np.diff(rows) > 0).all()
+    assert np.array_equal(rows, stratified_rows(y, 30, seed=0))
+    assert not np.array_equal(rows, stratified_rows(y, 30, seed=1))
+    assert np.array_equal(stratified_rows(y, 0, seed=0), np.arange(75))
+    assert np.array_equal(stratified_rows(y, 100, seed=0), np.arange(75))

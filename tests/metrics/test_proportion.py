@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import binom, binomtest
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.metrics import clopper_pearson_lower, proportion_interval
+from trustworthy.metrics import clopper_pearson_lower, grouped_interval, proportion_interval
 
 
 @given(st.integers(1, 3000), st.floats(0.0, 1.0), st.sampled_from([1e-4, 0.001, 0.05, 0.4]))
@@ -42,3 +42,29 @@ def test_it_covers_the_probability_as_often_as_it_says(n):
 def test_it_refuses_nonsense(given):
     with pytest.raises(InvalidInput):
         proportion_interval(*given)
+
+
+def test_groups_of_one_row_are_independent_trials():
+    hits = np.arange(40) % 3 > 0
+    assert_allclose(grouped_interval(hits, np.arange(40), 0.9), proportion_interval(int(hits.sum()), 40, 0.9))
+
+
+def test_copies_of_a_row_tell_no_more_than_the_row():
+    hits, groups = np.repeat(np.arange(20) % 4 > 0, 50), np.repeat(np.arange(20), 50)
+    low, high = grouped_interval(hits, groups)
+    once = proportion_interval(15, 20)
+    assert low <= once[0] < once[1] <= high
+    assert_allclose((low, high), once, atol=0.03)  # wider only by what Student's quantiles of 19 and 999 degrees differ
+    assert_allclose(grouped_interval(hits | True, groups), proportion_interval(20, 20))
+    assert grouped_interval(hits, np.zeros(len(hits))) == (0.0, 1.0)
+
+
+def test_it_covers_the_share_of_groups_that_differ():
+    """Twelve groups of 30 rows, whose own shares are uniform from 0.4 to 1; the exact interval holds 0.7 in 62%."""
+    random = np.random.default_rng(0)
+    groups, inside = np.repeat(np.arange(12), 30), 0
+    for _ in range(400):
+        hits = random.random(360) < np.repeat(random.uniform(0.4, 1.0, 12), 30)
+        low, high = grouped_interval(hits, groups)
+        inside += low <= 0.7 <= high
+    assert inside >= 0.94 * 400

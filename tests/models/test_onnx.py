@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from trustworthy.core.errors import DataError, InvalidInput, MissingPackage
+from trustworthy.core.errors import InvalidInput, MissingPackage
 from trustworthy.models import EstimatorScores, adapt, load_model
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -143,64 +143,6 @@ def test_labels_alone_are_votes(tmp_path):
     assert adapted.gives == "labels"
     (predictor,) = adapted.model.draws(1)
     assert torch.equal(predictor(x).argmax(1), x.argmax(1))
-
-
-def test_several_inputs_are_listed(tmp_path):
-    add = helper.make_node("Add", ["age", "income"], ["y"])
-    inputs = [("age", FLOAT, [None, 1]), ("income", FLOAT, [None, 1])]
-    path = written(tmp_path / "m.onnx", [add], inputs, [("y", FLOAT, [None, 1])])
-    with pytest.raises(
-        InvalidInput, match=r"has 2: age tensor\(float\) \[None, 1\], income .*Export it with one input"
-    ):
-        load_model(path)
-
-
-def test_text_inputs_are_refused(tmp_path):
-    path = written(tmp_path / "m.onnx", [helper.make_node("Identity", ["x"], ["y"])],
-                   [("x", TensorProto.STRING, [None, 1])], [("y", TensorProto.STRING, [None, 1])])  # fmt: skip
-    with pytest.raises(InvalidInput, match=r"must take numbers, and takes x tensor\(string\)"):
-        load_model(path)
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [({"ir": 99}, "IR version 99, and onnxruntime"), ({"opset": 99}, "opset 99 of ai.onnx, and onnxruntime")],
-)
-def test_a_file_that_is_too_new_says_which_onnxruntime_reads_up_to_what_and_that_works(tmp_path, given, said):
-    inputs, outputs = [("x", FLOAT, [None, 3])], [("p", FLOAT, [None, 3])]
-    path = written(tmp_path / "m.onnx", [SAME], inputs, outputs, **given)
-    with pytest.raises(InvalidInput, match=rf"has {said} \S+ reads up to \d+: pip install --upgrade") as refused:
-        load_model(path)
-    limit = int(str(refused.value).partition("reads up to ")[2].partition(":")[0])
-    load_model(written(path, [SAME], inputs, outputs, **dict.fromkeys(given, limit)))
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "it is empty"),
-        (b"<html>", "web page"),
-        (b"version https://git-lfs", "git lfs pull"),
-        (b"no" * 99, "no ONNX file"),
-    ],
-)
-def test_what_is_no_onnx_file_is_said(tmp_path, content, said):
-    (tmp_path / "m.onnx").write_bytes(content)
-    with pytest.raises(DataError, match=said):
-        load_model(tmp_path / "m.onnx")
-
-
-def test_weights_in_another_file_that_is_missing_are_said_and_copying_helps(tmp_path):
-    weights = helper.make_tensor("w", FLOAT, [3, 3], np.eye(3, dtype=np.float32).tobytes(), raw=True)
-    product = helper.make_node("MatMul", ["x", "w"], ["y"])
-    path = written(tmp_path / "m.onnx", [product], [("x", FLOAT, [None, 3])], [("y", FLOAT, [None, 3])],
-                   initializers=[weights])  # fmt: skip
-    onnx.save(onnx.load(path), path, save_as_external_data=True, location="m.data", size_threshold=0)
-    (tmp_path / "m.data").rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match=r"keeps its weights in another file, which is not beside it .*copy both"):
-        load_model(path)
-    (tmp_path / "elsewhere").rename(tmp_path / "m.data")
-    assert load_model(path).model(torch.eye(3)).tolist() == torch.eye(3).tolist()
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from trustworthy.core.errors import DataError, InvalidInput, MissingPackage, ModelContractError, TrustworthyWarning
+from trustworthy.core.errors import DataError, InvalidInput, MissingPackage, TrustworthyWarning
 from trustworthy.models import EstimatorScores, load_model
 
 X, Y = load_iris(return_X_y=True)
@@ -77,31 +76,6 @@ def _twice(x):
     return 2 * x
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "it is empty"),
-        (b"\n<!DOCTYPE html><html>log in</html>", "it is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "run `git lfs pull`"),
-        (pickle.dumps(MODEL)[:300], "cut short"),
-        (b"col_a,col_b\n1,2\n", "of another kind"),
-    ],
-)
-@pytest.mark.parametrize("suffix", ["pkl", "joblib"])
-def test_what_is_no_pickle_is_said(tmp_path, content, said, suffix):
-    (tmp_path / f"m.{suffix}").write_bytes(content)
-    with pytest.raises(DataError, match=said):
-        load_model(tmp_path / f"m.{suffix}", trust=True)
-
-
-def test_a_file_that_is_not_there_and_a_folder_in_its_place(tmp_path):
-    with pytest.raises(DataError, match="there is no file"):
-        load_model(tmp_path / "m.pkl", trust=True)
-    (tmp_path / "d.pkl").mkdir()
-    with pytest.raises(DataError, match=r"config\.json"):
-        load_model(tmp_path / "d.pkl", trust=True)
-
-
 def test_another_version_is_told_once_with_both_and_what_to_install(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         for module in ("sklearn.base",):
@@ -134,16 +108,6 @@ def test_a_version_that_cannot_be_read_any_more_is_named_from_the_file(tmp_path,
             load_model(tmp_path / f"m{protocol}.pkl", trust=True)
 
 
-def test_a_package_that_is_missing_is_named(tmp_path):
-    content = pickle.dumps(ColumnTransformer([])).replace(b"sklearn", b"skleare")
-    (tmp_path / "m.pkl").write_bytes(content)
-    with pytest.raises(DataError, match="needs the module 'skleare': pip install skleare"):
-        load_model(tmp_path / "m.pkl", trust=True)
-    (tmp_path / "cv.pkl").write_bytes(b"\x80\x04\x8c\x03cv2\x94\x8c\x04Load\x94\x93\x94.")
-    with pytest.raises(DataError, match="pip install opencv-python"):
-        load_model(tmp_path / "cv.pkl", trust=True)
-
-
 def test_a_module_of_the_users_own_is_found_beside_the_file(tmp_path, monkeypatch):
     (tmp_path / "my_steps.py").write_text("def half(x):\n    return x / 2\n")
     with monkeypatch.context() as patch:
@@ -157,29 +121,6 @@ def test_a_module_of_the_users_own_is_found_beside_the_file(tmp_path, monkeypatc
     (tmp_path / "main.pkl").write_bytes((tmp_path / "m.pkl").read_bytes().replace(b"my_steps", b"__main__"))
     with pytest.raises(DataError, match="the script which wrote it defined itself"):
         load_model(tmp_path / "main.pkl", trust=True)
-
-
-@pytest.mark.parametrize("inside", [{"model": MODEL, "threshold": 0.4}, [MODEL], np.zeros(3)])
-def test_what_is_no_model_is_said_and_the_advice_works(tmp_path, inside):
-    joblib.dump(inside, tmp_path / "m.joblib")
-    named = " with 'model', 'threshold'" if isinstance(inside, dict) else ""
-    with pytest.raises(ModelContractError, match=f"holds {type(inside).__name__}{named}; save the classifier alone"):
-        load_model(tmp_path / "m.joblib", trust=True)
-    joblib.dump(MODEL, tmp_path / "m.joblib")
-    load_model(tmp_path / "m.joblib", trust=True)
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ("model.h5", "MODEL must be a file .*export it to ONNX"),
-        ("booster.ubj", "scikit-learn interface of its library"),
-        ("model", "MODEL must be a file .*got 'model'"),
-    ],
-)
-def test_what_model_may_be_is_said(spec, said):
-    with pytest.raises(InvalidInput, match=said):
-        load_model(spec)
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):

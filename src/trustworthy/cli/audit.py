@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
 from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
+from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
@@ -51,14 +53,7 @@ def audit(
             "package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE|FOLDER",
-            help="Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; "
-            "a folder of pictures.",
-        ),
-    ],
+    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     weights: Annotated[
         list[Path] | None,
@@ -66,14 +61,14 @@ def audit(
             metavar="FILE", help="Weights (.safetensors, or a state_dict), once for each MODEL in the same order."
         ),
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the labels; guessed where only one can be it.")
-    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
     train: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="Training rows: what a typical change of a column is.")
     ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN,...", help="Columns to leave out, such as an index.")
+    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column that says which rows belong together: accuracy for each of them."),
     ] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
     trust: Annotated[
@@ -105,22 +100,24 @@ def audit(
     from trustworthy.report.pairing import load
     from trustworthy.report.plan import make_plan
     from trustworthy.report.renderings import check
+    from trustworthy.report.rows import read_data
 
     names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
+    typer.echo(f"reading {' and '.join(names)} ...", err=True)  # the libraries that read a model take seconds to import
     earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
     loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
     check(files, list(loaded))
+    rows = chosen.rows if limit is None else checks.integer("limit", limit, at_least=0)
+    given: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
+    dataset = read_data(data, rows, seed, **given)
+    tell_data(dataset)
     record = measure(
         loaded,
-        data,
+        dataset,
         out,
-        label=label,
-        train=train,
-        drop=[column for text in drop or [] for column in text.split(",")],
-        size=size,
         plan=chosen,
         limit=limit,
         seed=seed,
@@ -245,8 +242,6 @@ def show(record: AuditRecord, out: Path) -> None:
 
     console = Console()
     console.print(summary_table(record))
-    if provenance := record.data.get("provenance"):
-        typer.echo(f"data: {provenance}")
     for colour, line in foremost(record):
         console.print(Text(line, colour), soft_wrap=True)
     typer.echo(f"report: {out / 'report.html'}")

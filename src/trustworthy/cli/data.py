@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from trustworthy.datasets import Dataset
+
+DATA = (
+    "Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; a folder of "
+    "pictures."
+)
+LABEL = "Column of the labels; guessed where only one can be it."
+DROP = "Columns to leave out, such as an index."
 app = typer.Typer(no_args_is_help=True, help="List, fetch and locate data sets.")
 
 
@@ -51,6 +60,17 @@ def where(name: Annotated[str, typer.Argument(metavar="NAME", help="A data set o
         typer.echo(f"{name} is not at hand; {datasets.how(name)}.", err=True)
         raise typer.Exit(1)
     typer.echo(found)
+
+
+def columns_of(texts: list[str] | None) -> list[str]:
+    """Columns of several options, each a list with commas."""
+    return [column for text in texts or [] for column in text.split(",")]
+
+
+def tell_data(dataset: Dataset) -> None:
+    """Say how the user's own data were read, before anything is measured."""
+    if dataset.available:
+        typer.echo(f"data: {dataset.name}, {dataset.available:,} rows. {dataset.provenance}", err=True)
 
 
 if __name__ == "__main__":

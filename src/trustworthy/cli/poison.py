@@ -9,13 +9,19 @@ from typing import Annotated
 
 import typer
 
+from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
 
 def poison(
-    data: Annotated[str, typer.Option(metavar="NAME|FILE.npz", help="Data set; floating labels are a regression.")],
+    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
     labelled: Annotated[int, typer.Option(metavar="N", help="Rows whose label the learner is told.")] = 100,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
+    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
+    regression: Annotated[
+        bool, typer.Option("--regression", help="Labels are numbers; those with fractions are in any case.")
+    ] = False,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,13 +58,16 @@ def poison(
     """
     from rich.console import Console
 
+    from trustworthy.report.poisoning.rows import read
     from trustworthy.report.poisoning.study import FIGURE, FILE
     from trustworthy.report.poisoning.study import poison as run
     from trustworthy.report.poisoning.words import table
 
+    rows_read = read(data, label=label, drop=columns_of(drop), regression=regression)
+    tell_data(rows_read)
     with shares() as tell:
         record = run(
-            data,
+            rows_read,
             out,
             labelled=labelled,
             budgets=None if budget is None else _numbers("budget", budget),

@@ -18,6 +18,7 @@ TrustworthyWarning (UserWarning)       a result that is returned but deserves do
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 
@@ -35,12 +36,13 @@ class UnknownName(InvalidInput, KeyError):
     __str__ = Exception.__str__  # KeyError would print the quoted repr of the message
 
     @classmethod
-    def of(cls, argument: str, given: object, known: Iterable[str]) -> UnknownName:
-        """Build the error for `given`, suggesting the nearest of the `known` names."""
-        names = sorted(known)
+    def of(cls, argument: str, given: object, names: Iterable[str]) -> UnknownName:
+        """Build the error for `given`, suggesting the nearest of the known `names`."""
+        names = sorted(names)
         near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        return cls(f"unknown {argument} {given!r}{hint} Known: {', '.join(names)}.")
+        known = textwrap.shorten(", ".join(names), 300, placeholder=f" ... ({len(names)} in all)")
+        return cls(f"unknown {argument} {given!r}{hint} Known: {known}.")
 
 
 class NothingToAttackError(InvalidInput):

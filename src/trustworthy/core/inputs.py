@@ -107,5 +107,8 @@ def check_logits(out: object, batch: int, y: Tensor | None = None, target: Tenso
         raise ModelContractError("the model returned NaN for a valid input; check its weights and its normalisation.")
     for name, labels in (("y", y), ("target", target)):
         if labels is not None and int(labels.max()) >= classes:
-            raise InvalidInput(f"{name} must lie in 0..{classes - 1} for {classes} logits, got {int(labels.max())}.")
+            raise InvalidInput(
+                f"{name} must lie in 0..{classes - 1} for {classes} logits, got {int(labels.max())}; give a model of "
+                "all classes, or leave such rows out."
+            )
     return out

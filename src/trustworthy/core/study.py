@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -111,14 +112,20 @@ class Parts(Generic[R]):
 
 @contextmanager
 def alone(folder: Path | None, study: str) -> Iterator[None]:
-    """Hold `folder` while a study writes into it; a second one is refused, for the last to end would win."""
+    """Hold `folder` while a study writes into it; a second one is refused, for the last to end would win.
+
+    A study that fails before it has written anything leaves no folder behind.
+    """
     if folder is None:
         yield
         return
-    lock = FileLock(folder / "parts" / ".lock", timeout=0)
+    parts = folder / "parts"
+    absent = [place for place in (parts, folder, *folder.parents) if not place.exists()]
+    lock = FileLock(parts / ".lock", timeout=0)
     try:
+        _make(folder)
         with explained(folder):
-            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            parts.mkdir(exist_ok=True)
             lock.acquire()
     except Timeout:
         raise InvalidInput(
@@ -126,8 +133,26 @@ def alone(folder: Path | None, study: str) -> Iterator[None]:
         ) from None
     try:
         yield
+    except BaseException:
+        if absent:
+            with suppress(OSError):  # what is not empty stays
+                (parts / ".lock").unlink()
+                for place in absent:
+                    place.rmdir()
+        raise
     finally:
         lock.release()
+
+
+def _make(folder: Path) -> None:
+    """Make the folder; refused now where nothing could be written at the end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = None if os.access(folder, os.W_OK) else "it may not be written to"
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else (error.strerror or str(error)).lower()
+    if why is not None:
+        raise InvalidInput(f"out must be a folder, or a place for one, got {str(folder)!r}: {why}. Choose another.")
 
 
 def load_arrays(path: Path) -> Arrays:

@@ -11,7 +11,7 @@ import numpy as np
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
 
 
@@ -25,7 +25,7 @@ class Arrays:
     source: str = ""
 
 
-def from_arrays(test: Arrays, train: Arrays | None, *, rows: int, seed: int) -> Dataset:
+def from_arrays(test: Arrays, train: Arrays | None, *, rows: int, seed: int, task: Task | None) -> Dataset:
     """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`."""
     parts = [test] if train is None else [test, train]
     for part in parts:  # what is wrong with x is said before what is wrong with labels
@@ -34,7 +34,7 @@ def from_arrays(test: Arrays, train: Arrays | None, *, rows: int, seed: int) -> 
             raise InvalidInput(
                 f"x and y must have as many rows, got {len(part.x):,} and {len(part.y):,}; give one label for each row."
             )
-    known = labels.number(*(part.y for part in parts))
+    known = labels.number(*(part.y for part in parts), task=task)
     for part in parts:
         if part.x.shape[1:] != test.x.shape[1:]:
             raise InvalidInput(f"train must have rows of shape {test.x.shape[1:]}, got {part.x.shape[1:]}.")
@@ -58,7 +58,14 @@ def load_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a readable .npy file of numbers or text ({error}); write it again.") from error
+        raise DataError(
+            f"{path} is not a readable .npy file of numbers or text ({why(error)}); write it again."
+        ) from error
+
+
+def why(error: Exception) -> str:
+    """What NumPy says of a file; of one that does not begin as its own that it may be a pickle, which misleads."""
+    return "it does not begin as one" if "contains pickled" in str(error) else str(error)
 
 
 def converted(x: np.ndarray) -> np.ndarray:

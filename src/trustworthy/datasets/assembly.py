@@ -23,6 +23,7 @@ def assembled(
     x: Sequence[np.ndarray],
     columns: tuple[Column, ...] = (),
     groups: np.ndarray | None = None,
+    group: str | None = None,
 ) -> Dataset:
     """Data set of the `chosen` test rows and all training rows.
 
@@ -30,8 +31,9 @@ def assembled(
     x : the chosen test rows, and the training rows.
     """
     available = len(known.codes[0])
-    counts = f"Rows of each class: {known.counts()}."
-    if len(np.unique(known.codes[0])) == 1:
+    classifies = known.task == "classification"
+    counts = f"{'Rows of each class' if classifies else 'Labels'}: {known.counts()}."
+    if classifies and len(np.unique(known.codes[0])) == 1:
         warnings.warn(
             f"all {available:,} labels of {source or name} are the same, {known.counts().rpartition(' ')[0]}: what "
             "depends on other classes cannot be measured.",
@@ -39,10 +41,10 @@ def assembled(
             stacklevel=4,
         )
     return Dataset(
-        name=name, task="classification",
+        name=name, task=known.task,
         x_test=x[0], y_test=known.codes[0][chosen],
         x_train=x[1] if len(x) > 1 else x[0][:0], y_train=known.codes[1] if len(x) > 1 else known.codes[0][:0],
-        class_names=known.names, class_values=known.values, columns=columns, groups=groups,
+        class_names=known.names, class_values=known.values, columns=columns, groups=groups, group=group or "",
         rows=chosen if len(chosen) < available else None, available=available,
         source=source, provenance=" ".join([*notes, counts]),
     )  # fmt: skip

@@ -15,12 +15,20 @@ CATALOG: dict[str, Entry] = {
     for entry in module.ENTRIES
 }
 
-FILES = (".npy", ".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", ".feather", ".json", ".arff", ".pkl")
-_CONVERT = (
-    "data must be the name of a data set (`trustworthy data list`) or an .npz file, got {given}. Write numbers x (n, "
-    "features) and labels y (n,) to one; of a table with the labels in a column named label: import numpy, pandas; "
-    "table = pandas.read_csv({given}); y = numpy.unique(table.pop('label'), return_inverse=True)[1]; "
-    "numpy.savez({out}, x=pandas.get_dummies(table).to_numpy(float), y=y)"
+FILES = (
+    ".npy",
+    ".npz",
+    ".csv",
+    ".tsv",
+    ".gz",
+    ".txt",
+    ".xls",
+    ".xlsx",
+    ".parquet",
+    ".feather",
+    ".json",
+    ".arff",
+    ".pkl",
 )
 
 
@@ -29,7 +37,10 @@ def find(name: str) -> tuple[Entry, str]:
     head, _, variant = name.partition("/")
     place = Path(name)
     if head not in CATALOG and (place.suffix in FILES or name.startswith((".", "/", "~")) or place.is_file()):
-        raise InvalidInput(_CONVERT.format(given=repr(name), out=repr(f"{place.stem}.npz")))
+        raise InvalidInput(
+            f"data must be the name of a data set (`trustworthy data list`), got {name!r}; a file or folder is read by "
+            f"datasets.read({name!r}), and by --data {name} of `trustworthy audit` and `trustworthy poison`."
+        )
     entry = checks.choice("data set", head, CATALOG)
     if not variant:
         return entry, entry.variants[0] if entry.variants else ""

@@ -32,7 +32,8 @@ class Dataset:
         for arrays.
     rows : numbers of the test rows in the source, counted from 0, where they were drawn from more, and `available` how
         many there were; None and 0 where all were read.
-    groups : the values (n,) of the column of the test rows that says what belongs together; None where none was named.
+    groups : the values (n,) of the column `group` of the test rows, which says what belongs together; None where none
+        was named.
     source : where the rows came from, and `provenance` what to know of them (split, encoding, differences).
     sha256 : fingerprint of the stored arrays; empty where rows are read anew from local files at each call.
     canonical : these are known to be the published rows, and the published split where there is one.
@@ -51,6 +52,7 @@ class Dataset:
     rows: Int64[np.ndarray, " _"] | None = field(default=None, repr=False)
     available: int = 0
     groups: np.ndarray | None = field(default=None, repr=False)
+    group: str = ""
     source: str = ""
     provenance: str = ""
     sha256: str = field(default="", repr=False)

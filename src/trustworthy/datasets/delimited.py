@@ -51,7 +51,7 @@ class DelimitedTable:
                 tallies = self._survey(drop)
         self._rows = max((tally.rows for tally in tallies.values()), default=0)
         if not self._rows:
-            raise DataError(f"{path} holds a header and no rows.")
+            raise DataError(f"{path} holds a header and no rows; write rows beneath it.")
         for name, tally in tallies.items():
             tally.check(path, name, self._dialect.separator)
         self.dtypes = {name: tally.dtype for name, tally in tallies.items()}
@@ -146,7 +146,9 @@ def _dialect(path: Path) -> Dialect:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             head = file.read(HEAD)
     except (OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}); is it whole?") from error
+        raise DataError(
+            f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
+        ) from error
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     text = head.decode(encoding, errors="replace").lstrip()
     cells = {mark: len(next(csv.reader(io.StringIO(text, newline=None), delimiter=mark), [])) for mark in SEPARATORS}
@@ -170,4 +172,6 @@ def _named(path: Path) -> Iterator[None]:
     except (OSError, EOFError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} cannot be read ({error}); is it whole?") from error
+        raise DataError(
+            f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
+        ) from error

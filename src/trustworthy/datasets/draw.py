@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Num
 
 from trustworthy.core import seeds
 
 
-def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
+def stratified_rows(y: Num[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
     """Row numbers in ascending order, drawn at random with the classes in proportion; all if `rows` is 0.
+
+    Labels of a regression, which are floating, have no classes.
 
     In proportion, because what is measured on them (accuracy, calibration, the threshold for a human) is said of the
     data as it is, rare classes and all.
@@ -17,6 +19,7 @@ def stratified_rows(y: Int[np.ndarray, " n"], rows: int, seed: int) -> Int[np.nd
     if rows == 0 or rows >= len(y):
         return np.arange(len(y))
     shuffled = seeds.numpy_generator(seed, "examples").permutation(len(y))
+    y = np.zeros(len(y), np.int64) if y.dtype.kind == "f" else y
     turn = np.empty(len(y))
     for label in np.unique(y):
         mine = y[shuffled] == label

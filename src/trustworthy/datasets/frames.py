@@ -12,7 +12,7 @@ from trustworthy.core.extras import required
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import Frame, columns_of, encode, listed
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.tables import Table, found_column
 
@@ -66,7 +66,9 @@ class Part:
         return self.table.take(rows).drop(columns=[] if self.label is None else [self.label])
 
 
-def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int, seed: int) -> Dataset:
+def from_tables(
+    test: Part, train: Part | None, *, group: str | None, rows: int, seed: int, task: Task | None
+) -> Dataset:
     """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`.
 
     group : name of a column; its values become the `groups` of the data set, and it stays a column.
@@ -74,21 +76,38 @@ def from_tables(test: Part, train: Part | None, *, group: str | None, rows: int,
     pd = required("pandas")
 
     parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="y" if test.label is None else f"column {test.label!r}")
+    name = "y" if test.label is None else f"column {test.label!r}"
+    known = labels.number(*(part.y for part in parts), name=name, task=task)
     chosen = stratified_rows(known.codes[0], rows, seed)
     for part, codes in zip(parts, known.codes, strict=True):
         if len(part.table) != len(codes):
-            raise InvalidInput(f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}.")
+            raise InvalidInput(
+                f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}; give one label for each "
+                "row."
+            )
     frames = [part.take(np.arange(len(part.table)) if part is train else chosen) for part in parts]
+    groups = None if group is None else frames[0][_group(test, group, frames[0].columns)].to_numpy()
+    if group is not None and any(group not in map(str, frame.columns) for frame in frames[1:]):
+        frames[0] = frames[0].drop(columns=found_column("group", group, frames[0].columns))  # no input of a model
     _same_columns(*frames)
     if not len(frames[0].columns):
-        raise InvalidInput(f"{test.table.source or test.table.name} has no column beside the label to predict it from.")
+        raise InvalidInput(
+            f"{test.table.source or test.table.name} has no column beside the label to predict it from; give the "
+            "columns that the model takes."
+        )
     found = columns_of(pd.concat([frame[list(frames[0].columns)] for frame in frames]))
-    groups = None if group is None else frames[0][found_column("group", group, frames[0].columns)].to_numpy()
     return assembled(
         name=test.table.name, source=test.table.source, notes=test.table.notes, known=known, chosen=chosen,
-        x=[encode(frame, found) for frame in frames], columns=found, groups=groups,
+        x=[encode(frame, found) for frame in frames], columns=found, groups=groups, group=group,
     )  # fmt: skip
+
+
+def _group(test: Part, group: str, columns: Any) -> Any:
+    if test.label is not None and group == str(test.label):
+        raise InvalidInput(
+            f"group must be another column than the label {group!r}; leave it out, accuracy is shown by class anyway."
+        )
+    return found_column("group", group, columns)
 
 
 def _same_columns(test: Frame, *train: Frame) -> None:

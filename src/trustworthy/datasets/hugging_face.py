@@ -89,7 +89,8 @@ def images(data: Any, path: Path, *, label: str | None, group: str | None, drop:
     table = HuggingFaceTable(data, drop={*drop, *features})
     chosen = label_of(table, label)
     groups = None if group is None else table.column(found_column("group", group, table.dtypes)).to_numpy()
-    return Listing(path, _Pictures(data.with_format(None), features[0]), table.column(chosen), groups, table.notes)
+    pictures = _Pictures(data.with_format(None), features[0])
+    return Listing(path, pictures, table.column(chosen), groups, group, table.notes)
 
 
 class _Pictures:

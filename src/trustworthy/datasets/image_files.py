@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from trustworthy.core import checks
 from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.datasets.columns import listed
 from trustworthy.datasets.pictures import LARGEST
 
 DEEP = ("I;16", "I;16B", "I;16L")  # modes of Pillow with one channel of 16 bits
@@ -48,7 +49,9 @@ def decoded(
     channels = 1 if all(mode in KIND for mode in modes) else 3
     height, width = (size, size) if size is not None else heads[0][0][::-1]
     if len(images) * channels * height * width * 4 > LARGEST:
-        raise InvalidInput(f"{len(images):,} pictures of {height} x {width} do not fit into memory; draw --rows 1000.")
+        raise InvalidInput(
+            f"{len(images):,} pictures of {height} x {width} do not fit into memory; draw fewer by --limit 1000."
+        )
     x = np.empty((len(images), channels, height, width), np.float32)
     for row, image in enumerate(images):
         pixels = _attempt(image, broken, lambda opened: _pixels(opened, channels, size))
@@ -77,8 +80,8 @@ def _attempt(image: Any, broken: dict[str, str], read: Callable[[Any], Any]) -> 
 
 def _refuse(broken: dict[str, str], among: int) -> None:
     if broken:
-        shown = "".join(f"\n  {file}: {why}" for file, why in broken.items())
-        raise DataError(f"{len(broken):,} of {among:,} pictures cannot be read; remove or replace them:{shown}")
+        shown = listed(broken, 5)
+        raise DataError(f"{len(broken):,} of {among:,} pictures cannot be read; remove or replace them: {shown}.")
 
 
 def _agree(images: Sequence[Any], heads: Sequence[tuple[tuple[int, int], str]], size: int | None) -> list[str]:

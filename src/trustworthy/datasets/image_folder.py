@@ -14,7 +14,7 @@ from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import listed
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.delimited import DelimitedTable
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import label_of
@@ -36,15 +36,16 @@ class Listing:
     files: Any
     y: Any
     groups: np.ndarray | None = None
+    group: str | None = None
     notes: list[str] = field(default_factory=list)
 
 
 def from_listings(
-    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None
-) -> Dataset:  # fmt: skip
+    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None, task: Task | None
+) -> Dataset:
     """Draw `rows` pictures of `test` (0: all) in the proportions of the classes, and take all of `train`."""
     parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="labels")
+    known = labels.number(*(part.y for part in parts), name="labels", task=task)
     chosen = stratified_rows(known.codes[0], rows, seed)
     wanted = [chosen, *map(range, map(len, known.codes[1:]))]
     images = [part.files[row] for part, rows in zip(parts, wanted, strict=True) for row in rows]
@@ -52,7 +53,7 @@ def from_listings(
     return assembled(
         name=test.path.name, source=str(test.path), notes=[*test.notes, *notes], known=known, chosen=chosen,
         x=[x[: len(chosen)], x[len(chosen) :]][: len(parts)],
-        groups=None if test.groups is None else test.groups[chosen],
+        groups=None if test.groups is None else test.groups[chosen], group=test.group,
     )  # fmt: skip
 
 
@@ -66,7 +67,10 @@ def listing(path: Path, *, label: str | None = None, group: str | None = None, d
     visible = [file for file in visible if not any(part.startswith(".") for part in file.parts)]
     found = {file.as_posix(): path / file for file in visible if file.suffix.lower() in SUFFIXES}
     if not found:
-        raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES))}); it holds {_kinds(visible)}.")
+        raise DataError(
+            f"{path} holds no pictures ({', '.join(sorted(SUFFIXES))}); it holds {_kinds(visible)}. Expected is a "
+            "folder of pictures for each class; a table is named by its file."
+        )
     tables = [path / file for file in visible if len(file.parts) == 1 and file.suffix.lower() in TABLES]
     named = _names(tables[0], drop) if len(tables) == 1 else None
     listed_ = _from_classes(path, found) if named is None else _from_names(path, found, *named, label, group)
@@ -144,7 +148,7 @@ def _from_names(
     left = len(found) - len(keys)
     notes = [*table.notes, *[f"{left:,} pictures that {table.name} does not name were ignored."] * (left > 0)]
     groups = None if group is None else table.column(found_column("group", group, table.dtypes)).to_numpy()
-    return Listing(path, [found[key] for key in keys], table.column(labelled), groups, notes)
+    return Listing(path, [found[key] for key in keys], table.column(labelled), groups, group, notes)
 
 
 def _rows(cells: Any) -> str:

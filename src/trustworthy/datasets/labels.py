@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.dataset import Targets, Task
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
     """Labels of one or more parts of a data set that share their classes.
 
-    codes : of each part, the numbers 0 .. classes-1.
+    codes : of each part, the numbers 0 .. classes-1; of a regression the labels themselves.
     values : what each number stands for, as a Python value: sorted, or all categories of a pandas categorical
-        and all columns of one-hot rows in their order, those without a row too.
+        and all columns of one-hot rows in their order, those without a row too. None of a regression.
     """
 
-    codes: tuple[Int64[np.ndarray, " _"], ...]
+    codes: tuple[Targets, ...]
     values: tuple[Any, ...]
+
+    @property
+    def task(self) -> Task:
+        """What the labels are of."""
+        return "regression" if self.codes[0].dtype.kind == "f" else "classification"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -30,13 +37,15 @@ class Labels:
         return tuple(map(str, self.values))
 
     def counts(self) -> str:
-        """Rows of each class in the first part, the most frequent first."""
+        """Rows of each class in the first part, the most frequent first, or the range of the labels."""
+        if self.task == "regression":
+            return f"{self.codes[0].min():g} to {self.codes[0].max():g}"
         count = Counter({name: int((self.codes[0] == code).sum()) for code, name in enumerate(self.names)})
         shown = ", ".join(f"{name!r} {n:,}" for name, n in count.most_common(20))
         return shown + (f", ... ({len(count)} classes)" if len(count) > 20 else "")
 
 
-def number(*parts: Any, name: str = "y") -> Labels:
+def number(*parts: Any, name: str = "y", task: Task | None = "classification") -> Labels:
     """Number the classes of labels.
 
     Parameters
@@ -45,13 +54,20 @@ def number(*parts: Any, name: str = "y") -> Labels:
         (n, 1) of strings, booleans, integers or whole floats; or one-hot rows (n, classes) of 0 and 1, whose columns
         are named by a frame's header.
     name : of the labels, for messages.
+    task : "regression" takes numbers as they are, None does so where some have fractions.
 
     Raises
     ------
-    InvalidInput : labels are missing, fractional or of several types; the message lists rows, counted from 0.
+    InvalidInput : labels are missing, of several types, no numbers in a regression, or fractional in a classification;
+        the message lists rows, counted from 0.
     """
     distinct = [_distinct(part, name) for part in parts]
-    values = [_checked(codes, found, name) for codes, found, _ in distinct]
+    for codes, found, _ in distinct:
+        _present(codes, found, name)
+    every = [value for _, found, _ in distinct for value in found]
+    if task == "regression" or (task is None and any(map(_is_fraction, every))):
+        return Labels(tuple(_numbers(codes, found, name) for codes, found, _ in distinct), ())
+    values = [_classes(codes, found, name) for codes, found, _ in distinct]
     order = _order(values, [ordered for *_, ordered in distinct], name)
     rank = {value: code for code, value in enumerate(order)}
     renumbered = [np.array([rank[value] for value in found], np.int64) for found in values]
@@ -103,8 +119,8 @@ def _one_hot(y: Any, name: str) -> tuple[Int64[np.ndarray, " n"], list[Any], boo
     return array.argmax(1).astype(np.int64), values, True
 
 
-def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> list[Any]:
-    """The values, whole floats as integers."""
+def _present(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> None:
+    """Refuse rows without a label."""
     blank = [code for code, value in enumerate(values) if isinstance(value, str) and not value.strip()]
     missing = np.flatnonzero(np.isin(codes, [-1, *blank]))
     if len(missing):
@@ -113,9 +129,32 @@ def _checked(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
             f"({_rows(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
             "these rows out, or give them a class of their own, such as 'unknown'."
         )
-    fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, float) and not value.is_integer()
+
+
+def _numbers(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> Float64[np.ndarray, " n"]:
+    """The labels of a regression."""
+    strange = [value for value in values if isinstance(value, bool) or not isinstance(value, int | float)]
+    strange += [value for value in values if isinstance(value, float) and not math.isfinite(value)]
+    if strange:
+        rows = np.flatnonzero(codes == values.index(strange[0]))
+        raise InvalidInput(
+            f"{name} must hold finite numbers in a regression, got {strange[0]!r} ({_rows(rows)}, counted from 0); "
+            "name a column of numbers with --label COLUMN, or leave these rows out."
+        )
+    return np.array(values, np.float64)[codes]
+
+
+def _classes(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> list[Any]:
+    """The values, whole floats as integers."""
+    fractions = [value for value in values if _is_fraction(value)]
     if fractions:
         rows = np.flatnonzero(codes == values.index(fractions[0]))
+        if math.isinf(fractions[0]):
+            raise InvalidInput(f"{name} must hold classes, got {fractions[0]} ({_rows(rows)}); leave these rows out.")
         raise InvalidInput(
             f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
             "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN, "

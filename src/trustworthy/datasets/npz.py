@@ -11,8 +11,8 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
-from trustworthy.datasets.arrays import converted
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.arrays import converted, why
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.reading import DAMAGE
 
 
@@ -37,7 +37,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except DataError:
         raise
     except DAMAGE as error:
-        raise DataError(f"{path} is not a readable .npz file, perhaps truncated ({error}); write it again.") from error
+        raise DataError(
+            f"{path} is not a readable .npz file, perhaps truncated ({why(error)}); write it again."
+        ) from error
     raise DataError(f"{path} is a single array; save named arrays with np.savez(path, x_test=..., y_test=...).")
 
 
@@ -54,8 +56,8 @@ def _array(loaded: Any, name: str, path: Path) -> np.ndarray:
         ) from error
 
 
-def from_file(path: str | os.PathLike[str]) -> Dataset:
-    """Read a classification set from an .npz file.
+def from_file(path: str | os.PathLike[str], *, task: Task | None = "classification") -> Dataset:
+    """Read labelled arrays from an .npz file.
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
         of shape (n, *shape), images in [0, 1]; a table (n, features) may also hold integers, and NaN where a value is
         missing. Labels are of any type that `read` takes; `class_names` names the classes 0, 1, ..., or holds all
         labels in the order of the classes.
+    task : of the labels, as `read` takes it.
 
     Returns
     -------
@@ -89,10 +92,10 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
         raise InvalidInput(
             f"x_train must have examples of shape {x_test.shape[1:]} as {test[0]}, got {x_train.shape[1:]}."
         )
-    known = labels.number(*(arrays[pair[1]] for pair in (test, train) if pair), name=test[1])
+    known = labels.number(*(arrays[pair[1]] for pair in (test, train) if pair), name=test[1], task=task)
     codes, class_names, class_values = _named(known, _names(arrays, "class_names"))
     return Dataset(
-        name=file.stem, task="classification", x_train=x_train, y_train=codes[1] if train else codes[0][:0],
+        name=file.stem, task=known.task, x_train=x_train, y_train=codes[1] if train else codes[0][:0],
         x_test=x_test, y_test=codes[0], class_names=class_names, class_values=class_values,
         feature_names=_names(arrays, "feature_names"), source=str(file),
     )  # fmt: skip
@@ -100,6 +103,8 @@ def from_file(path: str | os.PathLike[str]) -> Dataset:
 
 def _named(known: labels.Labels, names: tuple[str, ...]) -> tuple[list[np.ndarray], tuple[str, ...], tuple[Any, ...]]:
     """Numbers, names and values of the classes, in the order of `names` where they name the labels or hold them."""
+    if known.task == "regression":
+        return list(known.codes), (), ()
     if names and all(type(value) is int and 0 <= value < len(names) for value in known.values):
         places, values = np.array(known.values), ()
     elif set(known.names) <= set(names):
@@ -117,10 +122,10 @@ def _inputs(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> np.ndarr
         raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
     table = x.ndim == 2
     if x.dtype.kind not in ("fiu" if table else "f"):
-        raise InvalidInput(
-            f"{x_name} must hold floating-point numbers, got {x.dtype}; "
-            f"for 8-bit images write {x_name}.astype('float32') / 255."
+        remedy = (
+            f"for 8-bit images write {x_name}.astype('float32') / 255" if x.dtype.kind in "iu" else "write real numbers"
         )
+        raise InvalidInput(f"{x_name} must hold floating-point numbers, got {x.dtype}; {remedy}.")
     strange = np.isinf(x) if table else ~np.isfinite(x)
     if strange.any():
         row = int(np.argwhere(strange)[0, 0])

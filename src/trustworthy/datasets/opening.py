@@ -15,7 +15,7 @@ from trustworthy.datasets import hugging_face, labels, loading
 from trustworthy.datasets.arrays import Arrays, load_npy
 from trustworthy.datasets.catalog import CATALOG
 from trustworthy.datasets.columns import listed
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.delimited import DelimitedTable
 from trustworthy.datasets.frames import Part
 from trustworthy.datasets.image_folder import Listing, listing
@@ -28,7 +28,7 @@ KINDS = f"{', '.join((*DELIMITED, *ARROW, '.npz'))}, a pair x.npy,y.npy or a fol
 Opened: TypeAlias = Part | Listing | Arrays | Dataset
 
 
-def opened(source: Any, *, label: str | None, drop: Collection[str], group: str | None) -> Opened:
+def opened(source: Any, *, label: str | None, drop: Collection[str], group: str | None, task: Task | None) -> Opened:
     """Open what `read` takes as `source`."""
     if isinstance(source, Dataset):
         return source
@@ -36,7 +36,7 @@ def opened(source: Any, *, label: str | None, drop: Collection[str], group: str 
         ends = str(source).split(",")
         if len(ends) == 2 and all(end.endswith(".npy") for end in ends):
             return _of_files(*ends)
-        return _of_path(source, label, drop, group)
+        return _of_path(source, label, drop, group, task)
     if isinstance(source, tuple | list) and len(source) == 2:
         if all(isinstance(part, str | Path) for part in source):
             return _of_files(*source)
@@ -52,7 +52,9 @@ def opened(source: Any, *, label: str | None, drop: Collection[str], group: str 
     )
 
 
-def _of_path(source: str | Path, label: str | None, drop: Collection[str], group: str | None) -> Opened:
+def _of_path(
+    source: str | Path, label: str | None, drop: Collection[str], group: str | None, task: Task | None
+) -> Opened:
     if isinstance(source, str) and source.split("/")[0] in CATALOG:
         return loading.load(source)
     path = Path(source).expanduser()
@@ -66,7 +68,7 @@ def _of_path(source: str | Path, label: str | None, drop: Collection[str], group
     if ending in ARROW:
         return Part.of(ArrowTable(path, ARROW[ending], drop=drop), label)
     if ending == ".npz":
-        return from_file(path)
+        return from_file(path, task=task)
     if ending == ".npy":
         raise InvalidInput(f"{path} is one array; name a pair, of examples and labels: {path},y.npy")
     raise InvalidInput(
@@ -134,7 +136,8 @@ def _absent(path: Path) -> DataUnavailable:
     elif near:
         hint = f"did you mean {' or '.join(repr(str(path.parent / name)) for name in near)}?"
     elif not path.parent.is_dir():
-        hint = f"nor is there a folder {path.parent}."
+        hint = f"nor is there a folder {path.parent}; give the path of a file that is there."
     else:
-        hint = f"{path.parent.absolute()} holds {listed(sorted(beside))}." if beside else "its folder is empty."
+        held = f"holds {listed(sorted(beside))}; name one of these" if beside else "is empty; give the path of a file"
+        hint = f"{path.parent.absolute()} {held}."
     return DataUnavailable(f"there is no file or folder {path}, and no data set of that name; {hint}")

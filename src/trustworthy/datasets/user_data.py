@@ -11,7 +11,7 @@ import numpy as np
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.arrays import Arrays, from_arrays
-from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import Part, from_tables
 from trustworthy.datasets.image_folder import Listing, from_listings
@@ -29,8 +29,9 @@ def read(
     seed: int = 0,
     train: Any = None,
     size: int | None = None,
+    task: Task | None = "classification",
 ) -> Dataset:
-    """Read labelled examples for a classifier.
+    """Read labelled examples.
 
     Parameters
     ----------
@@ -45,12 +46,14 @@ def read(
     label : column of the labels; None where only one column can be it: the only one named label, labels, target, class
         or y, or else the only one that is not of numbers. `provenance` says what was chosen.
     drop : columns to leave out.
-    group : column that says which rows belong together; it stays among the columns unless it is the label.
+    group : column that says which rows belong together; it stays among the columns.
     rows : how many rows to draw at random, the classes in proportion; 0 for all. Of a file only these rows are held in
         memory, and of all rows the labels.
     seed : of the draw, which is that of an audit.
     train : training rows, as `source`; all of them are read.
     size : side in pixels to which pictures are brought; None refuses pictures of different sizes or modes.
+    task : "classification" refuses labels with fractions, "regression" takes numbers as they are; None chooses by the
+        labels, and numbers with fractions are those of a regression.
 
     Returns
     -------
@@ -64,21 +67,28 @@ def read(
     checks.integer("rows", rows, at_least=0)
     checks.integer("seed", seed, at_least=0)
     dropped = {drop} if isinstance(drop, str) else set(map(str, drop))
-    test = opened(source, label=label, drop=dropped, group=group)
+    for name, column in (("label", label), ("group", group)):
+        if column in dropped:
+            raise InvalidInput(f"drop leaves out the column {column!r}, which {name} names; leave it out of drop.")
+    test = opened(source, label=label, drop=dropped, group=group, task=task)
     if isinstance(test, Dataset):
         given = {"label": label, "drop": drop, "group": group, "train": train, "size": size}
         needless = [name for name, value in given.items() if value]
         if needless:
             raise InvalidInput(f"{test.name} is read as it is, so {' and '.join(needless)} must be left out.")
+        if task == "regression" and test.task != task:
+            raise InvalidInput(f"{test.name} has classes, which are no regression; leave --regression (task=) out.")
         return _drawn(test, rows, seed)
     # Any: of the kind of `test`, which `_check` makes sure of.
-    beside: Any = None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None)
+    beside: Any = (
+        None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None, task=task)
+    )
     _check(test, beside, dropped, group, size)
     if isinstance(test, Part):
-        return from_tables(test, beside, group=group, rows=rows, seed=seed)
+        return from_tables(test, beside, group=group, rows=rows, seed=seed, task=task)
     if isinstance(test, Listing):
-        return from_listings(test, beside, rows=rows, seed=seed, size=size)
-    return from_arrays(test, beside, rows=rows, seed=seed)
+        return from_listings(test, beside, rows=rows, seed=seed, size=size, task=task)
+    return from_arrays(test, beside, rows=rows, seed=seed, task=task)
 
 
 def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: int | None) -> None:
@@ -90,6 +100,8 @@ def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: in
         raise InvalidInput("size is the side of pictures, which these data do not hold; leave it out.")
     if group is not None and isinstance(test, Arrays):
         raise InvalidInput(f"group names a column, which arrays do not have, got {group!r}; pass a frame.")
+    if drop and isinstance(test, Arrays):
+        raise InvalidInput(f"drop names columns, which arrays do not have, got {sorted(drop)}; leave it out.")
     if not isinstance(test, Listing):
         tables = [part.table for part in (test, train) if isinstance(part, Part)]
         for name in sorted(drop):

@@ -9,7 +9,7 @@ from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, e
 from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
 from trustworthy.metrics.difference import difference_interval, paired_share_interval
 from trustworthy.metrics.image import pearson, psnr, ssim
-from trustworthy.metrics.proportion import clopper_pearson_lower, proportion_interval
+from trustworthy.metrics.proportion import clopper_pearson_lower, grouped_interval, proportion_interval
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "clopper_pearson_lower",
     "difference_interval",
     "ece",
+    "grouped_interval",
     "nll",
     "paired_share_interval",
     "partial_auroc",

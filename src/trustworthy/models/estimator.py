@@ -58,7 +58,7 @@ class EstimatorScores:
         reads: Method | None = None,
     ) -> None:
         self.model = model
-        self._known = _classes_of(model)
+        self._known = classes_of(model)
         self.classes: list[Label]
         self.classes, self._order = matched(self._known, self._known if classes is None else classes)
         self._columns = None if columns is None else order_of(model, columns)
@@ -158,13 +158,14 @@ class EstimatorScores:
         )
 
 
-def _classes_of(model: Any) -> list[Label]:
+def classes_of(model: Any) -> list[Label]:
+    """Labels that a fitted classifier knows. Raises ModelContractError where it is none of two or more."""
     from sklearn.base import BaseEstimator, is_regressor
 
     kind, classes = type(model).__name__, getattr(model, "classes_", None)
     if classes is None or not len(classes):
         if isinstance(model, BaseEstimator) and is_regressor(model):
-            raise ModelContractError(f"{kind} predicts numbers; only classifiers can be audited.")
+            raise ModelContractError(f"{kind} predicts numbers; only classifiers can be audited, give one.")
         raise ModelContractError(
             f"{kind} must be a fitted classifier with the attribute classes_; call fit in the factory or before saving."
         )

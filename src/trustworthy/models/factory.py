@@ -40,12 +40,15 @@ def build_model(spec: str) -> Any:
         if not callable(factory):
             raise InvalidInput(f"{spec} must be a function that returns the model, got {type(factory).__name__}.")
         with _blamed_on(f"the factory {spec}", module.__file__):
-            return factory()
+            model = factory()
+    if model is None:
+        raise ModelContractError(f"the factory {spec} returned nothing; return the model at its end.")
+    return model
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise DataError(f"there is no file {path} to build the model from.")
+        raise DataError(f"there is no file {path} to build the model from; give the path of one.")
     name = f"_trustworthy_model_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -90,5 +93,5 @@ def _blamed_on(what: str, file: object) -> Iterator[None]:
         frame = [*frames[-1:], *(frame for frame in frames if frame.filename == str(file))][-1]
         said = textwrap.shorten(str(error), 300) or "no message"
         raise ModelContractError(
-            f"{what} raised {type(error).__name__}: {said} ({frame.filename}, line {frame.lineno})."
+            f"{what} raised {type(error).__name__}: {said} ({frame.filename}, line {frame.lineno}); correct it there."
         ) from error

@@ -60,7 +60,8 @@ def blamed(x: Tensor) -> Iterator[None]:
         said = str(error).strip().splitlines()
         kind, shape = type(error).__name__, tuple(x.shape)
         raise ModelContractError(
-            f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else ''}"
+            f"the model raised {kind} on a batch of shape {shape}: {said[0] if said else 'no message'}; give it data "
+            "of the shape and the columns that it was trained on, or correct it."
         ) from error
 
 

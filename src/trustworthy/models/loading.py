@@ -23,6 +23,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     ".pt": load_torch, ".pth": load_torch, ".pt2": load_torch, ".safetensors": load_torch,
 }  # fmt: skip
 _ELSEWHERE = {
+    ".py": "name the function in it that builds the model, FILE.py:factory",
     **dict.fromkeys([".h5", ".keras", ".pb", ".tflite", ".mlmodel"], "export it to ONNX"),
     **dict.fromkeys(
         [".json", ".ubj", ".bst", ".cbm", ".txt"],
@@ -102,5 +103,5 @@ def _load_weights(name: str, model: Any, path: Path) -> None:
     from trustworthy.training.weights import load_weights
 
     if not isinstance(model, nn.Module):
-        raise InvalidInput(f"--weights needs a torch module, {name} is {type(model).__name__}.")
+        raise InvalidInput(f"--weights needs a torch module, {name} is {type(model).__name__}; leave --weights out.")
     load_weights(model, path)

@@ -59,6 +59,11 @@ def names_of(model: Any) -> list[str] | None:
     return None if all(re.fullmatch(r"(Column_)?\d+", name) for name in listed) else listed
 
 
+def knows(model: Any, column: str) -> bool:
+    """Whether an estimator was fitted with a column of this name."""
+    return _column(column) in map(_column, names_of(model) or ())
+
+
 def order_of(model: Any, columns: Sequence[str]) -> list[int]:
     """Which column of the data is each column of the model.
 

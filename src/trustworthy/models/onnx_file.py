@@ -123,7 +123,7 @@ def _the_input(session: Any, path: Path) -> Any:
             "input of all columns; a pipeline on named columns is audited as .joblib or .skops."
         )
     if re.sub(r"tensor\((\w+)\)", r"\1", inputs[0].type) not in _TYPES:
-        raise InvalidInput(f"{path} must take numbers, and takes {listed}.")
+        raise InvalidInput(f"{path} must take numbers, and takes {listed}; export it from its numbers on.")
     return inputs[0]
 
 

@@ -28,7 +28,7 @@ from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
 from trustworthy.report.plan import Plan, make_plan
 from trustworthy.report.render import REPORT, render
-from trustworthy.report.rows import Examples, draw_examples, read_data
+from trustworthy.report.rows import Examples, draw_examples, inputs_of, read_data
 from trustworthy.report.saved import write
 from trustworthy.report.subject import Subject, examine
 from trustworthy.report.texts import embedded
@@ -48,6 +48,7 @@ def audit(
     label: str | None = None,
     train: Any = None,
     drop: Collection[str] = (),
+    group: str | None = None,
     size: int | None = None,
     profile: str | None = None,
     plan: Plan | dict[str, Any] | str | Path | None = None,
@@ -70,6 +71,9 @@ def audit(
     data : name of a data set, a file, folder, frame or pair (x, y) as `datasets.read` takes them, or a `Dataset`.
         Images lie in [0, 1].
     label, train, drop, size : see `datasets.read`.
+    group : column that says which rows belong together (site, patient, camera): accuracy is shown for each group, and
+        its interval allows for rows of one group being alike; all other intervals treat rows as independent. The column
+        is an input only of models that were fitted with it by name.
     out : folder for `findings.json`, `arrays.npz`, `report.html` and, where pyarrow is installed, `rows.parquet`; None
         writes nothing. An audit that was interrupted goes on where it stopped if it is started again with the same
         arguments. One audit at a time.
@@ -95,17 +99,17 @@ def audit(
         raise InvalidInput("plan must be made for the kinds of this audit; pass them to make_plan(..., kinds=...) too.")
     chosen = chosen.model_copy(update=limits)
     where = _device(device)
-    dataset = read_data(data, chosen.rows, seed, label=label, train=train, drop=drop, size=size)
-    examples = draw_examples(dataset, chosen.rows, seed)
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
+    given: Any = {"label": label, "train": train, "drop": drop, "group": group, "size": size}
+    dataset = inputs_of(read_data(data, chosen.rows, seed, **given), named)
+    examples = embedded(draw_examples(dataset, chosen.rows, seed), named)
+    chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
-        examples = embedded(examples, named)
-        chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
-        given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
-        subjects = [examine(name, each, examples, **given) for name, each in named.items()]
+        asked: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
+        subjects = [examine(name, each, examples, **asked) for name, each in named.items()]
         frame = {"examples": examples, "seed": seed, "device": where}
         frame |= {key: getattr(chosen, key) for key in ("batch", "resamples", "level")}
         run = _Run(frame, chosen, dataset, on_progress or (lambda model, step, share: None))
@@ -224,5 +228,9 @@ def _device(device: str | torch.device | None) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise InvalidInput(f"device must be one that torch can use here, got {device!r}: {error}") from error
+        said = textwrap.shorten(str(error).splitlines()[0], 100)
+        here = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise InvalidInput(
+            f"device must be one that torch can use here, such as {here}, got {device!r} ({said})"
+        ) from error
     return chosen

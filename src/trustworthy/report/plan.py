@@ -5,6 +5,7 @@ The sections and their numbers are those of the kinds of finding.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -84,6 +85,8 @@ def make_plan(
     InvalidInput : a value out of its range, or a setting of a kind that is skipped, with its key.
     DataError : a TOML file that cannot be read.
     """
+    if not isinstance(changes, dict | str | Path | None):
+        raise InvalidInput(f"plan must be a dict, the path of a TOML file or what make_plan gives, got {changes!r}.")
     given = changes if isinstance(changes, dict) else {} if changes is None else read_toml(Path(changes))
     name = checks.choice("profile", profile or given.get("profile", "standard"), {known: known for known in PROFILES})
     given = {**given, **top, "profile": name}
@@ -111,9 +114,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"the plan {path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"the plan {path} cannot be read: {error.strerror}; give the path of a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"the plan {path} is not valid TOML: {error}.") from error
+        raise DataError(
+            f"the plan {path} is not valid TOML: {error}; write key = value, such as rows = 100, a line each."
+        ) from error
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +149,12 @@ def _explained(error: ValidationError, plan: type[Plan]) -> InvalidInput:
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return UnknownName.of("plan key", where, _siblings(plan, list(first["loc"][:-1])))
-    return InvalidInput(f"plan key {where}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}.")
+    if first["type"] == "missing":
+        return InvalidInput(f"plan key {where} must be given; write one, such as {where.rpartition('.')[2]} = ...")
+    if first["type"] == "model_type":
+        return InvalidInput(f"plan key {where} must be a table of keys, [{where}] in a file, got {first['input']!r}.")
+    message = re.sub(r"^(Input|List) should ", "must ", first["msg"])
+    return InvalidInput(f"plan key {where} {message}, got {first['input']!r}.")
 
 
 def _siblings(plan: type[Plan], parents: list[Any]) -> list[str]:

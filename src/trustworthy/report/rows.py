@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
+from trustworthy.models.loading import LoadedModel
+from trustworthy.models.names import knows, plain
 from trustworthy.report.domain import Domain, images, table
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Examples:
     rows : index of each example in the test set it was drawn from, which had `available` rows.
     class_values : labels as the source has them, in the order of `class_names`; empty where they are the class indices.
     columns : of a table that is more than numbers to a model that was fitted on a frame.
+    groups : what each row belongs to, as the column `group` of the source says it; empty where none was named.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Examples:
     class_values: tuple[Any, ...] = ()
     feature_names: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    groups: tuple[str, ...] = ()
+    group: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
 
     def class_name(self, label: int) -> str:
@@ -68,23 +73,55 @@ class Examples:
             "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
             "fingerprint": self.fingerprint, **self.origin,
+            **({"groups": f"{len(set(self.groups)):,} of {self.group}"} if self.groups else {}),
         }  # fmt: skip
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of inputs and labels."""
-        return digest(self.x, self.y, self.domain.center, self.domain.spread)
+        """Hash of inputs, labels and groups."""
+        return digest(self.x, self.y, self.domain.center, self.domain.spread, *self.groups)
 
 
 def read_data(data: Any, rows: int = 0, seed: int = 0, **given: Any) -> Dataset:
     """Turn whatever the user named into a data set; of a file of many rows or pictures only `rows` (0: all) are kept.
 
-    given : `label`, `drop`, `train` and `size` of `datasets.read`.
+    given : `label`, `drop`, `group`, `train` and `size` of `datasets.read`.
     """
     from trustworthy import datasets
 
     few = rows if isinstance(data, str | Path) and Path(data).exists() and Path(data).suffix != ".npz" else 0
     return datasets.read(data, rows=few, seed=seed, **given)
+
+
+def inputs_of(dataset: Dataset, models: Mapping[str, Any]) -> Dataset:
+    """`dataset` without the column of its groups, which is no input but of models that were fitted with it by name.
+
+    Raises
+    ------
+    InvalidInput : some were, and some were not.
+    """
+    names = [str(column.name) for column in dataset.columns]
+    if dataset.groups is None or dataset.group not in names:
+        return dataset
+    given = {name: model.model if isinstance(model, LoadedModel) else model for name, model in models.items()}
+    knowing = [name for name, model in given.items() if knows(model, dataset.group)]
+    if len(knowing) == len(given):
+        return dataset
+    if knowing:
+        raise InvalidInput(
+            f"group names the column {dataset.group!r}, an input of {', '.join(knowing)} and of no other model; audit "
+            "models with other inputs apart."
+        )
+    place = names.index(dataset.group)
+    kept = [column for column in range(len(names)) if column != place]
+    told = f"The column {dataset.group!r} says which rows belong together and is no input."
+    if not kept:
+        raise InvalidInput(f"group names {dataset.group!r}, the only column beside the label; leave group out.")
+    return replace(
+        dataset, x_test=dataset.x_test[:, kept], x_train=dataset.x_train[:, kept],
+        columns=tuple(dataset.columns[column] for column in kept),
+        provenance=f"{dataset.provenance} {told}",
+    )  # fmt: skip
 
 
 def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
@@ -96,7 +133,10 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
     InvalidInput : what the rows are is not what an audit can use; the message says what to do.
     """
     if dataset.task != "classification":
-        raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
+        raise InvalidInput(
+            f"data must be a classification set, {dataset.name!r} is a {dataset.task}; give data with classes, or see "
+            "`trustworthy poison`, which takes both."
+        )
     x, (y, values) = _checked_inputs(dataset.x_test), _class_indices(dataset)
     chosen = stratified_rows(y, rows, seed)
     domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset)
@@ -106,8 +146,15 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         rows=chosen if dataset.rows is None else dataset.rows[chosen], available=max(dataset.available, len(x)),
         domain=domain, class_names=() if dataset.class_values and not values else tuple(dataset.class_names),
         class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns,
+        groups=() if dataset.groups is None else _group_names(dataset.groups[chosen]), group=dataset.group or "group",
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
+
+
+def _group_names(groups: np.ndarray) -> tuple[str, ...]:
+    """Text of each group; rows without one are a group of their own."""
+    values = groups.astype(object).tolist()
+    return tuple("(missing)" if value is None or value != value else str(plain(value)) for value in values)
 
 
 def _class_indices(dataset: Dataset) -> tuple[Int[np.ndarray, " n"], tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from trustworthy.core import checks
-from trustworthy.core.errors import UnknownName
+from trustworthy.core.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     from trustworthy.attacks import Attack
@@ -62,7 +62,11 @@ class AttackPlan(BaseModel):
         parameters = {field.name for field in fields(self.kind) if field.init}
         chosen = dict(self.model_extra or {})
         for name in chosen:
-            if name not in parameters - GIVEN:
+            if name in GIVEN:
+                raise InvalidInput(
+                    f"{name} of {self.name} is chosen by the audit; leave it out, see attacks.linf and .l2."
+                )
+            if name not in parameters:
                 raise UnknownName.of(f"parameter of {self.name}", name, parameters - GIVEN)
         return self.kind(bounds=bounds, **{name: value for name, value in given.items() if name in parameters} | chosen)
 

@@ -20,7 +20,7 @@ from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
 from trustworthy.models import LoadedModel, adapt, is_estimator
-from trustworthy.models.estimator import Gives
+from trustworthy.models.estimator import Gives, classes_of
 from trustworthy.models.feeding import blamed
 from trustworthy.models.names import names_of, plain
 from trustworthy.report.asking import asked_safely
@@ -176,7 +176,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     if not by_estimator:
         _check_numbers(name, examples)
         check_finite(x)
-    known = [*getattr(model, "classes_", ())] or None if by_estimator else loaded.classes
+    known = classes_of(model) if by_estimator else loaded.classes
     labels = _labels(examples, known)
     looked_at = x if by_estimator else x[: min(_LOOKED, batch)]
     adapted = adapt(

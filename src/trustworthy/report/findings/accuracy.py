@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
 CLASSES_SHOWN = 20
+GROUPS_SHOWN = 20
 FEW_ROWS = 20
 """Examples of a class, less than half as many as an even share, below which the page says how few there are."""
+FEW_GROUPS = 10
+"""Groups below which the page says why the interval is wide: Student's quantile is 15% larger than that of many."""
 RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
 
 
@@ -37,9 +40,20 @@ class ClassAccuracy(BaseModel):
     f1: Number = math.nan
 
 
-class Accuracy(Series):
-    """Share of examples classified correctly, overall and by class.
+class GroupAccuracy(BaseModel):
+    """Accuracy on the examples of one group."""
 
+    name: str
+    accuracy: Number
+    n: int
+    low: Number
+    high: Number
+
+
+class Accuracy(Series):
+    """Share of examples classified correctly, overall, by class and by group.
+
+    group, per_group : name of the column that says which rows belong together, and each of its groups.
     classes, confusion : every class that is there or predicted, and counts of the examples of each (row) that are taken
         for each (column).
     """
@@ -50,23 +64,29 @@ class Accuracy(Series):
     per_class: list[ClassAccuracy] = Field(default_factory=list)
     classes: list[str | int] = Field(default_factory=list)
     confusion: list[list[int]] = Field(default_factory=list)
+    group: str = ""
+    per_group: list[GroupAccuracy] = Field(default_factory=list)
 
 
 def measure(case: Case, settings: Any) -> Measured:
     """Accuracy, overall, per class and averaged over the classes, and what is taken for what."""
-    labels, correct, name = case.labels, case.correct, case.examples.class_name
+    labels, name = case.labels, case.examples.class_name
     seen = np.union1d(labels, case.predictions)
     confusion = np.zeros((len(seen), len(seen)), dtype=np.int64)
     np.add.at(confusion, (np.searchsorted(seen, labels), np.searchsorted(seen, case.predictions)), 1)
     per_class = [_of_class(case, name(int(label)), place, confusion) for place, label in enumerate(seen)]
     per_class = [row for row in per_class if row["n"]]
+    per_group = _per_group(case)
     found = [case.finding(
-        "accuracy", case.accuracy, judged=case.accuracy_above_guessing, statement=_told(case, per_class),
-        interval=case.share(correct), series={
+        "accuracy", case.accuracy, judged=case.accuracy_above_guessing,
+        statement=_told(case, per_class) + _told_of_groups(case, per_group), interval=_interval(case), series={
             "n": len(labels), "per_class": per_class, "classes": [name(int(label)) for label in seen],
             "confusion": confusion.tolist(),
+            **({"group": case.examples.group, "per_group": per_group} if per_group else {}),
         },
-        conditions={"commonest_class_share": case.commonest_share},
+        conditions={
+            "commonest_class_share": case.commonest_share, **({"groups": len(per_group)} if per_group else {}),
+        },
     )]  # fmt: skip
     if len(per_class) > 1:
         found.append(_balanced(case, per_class))
@@ -88,6 +108,39 @@ def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
         told += f" Only {few} of these examples {'is' if few == 1 else 'are'} of the class {rarest['class']}"
         told += f"; --limit 0 takes all {rows:,} rows." if rows > n else "."
     return told
+
+
+def _interval(case: Case) -> tuple[float, float]:
+    """Of the accuracy: exact, or by the groups of the rows."""
+    from trustworthy.metrics import grouped_interval
+
+    groups = np.array(case.examples.groups, dtype=str)
+    return grouped_interval(case.correct, groups, case.level) if len(groups) else case.share(case.correct)
+
+
+def _per_group(case: Case) -> list[dict[str, Any]]:
+    """Accuracy on each group with its exact interval, worst first.
+
+    Worst is the lowest upper end: a group of two rows is not the worst for one mistake.
+    """
+    groups, rows = np.array(case.examples.groups, dtype=str), []
+    for name in dict.fromkeys(case.examples.groups):
+        right = case.correct[groups == name]
+        low, high = case.share(right)
+        rows.append({"name": name, "accuracy": float(right.mean()), "n": len(right), "low": low, "high": high})
+    return sorted(rows, key=lambda row: (row["high"], row["accuracy"]))
+
+
+def _told_of_groups(case: Case, per_group: list[dict[str, Any]]) -> str:
+    if len(per_group) < 2:
+        return ""
+    worst = per_group[0]
+    interval = f"{100 * worst['low']:.1f} to {worst['high']:.1%}"
+    few = " The interval of the accuracy is wide because so few groups tell little of others."
+    return (
+        f" Of the {len(per_group):,} groups by {case.examples.group} the worst is {worst['name']} with "
+        f"{worst['accuracy']:.1%} ({interval}, n = {worst['n']}).{few * (len(per_group) < FEW_GROUPS)}"
+    )
 
 
 def _of_class(case: Case, name: str, place: int, confusion: Int[np.ndarray, "k k"]) -> dict[str, Any]:
@@ -129,22 +182,42 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _model(item: Item) -> list[str]:
-    value = claim(item.finding, item.value, item.beside)
+    value: list[str] = [claim(item.finding, item.value, item.beside), *_groups(item)]
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
     if not classes:
-        return [value]
+        return value
     rows = [panel.row(str(row.name), _cells(row)) for row in classes[:CLASSES_SHOWN]]
     head = ["class", heading("accuracy", "text", span=2), "interval", "F1", "n"]
     table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
     left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return [value, panel.details(f"Accuracy by class{left_out}", table), *_confusion(item)]
+    return [*value, panel.details(f"Accuracy by class{left_out}", table), *_confusion(item)]
+
+
+def _groups(item: Item) -> list[Markup]:
+    """Accuracy by group, in the order of the series."""
+    s, shown = item.series, item.series.per_group[:GROUPS_SHOWN]
+    if not shown:
+        return []
+    rows = [panel.row(row.name, [*_share(row), formatting.number(row.n)]) for row in shown]
+    head = [s.group, heading("accuracy", "text", span=2), "interval", "n"]
+    table = panel.bars(item, f"Accuracy by {s.group}, worst first, {item.model}", head, rows)
+    left_out = f", the {GROUPS_SHOWN} worst of {len(s.per_group):,}" if len(s.per_group) > GROUPS_SHOWN else ""
+    lead = (
+        "Worst first by the upper end of the interval, which is that of one group: among many, one looks bad by "
+        "chance. The interval of the accuracy of all rows allows for rows of one group being alike; all other "
+        "intervals of this report treat rows as independent."
+    )
+    return [panel.details(f"Accuracy by {s.group}{left_out}", panel.note(lead), table)]
 
 
 def _cells(row: ClassAccuracy) -> list[str]:
+    return [*_share(row), formatting.score(row.f1), formatting.number(row.n)]
+
+
+def _share(row: ClassAccuracy | GroupAccuracy) -> list[str]:
     percent = formatting.percent
     interval = f"{100 * row.low:.0f} to {percent(row.high, 0)}" if row.low == row.low else formatting.NOTHING
-    f1 = formatting.score(row.f1)
-    return [bar(row.accuracy), percent(row.accuracy, 0), interval, f1, formatting.number(row.n)]
+    return [bar(row.accuracy), percent(row.accuracy, 0), interval]
 
 
 def _confusion(item: Item) -> list[Markup]:

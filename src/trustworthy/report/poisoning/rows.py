@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 from scipy import sparse
 
+from trustworthy import datasets
 from trustworthy.core import checks, seeds
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import Dataset, from_file, load
-from trustworthy.datasets.npz import read_npz
+from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets import Dataset
+from trustworthy.datasets.columns import listed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,30 +47,12 @@ class LabelledRows:
         return digest(self.x, self.y, self.numbers)
 
 
-def read(data: str | Path | Dataset) -> Dataset:
-    """The data set of a name, or of an .npz file, which is a regression where its labels are floating numbers."""
-    if isinstance(data, Dataset):
-        return data
-    if not isinstance(data, str | Path):
-        raise InvalidInput(
-            f"data must be the name of a data set, an .npz file or a Dataset, got {type(data).__name__}. Save arrays "
-            "with numpy.savez(file, x=features, y=labels)."
-        )
-    path = Path(data)
-    if path.suffix != ".npz":
-        return load(str(data))
-    arrays = read_npz(path)
-    for x, y in (("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")):
-        if y in arrays and arrays[y].dtype.kind == "f":
-            if x not in arrays:
-                raise DataError(f"{path} has labels {y!r} but no array {x!r}; it has {', '.join(map(repr, arrays))}.")
-            _check_regression(x, arrays[x], y, arrays[y])
-            features, values = arrays[x].astype(np.float64), arrays[y].astype(np.float64)
-            return Dataset(
-                name=path.stem, task="regression", x_train=features, y_train=values, x_test=features[:0],
-                y_test=values[:0], source=str(path),
-            )  # fmt: skip
-    return from_file(path)
+def read(data: Any, *, label: str | None = None, drop: Collection[str] = (), regression: bool = False) -> Dataset:
+    """What `datasets.read` reads, all rows of it.
+
+    regression : labels are numbers; else those with fractions are, and all others are classes.
+    """
+    return datasets.read(data, label=label, drop=drop, task="regression" if regression else None)
 
 
 def draw(
@@ -82,14 +64,22 @@ def draw(
     rows : how many are drawn at random; None for all.
 
     Tables are brought to mean 0 and standard deviation 1 over the rows drawn, images are pixels in [0, 1], word weights
-    stay as they are. Labels of a regression are brought to [0, 1].
+    stay as they are. Columns of words are refused, because a category has no distance. Labels of a regression are
+    brought to [0, 1].
     """
+    words = [str(column.name) for column in dataset.columns if column.kind == "category"]
+    if words:
+        raise InvalidInput(
+            f"a graph needs numbers, and the columns {listed(words, 10)} hold words or categories; leave them out by "
+            f"--drop {','.join(words[:10])}, or write each as columns of 0 and 1: pandas.get_dummies(table)."
+        )
     part, x, y = training_part(dataset)
     pair = _pair(dataset, y, classes)
     chosen = np.arange(len(y)) if pair is None else np.flatnonzero(np.isin(y, pair))
     if rows is not None:
         count = checks.integer("rows", rows, at_least=3)
         chosen = np.sort(seeds.numpy_generator(seed, "poisoning", "rows").permutation(chosen)[:count])
+    _complete(x[chosen], chosen, dataset)
     features, labels = _features(x[chosen]), y[chosen]
     if pair is not None and len(np.unique(labels)) < 2:
         raise InvalidInput(f"rows must be enough for both classes, the {len(labels)} drawn are all of one.")
@@ -137,28 +127,31 @@ def _pair(dataset: Dataset, y: np.ndarray, classes: Sequence[str | int] | None) 
     return first, second
 
 
+def _complete(x: Any, numbers: Int[np.ndarray, " n"], dataset: Dataset) -> None:
+    """Refuse missing values: a distance to them is not defined."""
+    if sparse.issparse(x) or x.dtype.kind != "f" or np.isfinite(x).all():
+        return
+    strange = ~np.isfinite(x.reshape(len(x), -1))
+    row = int(numbers[strange.any(1).argmax()])
+    columns = [str(column.name) for column, some in zip(dataset.columns, strange.any(0), strict=False) if some]
+    where = f" in the columns {listed(columns, 10)}" if columns else ""
+    raise InvalidInput(
+        f"x must be finite, but {int(strange.any(1).sum()):,} of {len(x):,} rows, row {row} first, hold NaN or infinity"
+        f"{where}; leave such rows out or fill them{', or leave such columns out by --drop' if columns else ''}."
+    )
+
+
 def _features(x: Any) -> Any:
     if sparse.issparse(x):
         return x.tocsr().astype(np.float64)
     if x.dtype.kind not in "fiu":
         raise InvalidInput(f"data must be images, a table or word weights, got {x.dtype}; a graph needs numbers.")
     flat = x.reshape(len(x), -1).astype(np.float64)
-    if not np.isfinite(flat).all():
-        raise InvalidInput("data must be finite, but some row holds NaN or infinity; drop or fill such rows.")
     if x.ndim == 2:
         spread = flat.std(axis=0)
         return (flat - flat.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
     if flat.min() < 0.0 or flat.max() > 1.0:
-        raise InvalidInput(f"images must lie in [0, 1], got values in [{flat.min():g}, {flat.max():g}]; scale them.")
+        raise InvalidInput(
+            f"images must lie in [0, 1], got values in [{flat.min():g}, {flat.max():g}]; give x / 255 of bytes."
+        )
     return flat
-
-
-def _check_regression(x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
-    if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiu":
-        raise InvalidInput(f"{x_name} must be numbers of shape (n, *shape), got {x.dtype} of shape {x.shape}.")
-    if y.shape != (len(x),):
-        raise InvalidInput(f"{y_name} must have shape ({len(x)},), one label for each row of {x_name}, got {y.shape}.")
-    for name, array in ((x_name, x), (y_name, y)):
-        if not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0, 0])
-            raise InvalidInput(f"{name} must be finite, but row {row} holds NaN or infinity; drop or fill such rows.")

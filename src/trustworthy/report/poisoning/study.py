@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +18,6 @@ from trustworthy.core.files import atomic_write
 from trustworthy.core.progress import portion
 from trustworthy.core.record import versions
 from trustworthy.core.study import Arrays, Parts, Piece, Store, alone, explained, study
-from trustworthy.datasets import Dataset
 from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
 from trustworthy.graphs.poisoning.regression import SOLVERS
@@ -34,9 +32,12 @@ OnProgress = Callable[[str, float], None]
 
 
 def poison(
-    data: str | Path | Dataset,
+    data: Any,
     out: str | Path | None = None,
     *,
+    label: str | None = None,
+    drop: Collection[str] = (),
+    regression: bool = False,
     labelled: int = 100,
     budgets: Sequence[float] | None = None,
     gamma: float | None = None,
@@ -55,7 +56,8 @@ def poison(
 
     Parameters
     ----------
-    data : name of a data set, what `datasets.load` returns, or an .npz file; floating labels make it a regression.
+    data, label, drop : as `datasets.read` takes them: a name, a file or folder, a frame, a pair (x, y), a `Dataset`.
+    regression : labels are numbers, whole ones too; else labels with fractions are, and all others are classes.
     out : folder for `poisoning.json` and `poisoning.svg`; a study that was interrupted goes on where it stopped.
     labelled : rows that keep their label, from 2 to all but one; the others are predicted, and the error is theirs.
     budgets : labels to flip, by default 0 to 10; or l2 norms of a change of real labels, which are brought to [0, 1],
@@ -73,7 +75,7 @@ def poison(
     begun = time.perf_counter()
     checks.integer("seed", seed, at_least=0)
     checks.integer("splits", splits, at_least=1)
-    drawn = draw(read(data), classes=classes, rows=rows, seed=seed)
+    drawn = draw(read(data, label=label, drop=drop, regression=regression), classes=classes, rows=rows, seed=seed)
     protocol = Protocol(
         labelled=labelled, gamma=gamma, n_neighbors=n_neighbors,
         method=method or ("local-search" if drawn.classifies else "exact"),
@@ -83,7 +85,7 @@ def poison(
     chosen = _budgets(drawn, labelled, budgets)
     conditions = _conditions(drawn, protocol)
     mark = digest(drawn.fingerprint, conditions, seed, versions())
-    folder = None if out is None else _folder(Path(out))
+    folder = None if out is None else Path(out)
     store = Parts(folder, SplitRecord | Point, "study (data, learner, attack, seed or version differ)")
 
     def tell(number: int, what: str, share: float) -> None:
@@ -142,18 +144,6 @@ def _write(folder: Path, record: PoisoningRecord) -> None:
     for name, text in ((FILE, record.model_dump_json(indent=1)), (FIGURE, standalone(figure))):
         with explained(folder / name), atomic_write(folder / name) as stream:
             stream.write(text)
-
-
-def _folder(path: Path) -> Path:
-    """The folder, made where it is missing; refused now where nothing could be written at the end."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        why = None if os.access(path, os.W_OK) else "it may not be written to"
-    except OSError as error:
-        why = "it is a file" if path.is_file() else error.strerror
-    if why is not None:
-        raise InvalidInput(f"out must be a folder, or a place for one, got {str(path)!r}: {why}. Choose another.")
-    return path
 
 
 def _check(rows: LabelledRows, protocol: Protocol) -> None:
