@@ -21,7 +21,9 @@ from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.record import versions
 from trustworthy.core.study import Parts, Piece, alone, explained, study
 from trustworthy.datasets import Dataset
+from trustworthy.models import LoadedModel
 from trustworthy.report.case import Case
+from trustworthy.report.columns import with_categories
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
@@ -90,11 +92,13 @@ def audit(
         raise InvalidInput("plan must be made for the kinds of this audit; pass them to make_plan(..., kinds=...) too.")
     chosen = chosen.model_copy(update=limits)
     where = _device(device)
-    dataset = read_data(data, chosen.rows, seed, label=label, train=train, drop=drop, size=size)
-    examples = draw_examples(dataset, chosen.rows, seed)
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
+    dataset = read_data(data, chosen.rows, seed, label=label, train=train, drop=drop, size=size)
+    asked = [each.model if isinstance(each, LoadedModel) else each for each in named.values()]
+    dataset, columns = with_categories(dataset, chosen.columns, asked)
+    examples = draw_examples(dataset, chosen.rows, seed, columns)
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
         given: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}

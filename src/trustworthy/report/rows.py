@@ -19,6 +19,7 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
+from trustworthy.report.columns import Feature, Plans, column_name, features_of
 from trustworthy.report.domain import Domain, images, table
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Examples:
     rows : index of each example in the test set it was drawn from, which had `available` rows.
     class_values : labels as the source has them, in the order of `class_names`; empty where they are the class indices.
     columns : of a table that is more than numbers to a model that was fitted on a frame.
+    features : of a table, what each column is and which values it may take.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Examples:
     class_values: tuple[Any, ...] = ()
     feature_names: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    features: tuple[Feature, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
     def class_name(self, label: int) -> str:
@@ -54,7 +57,12 @@ class Examples:
 
     def feature_name(self, column: int) -> str:
         """Name of a column of a table."""
-        return self.feature_names[column] if column < len(self.feature_names) else f"feature {column}"
+        return column_name(self.feature_names, column)
+
+    @property
+    def labelled_features(self) -> list[str]:
+        """Names of the columns of a table with their units, as they stand beside values."""
+        return [f"{each.name} ({each.unit})" if each.unit else each.name for each in self.features]
 
     @property
     def decode(self) -> Callable[[Tensor], Any] | None:
@@ -67,8 +75,14 @@ class Examples:
         return {
             "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
-            "fingerprint": self.fingerprint, **self.origin,
+            "fingerprint": self.fingerprint, **self.origin, **self._columns_described(),
         }  # fmt: skip
+
+    def _columns_described(self) -> dict[str, Any]:
+        if self.domain.spread is None:
+            return {}
+        spreads = zip(self.features, self.domain.spread.tolist(), strict=True)
+        return {"columns": [feature.described(spread) for feature, spread in spreads]}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,9 +101,11 @@ def read_data(data: Any, rows: int = 0, seed: int = 0, **given: Any) -> Dataset:
     return datasets.read(data, rows=few, seed=seed, **given)
 
 
-def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
+def draw_examples(dataset: Dataset, rows: int, seed: int, plans: Plans | None = None) -> Examples:
     """Check the test rows of `dataset` and draw `rows` of them, in the proportions of the classes; all where
     `rows` is 0.
+
+    plans : what the plan says of columns, by their names.
 
     Raises
     ------
@@ -99,13 +115,14 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         raise InvalidInput(f"data must be a classification set, {dataset.name!r} is a {dataset.task}.")
     x, (y, values) = _checked_inputs(dataset.x_test), _class_indices(dataset)
     chosen = stratified_rows(y, rows, seed)
-    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset)
+    features = () if x.ndim == 4 else features_of(dataset, plans or {})
+    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset, features)
     kept = np.ascontiguousarray(x[chosen], np.float64 if dataset.columns else np.float32)
     return Examples(
         name=dataset.name, x=torch.from_numpy(kept), y=torch.from_numpy(y[chosen]),
         rows=chosen if dataset.rows is None else dataset.rows[chosen], available=max(dataset.available, len(x)),
         domain=domain, class_names=() if dataset.class_values and not values else tuple(dataset.class_names),
-        class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns,
+        class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns, features=features,
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
 
@@ -121,18 +138,16 @@ def _class_indices(dataset: Dataset) -> tuple[Int[np.ndarray, " n"], tuple[Any, 
     return y, values
 
 
-def _table(dataset: Dataset) -> Domain:
+def _table(dataset: Dataset, features: tuple[Feature, ...]) -> Domain:
     """Tables whose training rows, or test rows where there are no others, say what a typical change of a feature is."""
     reference = dataset.x_train if len(dataset.x_train) else dataset.x_test
-    kinds = [column.kind in ("numeric", "integer") for column in dataset.columns]
-    movable = torch.tensor(kinds) if kinds else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value has neither mean nor spread
         wide = np.asarray(reference, np.float64)
         center, spread = (torch.from_numpy(f(wide, axis=0)).nan_to_num(nan=0.0) for f in (np.nanmean, np.nanstd))
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-    if movable is not None:
-        return table(center, spread, movable)
+    if dataset.columns:
+        return table(center, spread, features)
     center, spread = center.float(), spread.float()
     # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
@@ -143,7 +158,7 @@ def _table(dataset: Dataset) -> Domain:
             TrustworthyWarning,
             stacklevel=4,
         )
-    return table(center, spread)
+    return table(center, spread, features)
 
 
 def _checked_inputs(x: Any) -> np.ndarray:
