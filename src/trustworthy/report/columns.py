@@ -183,10 +183,11 @@ def _feature(
     needless = [part for part in ("range", "step") if getattr(plan, part) is not None]
     if kind in ("category", "boolean"):
         needless += ["unit"] * bool(plan.unit)
+        remedy = "leave it out, or say kind = 'numeric'" if plan.kind else "leave it out"
         if needless:
             raise InvalidInput(
                 f"{key}.{needless[0]} has no sense for a column of categories, got {getattr(plan, needless[0])!r}; "
-                "leave it out" + (', or say kind = "numeric".' if known in ("numeric", "integer") else ".")
+                f"{remedy}."
             )
         return Feature(name=name, kind=kind, immutable=plan.immutable)
     if plan.immutable and needless:
