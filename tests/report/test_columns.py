@@ -177,6 +177,16 @@ def test_inputs_keep_their_values_on_the_way_through_the_attacked_units():
     assert torch.allclose(z.grad[:, 4], domain.spread[4])
 
 
+def test_codes_of_categories_survive_the_attacked_units():
+    """Whatever their mean and deviation, which do not divide and multiply back to the last digit."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"c{k}": rng.choice(list("abcdefghi")[:k], 200) for k in range(2, 10)})
+    examples = drawn((frame, rng.integers(0, 2, 200)))
+    pd.testing.assert_frame_equal(
+        examples.decode(examples.domain.as_given(examples.domain.attacked(examples.x))), frame
+    )
+
+
 def moved_pictures(record_folder):
     arrays = np.load(record_folder / "arrays.npz")
     return arrays["model/original"], arrays["model/adversarial"]

@@ -126,9 +126,8 @@ class Attack(ABC):
 
     def _found(self, problem: Problem) -> Tensor:
         """What the search finds, in the type of the inputs and, however it is rounded, in the ball and the bounds."""
-        found = problem.asked(self.search(problem, problem.generator).detach())
-        found = settled(found, problem.asked(problem.x), self.geometry, self.radius, self.bounds)
-        return problem.asked(found)  # what the ball has taken off a whole step goes back to the last one
+        found = self.search(problem, problem.generator).detach()
+        return settled(problem.asked(found), problem.asked(problem.x), self.geometry, self.radius, self.bounds)
 
     @final
     @contextmanager

@@ -58,7 +58,7 @@ class Bisection(Attack):
         if len(right) == 0:
             return nearest
         problem = problem.subset(right)
-        found = problem.placed(self.attack.search(problem, generator))
+        found = self.attack.search(problem, generator)
         broken = problem.is_adversarial(found).nonzero().squeeze(1)
         nearest[right[broken]] = self._bisect(problem.subset(broken), found[broken], generator)
         return nearest
@@ -68,7 +68,7 @@ class Bisection(Attack):
         low = torch.zeros_like(high)
         for _ in range(self.bisections if len(nearest) else 0):
             radius = torch.where(low > 0, (low + high) / 2, high / 4)
-            found = problem.placed(replace(self.attack, eps=radius).search(problem, generator))
+            found = replace(self.attack, eps=radius).search(problem, generator)
             broken, length = problem.is_adversarial(found), self.geometry.size(found - problem.x)
             closer = broken & (length < high)
             nearest, high = where(closer, found, nearest), torch.where(closer, length, high)

@@ -67,12 +67,8 @@ class Problem:
         """
         if x.dtype != self.x.dtype:
             return x
-        x = self.placed(x)
+        x = x if self.grid is None else self.grid.placed(x, self.x)
         return x if x.dtype == self.dtype else rounded_inwards(x, self.x.to(self.dtype))
-
-    def placed(self, x: Examples) -> Examples:
-        """Points of the search on the grid, in the type of the search."""
-        return x if self.grid is None else self.grid.placed(x, self.x)
 
     def logits(self, predictor: Predictor, x: Examples) -> Logits:
         """One forward pass, of points as the model sees them."""

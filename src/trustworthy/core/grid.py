@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
@@ -30,9 +29,9 @@ class Grid:
         example has.
     """
 
-    low: Float[Tensor, " *shape"]
-    high: Float[Tensor, " *shape"]
-    step: Float[Tensor, " *shape"]
+    low: Tensor
+    high: Tensor
+    step: Tensor
 
     def __post_init__(self) -> None:
         if not self.low.shape == self.high.shape == self.step.shape:

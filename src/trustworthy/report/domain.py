@@ -164,8 +164,8 @@ def table(
     There are no bounds that all features share: each moves inside its own range.
     """
 
-    def each(name: str, among: Sequence[Feature] = features) -> Tensor:
-        return torch.tensor([getattr(feature, name) for feature in among])
+    def each(name: str) -> Tensor:
+        return torch.tensor([getattr(feature, name) for feature in features])
 
     movable, immutable = each("is_quantity"), each("immutable")
     moved = [feature for feature in features if feature.is_quantity and not feature.immutable]
