@@ -224,6 +224,17 @@ def test_an_audit_moves_columns_as_they_may_move(tmp_path):
     assert json.loads((tmp_path / "findings.json").read_text())["plan"]["columns"]["age"]["unit"] == "years"
 
 
+def test_the_page_lists_a_hundred_columns(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 103)).astype(np.float32), np.tile([0, 1], 6)
+    record = audited(lambda z: z[:, :2], (x, y), "accuracy", out=tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert len(record.data["columns"]) == 103
+    assert "feature 99" in page
+    assert "feature 100" not in page
+    assert "and 3 more columns, in findings.json" in page
+
+
 @pytest.mark.filterwarnings("ignore:.*holds parts of another audit")
 def test_another_plan_of_a_column_is_another_audit(tmp_path):
     free, held = (

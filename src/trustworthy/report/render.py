@@ -19,11 +19,12 @@ from trustworthy.report import findings, formatting, markup, summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
 from trustworthy.report.kind import Kind
-from trustworthy.report.panel import Group, Item, Panel, Shown, row, table
+from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
 from trustworthy.report.plots.theme import Style
 from trustworthy.report.saved import Audit, Entry, read
 
 REPORT = "report.html"
+_COLUMNS_SHOWN = 100
 _TITLES: dict[Property, str] = {
     "robustness": "Robustness",
     "evaluation": "The evaluation itself",
@@ -114,7 +115,10 @@ def _columns(columns: list[dict[str, Any]]) -> str:
         return ""
     head = ["column", "what it is", "range", "standard deviation"]
     caption = "Columns, and how attacks that move numbers move them"
-    return table(caption, head, [row(column["name"], _moves(column)) for column in columns], caption, captioned=True)
+    rows = [row(column["name"], _moves(column)) for column in columns[:_COLUMNS_SHOWN]]
+    rest = len(columns) - len(rows)
+    more = note(f"and {formatting.number(rest)} more columns, in findings.json") if rest else ""
+    return table(caption, head, rows, caption, captioned=True) + more
 
 
 def _moves(column: dict[str, Any]) -> list[str]:
