@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float64
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from trustworthy.core.errors import InvalidInput, UnknownName
+from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.columns import Column, Kind
+from trustworthy.datasets.tables import found_column
 from trustworthy.report.settings import Section
 
 ENCODERS = {"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}
@@ -99,18 +100,16 @@ def with_categories(
         if plans:
             raise InvalidInput(
                 f"plan key columns.{next(iter(plans))} describes a column of a table, and {dataset.name} holds "
-                "pictures; leave the section [columns] out."
+                "none; leave the section [columns] out."
             )
         return dataset, {}
     names = [column_name(dataset.feature_names, place) for place in range(dataset.shape[0])]
     for name in plans:
-        if name not in names:
-            raise UnknownName.of("plan key", f"columns.{name}", [f"columns.{known}" for known in names])
+        found_column("plan key columns", name, names)
     found = dict(plans)
     for name in {name for model in models for name in _encoded(model, names)}:
         said = found.get(name, ColumnPlan())
-        if said.kind is None and said.range is None and said.step is None:
-            found[name] = said.model_copy(update={"kind": "category"})
+        found[name] = said.model_copy(update={"kind": said.kind or "category"})
     for place, column in enumerate(dataset.columns):
         if column.kind in ("numeric", "integer") and (said := found.get(str(column.name))) and said.kind == "category":
             dataset = _recoded(dataset, place)
@@ -131,10 +130,9 @@ def _encoded(model: Any, names: list[str]) -> list[str]:
             places |= set(range(step.n_features_in_))
         if type(step).__name__ not in _KEEP_PLACES:
             break
-    known = names_of(model)
-    if known is not None:
-        return [name for name in names if name in {known[place] for place in places}]
-    return [names[place] for place in places] if getattr(model, "n_features_in_", None) == len(names) else []
+    known = names_of(model) or (names if getattr(model, "n_features_in_", None) == len(names) else [])
+    encoded = {known[place] for place in places if known}
+    return [name for name in names if name in encoded]
 
 
 def _steps(model: Any) -> list[Any]:
