@@ -15,6 +15,7 @@ from trustworthy.attacks import APGD, BIM, FGSM, PGD, Bisection, BoundaryAttack,
 from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.grid import Grid
 
 ATTACKS = {
     "fgsm-linf": FGSM(eps=0.1),
@@ -189,6 +190,66 @@ def test_what_is_not_free_does_not_move(attack, shape):
     assert not isinstance(attack, BudgetAttack) or bool((distance <= attack.eps * (1 + 1e-6)).all())
     assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
     assert torch.equal(attack.perturb(net, x, y, free=free, generator=seeded())[~free], x[~free])
+
+
+def grid_of(shape, dtype=torch.float32):
+    """Every third coordinate moves by short steps, every third by long ones; all stay well inside the bounds."""
+    place = torch.arange(int(np.prod(shape))).reshape(shape) % 3
+    step = torch.tensor([0.0, 0.03, 0.7])[place]
+    low, high = torch.full(shape, 0.05), torch.full(shape, 0.9)
+    return Grid(low=low.to(dtype), high=high.to(dtype), step=step.to(dtype))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@each_shape
+@each(ATTACKS)
+def test_moves_on_the_grid(attack, shape, masked):
+    net, x, y = case(shape, dtype=torch.float64)
+    grid, free = grid_of(shape, x.dtype), masks(x) if masked else None
+    result = attack(net, x, y, free=free, grid=grid, generator=seeded())
+    moved = (result.adversarial - x).cpu()
+    steps = (moved / grid.step)[:, grid.step > 0]
+    assert_close(steps, steps.round(), rtol=0, atol=1e-8)
+    low, high = torch.minimum(x.cpu(), grid.low), torch.maximum(x.cpu(), grid.high)
+    assert (result.adversarial.cpu() >= low).all()
+    assert (result.adversarial.cpu() <= high).all()
+    assert moved.any()
+    assert free is None or torch.equal(result.adversarial[~free], x[~free])
+    distance = sized(moved.numpy(), attack.geometry.name)
+    assert not isinstance(attack, BudgetAttack) or (distance <= attack.eps).all()
+    found = result.distance.isfinite().cpu().numpy()
+    assert_close(result.distance.cpu().numpy()[found], distance[found], rtol=1e-9, atol=0)
+    assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
+    again = attack.perturb(net, x, y, free=free, grid=grid, generator=seeded())
+    assert torch.equal(again[result.success], result.adversarial[result.success])
+
+
+@each(ATTACKS)
+def test_asks_for_points_of_the_grid_alone(attack):
+    net, x, y = case()
+    grid, seen = grid_of((8,)), []
+    attack(Recorder(net, seen), x[:1], y[:1], grid=grid, generator=seeded())
+    steps = ((torch.cat(seen) - x[:1]).cpu() / grid.step)[:, grid.step > 0]
+    assert_close(steps, steps.round(), rtol=0, atol=1e-4)
+
+
+@each(BUDGET)
+def test_a_step_as_long_as_the_radius_is_taken(attack):
+    """However either is rounded: by one coordinate, which the model rests on alone."""
+    for dtype in (torch.float32, torch.float64):
+        x = torch.tensor([[0.3, 0.7], [0.1, 0.2]], dtype=dtype, device=PLACE)
+        steps = torch.tensor([attack.eps, 0.0], dtype=torch.float64)
+        grid = Grid(low=torch.full_like(steps, -9.0), high=torch.full_like(steps, 9.0), step=steps)
+        free, y = torch.tensor([[True, False]] * 2, device=PLACE), torch.ones(2, dtype=torch.int64, device=PLACE)
+        chosen = with_options(without_independent_draws(attack), bounds=None)
+        result = chosen(first_coordinate, x, y, free=free, grid=grid, generator=seeded())
+        moved = (result.adversarial.double() - x.double())[:, 0]
+        assert_close(moved, torch.full_like(moved, -attack.eps), rtol=1e-5, atol=0)
+        assert (moved.abs() <= attack.eps).all()
+
+
+def first_coordinate(x):
+    return torch.stack([0 * x[:, 0], 9 * x[:, 0], 0 * x[:, 0] - 5], 1)
 
 
 class Embedded(nn.Module):

@@ -105,7 +105,8 @@ def test_neighbors_are_certified_below_what_attacks_leave(case):
     # Only where an attack searches in the norm: labels alone are attacked in l2, probabilities by SquareAttack too.
     for norm in norms:
         certified = check_order(record, norm)
-        assert certified.series["exact"] == ("1-NN" in case)
+        # Of a table the nearest such point may lie outside the ranges, or between two steps.
+        assert certified.series["exact"] == (case == "digits, 1-NN")
 
 
 @pytest.mark.parametrize("data", [wine, pytest.param(digits, marks=pytest.mark.slow)])

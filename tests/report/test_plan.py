@@ -1,5 +1,6 @@
 """A plan is a profile and what changes it; whatever it does not know is told with the nearest name."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def text(value):
     if isinstance(value, list):
         return ("; " if value and isinstance(value[0], dict) else " ").join(map(text, value)) or "none"
     return f"{value:g}"
+
+
+def test_the_documented_examples_are_plans():
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    examples = [block.partition("```")[0] for block in page.split("```toml\n")[1:]]
+    assert len(examples) == 2
+    first, columns = (make_plan(None, tomllib.loads(example)) for example in examples)
+    assert first.rows == 200
+    assert list(columns.columns) == ["age", "income", "year of birth", "postcode"]
 
 
 def test_the_documented_tables_are_those_of_the_code():

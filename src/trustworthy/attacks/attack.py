@@ -15,13 +15,14 @@ from torch import Tensor
 from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import LOSSES
-from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.problem import Problem, single
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import as_free
+from trustworthy.core.grid import Grid, rounding
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
-from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm
+from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm, per_example
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds, ThreatModel, as_bounds, settled
@@ -73,6 +74,7 @@ class Attack(ABC):
         *,
         target: Array | None = None,
         free: Array | None = None,
+        grid: Grid | None = None,
         generator: torch.Generator | None = None,
     ) -> AttackResult:
         """Attack `model` on the batch `x`.
@@ -87,6 +89,7 @@ class Attack(ABC):
         target : classes to provoke (batch,); None to leave the true class.
         free : which coordinates of each example may change, boolean (batch, *shape), at least one in each; None for
             all. The attack is then one on the free coordinates alone: a ball is theirs, and the others do not move.
+        grid : range and step of each coordinate; None where all real values in `bounds` are possible.
         generator : source of all randomness, the model's included; None uses torch's global stream.
 
         Raises
@@ -94,7 +97,8 @@ class Attack(ABC):
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        with self.pose(model, x, y, target=target, free=free, generator=generator) as problem:
+        given: Any = {"target": target, "free": free, "grid": grid, "generator": generator}
+        with self.pose(model, x, y, **given) as problem:
             adversarial = self._found(problem)
             success = problem.judged(adversarial)
             if self.minimises_distance:
@@ -135,6 +139,7 @@ class Attack(ABC):
         *,
         target: Array | None = None,
         free: Array | None = None,
+        grid: Grid | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[Problem]:
         """Check the arguments of `__call__` and pose its problem, leaving model and random streams undisturbed."""
@@ -146,7 +151,8 @@ class Attack(ABC):
             posterior = as_classifier(model, isinstance(x, np.ndarray), classes)
             goal = Goal(labels, wanted, LOSSES[self.loss])
             mask = None if free is None else as_free(free, inputs)
-            problem = Problem(posterior, inputs, goal, eot=self.eot, free=mask, generator=generator)
+            allowed = None if grid is None else grid.fitted(single(inputs))
+            problem = Problem(posterior, inputs, goal, eot=self.eot, free=mask, grid=allowed, generator=generator)
             with undisturbed(model, inputs, generator):
                 yield problem
 
@@ -172,10 +178,22 @@ class BudgetAttack(Attack, ABC):
         return self.eps
 
     def threat(self, problem: Problem) -> ThreatModel:
-        """The ball, the box and the mask that the search around the problem's inputs stays in."""
-        eps, x = self.eps, problem.x
+        """The ball, the box and the mask that the search around the problem's inputs stays in.
+
+        What moves by steps longer than the radius is not free, where anything else is.
+        """
+        eps, x, free, grid = self.eps, problem.x, problem.free, problem.grid
         if isinstance(eps, Tensor):
             if len(eps) != len(x):
                 raise InvalidInput(f"eps must be one radius or have one per example, got {len(eps)} for {len(x)}.")
             eps = eps.to(x)
-        return ThreatModel(self.norm, eps, self.bounds, problem.free)
+        if grid is None:
+            return ThreatModel(self.norm, eps, self.bounds, free)
+        reached = (grid.step <= per_example(eps, x) * (1 + rounding(x))).expand(x.shape)
+        reached = reached if free is None else free & reached
+        some = reached.flatten(1).any(1)
+        low, high = grid.box(x)
+        box = (low, high) if self.bounds is None else (low.clamp_min(self.bounds[0]), high.clamp_max(self.bounds[1]))
+        return ThreatModel(
+            self.norm, eps, box, where(some, reached, torch.ones_like(reached) if free is None else free)
+        )

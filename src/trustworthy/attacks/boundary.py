@@ -105,8 +105,9 @@ class BoundaryAttack(Attack):
             raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
         if bool(broken.all()):
             return
-        # Of a start only what is free is taken, and the model may judge the mixture otherwise.
-        for which in _nearest_serving(problem, pool, 1 if problem.free is None else TRIALS).T:
+        # Of a start only what is free is taken, in whole steps, and the model may judge the mixture otherwise.
+        whole = problem.free is None and problem.grid is None
+        for which in _nearest_serving(problem, pool, 1 if whole else TRIALS).T:
             if bool(broken.all()):
                 break
             _take_over(problem, x, broken, pool[which.to(pool.device)].to(x))

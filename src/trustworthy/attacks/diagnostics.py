@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +12,13 @@ from scipy.special import bdtrc
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent
+from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent, taken
 from trustworthy.attacks.pgd import PGD
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, NothingToAttackError
+from trustworthy.core.grid import Grid
 from trustworthy.core.norms import L1
 from trustworthy.core.protocols import AnyClassifier, drawn
 from trustworthy.core.result import Array
@@ -70,6 +72,8 @@ def diagnose(
     attack: PGD | None = None,
     queries: int = 500,
     tolerance: float = 0.02,
+    free: Array | None = None,
+    grid: Grid | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
@@ -84,13 +88,13 @@ def diagnose(
     - saturated_gradients: softmax rounds to certainty, so that cross entropy loses its gradient.
     - loss_not_increasing: the loss does not grow with the radius.
     - unbounded_survives: an attack that may change the input into any other does not break everything (left out where
-      there are neither bounds nor inputs of two classes to say how far that is).
+      not all is free, or there are neither bounds nor inputs of two classes to say how far that is).
     - more_steps_gain, more_restarts_gain: five times the steps, or four random starts, break more.
     - black_box_wins: SquareAttack, which sees scores alone, breaks what the gradient could not (l2 and linf).
 
     Parameters
     ----------
-    model, x, y, generator : see `Attack.__call__`.
+    model, x, y, free, grid, generator : see `Attack.__call__`.
     attack : the attack to diagnose; None for PGD(eps=8 / 255).
     queries : steps of the SquareAttack.
     tolerance : share of examples that may show trouble. A check fails where so many of them do that, were the share
@@ -105,12 +109,13 @@ def diagnose(
     attack = PGD(eps=8 / 255) if attack is None else attack
     if not isinstance(attack.eps, float | int):
         raise InvalidInput("eps of the attack must be one radius, got a tensor.")
-    check_examples(x, y, attack.bounds)
+    check_examples(x, y, attack.bounds, free)
     right = is_correct(model, attack, x, y, generator=generator, batch_size=batch_size)
     if not right.any():
         raise NothingToAttackError(f"x must hold examples that the model classifies rightly, got none of {len(right)}.")
-    rows, widest = np.flatnonzero(right), diameter(x, y, attack)
-    examination = _Examination(model, x[rows], y[rows], attack, widest, tolerance, generator, batch_size)
+    rows, widest = np.flatnonzero(right), diameter(x, y, attack) if free is None else None
+    given = {"free": taken(free, rows), "grid": grid}
+    examination = _Examination(model, x[rows], y[rows], attack, widest, tolerance, generator, batch_size, **given)
     found: list[Check] = []
     for check in examination.run(queries):
         found.append(check)
@@ -145,6 +150,8 @@ class _Examination:
     tolerance: float
     generator: torch.Generator | None
     batch_size: int
+    free: Array | None = None
+    grid: Grid | None = None
 
     @property
     def count(self) -> int:
@@ -173,8 +180,12 @@ class _Examination:
     def problems(self, loss: str) -> Iterator[Problem]:
         asked = replace(self.attack, loss=loss)
         for rows in batches(np.arange(len(self.x)), self.batch_size):
-            with asked.pose(self.model, self.x[rows], self.y[rows], generator=self.generator) as problem:
+            with asked.pose(self.model, self.x[rows], self.y[rows], **self.how(rows)) as problem:
                 yield problem
+
+    def how(self, rows: np.ndarray) -> dict[str, Any]:
+        """What an attack on `rows` is given beside them."""
+        return {"free": taken(self.free, rows), "grid": self.grid, "generator": self.generator}
 
     def share(self, loss: str, marked: Callable[[Problem], Tensor]) -> float:
         """Of all examples, those that are marked in the problem of maximising `loss`."""
@@ -184,7 +195,7 @@ class _Examination:
         """Which of `rows`, of all examples if None, `attack` does not break."""
         rows, kept = np.arange(len(self.x)) if rows is None else rows, []
         for part in batches(rows, self.batch_size):
-            found = attack(self.model, self.x[part], self.y[part], generator=self.generator)
+            found = attack(self.model, self.x[part], self.y[part], **self.how(part))
             kept.append(part[~as_numpy(found.success)])
         return np.concatenate([rows[:0], *kept])
 
@@ -192,7 +203,7 @@ class _Examination:
         changed, simplex = [], []
         for problem in self.problems("ce"):
             with torch.no_grad():
-                first, second = (problem.logits(draw, problem.x) for draw in drawn(problem.posterior, 2))
+                first, second = (problem.logits(draw, problem.asked(problem.x)) for draw in drawn(problem.posterior, 2))
             scale = first.abs().amax(1).clamp_min(1.0)
             changed.append((first - second).abs().amax(1) > 1e-4 * scale)
             simplex.append((first >= 0).all(1) & ((first.sum(1) - 1).abs() < 1e-3))

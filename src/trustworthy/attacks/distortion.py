@@ -14,6 +14,7 @@ from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.grid import Grid
 from trustworthy.core.norms import Norm
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
@@ -84,6 +85,7 @@ def minimal_distortion(
     *,
     target: Array | None = None,
     free: Array | None = None,
+    grid: Grid | None = None,
     bisections: int = 10,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
@@ -96,7 +98,7 @@ def minimal_distortion(
 
     Parameters
     ----------
-    model, x, y, target, free, generator : see `Attack.__call__`.
+    model, x, y, target, free, grid, generator : see `Attack.__call__`.
     attack : one that minimises the distance just runs; one with a budget is bisected up to its `eps` (`Bisection`).
     bisections : cuts of the interval from 0 to `attack.eps`.
     batch_size : examples attacked at once.
@@ -104,5 +106,5 @@ def minimal_distortion(
     """
     if isinstance(attack, BudgetAttack):
         attack = Bisection(attack=attack, bisections=bisections)
-    how = {"target": target, "free": free, "generator": generator, "batch_size": batch_size, "advance": advance}
-    return attacked(model, attack, x, y, **how)
+    how = {"target": target, "free": free, "grid": grid, "generator": generator}
+    return attacked(model, attack, x, y, **how, batch_size=batch_size, advance=advance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from jaxtyping import Bool
 from trustworthy.attacks.attack import Attack
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
+from trustworthy.core.grid import Grid
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
@@ -59,14 +61,16 @@ def attacked(
     *,
     target: Array | None = None,
     free: Array | None = None,
+    grid: Grid | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
 ) -> AttackResult:
     """What `attack` finds on all examples, `batch_size` of them at once."""
     count = check_examples(x, y, attack.bounds, free)
+    how: Any = {"grid": grid, "generator": generator}
     parts = [
-        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), generator=generator)
+        attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), **how)
         for rows in batches(np.arange(count), batch_size, advance)
     ]
     join = np.concatenate if isinstance(x, np.ndarray) else torch.cat

@@ -20,7 +20,7 @@ def project(threat: ThreatModel, center: Examples, x: Examples) -> Examples:
     low, high = threat.bounds
     d = only(threat.free, x - center).flatten(1)
     size, zero = d.abs(), torch.zeros_like(d)
-    room = torch.where(d > 0, high - center.flatten(1), center.flatten(1) - low)
+    room = torch.where(d > 0, (high - center).flatten(1), (center - low).flatten(1))
     radius = torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))
     # At level t the kept length is the sum of min(max(size - t, 0), room): piecewise linear and falling in t, with
     # slope -1 for each coordinate whose level lies between its two knots.

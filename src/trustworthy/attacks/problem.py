@@ -14,6 +14,7 @@ from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, TrustworthyWarning
 from trustworthy.core.free import Examples, Free
+from trustworthy.core.grid import Grid
 from trustworthy.core.predictive import pooled
 from trustworthy.core.protocols import Posterior, Predictor, drawn
 from trustworthy.core.threat import rounded_inwards
@@ -22,8 +23,9 @@ from trustworthy.core.threat import rounded_inwards
 class Problem:
     """A model, the inputs to attack, what of them is free to change, and what counts as success.
 
-    Rows of a sub-problem share the query counts. Of inputs in half precision `x`, and with it the search, is in
-    float32, and the model is asked about points rounded towards the inputs, in their type `dtype`.
+    Rows of a sub-problem share the query counts. A search moves freely; the model is asked about the points of the
+    `grid`, rounded towards the inputs, and gradients there are passed straight through. Of inputs in half precision
+    `x`, and with it the search, is in float32; those points are rounded likewise, to the type of the inputs, `dtype`.
     """
 
     def __init__(
@@ -34,11 +36,12 @@ class Problem:
         *,
         eot: int = 1,
         free: Free = None,
+        grid: Grid | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
         self.dtype, self.x = x.dtype, single(x)
-        self.posterior, self.goal, self.free = posterior, goal, free
+        self.posterior, self.goal, self.free, self.grid = posterior, goal, free, grid
         self.eot, self.generator = eot, generator
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
@@ -58,12 +61,17 @@ class Problem:
         return drawn(self.posterior, self.eot, self.generator)
 
     def asked(self, x: Examples) -> Examples:
-        """Points of the search as the model sees them, and as they are returned: in the type of the inputs."""
+        """Points of the search as the model sees and the caller gets them: on the grid, in the type of the inputs.
+
+        What is so stays as it is.
+        """
+        if x.dtype != self.x.dtype:
+            return x
+        x = x if self.grid is None else self.grid.placed(x, self.x)
         return x if x.dtype == self.dtype else rounded_inwards(x, self.x.to(self.dtype))
 
     def logits(self, predictor: Predictor, x: Examples) -> Logits:
-        """One forward pass."""
-        x = self.asked(x)
+        """One forward pass, of points as the model sees them."""
         self.queries.index_add_(0, self.rows, torch.ones_like(self.rows))
         if self._checked:
             out = single(predictor(x))
@@ -75,6 +83,7 @@ class Problem:
 
     def scores(self, x: Examples) -> Logits:
         """Logits without a gradient; of a stochastic model (eot > 1), log of the mean probabilities of `eot` draws."""
+        x = self.asked(x)
         with torch.no_grad():
             return pooled([self.logits(predictor, x) for predictor in self.draws()])
 

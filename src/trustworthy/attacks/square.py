@@ -62,7 +62,8 @@ class SquareAttack(BudgetAttack):
             raise InvalidInput(f"norm must be 'linf' or 'l2' for SquareAttack, got {self.norm!r}; APGD searches in l1.")
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        threat, layout = self.threat(problem), layout_of(problem.x, self.layout, problem.free)
+        threat = self.threat(problem)
+        layout = layout_of(problem.x, self.layout, threat.free)
         linf = isinstance(self.geometry, Linf)
         propose, begin = (_repaint, layout.stripes) if linf else (_shift, layout.tiles)
         found, live = problem.x.clone(), torch.arange(len(problem.x), device=problem.x.device)
@@ -78,7 +79,7 @@ class SquareAttack(BudgetAttack):
                 if len(live) == 0:
                     return found
             if step == -1:
-                direction = only(problem.free, layout.spread(begin(generator), problem.x))
+                direction = only(threat.free, layout.spread(begin(generator), problem.x))
                 radius = per_example(threat.eps, problem.x)
                 candidate = threat.clip(problem.x + radius * threat.geometry.steepest(direction))
             elif step < self.steps:

@@ -13,6 +13,7 @@ from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent, taken
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.grid import Grid
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
 
@@ -62,6 +63,7 @@ def robustness_curve(
     eps: Iterable[float],
     *,
     free: Array | None = None,
+    grid: Grid | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
@@ -73,7 +75,7 @@ def robustness_curve(
 
     Parameters
     ----------
-    model, x, y, free, generator : see `Attack.__call__`.
+    model, x, y, free, grid, generator : see `Attack.__call__`.
     attack : its own `eps`, if it has one, is not used.
     eps : radii >= 0 in the units of the input; sorted, repetitions dropped.
     batch_size : examples attacked at once; each batch meets all radii before the next one begins.
@@ -87,7 +89,7 @@ def robustness_curve(
     check_examples(x, y, attack.bounds, free)
 
     def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
-        return attack(model, x[rows], y[rows], free=taken(free, rows), generator=generator)
+        return attack(model, x[rows], y[rows], free=taken(free, rows), grid=grid, generator=generator)
 
     broken_at = np.zeros(len(x))
     for batch in batches(np.arange(len(x)), batch_size, advance):

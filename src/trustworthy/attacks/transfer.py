@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from trustworthy.attacks.attack import Attack
-from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent
+from trustworthy.attacks.evaluate import Advance, batches, check_examples, is_correct, silent, taken
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.grid import Grid
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array
 
@@ -40,6 +42,8 @@ def transfer_affinity(
     x: Array,
     y: Array,
     *,
+    free: Array | None = None,
+    grid: Grid | None = None,
     generator: torch.Generator | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
@@ -50,7 +54,7 @@ def transfer_affinity(
     ----------
     models : at least one model, by name or in order (then named "0", "1", ...).
     attack : a budget attack; one that minimises the distance stops at each source's own boundary and hardly transfers.
-    x, y, generator : see `Attack.__call__`.
+    x, y, free, grid, generator : see `Attack.__call__`.
     batch_size : examples attacked at once.
     advance : called after each batch with the share of the examples that is done, up to 1.
 
@@ -59,13 +63,14 @@ def transfer_affinity(
     named = dict(models) if isinstance(models, Mapping) else {str(i): model for i, model in enumerate(models)}
     if not named:
         raise InvalidInput("models must hold at least one model, got none.")
-    count = check_examples(x, y, attack.bounds)
+    count = check_examples(x, y, attack.bounds, free)
     asked = {"generator": generator, "batch_size": batch_size}
     clean = np.array([is_correct(model, attack, x, y, **asked).mean() for model in named.values()])
     right = np.zeros((len(named), len(named)))
     for rows in batches(np.arange(count), batch_size, advance):
         for i, source in enumerate(named.values()):
-            adversarial = attack(source, x[rows], y[rows], generator=generator).adversarial
+            how: Any = {"free": taken(free, rows), "grid": grid, "generator": generator}
+            adversarial = attack(source, x[rows], y[rows], **how).adversarial
             for j, judge in enumerate(named.values()):
                 right[i, j] += is_correct(judge, attack, adversarial, y[rows], **asked).sum()
     attacked = right / count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -54,18 +55,20 @@ class ThreatModel:
     ----------
     norm : "l1", "l2", "linf" or a norm object.
     eps : radius >= 0 in the units of the input, or a tensor (batch,) with one radius per example.
-    bounds : (lowest, highest) value of a valid input coordinate, or None for no box.
+    bounds : (lowest, highest) value of a valid input coordinate, each a number or a tensor (batch, *shape) that leaves
+        the inputs inside, or None for no box.
     free : which coordinates may change, or None for all: the ball is then one of the free coordinates alone.
     """
 
     norm: Norm
     eps: Radius
-    bounds: Bounds | None = (0.0, 1.0)
+    bounds: Any = (0.0, 1.0)  # no overload of torch.clamp takes a union of numbers and tensors
     free: Free = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", as_norm(self.norm))
-        object.__setattr__(self, "bounds", as_bounds(self.bounds))
+        if not self._has_own_bounds:
+            object.__setattr__(self, "bounds", as_bounds(self.bounds))
         if self.free is not None and self.free.dtype != torch.bool:
             raise InvalidInput(f"free must be boolean (batch, *shape), got {self.free.dtype}; pass mask != 0.")
         if not isinstance(self.eps, Tensor):
@@ -78,9 +81,16 @@ class ThreatModel:
         """The norm as an object."""
         return as_norm(self.norm)
 
+    @property
+    def _has_own_bounds(self) -> bool:
+        """Whether every coordinate has bounds of its own."""
+        return isinstance(self.bounds, tuple) and isinstance(self.bounds[0], Tensor)
+
     def subset(self, rows: Tensor) -> ThreatModel:
         """The same threat to the examples `rows` alone."""
-        parts = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        parts: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        if self._has_own_bounds:
+            parts["bounds"] = tuple(end[rows] for end in self.bounds)
         return replace(self, **parts) if parts else self
 
     def clip(self, x: Examples) -> Examples:

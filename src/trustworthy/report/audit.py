@@ -21,8 +21,10 @@ from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.record import versions
 from trustworthy.core.study import Parts, Piece, alone, explained, study
 from trustworthy.datasets import Dataset
+from trustworthy.models import LoadedModel
 from trustworthy.report import per_row
 from trustworthy.report.case import Case
+from trustworthy.report.columns import with_categories
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
@@ -104,7 +106,9 @@ def audit(
         raise InvalidInput("model must hold at least one model, got none.")
     given: Any = {"label": label, "train": train, "drop": drop, "group": group, "size": size}
     dataset = inputs_of(read_data(data, chosen.rows, seed, **given), named)
-    examples = embedded(draw_examples(dataset, chosen.rows, seed), named)
+    bare = [each.model if isinstance(each, LoadedModel) else each for each in named.values()]
+    dataset, columns = with_categories(dataset, chosen.columns, bare)
+    examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), named)
     chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):

@@ -82,7 +82,9 @@ class Case:
         if not len(right):
             raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
         if self.free is not None and not bool(self.free.any(1).all()):
-            raise NotApplicable(f"there are rows without a single number, in which there is nothing to {to}.")
+            raise NotApplicable(
+                f"there are rows without a single number that may change, in which there is nothing to {to}."
+            )
         return right[stratified_rows(self.labels[right], count, seeds.derived_seed(self.seed, name))]
 
     @property
@@ -124,9 +126,10 @@ class Case:
         """What an adversary may change of each example; None for all of it."""
         return self.examples.domain.free(self.examples.x.to(self.device))
 
-    def free_at(self, rows: Int[np.ndarray, " some"]) -> Bool[Tensor, "some *shape"] | None:
-        """`free`, at some of the examples."""
-        return None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
+    def space_at(self, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
+        """What may change of some of the examples, and the values it may take, as functions that attack take it."""
+        free = None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
+        return {"free": free, "grid": self.examples.domain.grid}
 
     @cached_property
     def shared(self) -> Attacks:

@@ -10,12 +10,13 @@ import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import Field, ValidationError, create_model
 
 from trustworthy.core import checks
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
+from trustworthy.report.columns import ColumnPlan
 from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind
 from trustworthy.report.settings import ATTACKS, PROFILES, Attacks, Count, Rows, Section, check_attacks, in_profiles
@@ -42,10 +43,12 @@ class Plan(Common):
 
     profile : preset that the other keys change.
     skip : kinds left out, by their step.
+    columns : of a table, by their names.
     """
 
     profile: str
     skip: list[str]
+    columns: dict[str, ColumnPlan]
     attacks: Attacks
 
     def of(self, kind: Kind) -> Section:
@@ -59,7 +62,7 @@ COMMON = in_profiles(Common, rows=(100, 300, 0), batch=256, draws=(5, 10, 20), r
 def preset(profile: str, kinds: Sequence[Kind] = KINDS) -> dict[str, Any]:
     """All keys of a plan in a profile."""
     sections = {"attacks": ATTACKS[profile], **{kind.section: kind.settings[profile] for kind in kinds}}
-    common = {"profile": profile, **COMMON[profile].model_dump(), "skip": []}
+    common = {"profile": profile, **COMMON[profile].model_dump(), "skip": [], "columns": {}}
     return common | {name: section.model_dump() for name, section in sections.items() if dict(section)}
 
 
@@ -160,5 +163,6 @@ def _explained(error: ValidationError, plan: type[Plan]) -> InvalidInput:
 def _siblings(plan: type[Plan], parents: list[Any]) -> list[str]:
     section: Any = plan
     for parent in parents:
-        section = section.model_fields[parent].annotation
+        known = getattr(section, "model_fields", None)
+        section = get_args(section)[1] if known is None else known[parent].annotation  # of a dict by names
     return [".".join([*map(str, parents), name]) for name in section.model_fields]

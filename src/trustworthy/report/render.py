@@ -19,11 +19,12 @@ from trustworthy.report import findings, formatting, markup, summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
 from trustworthy.report.kind import Kind
-from trustworthy.report.panel import Group, Item, Panel, Shown
+from trustworthy.report.panel import Group, Item, Panel, Shown, note, row, table
 from trustworthy.report.plots.theme import Style
 from trustworthy.report.saved import Audit, Entry, read
 
 REPORT = "report.html"
+_COLUMNS_SHOWN = 100
 _TITLES: dict[Property, str] = {
     "robustness": "Robustness",
     "evaluation": "The evaluation itself",
@@ -103,8 +104,35 @@ def build(audit: Audit) -> dict[str, Any]:
         "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
         "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
         "wall_time": _wall_time(record), "versions": versions(record), "shared_conditions": shared,
-        "own_conditions": own,
+        "own_conditions": own, "data": {key: item for key, item in record.data.items() if key != "columns"},
+        "columns": _columns(record.data.get("columns", [])),
     }  # fmt: skip
+
+
+def _columns(columns: list[dict[str, Any]]) -> str:
+    """What each column of a table is, and how attacks move it; nothing where the data are no table."""
+    if not columns:
+        return ""
+    head = ["column", "what it is", "range", "standard deviation"]
+    caption = "Columns, and how attacks that move numbers move them"
+    rows = [row(column["name"], _moves(column)) for column in columns[:_COLUMNS_SHOWN]]
+    rest = len(columns) - len(rows)
+    more = note(f"and {formatting.number(rest)} more columns, in findings.json") if rest else ""
+    return table(caption, head, rows, caption, captioned=True) + more
+
+
+def _moves(column: dict[str, Any]) -> list[str]:
+    if "range" not in column:
+        what = {"boolean": "truth value"}.get(column["kind"], column["kind"])
+        return [f"{what}, {'immutable' if column['immutable'] else 'held'}", "", ""]
+    low, high = column["range"]
+    step, unit, number = column["step"], f" {column['unit']}" if column.get("unit") else "", formatting.number
+    what = f"numeric, whole steps of {number(step)}" if step else "numeric"
+    if column["immutable"]:
+        what = "one value" if low == high else "immutable"
+    ends = [f"from {number(low)}"] * (low is not None) + [f"to {number(high)}"] * (high is not None)
+    span = f"{' '.join(ends)}{unit} ({column['range_is']})" if ends else "no limit (given)"
+    return [what, span, f"{number(column['standard_deviation'])}{unit}"]
 
 
 def _sections(audit: Audit, looks: dict[str, Style]) -> list[Section]:

@@ -21,6 +21,7 @@ from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.models.loading import LoadedModel
 from trustworthy.models.names import knows, plain
+from trustworthy.report.columns import Feature, Plans, column_name, features_of
 from trustworthy.report.domain import Domain, images, table
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Examples:
     class_values : labels as the source has them, in the order of `class_names`; empty where they are the class indices.
     columns : of a table that is more than numbers to a model that was fitted on a frame.
     groups : what each row belongs to, as the column `group` of the source says it; empty where none was named.
+    features : of a table, what each column is and which values it may take.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Examples:
     columns: tuple[Column, ...] = ()
     groups: tuple[str, ...] = ()
     group: str = ""
+    features: tuple[Feature, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
     def class_name(self, label: int) -> str:
@@ -59,7 +62,12 @@ class Examples:
 
     def feature_name(self, column: int) -> str:
         """Name of a column of a table."""
-        return self.feature_names[column] if column < len(self.feature_names) else f"feature {column}"
+        return column_name(self.feature_names, column)
+
+    @property
+    def labelled_features(self) -> list[str]:
+        """Names of the columns of a table with their units, as they stand beside values."""
+        return [f"{each.name} ({each.unit})" if each.unit else each.name for each in self.features]
 
     @property
     def decode(self) -> Callable[[Tensor], Any] | None:
@@ -72,9 +80,15 @@ class Examples:
         return {
             "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
-            "fingerprint": self.fingerprint, **self.origin,
+            "fingerprint": self.fingerprint, **self.origin, **self._columns_described(),
             **({"groups": f"{len(set(self.groups)):,} of {self.group}"} if self.groups else {}),
         }  # fmt: skip
+
+    def _columns_described(self) -> dict[str, Any]:
+        if not self.features or self.domain.spread is None:
+            return {}
+        spreads = zip(self.features, self.domain.spread.tolist(), strict=True)
+        return {"columns": [feature.described(spread) for feature, spread in spreads]}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -124,9 +138,11 @@ def inputs_of(dataset: Dataset, models: Mapping[str, Any]) -> Dataset:
     )  # fmt: skip
 
 
-def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
+def draw_examples(dataset: Dataset, rows: int, seed: int, plans: Plans | None = None) -> Examples:
     """Check the test rows of `dataset` and draw `rows` of them, in the proportions of the classes; all where
     `rows` is 0.
+
+    plans : what the plan says of columns, by their names.
 
     Raises
     ------
@@ -139,13 +155,14 @@ def draw_examples(dataset: Dataset, rows: int, seed: int) -> Examples:
         )
     x, (y, values) = _checked_inputs(dataset.x_test), _class_indices(dataset)
     chosen = stratified_rows(y, rows, seed)
-    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset)
+    features = () if x.ndim == 4 else features_of(dataset, plans or {})
+    domain = images(x.shape[1:]) if x.ndim == 4 else _table(dataset, features)
     kept = np.ascontiguousarray(x[chosen], np.float64 if dataset.columns else np.float32)
     return Examples(
         name=dataset.name, x=torch.from_numpy(kept), y=torch.from_numpy(y[chosen]),
         rows=chosen if dataset.rows is None else dataset.rows[chosen], available=max(dataset.available, len(x)),
         domain=domain, class_names=() if dataset.class_values and not values else tuple(dataset.class_names),
-        class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns,
+        class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns, features=features,
         groups=() if dataset.groups is None else _group_names(dataset.groups[chosen]), group=dataset.group or "group",
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
@@ -168,18 +185,16 @@ def _class_indices(dataset: Dataset) -> tuple[Int[np.ndarray, " n"], tuple[Any, 
     return y, values
 
 
-def _table(dataset: Dataset) -> Domain:
+def _table(dataset: Dataset, features: tuple[Feature, ...]) -> Domain:
     """Tables whose training rows, or test rows where there are no others, say what a typical change of a feature is."""
     reference = dataset.x_train if len(dataset.x_train) else dataset.x_test
-    kinds = [column.kind in ("numeric", "integer") for column in dataset.columns]
-    movable = torch.tensor(kinds) if kinds else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value has neither mean nor spread
         wide = np.asarray(reference, np.float64)
         center, spread = (torch.from_numpy(f(wide, axis=0)).nan_to_num(nan=0.0) for f in (np.nanmean, np.nanstd))
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-    if movable is not None:
-        return table(center, spread, movable)
+    if dataset.columns:
+        return table(center, spread, features)
     center, spread = center.float(), spread.float()
     # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
@@ -190,7 +205,7 @@ def _table(dataset: Dataset) -> Domain:
             TrustworthyWarning,
             stacklevel=4,
         )
-    return table(center, spread)
+    return table(center, spread, features)
 
 
 def _checked_inputs(x: Any) -> np.ndarray:

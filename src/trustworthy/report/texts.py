@@ -35,7 +35,7 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
             f"{name} reads texts, in embeddings of its own, on which no other model can be measured; audit it alone."
         )
     x = reader.embed(_written(name, examples))
-    return replace(examples, x=x.cpu(), domain=texts(x.cpu()), columns=(), feature_names=())
+    return replace(examples, x=x.cpu(), domain=texts(x.cpu()), columns=(), features=(), feature_names=())
 
 
 def _written(name: str, examples: Examples) -> list[str]:

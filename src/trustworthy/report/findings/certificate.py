@@ -77,6 +77,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     networks by linear bounds (linf and l2); any fixed model, if the plan asks for it, as its smoothed version in l2.
     """
     case.right("certificate", 1, "certify")
+    if case.examples.domain.movable is not None or bool(case.examples.x.isnan().any()):
+        raise NotApplicable("categories and missing values are held, which no certificate knows of.")
     proofs, reasons = [], []
     for ways in (_of_the_model, _of_the_smoothed_model):
         try:
@@ -135,8 +137,8 @@ def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> tupl
 def _of_the_model(case: Case, settings: Settings) -> list[Proof]:
     from torch import nn
 
-    if case.free is not None:
-        raise NotApplicable("categories, missing values and padding are held, which no certificate knows of.")
+    if case.examples.domain.kind == "text":
+        raise NotApplicable("what is proved is of images and tables, the data are texts.")
     if isinstance(case.subject.given, nn.Module):
         return _linear_bounds(case, settings)
     if hasattr(case.subject.given, "predict"):
@@ -183,7 +185,10 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
 
 def _neighbors(case: Case) -> list[Proof]:
-    """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature."""
+    """Nearest neighbours in the attacked units, whose metric undoes every rescaling of a feature.
+
+    The distance is that among all real values, which bounds the one among those that a feature may take.
+    """
     from trustworthy.models.names import matched
     from trustworthy.neighbors import NearestNeighborVerifier
 
@@ -214,8 +219,9 @@ def _neighbors(case: Case) -> list[Proof]:
             lower = verifier.lower_bound(x, y)
             return _only(sure, Certificate(lower, np.full(len(rows), np.inf), np.zeros(len(rows), dtype=bool)))
 
-        method = "the exact distance" if count == 1 else "a lower bound, eq. (3.18)"
-        proofs.append(Proof(norm, method, count == 1, prove))
+        exact = count == 1 and domain.grid is None
+        method = "the exact distance" if exact else "the exact distance among all real values"
+        proofs.append(Proof(norm, method if count == 1 else "a lower bound, eq. (3.18)", exact, prove))
     return proofs
 
 

@@ -53,9 +53,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     rows = case.right("diagnosis", settings.rows, "attack")
     attack = _questioned(case)
     try:
-        found = diagnose(
-            *case.attacked_at(rows), attack=attack, queries=settings.queries, **case.attacking("diagnosis")
-        )
+        how = {**case.space_at(rows), **case.attacking("diagnosis")}
+        found = diagnose(*case.attacked_at(rows), attack=attack, queries=settings.queries, **how)
     except NothingToAttackError as error:  # a stochastic model that was right before and is not now
         raise NotApplicable(str(error)) from error
     names = [check.name.replace("_", " ") for check in found.failed]

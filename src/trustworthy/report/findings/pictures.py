@@ -62,7 +62,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    how: Any = {"free": case.free_at(tried), "generator": case.generator("pictures"), "batch_size": case.batch}
+    how: Any = {**case.space_at(tried), "generator": case.generator("pictures"), "batch_size": case.batch}
     result = attacked(model, attack, x[tried], y[tried], **how)
     success = result.success.cpu().numpy()
     moved = result.distance.cpu().numpy()
@@ -82,7 +82,7 @@ def measure(case: Case, settings: Settings) -> Measured:
             "adversarial_prediction": [name(label) for label in case.classify(after.cpu()).tolist()],
             "distance": null_where_nan(moved[shown]),
             "eps": eps, "amplification": float(f"{0.5 / size:.1g}") if domain.kind == "image" and size > 0 else 1.0,
-            "features": [case.examples.feature_name(i) for i in range(x.shape[1])] if x.ndim == 2 else [],
+            "features": case.examples.labelled_features,
         },
         conditions={"n": len(tried), "attacks": [repr(attack)], "norm": norm, "units": domain.units},
     )  # fmt: skip

@@ -173,8 +173,8 @@ def _broken_at(
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
-    how: Any = {"generator": generator, "batch_size": case.batch, "advance": advance, "free": case.free_at(rows)}
-    found = robustness_curve(model, attack, x, y, eps, **how)
+    how: Any = {"generator": generator, "batch_size": case.batch, "advance": advance}
+    found = robustness_curve(model, attack, x, y, eps, **how, **case.space_at(rows))
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
     return np.where(found.broken_at == 0.0, min(eps), found.broken_at)

@@ -125,7 +125,7 @@ def _importances(case: Case, repeats: int) -> Measured:
         series={
             "method": f"permutation importance: accuracy lost when a feature is shuffled, mean of {repeats}; negative "
             "where shuffling helped, which is chance or a feature that misleads",
-            "features": [name(column) for column in range(x.shape[1])], "importance": importance.tolist(),
+            "features": case.examples.labelled_features, "importance": importance.tolist(),
         },
     )])  # fmt: skip
 

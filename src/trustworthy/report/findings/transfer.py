@@ -46,15 +46,13 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     if len(cases) < 2:
         raise NotApplicable("fewer than two of the models have gradients and a correct prediction.")
     case = next((each for each in cases if each.is_useful), cases[0])
-    if case.free is not None:
-        raise NotApplicable("categories and missing values are held, which the matrix does not know of.")
     eps = case.headline("linf")
     draws = max(each.subject.draws for each in cases)
     attack = case.built(case.arsenal("linf")[0], "linf", eps, draws=draws)
     rows = case.sample("transfer", settings.rows)
     models = {each.subject.name: each.attacked[0] for each in cases}
     _, x, y = case.attacked_at(rows)
-    found = transfer_affinity(models, attack, x, y, **case.attacking("transfer"))
+    found = transfer_affinity(models, attack, x, y, **case.space_at(rows), **case.attacking("transfer"))
     harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
     crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)
     value = float(np.nanmax(crossing)) if not np.isnan(crossing).all() else None
