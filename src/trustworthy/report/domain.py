@@ -39,6 +39,7 @@ class Domain:
     linf : radius that the summary takes where the plan leaves it to the data.
     center, spread : mean and standard deviation of each feature of a table.
     movable : features of a table that are quantities; words, categories and truth values are held. None for all.
+    immutable : columns that no adversary may change, categories included; None for none.
     """
 
     kind: Literal["image", "table"]
@@ -50,6 +51,7 @@ class Domain:
     center: Float[Tensor, " features"] | None = None
     spread: Float[Tensor, " features"] | None = None
     movable: Bool[Tensor, " features"] | None = None
+    immutable: Bool[Tensor, " features"] | None = None
 
     def headline(self, norm: str) -> float:
         """Radius of the summary in "linf" or "l2", with two significant digits."""
