@@ -46,7 +46,7 @@ MODELS = {
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine])
 @pytest.mark.parametrize("name", MODELS)
 def test_finds_as_few_columns_as_a_search_of_all_subsets(name, load, seed, columns, count):
-    """Never fewer, and in nearly all rows as few; the values are three quantiles of each column."""
+    """Never fewer, and as few in all rows but one of 252; the values are three quantiles of each column."""
     x, y = load(return_X_y=True)
     random = np.random.default_rng(seed)
     x = x[:, random.choice(x.shape[1], columns, replace=False)]
@@ -58,7 +58,7 @@ def test_finds_as_few_columns_as_a_search_of_all_subsets(name, load, seed, colum
     truth = np.array([fewest_columns(model.predict, x[row], y[row], values) for row in rows])
     assert len(set(truth)) > 1
     assert (result.distance >= truth).all()
-    assert (result.distance == truth).mean() > 0.9
+    assert (result.distance > truth).sum() <= 1
     assert_array_equal(model.predict(result.adversarial) != y[rows], result.success)
 
 
@@ -117,6 +117,32 @@ def test_every_value_is_one_that_its_column_can_take(queries):
     assert moved[:, 2].any()
     assert_array_equal(result.distance[result.success], moved.sum(1)[result.success])
     assert result.queries.max() <= queries + 1
+
+
+def test_nothing_becomes_missing_though_that_would_serve():
+    starts = np.array([[MISSING, 1.0], [2.0, MISSING], [MISSING, 3.0]])
+    attack = PointwiseAttack(bounds=None, starts=starts, missing=MISSING, step=[np.inf, 0.0], queries=50)
+    result = attack(lambda z: (z == MISSING).any(1).astype(int), np.ones((1, 2)), np.zeros(1, int), generator=seeded())
+    assert not result.success.any()
+
+
+@pytest.mark.parametrize(("stretch", "excess"), [(0.0, 0.05), (0.25, 0.1)])
+def test_of_a_linear_model_nearly_as_few_columns_as_the_closed_form(stretch, excess):
+    """The fewest are those that gain most, which are at the largest or the smallest value of their column."""
+    x, y = load_breast_cancer(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)).fit(x, y)
+    pool = x.clip(*np.quantile(x, (stretch, 1 - stretch), axis=0))
+    rows = np.random.default_rng(0).choice(np.flatnonzero(model.predict(x) == y), 40, replace=False)
+    margin = model.decision_function(x[rows])[:, None]
+    slope = -np.sign(margin) * model[-1].coef_ / model[0].scale_
+    gains = np.maximum(slope * (pool.min(0) - x[rows]), slope * (pool.max(0) - x[rows]))
+    truth = 1 + (np.cumsum(-np.sort(-gains), axis=1) < abs(margin)).sum(axis=1)
+    attack = PointwiseAttack(bounds=None, starts=pool, spread=x.std(0), queries=500)
+    result = attack(model.predict, x[rows], y[rows], generator=seeded())
+    assert truth.max() > 5
+    assert (result.distance >= truth).all()
+    assert_array_equal((result.distance == 1), truth == 1)
+    assert result.distance.mean() <= (1 + excess) * truth.mean()
 
 
 def test_what_one_category_decides_is_found_and_costs_one():

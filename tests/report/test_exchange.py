@@ -108,7 +108,10 @@ def test_immutable_columns_and_missing_values_stay():
 
 def test_rows_in_which_nothing_may_change_stand():
     finding = measured(case_of(Rule(), PEOPLE, [True, False, True, True]))
-    assert finding.value == float((ROME | PEOPLE["age"].isna()).mean())
+    stands = ROME | PEOPLE["age"].isna()
+    assert finding.value == float(stands.mean())
+    assert finding.series["accuracy"] == [1.0, finding.value]
+    assert finding.series["unbroken"] == int(stands.sum())
     with pytest.raises(NotApplicable, match="no column may change"):
         measured(case_of(Rule(), PEOPLE, [True] * 4))
 
@@ -134,6 +137,7 @@ def test_an_array_with_gaps_keeps_whole_numbers_and_gaps():
     case, asked, predict = case_of(model, (x[300:400], y[300:400])), [], model.predict_proba
     model.predict_proba = lambda rows: (asked.append(rows), predict(rows))[1]
     finding = measured(case, rows=20, queries=80)
+    assert exchange._steps(case.examples).tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
     seen = np.concatenate(asked)
     assert set(seen[:, 4][~np.isnan(seen[:, 4])]) == {0.0, 1.0}
     assert np.isnan(seen).any()

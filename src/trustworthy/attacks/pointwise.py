@@ -105,7 +105,7 @@ class PointwiseAttack(Attack):
         most = 2
         while most < len(pool) and sum(min(len(v), most + 1) for v, _ in seen) <= SINGLES * self.queries:
             most += 1
-        return [_some(*each, most, ordered=bool(s.isfinite())) for each, s in zip(seen, step, strict=True)]
+        return [_some(v, c, most, ordered=bool(s.isfinite())) for (v, c), s in zip(seen, step, strict=True)]
 
     def _known(self, points: Tensor) -> Float[Tensor, "points d"]:
         """Flat points, NaN where a value is missing."""
