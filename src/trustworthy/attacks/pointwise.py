@@ -25,21 +25,22 @@ class PointwiseAttack(Attack):
     """Decision-based black-box attack in l0: give as few coordinates as possible values that other examples have there.
 
     Made for the columns of a table, numbers beside categories, and for models without gradients or scores, trees for
-    instance. It asks first about single coordinates, the smallest change first: where one of the tried values is enough
-    the result is exact. Otherwise it begins at points where the model decides otherwise, and puts back as many
-    coordinates as it can, half of them at once, a quarter, and so on, until each of those left is needed. The points
-    are, by turns, the nearest of `starts` and one that has in every coordinate the value that tells those of `starts`
-    where the model decides otherwise best from the others; which coordinates are put back first is learnt from what
-    earlier points kept. Last, each changed quantity is bisected towards its own value. The model is asked for its
-    decision only, so it may be any callable, scikit-learn's `predict` included.
+    instance. It asks first about single coordinates, the smallest change first, with up to half of the queries: where
+    all were asked, whether one of the tried values is enough is known exactly. Otherwise it begins at points where the
+    model decides otherwise, and puts back as many coordinates as it can, half of them at once, a quarter, and so on,
+    until each of those left is needed. The points are, by turns, the nearest of `starts` and one that has in every
+    coordinate the value that tells those of `starts` where the model decides otherwise best from the others; which
+    coordinates are put back first is learnt from what earlier points kept. Last, each changed quantity is bisected
+    towards its own value. The model is asked for its decision only, so it may be any callable, scikit-learn's `predict`
+    included.
 
     Parameters
     ----------
     norm : only "l0", the number of changed coordinates.
     starts : examples (any number, *shape) whose values are tried. Of a coordinate at most so many that half of the
-        queries are enough for all: quantiles of numbers, the commonest categories. None: the ends of the bounds are
-        tried, and the points are noise of random mean and spread in the bounds, or without bounds normal around the
-        input with a scale that grows from 0.1 by a tenth each time.
+        queries are enough for all, but two at least: evenly spread ones of its numbers, the commonest categories. None:
+        the ends of the bounds are tried, and the points are noise of random mean and spread in the bounds, or without
+        bounds normal around the input with a scale that grows from 0.1 by a tenth each time.
     missing : the value that stands for one that is missing; it is not taken from `starts`. Hold it by `free` where an
         example has it: then what is missing stays so, and nothing else becomes missing.
     step : (*shape), by what a coordinate can change: 0 any number, 1 whole numbers, inf a category, which takes values
@@ -141,10 +142,8 @@ def most_telling(
     Of a quantity it is the largest or the smallest value, by which of both means is larger; of a category the one that
     is most more frequent where the points serve. NaN, a missing value, speaks for nothing.
     """
-    weight = serves.to(points)
-    weight = weight / weight.sum(1, keepdim=True).clamp_min(1) - (1 - weight) / (~serves).sum(
-        1, keepdim=True
-    ).clamp_min(1)
+    inside, outside = serves.to(points), (~serves).to(points)
+    weight = inside / inside.sum(1, keepdim=True).clamp_min(1) - outside / outside.sum(1, keepdim=True).clamp_min(1)
     chosen = []
     for column, values, size in zip(points.T, tried, step, strict=True):
         centred = (column - column.nanmean()).nan_to_num(0.0)[:, None]
