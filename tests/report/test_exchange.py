@@ -152,3 +152,11 @@ def test_pictures_have_no_columns():
     record = audited(Halves(), images(), "robustness.exchange")
     (omission,) = record.omissions
     assert omission.reason == "the columns of tables are exchanged, and the data are no table."
+
+
+def test_coordinates_of_something_else_are_no_columns():
+    """Embedded text has a mean and a spread too."""
+    case = case_of(Rule(), PEOPLE)
+    embedded = replace(case.examples, domain=replace(case.examples.domain, kind="image"))
+    with pytest.raises(NotApplicable, match="the data are no table"):
+        measured(replace(case, examples=embedded))

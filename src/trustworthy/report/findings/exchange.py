@@ -86,7 +86,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     from trustworthy.report.domain import MISSING
 
     examples, domain = case.examples, case.examples.domain
-    if domain.center is None or domain.spread is None:
+    if domain.kind != "table" or domain.center is None or domain.spread is None:
         raise NotApplicable("the columns of tables are exchanged, and the data are no table.")
     rows = case.right("exchange", settings.rows, "change", numbers=False)
     free = _free(examples)[rows]
