@@ -35,14 +35,15 @@ LEFT_OUT = (
     "robustness.certificate", "robustness.corruptions", "robustness.transfer", "robustness.poisoning",
     "evaluation.diagnosis", "robustness.distortion",
 )  # fmt: skip
-ATTACKS = ("robustness.linf", "robustness.l2", "robustness.pictures", "interpretation")
+ATTACKS = ("robustness.linf", "robustness.l2", "robustness.exchange", "robustness.pictures", "interpretation")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working directory with two plans."""
+    """A working directory with plans: of all that is quick, of attacks in a norm, and of no attack."""
     monkeypatch.chdir(tmp_path)
-    for name, left_out in (("plan", LEFT_OUT), ("short", (*LEFT_OUT, *ATTACKS))):
+    skipped = {"plan": LEFT_OUT, "norms": (*LEFT_OUT, "robustness.exchange"), "short": (*LEFT_OUT, *ATTACKS)}
+    for name, left_out in skipped.items():
         (tmp_path / f"{name}.toml").write_text(PLAN.format(skip=", ".join(map(json.dumps, left_out))))
     return tmp_path
 
@@ -110,7 +111,7 @@ def test_a_pipeline_on_a_table_of_words_and_gaps(folder, clinic):
     assert len(caught) + sum(line.startswith("warning: ") for line in result.stderr.splitlines()) <= 1
 
 
-def test_words_truth_values_and_gaps_are_never_moved(folder, monkeypatch):
+def test_words_truth_values_and_gaps_are_never_moved_in_a_norm(folder, monkeypatch):
     table = patients()
     table["smoker"] = table["ward"] == "north"  # no other pair of the two is in the rows,
     table.loc[::2, "age"], table.loc[1::2, "dose"] = np.nan, np.nan  # nor any row without exactly one gap in numbers
@@ -126,7 +127,7 @@ def test_words_truth_values_and_gaps_are_never_moved(folder, monkeypatch):
 
     monkeypatch.setattr(Pipeline, "predict_proba", watched)
     attack = ("--data", "test.csv", "--label", "diagnosis", "--fail-under", "robustness.l2.accuracy=0")
-    assert run("model.joblib", "--trust", *attack, plan="plan").exit_code == 0
+    assert run("model.joblib", "--trust", *attack, plan="norms").exit_code == 0
     everything = pd.concat(seen)
     moved = everything[~(everything["age"].isin(x["age"]) & everything["dose"].isin(x["dose"]))]
     assert len(moved) > 100

@@ -31,6 +31,14 @@ PICTURES = {
     "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
     "eps": 0.1, "amplification": 5.0,
 }  # fmt: skip
+EXCHANGE = {
+    "columns": [0, 1, 2], "accuracy": [0.9, 0.5, 0.0], "low": [0.8, 0.4, 0.0], "high": [0.95, 0.6, 0.1],
+    "decisive": [{"name": "age", "share": 0.75}, {"name": "city", "share": 0.5}], "unbroken": 1, "queries": 120.5,
+    "examples": [{
+        "label": "yes", "adversarial_prediction": "no",
+        "exchanged": [{"column": "city", "before": "Rome", "after": "Oslo"}],
+    }],
+}  # fmt: skip
 POISONING = {
     "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
     "baselines": {"random": [0.02, 0.03, 0.05]}, "clean": 0.02, "guess": 0.5, "labelled": 20,
@@ -52,6 +60,7 @@ EXAMPLES = {
     "robustness.corruptions": ("robustness.corruptions", 0.76, CORRUPTIONS, {}),
     "evaluation.diagnosis": ("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
     "robustness.distortion": ("robustness.l2.distortion", 1.5, DISTORTION, {}),
+    "robustness.exchange": ("robustness.exchange", 0.5, EXCHANGE, {}),
     "robustness.pictures": ("robustness.linf.pictures", 0.5, PICTURES, {"original": GREY, "adversarial": GREY + 0.1}),
     "robustness.poisoning": ("robustness.poisoning", 0.5, POISONING, {}),
     "robustness.linf": ("robustness.linf.accuracy", 0.5, CURVE, {}),

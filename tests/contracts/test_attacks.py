@@ -11,7 +11,18 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from trustworthy.attacks import APGD, BIM, FGSM, PGD, Bisection, BoundaryAttack, CarliniWagner, RandFGSM, SquareAttack
+from trustworthy.attacks import (
+    APGD,
+    BIM,
+    FGSM,
+    PGD,
+    Bisection,
+    BoundaryAttack,
+    CarliniWagner,
+    PointwiseAttack,
+    RandFGSM,
+    SquareAttack,
+)
 from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.core.errors import InvalidInput, ModelContractError
@@ -33,6 +44,7 @@ ATTACKS = {
     "cw-fixed": CarliniWagner(c=3.0, steps=25),
     "cw-search": CarliniWagner(steps=20, searches=3),
     "boundary": BoundaryAttack(steps=20),
+    "pointwise": PointwiseAttack(queries=100),
     "bisected-pgd": Bisection(attack=PGD(eps=1.0, steps=5, random_start=False), bisections=4),
 }
 BUDGET = {name: attack for name, attack in ATTACKS.items() if isinstance(attack, BudgetAttack)}
@@ -41,7 +53,8 @@ ITERATIVE = {name: attack for name, attack in BUDGET.items() if not isinstance(a
 ONE_OF_A_KIND = {name: ATTACKS[name] for name in ("pgd-linf", "cw-search", "boundary")}
 """For what the frame does before any attack begins: one with a budget, one without, and one that asks for labels."""
 CLASSES = 3
-
+DECISIONS = BoundaryAttack | PointwiseAttack
+ORDER = {"l0": 0, "l1": 1, "l2": 2, "linf": np.inf}
 
 PLACE = torch.device("cpu")
 
@@ -107,7 +120,7 @@ def seeded(seed=0):
 
 def sizes(d, norm):
     flat = d.double().flatten(1).cpu().numpy()
-    return torch.from_numpy(np.linalg.norm(flat, ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1)).to(d.device)
+    return torch.from_numpy(np.linalg.norm(flat, ord=ORDER[norm], axis=1)).to(d.device)
 
 
 @each_shape
@@ -130,7 +143,7 @@ def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
 
 def sized(d, norm):
     """Size of each perturbation in float64."""
-    return np.linalg.norm(d.reshape(len(d), -1), ord={"l1": 1, "l2": 2, "linf": np.inf}[norm], axis=1)
+    return np.linalg.norm(d.reshape(len(d), -1), ord=ORDER[norm], axis=1)
 
 
 ROUNDINGS = [
@@ -525,7 +538,7 @@ def test_draws_from_one_stream_and_from_no_other(attack, given, noise):
 
 def attack_draws(attack):
     """Whether the attack itself draws at random."""
-    return getattr(attack, "random_start", False) or isinstance(attack, RandFGSM | SquareAttack | BoundaryAttack)
+    return getattr(attack, "random_start", False) or isinstance(attack, RandFGSM | SquareAttack | DECISIONS)
 
 
 class Noise(nn.Module):
@@ -555,7 +568,7 @@ def test_reaches_a_target(attack):
     strong = {"eps": 20.0 if attack.geometry.name == "l1" else 5.0 if attack.geometry.name == "l2" else 1.0}
     if isinstance(attack, BudgetAttack):
         attack = replace(attack, **strong)
-    elif isinstance(attack, BoundaryAttack):
+    elif isinstance(attack, DECISIONS):
         attack = replace(attack, starts=pool)
     elif isinstance(attack, CarliniWagner):
         attack = replace(attack, steps=200)

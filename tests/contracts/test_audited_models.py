@@ -447,6 +447,7 @@ FEW = {
     "rows": 15, "attacks": {"decision_rows": 3, "decision": {"name": "BoundaryAttack", "steps": 5}},
     "poisoning": {"rows": 12, "labelled": 6, "flips": 1}, "distortion": {"rows": 3, "bisections": 3},
     "linf": {"multiples": [1.0]}, "l2": {"multiples": [1.0]}, "diagnosis": {"rows": 2, "queries": 2},
+    "exchange": {"rows": 3, "queries": 20},
 }  # fmt: skip
 
 

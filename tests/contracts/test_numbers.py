@@ -31,6 +31,7 @@ QUICK = {
     "linf": {"multiples": [2.0]},
     "l2": {"multiples": [2.0]},
     "certificate": {"multiples": [0.5, 2.0]},
+    "exchange": {"rows": 8, "queries": 30},
     "distortion": {"rows": 8, "attack": {"name": "PGD", "steps": 3}, "bisections": 3},
     "corruptions": {"rows": 4},
     "poisoning": {"rows": 30, "labelled": 8, "flips": 1},

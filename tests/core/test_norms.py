@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.core.norms import L1, L2, NORMS, AbstractNorm, Linf, as_norm, per_example
+from trustworthy.core.norms import L0, L1, L2, NORMS, AbstractNorm, Linf, as_norm, as_size, per_example
 
 ORDER = {"l1": 1, "l2": 2, "linf": np.inf}
 each_norm = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
@@ -199,3 +199,12 @@ def test_a_norm_that_is_no_name_is_refused():
     as_users_call_it = inspect.unwrap(as_norm)  # without the type checker of the tests, which would refuse first
     with pytest.raises(InvalidInput, match="norm must be a name or a norm object, got 2"):
         as_users_call_it(2)
+
+
+def test_l0_counts_what_changes_and_is_no_norm():
+    d = torch.tensor([[[0.0, -1e-30], [2.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    assert L0().size(d).tolist() == [2.0, 0.0]
+    assert as_size("l0") == as_size(L0()) == L0()
+    assert as_size("l2") == L2()
+    with pytest.raises(UnknownName, match="unknown norm 'l0'"):
+        as_norm("l0")

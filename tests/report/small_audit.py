@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
     "linf": {"multiples": [0.5, 1.0, 2.0]},
     "l2": {"multiples": [0.5, 1.0, 2.0]},
     "distortion": {"rows": 0, "attack": {"name": "PGD", "steps": 10, "random_start": False}, "bisections": 12},
+    "exchange": {"rows": 10, "queries": 30},
     "pictures": {"shown": 3},
     "transfer": {"rows": 20},
     "corruptions": {"rows": 6, "severities": [5]},

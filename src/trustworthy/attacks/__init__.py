@@ -8,6 +8,7 @@ from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM
 from trustworthy.attacks.pgd import BIM, PGD
+from trustworthy.attacks.pointwise import PointwiseAttack
 from trustworthy.attacks.square import SquareAttack
 from trustworthy.attacks.sweep import RobustnessCurve, robustness_curve
 from trustworthy.attacks.transfer import TransferAffinity, transfer_affinity
@@ -26,6 +27,7 @@ __all__ = [
     "CarliniWagner",
     "Check",
     "Diagnosis",
+    "PointwiseAttack",
     "RandFGSM",
     "RobustnessCurve",
     "SquareAttack",

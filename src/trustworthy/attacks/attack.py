@@ -22,7 +22,7 @@ from trustworthy.core.free import as_free
 from trustworthy.core.grid import Grid, rounding
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
-from trustworthy.core.norms import AbstractNorm, Norm, Radius, as_norm, per_example
+from trustworthy.core.norms import AbstractSize, Norm, Radius, as_size, per_example
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds, ThreatModel, as_bounds, settled
@@ -34,7 +34,7 @@ class Attack(ABC):
 
     Parameters
     ----------
-    norm : "l1", "l2", "linf" or a norm object: how the size of a perturbation is measured.
+    norm : "l1", "l2", "linf" or a norm object: how the size of a perturbation is measured; "l0" counts what changed.
     bounds : (lowest, highest) value of an input coordinate, or None.
     eot : draws averaged per question to a stochastic model (expectation over transformation); 1 for a fixed model.
     loss : what is maximised: "ce" (cross entropy), "margin" or "dlr". An attack that can maximise one thing only, or
@@ -51,15 +51,15 @@ class Attack(ABC):
     """What the attack needs of a model: its gradients, its scores without them, or its decisions alone."""
 
     def __post_init__(self) -> None:
-        as_norm(self.norm)
+        as_size(self.norm)
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
         checks.integer("eot", self.eot, at_least=1)
         checks.choice("loss", self.loss, LOSSES)
 
     @property
-    def geometry(self) -> AbstractNorm:
+    def geometry(self) -> AbstractSize:
         """The norm as an object."""
-        return as_norm(self.norm)
+        return as_size(self.norm)
 
     @abstractmethod
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:

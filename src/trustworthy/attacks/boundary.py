@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.incumbent import where
-from trustworthy.attacks.problem import Problem, single
+from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.starts import TRIALS, as_starts, nearest_serving, random_point
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Free, only, put_back
-from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Norm, per_example
-from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 
-TRIALS = 100  # random starting points
 HALVINGS = 12  # bisections between a starting point and the input
 PACE = 0.1  # how fast the lengths follow success: a factor exp(PACE * (success - its aim))
 SPHERE_AIM, SOURCE_AIM = 0.5, 0.2  # shares of moves meant to succeed: on the sphere alone, and towards the input
@@ -96,30 +94,20 @@ class BoundaryAttack(Attack):
         for trial in range(TRIALS):
             if bool(broken.all()):
                 break
-            _take_over(problem, x, broken, self._random_point(problem.x, trial, generator))
+            _take_over(problem, x, broken, random_point(problem.x, self.bounds, trial, generator))
         return x
 
     def _nearest_start(self, problem: Problem, x: Tensor, broken: Tensor) -> None:
-        pool = as_batch(self.starts, self.bounds, "starts").to(problem.dtype)
-        if pool.shape[1:] != x.shape[1:]:
-            raise InvalidInput(f"starts must have shape (any, {', '.join(map(str, x.shape[1:]))}), got {pool.shape}.")
+        pool = as_starts(self.starts, problem, self.bounds)
         if bool(broken.all()):
             return
         # Of a start only what is free is taken, in whole steps, and the model may judge the mixture otherwise.
         whole = problem.free is None and problem.grid is None
-        for which in _nearest_serving(problem, pool, 1 if whole else TRIALS).T:
+        distances = partial(_distances, problem.free, problem.x)
+        for which in nearest_serving(problem, pool, 1 if whole else TRIALS, distances).T:
             if bool(broken.all()):
                 break
             _take_over(problem, x, broken, pool[which.to(pool.device)].to(x))
-
-    def _random_point(self, x: Tensor, trial: int, generator: torch.Generator | None) -> Tensor:
-        drawn = torch.empty_like(x[0])
-        if self.bounds is None:
-            return x + 0.1 * 1.1**trial * drawn.normal_(generator=generator)
-        low, high = self.bounds
-        mean, spread = x.new_empty(2).uniform_(generator=generator)
-        noise = mean + spread * drawn.uniform_(-1.0, 1.0, generator=generator)
-        return (low + (high - low) * noise.clamp(0.0, 1.0)).expand_as(x)
 
     def _walk(self, problem: Problem, current: Tensor, generator: torch.Generator | None) -> Tensor:
         found, live = current.clone(), torch.arange(len(current), device=current.device)
@@ -173,27 +161,6 @@ def _distances(free: Free, x: Tensor, pool: Tensor) -> Tensor:
     if free is None:
         return torch.cdist(x.flatten(1), pool.flatten(1))
     return torch.stack([((pool - one) * mask).flatten(1).norm(dim=1) for one, mask in zip(x, free, strict=True)])
-
-
-def _nearest_serving(problem: Problem, pool: Tensor, count: int) -> Int[Tensor, "batch count"]:
-    """Rows of `pool` nearest to each example, those first at which the attack succeeds.
-
-    The model is asked about as many points at once as there are examples, and only the nearest are kept in mind.
-    """
-    x, free, some = problem.x, problem.free, len(problem.x)
-    distance, which = x.new_empty(some, 0), torch.empty(some, 0, dtype=torch.int64, device=x.device)
-    for first in range(0, len(pool), some):
-        part = pool[first : first + some].to(x.device)
-        with torch.no_grad():
-            scores = pooled([single(predictor(part)) for predictor in problem.draws()])
-        part = part.to(x.dtype)
-        serves = torch.stack([problem.goal.reached(row.expand(some, -1)) for row in scores], dim=1)
-        near = _distances(free, x, part)
-        rows = torch.arange(first, first + len(part), device=x.device).expand(some, -1)
-        distance = torch.cat([distance, near.masked_fill(~serves, torch.inf)], dim=1)
-        order = distance.argsort(dim=1, stable=True)[:, :count]
-        distance, which = distance.gather(1, order), torch.cat([which, rows], dim=1).gather(1, order)
-    return which
 
 
 def to_boundary(problem: Problem, adversarial: Tensor) -> Tensor:

@@ -36,15 +36,33 @@ def _tiny(values: Tensor) -> float:
     return torch.finfo(values.dtype).tiny
 
 
-class AbstractNorm(ABC):
-    """Norm of a batch of perturbations."""
+class AbstractSize(ABC):
+    """How large each perturbation of a batch is."""
 
     name: ClassVar[str]
-    """Name of the norm at public doors."""
+    """Name at public doors."""
 
     @abstractmethod
     def size(self, d: Examples) -> Float[Tensor, " batch"]:
-        """Norm of each perturbation."""
+        """Size of each perturbation."""
+
+
+@dataclass(frozen=True)
+class L0(AbstractSize):
+    """Number of coordinates that change.
+
+    It is no norm, since half of a change counts as much as all of it. Its ball is neither bounded nor convex: no point
+    of it is drawn uniformly, no step in it is steepest, it has no dual, and so no threat model takes it.
+    """
+
+    name = "l0"
+
+    def size(self, d: Examples) -> Float[Tensor, " batch"]:
+        return (d != 0).flatten(1).sum(1).to(d.dtype)
+
+
+class AbstractNorm(AbstractSize):
+    """Norm of a batch of perturbations."""
 
     @abstractmethod
     def project(self, d: Examples, eps: Radius) -> Examples:
@@ -180,7 +198,7 @@ class L1(AbstractNorm):
 
 
 NORMS: dict[str, AbstractNorm] = {"l1": L1(), "l2": L2(), "linf": Linf()}
-Norm = str | AbstractNorm
+Norm = str | AbstractSize
 
 
 def as_norm(norm: Norm) -> AbstractNorm:
@@ -190,3 +208,8 @@ def as_norm(norm: Norm) -> AbstractNorm:
     if not isinstance(norm, str):
         raise InvalidInput(f"norm must be a name or a norm object, got {norm!r}. Known: {', '.join(NORMS)}.")
     return checks.choice("norm", norm, NORMS)
+
+
+def as_size(norm: Norm) -> AbstractSize:
+    """As `as_norm`, for who measures perturbations and does no more: "l0" is known too."""
+    return L0() if norm == "l0" or isinstance(norm, L0) else as_norm(norm)

@@ -13,7 +13,7 @@ from trustworthy.core import checks
 from trustworthy.core.checks import Bounds, as_bounds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Examples, Free, only, put_back
-from trustworthy.core.norms import AbstractNorm, Linf, Norm, Radius, as_norm, per_example
+from trustworthy.core.norms import AbstractNorm, AbstractSize, Linf, Norm, Radius, as_norm, per_example
 
 SLACK = 2.0**-40
 """Share of a radius that the sums of a norm in float64 may be wrong by."""
@@ -26,7 +26,7 @@ def rounded_inwards(x: Examples, center: Examples) -> Examples:
     return torch.where(beyond, rounded.nextafter(center), rounded)
 
 
-def settled(x: Examples, center: Examples, norm: AbstractNorm, eps: Radius | None, bounds: Bounds | None) -> Examples:
+def settled(x: Examples, center: Examples, norm: AbstractSize, eps: Radius | None, bounds: Bounds | None) -> Examples:
     """`x`, which rounding may have put outside, inside the ball around `center` and the box to the last digit.
 
     Inside is what float64 measures at the numbers that are returned, of the type of `center`; `eps` None is no ball.

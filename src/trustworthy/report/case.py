@@ -73,15 +73,15 @@ class Case:
             raise NotApplicable(f"the model gives {self.subject.gives} without probabilities.")
         return softmax(self.subject.logits, axis=1)
 
-    def right(self, name: str, count: int, to: str) -> Int[np.ndarray, " kept"]:
+    def right(self, name: str, count: int, to: str, *, numbers: bool = True) -> Int[np.ndarray, " kept"]:
         """`count` (0: all) of the rows that are classified correctly, of a kind that needs some `to` attack them, say.
 
-        The classes are in proportion, and the draw is called `name`.
+        The classes are in proportion, and the draw is called `name`. numbers : whether it moves numbers alone.
         """
         right = np.flatnonzero(self.correct)
         if not len(right):
             raise NotApplicable(f"the model classifies none of the examples correctly, so there is nothing to {to}.")
-        if self.free is not None and not bool(self.free.any(1).all()):
+        if numbers and self.free is not None and not bool(self.free.any(1).all()):
             raise NotApplicable(
                 f"there are rows without a single number that may change, in which there is nothing to {to}."
             )

@@ -14,6 +14,7 @@ from trustworthy.report.findings import (
     corruptions,
     diagnosis,
     distortion,
+    exchange,
     pictures,
     poisoning,
     robustness_curve,
@@ -25,9 +26,9 @@ from trustworthy.report.findings import (
 from trustworthy.report.kind import Kind, Rule
 
 KINDS: tuple[Kind, ...] = (
-    accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, certificate.KIND, distortion.KIND, pictures.KIND,
-    corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND, calibration.KIND, scores.KIND, selective.KIND,
-    saliency.KIND,
+    accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, certificate.KIND, distortion.KIND, exchange.KIND,
+    pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND, calibration.KIND, scores.KIND,
+    selective.KIND, saliency.KIND,
 )  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}
 """By the name in `findings.json`; the first of those that share one."""

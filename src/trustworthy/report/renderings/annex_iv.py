@@ -54,15 +54,15 @@ PROVISIONS = (
         "Article 15(4)", "errors, faults and inconsistencies",
         "Resilience to errors, faults and inconsistencies of the system or its surroundings; backup and fail-safe "
         "plans; no harmful feedback where a system goes on learning.",
-        ("robustness.corruptions", "uncertainty.selective"),
+        ("robustness.corruptions", "robustness.exchange", "uncertainty.selective"),
         ("Backup and fail-safe plans of the system around the model",
          "Feedback loops of a system that goes on learning"),
     ),
     Provision(
         "Article 15(5)", "adversarial examples (model evasion)",
         "Measures against inputs that are made to mislead the model.",
-        ("robustness.linf", "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures",
-         "robustness.transfer", "evaluation.diagnosis"),
+        ("robustness.linf", "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.exchange",
+         "robustness.pictures", "robustness.transfer", "evaluation.diagnosis"),
         ("Measures to prevent, detect and answer such inputs in operation",),
     ),
     Provision(
