@@ -96,16 +96,16 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
+    names, trailing = _split(models, gated=bool(fail_under))
+    typer.echo(f"reading {' and '.join(names)} ...", err=True)  # before what follows, which takes seconds to import
     from trustworthy.report.gate import parse_limits
     from trustworthy.report.pairing import load
     from trustworthy.report.plan import make_plan
     from trustworthy.report.renderings import check
     from trustworthy.report.rows import read_data
 
-    names, trailing = _split(models, gated=bool(fail_under))
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = make_plan(profile, plan)
-    typer.echo(f"reading {' and '.join(names)} ...", err=True)  # the libraries that read a model take seconds to import
     earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
     loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
