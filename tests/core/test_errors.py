@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
+import torch
 
+from trustworthy import audit
 from trustworthy.core import errors
 from trustworthy.core.errors import InvalidInput, TrustworthyError, TrustworthyWarning, UnknownName
 
@@ -48,3 +51,11 @@ def test_an_unknown_name_suggests_the_nearest_and_lists_all():
 def test_an_unknown_name_unlike_all_others_suggests_none():
     assert str(UnknownName.of("norm", "euclid", ["l1", "l2"])) == "unknown norm 'euclid'. Known: l1, l2."
     assert str(UnknownName.of("norm", 3, ["l1", "l2"])) == "unknown norm 3. Known: l1, l2."
+
+
+def test_a_warning_points_at_the_line_that_called_the_library():
+    model = torch.nn.Linear(3, 1)
+    x, y = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).numpy(), [0, 1] * 10
+    with pytest.warns(errors.TrustworthyWarning, match="one logit") as caught:
+        audit(model, (x, y), kinds=[])
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]

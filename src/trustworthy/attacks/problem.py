@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.losses import Logits, PerExample
-from trustworthy.core.errors import ModelContractError, TrustworthyWarning
+from trustworthy.core.errors import ModelContractError, warn
 from trustworthy.core.free import Examples, Free
 from trustworthy.core.grid import Grid
 from trustworthy.core.predictive import pooled
@@ -108,11 +107,9 @@ class Problem:
                 "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
             )
         if bool(self.nan_seen):
-            warnings.warn(
+            warn(
                 "the model returned NaN for some inputs that the attack tried; the search avoided them, and may have "
-                "missed adversarial examples behind them.",
-                TrustworthyWarning,
-                stacklevel=4,
+                "missed adversarial examples behind them."
             )
         return self.goal.reached(scores)
 

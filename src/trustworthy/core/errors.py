@@ -18,7 +18,9 @@ TrustworthyWarning (UserWarning)       a result that is returned but deserves do
 from __future__ import annotations
 
 import difflib
+import sys
 import textwrap
+import warnings
 from collections.abc import Iterable
 
 
@@ -79,3 +81,14 @@ class TrainingDiverged(TrustworthyError, ArithmeticError):
 
 class TrustworthyWarning(UserWarning):
     """A result that is returned but deserves doubt."""
+
+
+_INSIDE = ("trustworthy", "jaxtyping")  # the second where somebody has it check the first
+
+
+def warn(message: str, kind: type[Warning] = TrustworthyWarning) -> None:
+    """Warn at the line of the user's that called the library, however deep in it the doubt arose."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, kind, stacklevel=level)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from trustworthy.core.errors import DataError, InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import DataError, InvalidInput, warn
 from trustworthy.core.files import atomic_write
 
 R = TypeVar("R")
@@ -106,7 +105,7 @@ class Parts(Generic[R]):
 
     def _warn(self, message: str) -> None:
         if not self._warned:
-            warnings.warn(message, TrustworthyWarning, stacklevel=5)
+            warn(message)
         self._warned = True
 
 

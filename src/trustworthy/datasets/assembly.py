@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.core.errors import warn
 from trustworthy.datasets.columns import Column
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.labels import Labels
@@ -34,11 +33,9 @@ def assembled(
     classifies = known.task == "classification"
     counts = f"{'Rows of each class' if classifies else 'Labels'}: {known.counts()}."
     if classifies and len(np.unique(known.codes[0])) == 1:
-        warnings.warn(
+        warn(
             f"all {available:,} labels of {source or name} are the same, {known.counts().rpartition(' ')[0]}: what "
-            "depends on other classes cannot be measured.",
-            TrustworthyWarning,
-            stacklevel=4,
+            "depends on other classes cannot be measured."
         )
     return Dataset(
         name=name, task=known.task,

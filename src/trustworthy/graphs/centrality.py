@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.graphs.affinity import Weights, row_sums
 
 _NUMBERS = 1 << 22  # affinities looked at a time
@@ -56,11 +55,10 @@ def pagerank(
         shares += (1.0 - shares.sum()) / nodes  # all that does not follow an edge jumps
         if np.abs(shares - before).sum() <= tolerance:
             return shares
-    warnings.warn(
+    warn(
         f"pagerank stopped after {steps} steps before a step changed the shares by less than tol={tolerance:g}: they "
         "are only near. Raise `max_iter` or `tol`, or lower `damping`.",
         ConvergenceWarning,
-        stacklevel=2,
     )
     return shares
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
-from trustworthy.core.errors import TrustworthyWarning
+from trustworthy.core.errors import warn
 from trustworthy.graphs.affinity import Graph, check_fits, row_sums
 from trustworthy.graphs.elimination_kernels import eliminate
 
@@ -83,11 +82,9 @@ def _solved(
         found[reached] = whole = solve(part, right)
         off = np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near))
         if len(off):
-            warnings.warn(
+            warn(
                 f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
-                f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".',
-                TrustworthyWarning,
-                stacklevel=5,
+                f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".'
             )
     return found
 
@@ -178,11 +175,10 @@ def _iteration(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray
 
 
 def _say_unfinished(what: str, tolerance: float, steps: int) -> None:
-    warnings.warn(
+    warn(
         f"solver={what!r} stopped after {steps} steps before it reached a relative {tolerance:g}: the values are "
         'only near. Use solver="cholesky".',
         ConvergenceWarning,
-        stacklevel=7,
     )
 
 
@@ -199,11 +195,9 @@ def say_unreached(reached: np.ndarray, rows: np.ndarray, gamma: float) -> None:
     lost = rows[~reached]
     if len(lost):
         named = ", ".join(map(str, lost[:10])) + (", ..." if len(lost) > 10 else "")
-        warnings.warn(
+        warn(
             f"{len(lost)} unlabelled rows of X are joined to no label, even through others (rows {named}): their "
-            f"values are NaN. The graph falls apart at gamma={gamma:g}: lower it, raise n_neighbors, or label more.",
-            TrustworthyWarning,
-            stacklevel=5,
+            f"values are NaN. The graph falls apart at gamma={gamma:g}: lower it, raise n_neighbors, or label more."
         )
 
 

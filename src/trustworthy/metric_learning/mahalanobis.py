@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, warn
 
 _SAMPLE = 10_000  # rows of which the typical one is taken
 _TYPICAL = 4.0  # typical distances that the unit is at most: a few far rows do not set it
@@ -91,16 +90,15 @@ def unit_of(rows: Float[np.ndarray, "n d"]) -> float:
 
 def warn_idle(learner: str, why: str) -> None:
     """Say that a fit ended where it began."""
-    warnings.warn(f"{learner} learned nothing, its metric is the one that it began with: {why}", TrustworthyWarning, 3)
+    warn(f"{learner} learned nothing, its metric is the one that it began with: {why}")
 
 
 def warn_unconverged(learner: str, iterations: int) -> None:
     """Say that a fit ended before its tolerance was reached."""
-    warnings.warn(
+    warn(
         f"{learner} stopped after {iterations} iterations before it reached `tol`: the metric is valid but not the "
         "best one; raise `max_iter` or `tol`.",
         ConvergenceWarning,
-        stacklevel=3,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.metrics import inputs
 
 CHUNK = 1_000_000
@@ -63,9 +62,7 @@ def bootstrap_interval(
     if np.isnan(float(statistic(*rows))):
         raise InvalidInput("statistic must be defined on the arrays themselves, got NaN.")
     if len(rows[0]) == 1:
-        warnings.warn(
-            "one example says nothing about spread: the interval is a point.", TrustworthyWarning, stacklevel=2
-        )
+        warn("one example says nothing about spread: the interval is a point.")
     draws = list(_draws(statistic, rows, resamples, _generator(random_state)))
     return _percentiles(np.concatenate(draws), level)
 

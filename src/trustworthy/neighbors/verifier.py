@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Self, cast
 
@@ -17,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate, as_radii
 from trustworthy.core.checks import Bounds
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.progress import tracked
 from trustworthy.core.result import AttackResult
 from trustworthy.neighbors.attacks import ATTACKS, NeighborAttack
@@ -304,9 +303,7 @@ def _unit_of(rows: np.ndarray) -> float:
 def _say_what_failed(found: Certificate) -> None:
     failed = np.flatnonzero(~found.exact)
     if len(failed):
-        warnings.warn(
+        warn(
             f"the programmes of rows {', '.join(map(str, failed))} of X could not be solved: these rows keep valid "
-            "bounds and are not exact.",
-            TrustworthyWarning,
-            stacklevel=3,
+            "bounds and are not exact."
         )

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
@@ -199,11 +199,9 @@ def _table(dataset: Dataset, features: tuple[Feature, ...]) -> Domain:
     # Models are shown float32 rows; where a feature varies by less than float32 resolves, that changes the rows.
     coarse = torch.nonzero(center.abs() > 1e5 * spread).flatten().tolist()
     if coarse:
-        warnings.warn(
+        warn(
             f"features {coarse[:5]} vary by less than 1/100,000 of their size, which float32 hardly resolves; subtract "
-            "an offset (of a time stamp, say) from the data and from what the model was trained on.",
-            TrustworthyWarning,
-            stacklevel=4,
+            "an offset (of a time stamp, say) from the data and from what the model was trained on."
         )
     return table(center, spread, features)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core import seeds
-from trustworthy.core.errors import InvalidInput, ModelContractError, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, ModelContractError, warn
 from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
@@ -120,7 +119,7 @@ def examine(
     predictive = answers(read.asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
     hides = read.slope is None and any(True for module in reachable_modules(model) for _ in module.parameters())
     if hides:
-        _warn(
+        warn(
             f"{name} has weights, and yet no gradient reaches its input: attacks can only try it from outside, and it "
             "looks more robust than it is; remove no_grad, inference_mode, detach or NumPy from its forward pass."
         )
@@ -138,10 +137,6 @@ def examine(
             elsewhere=lambda: answers(read.asked, _between(examples), **given).members.numpy(),
         ),
     )  # fmt: skip
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, TrustworthyWarning, stacklevel=4)
 
 
 def _between(examples: Examples) -> Float[Tensor, "some *shape"]:
@@ -188,12 +183,12 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     asked = adapted.model if order == list(range(len(order))) else _spread(adapted.model, order)
     notes = [*loaded.notes, *adapted.notes]
     if notes:
-        _warn(f"{name}: {'; '.join(notes)}.")
+        warn(f"{name}: {'; '.join(notes)}.")
     if by_estimator:
         return _Read(asked_safely(asked, copied=False), False, adapted.gives, None, notes, places)
     slope, writes = _probe(asked_safely(asked, copied=False), x[: min(_PROBED, batch)].to(device))
     if writes:
-        _warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
+        warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
     return _Read(asked_safely(asked, copied=writes), asked is model, adapted.gives, slope, notes, places)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import CheckpointError, TrustworthyWarning
+from trustworthy.core.errors import CheckpointError, warn
 from trustworthy.training.weights import read_tensors, write_tensors
 
 _STATE, _DIGEST = "trustworthy.state", "trustworthy.digest"
@@ -94,7 +93,7 @@ class Checkpoints:
             try:
                 return read(path)
             except CheckpointError as error:
-                warnings.warn(f"{error} Trying the checkpoint before it.", TrustworthyWarning, stacklevel=4)
+                warn(f"{error} Trying the checkpoint before it.")
         if paths:
             raise CheckpointError(
                 f"none of the {len(paths)} checkpoints in {self.folder} can be read. Delete them or pass "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from scipy import sparse
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput, TrustworthyWarning
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.graphs.affinity import LARGEST, GaussianGraphs
 from trustworthy.graphs.poisoning.attack import PoisoningAttack
 from trustworthy.graphs.poisoning.feature_gradient import evaluate, soft_sign, squared
@@ -80,11 +79,9 @@ class FeatureAttack(PoisoningAttack):
         same = problem.assumed_gamma == problem.gamma
         actual = believed if same else _scores(problem, features, problem.gamma)
         if np.isnan(actual).any():
-            warnings.warn(
+            warn(
                 f"the learner's graph falls apart where the features have moved: {np.isnan(actual).sum()} unlabelled "
-                "rows are joined to no label. Classes of them count as wrong, and with real labels the error is NaN.",
-                TrustworthyWarning,
-                stacklevel=4,
+                "rows are joined to no label. Classes of them count as wrong, and with real labels the error is NaN."
             )
         return PoisoningResult(
             labels=problem.y.copy(),
