@@ -339,3 +339,24 @@ def test_what_the_messages_advise_can_be_done():
     EstimatorScores(LogisticRegression(max_iter=1000).fit(X, Y))
     several = MultiOutputClassifier(DecisionTreeClassifier()).fit(X, np.stack([Y, Y], 1))
     EstimatorScores(several.estimators_[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("lightgbm.LGBMClassifier", {"verbose": -1}), ("xgboost.XGBClassifier", {"enable_categorical": True})],
+)
+def test_what_a_booster_saw_as_categories_it_gets_as_categories(kind, settings, tmp_path):
+    package, name = kind.split(".")
+    boosting = pytest.importorskip(package, reason=f"{package} is not installed")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"dose": rng.normal(size=200), "place": rng.choice(["home", "ward", "icu"], 200)})
+    y = ((table["place"] == "icu") | (table["dose"] > 1)).astype(int)
+    model = getattr(boosting, name)(n_estimators=20, n_jobs=1, random_state=0, **settings)
+    model.fit(table.astype({"place": "category"}), y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    few = table.iloc[5:45]
+    scores = EstimatorScores(
+        joblib.load(tmp_path / "model.joblib"), columns=["dose", "place"], decode=lambda x: few.iloc[: len(x)]
+    )(torch.zeros(len(few), 2, dtype=torch.float64))
+    expected = model.predict_proba(few.astype({"place": "category"}))
+    np.testing.assert_allclose(scores.exp(), expected, rtol=1e-6)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.extras import required
-from trustworthy.models.names import Label, check_count, matched, names_of, order_of, plain
+from trustworthy.models.names import Label, categories_of, check_count, matched, names_of, order_of, plain
 from trustworthy.models.quiet import Once
 
 Method = Literal["predict_proba", "decision_function", "predict"]
@@ -106,7 +106,7 @@ class EstimatorScores:
         table, names = table.iloc[:, self._columns], names_of(self.model)
         if names is None:
             return table.iloc[:, 0].to_numpy() if self._reads_texts(table) else table.to_numpy()
-        return table.set_axis(names, axis=1)
+        return table.set_axis(names, axis=1).astype({names[place]: "category" for place in categories_of(self.model)})
 
     def _reads_texts(self, table: Any) -> bool:
         """Whether the model was fitted on a list of texts, as one is that begins with a vectorizer."""

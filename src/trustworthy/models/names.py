@@ -109,3 +109,14 @@ def _column(name: str) -> str:
 def _listed(names: Sequence[object], most: int = 12) -> str:
     more = f", ... ({len(names)})" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
+
+
+def categories_of(model: Any) -> list[int]:
+    """Places of the columns that LightGBM or XGBoost saw as categories of pandas, and takes as nothing else."""
+    model = getattr(model, "best_estimator_", model)
+    booster: Any = getattr(model, "booster_", None)
+    if getattr(booster, "pandas_categorical", None):
+        return [int(place) for place in booster.params.get("categorical_column", ())]
+    if hasattr(model, "get_booster"):
+        return [place for place, kind in enumerate(model.get_booster().feature_types or ()) if kind == "c"]
+    return []
