@@ -177,9 +177,9 @@ class Case:
         return column
 
     def standing(self, holds: Bool[np.ndarray, " tried"]) -> tuple[float, tuple[float, float]]:
-        """Accuracy on all the examples where `holds` says which of the `attacked_rows` stand, and its interval.
+        """Accuracy on all the examples where `holds` says which of the tried rows stand, and its interval.
 
-        It is the share of the examples that are right, times the share of the attacked rows that stand, so that it
+        It is the share of the examples that are right, times the share of the tried rows that stand, so that it
         cannot exceed the accuracy. Exact bounds (Clopper and Pearson): of the one share of the examples that are right
         and stand where every right row was tried, else the product of the bounds of both shares, each of which fails
         half as often as `level` allows.
@@ -191,17 +191,19 @@ class Case:
         clean, kept = proportion_interval(right, n, each), proportion_interval(stands, tried, each)
         return self.accuracy * (stands / tried), (clean[0] * kept[0], clean[1] * kept[1])
 
-    @property
-    def counts(self) -> dict[str, int]:
+    def counts(self, rows: Int[np.ndarray, " tried"]) -> dict[str, int]:
         """Conditions of what `standing` estimates: the examples, those that are right, and those tried of these."""
-        return {"n": len(self.correct), "right": int(self.correct.sum()), "attacked": len(self.attacked_rows)}
+        return {"n": len(self.correct), "right": int(self.correct.sum()), "attacked": len(rows)}
 
-    @property
-    def tried(self) -> str:
+    def tried(self, rows: Int[np.ndarray, " tried"]) -> str:
         """What a sentence adds where not all the right rows were tried."""
-        counts = self.counts
-        few = counts["attacked"] < counts["right"]
-        return f" (tried: {counts['attacked']} of the {counts['right']} rows that are right)" if few else ""
+        right = int(self.correct.sum())
+        return f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
+
+    def taken(self, value: float) -> str:
+        """What was taken of the accuracy, to follow the verb."""
+        clean = f"{self.accuracy:.1%}"
+        return f"accuracy from {clean} to {value:.1%}" if value < self.accuracy else f"none of the {clean} accuracy"
 
     def built(self, plan: AttackPlan, norm: str, eps: float, *, draws: int | None = None) -> Attack:
         """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples.

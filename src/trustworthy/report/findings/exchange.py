@@ -112,20 +112,16 @@ def measure(case: Case, settings: Settings) -> Measured:
     values, bands = zip(*(case.standing(count > k) for k in range(1, most + 1)), strict=True)
     low, high = zip(case.share(case.correct), *bands, strict=True)
     queries = float(found.queries.double().mean())
-    right = int(case.correct.sum())
-    few = f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
     finding = case.finding(
         "robustness.exchange", values[0], interval=bands[0],
-        statement=f"Giving any one column a value that another row has there {_taken(case.accuracy, values[0])}{few}"
-        f"{_half(count)}.",
+        statement="Giving any one column a value that another row has there takes "
+        f"{case.taken(values[0])}{case.tried(rows)}{_half(count)}.",
         series={
             "columns": list(range(most + 1)), "accuracy": [case.accuracy, *values], "low": low, "high": high,
             "decisive": _decisive(examples, changed), "unbroken": int(np.isinf(count).sum()), "queries": queries,
             "examples": _shown(case, open_to.numpy(), changed, after),
         },
-        conditions={
-            "right": right, "attacked": len(rows), "attacks": [repr(attack)], "norm": "l0", "eps": 1,
-        },
+        conditions={**case.counts(rows), "attacks": [repr(attack)], "norm": "l0", "eps": 1},
     )  # fmt: skip
     return Measured([finding], rows={"columns_exchanged": case.column(rows, count, wrong=0.0)})
 
@@ -140,14 +136,6 @@ def _free(examples: Examples) -> Bool[np.ndarray, "n d"]:
 def _steps(examples: Examples) -> Float[np.ndarray, " d"]:
     """By what each column can change: not at all between categories, quantities as the page says of them."""
     return np.array([feature.step if feature.is_quantity else np.inf for feature in examples.features])
-
-
-def _taken(clean: float, value: float) -> str:
-    return (
-        f"takes accuracy from {clean:.1%} to {value:.1%}"
-        if value < clean
-        else f"takes none of the {clean:.1%} accuracy"
-    )
 
 
 def _half(count: Float[np.ndarray, " tried"]) -> str:

@@ -89,7 +89,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
         statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
-        f"{_taken(case.accuracy, values[at_headline])}{case.tried}{_half(grid, standing)}.",
+        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}.",
         series={
             "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
             "attacks": {
@@ -99,18 +99,11 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
             "headline_eps": headline,
         },
         conditions={
-            **case.counts, "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
+            **case.counts(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
             "units": units,
         },
     )  # fmt: skip
     return Measured([found], rows={f"broken_{norm}": case.column(rows, worst, wrong=0.0)})
-
-
-def _taken(clean: float, value: float) -> str:
-    """What attacks did to the accuracy."""
-    return (
-        f"take accuracy from {clean:.1%} to {value:.1%}" if value < clean else f"take none of the {clean:.1%} accuracy"
-    )
 
 
 def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
