@@ -144,9 +144,10 @@ def _remedy(record: AuditRecord, finding: Finding, limit: float) -> str:
 
 def _key(record: AuditRecord, finding: Finding) -> str:
     """The key of the plan that keeps the finding from resting on all the audited rows, "" where none does."""
-    if findings.tried(finding) is not None:
+    kind, n = OF_FINDING[finding.name], finding.conditions.get("n", 0)
+    if kind.attacks and findings.tried(finding) is not None:
         return "attacks.decision_rows"
-    section, n = OF_FINDING[finding.name].section, finding.conditions.get("n", 0)
+    section = kind.section
     return f"{section}.rows" if 0 < record.plan.get(section, {}).get("rows", 0) <= n else ""
 
 
