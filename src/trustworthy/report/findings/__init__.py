@@ -57,7 +57,7 @@ def interval(finding: Finding) -> str:
         return ""
     low, high = finding.interval
     if is_percentage(finding):
-        return f"{100 * low:.1f} to {formatting.percent(high)}"
+        return formatting.percents(low, high)
     return f"{formatting.score(low)} to {formatting.score(high)}"
 
 

@@ -100,7 +100,7 @@ def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
     if len(per_class) < 2:
         return f"{told}."
     weakest, rarest = (min(per_class, key=lambda row: row[key]) for key in ("accuracy", "n"))
-    interval = f"{100 * weakest['low']:.1f} to {weakest['high']:.1%}"
+    interval = formatting.percents(weakest["low"], weakest["high"])
     told += (
         f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} ({interval}, n = {weakest['n']})."
     )
@@ -135,7 +135,7 @@ def _told_of_groups(case: Case, per_group: list[dict[str, Any]]) -> str:
     if len(per_group) < 2:
         return ""
     worst = per_group[0]
-    interval = f"{100 * worst['low']:.1f} to {worst['high']:.1%}"
+    interval = formatting.percents(worst["low"], worst["high"])
     few = " The interval of the accuracy is wide because so few groups tell little of others."
     return (
         f" Of the {len(per_group):,} groups by {case.examples.group} the worst is {worst['name']} with "
@@ -216,7 +216,7 @@ def _cells(row: ClassAccuracy) -> list[str]:
 
 def _share(row: ClassAccuracy | GroupAccuracy) -> list[str]:
     percent = formatting.percent
-    interval = f"{100 * row.low:.0f} to {percent(row.high, 0)}" if row.low == row.low else formatting.NOTHING
+    interval = formatting.percents(row.low, row.high, 0) if row.low == row.low else formatting.NOTHING
     return [bar(row.accuracy), percent(row.accuracy, 0), interval]
 
 

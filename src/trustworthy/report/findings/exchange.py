@@ -201,7 +201,7 @@ def draw(shown: Shown) -> list[Panel]:
 
 def _model(item: Item) -> list[str]:
     s, percent = item.series, formatting.percent
-    bands = [f"{100 * low:.1f} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
+    bands = [*map(formatting.percents, s.low, s.high)]
     rows = [
         row(str(k) if k else "none", [bar(value), percent(value), band])
         for k, value, band in zip(s.columns, s.accuracy, bands or [""] * len(s.columns), strict=True)

@@ -228,7 +228,7 @@ def _columns(s: RobustnessCurve) -> dict[str, list[str]]:
     percent = formatting.percent
     columns = {"eps": [*map(formatting.number, s.eps)], "worst case": [*map(percent, s.worst)]}
     if s.low and s.high:
-        columns["interval"] = [f"{percent(low)} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
+        columns["interval"] = [*map(formatting.percents, s.low, s.high)]
     return columns | {name: [*map(percent, shares)] for name, shares in s.attacks.items()}
 
 
