@@ -76,7 +76,7 @@ def judge(record: AuditRecord, limits: Iterable[Limit]) -> list[Outcome]:
 
 
 def _outcomes(record: AuditRecord, limit: Limit) -> list[Outcome]:
-    names = [str(model["name"]) for model in record.models]
+    names = record.names
     found = {finding.model: finding for finding in record.findings if finding.name == limit.finding}
     outcomes = []
     for name in names if found.keys() <= set(names) else found:
