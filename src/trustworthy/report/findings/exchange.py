@@ -158,11 +158,12 @@ def _shown(
     case: Case, rows: Int[np.ndarray, " some"], changed: Bool[np.ndarray, "some d"], after: Tensor
 ) -> list[dict[str, object]]:
     """Examples with the fewest exchanged columns, of different classes where there are some."""
+    from trustworthy.datasets.draw import turns
+
     name, labels = case.examples.class_name, case.labels[rows]
     count = np.where(changed.any(axis=1), changed.sum(axis=1), changed.shape[1] + 1)
     order = [int(i) for i in np.argsort(count, kind="stable") if changed[i].any()]
-    turn = [int((labels[order[:place]] == labels[i]).sum()) for place, i in enumerate(order)]
-    chosen = [order[place] for place in np.argsort(turn, kind="stable")[:EXAMPLES_SHOWN]]
+    chosen = [order[place] for place in np.argsort(turns(labels[order])[0], kind="stable")[:EXAMPLES_SHOWN]]
     misread = case.classify(after[chosen]) if chosen else []
     return [
         {

@@ -109,10 +109,10 @@ def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
 
 def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
     """Rows of up to `count` correctly classified examples, evenly over the classes, in the order of the data."""
+    from trustworthy.datasets.draw import turns
+
     rows = np.flatnonzero(case.correct)
-    labels = case.labels[rows]
-    turn = np.array([int((labels[:place] == label).sum()) for place, label in enumerate(labels)])
-    return np.sort(rows[np.argsort(turn, kind="stable")[:count]])
+    return np.sort(rows[np.argsort(turns(case.labels[rows])[0], kind="stable")[:count]])
 
 
 def _norm(case: Case) -> str:
