@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import listed
-from trustworthy.datasets.dataset import Dataset, Task
+from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.delimited import DelimitedTable
-from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import label_of
 from trustworthy.datasets.image_files import decoded
+from trustworthy.datasets.labels import Labels
 from trustworthy.datasets.pictures import SUFFIXES
 from trustworthy.datasets.tables import FrameTable, found_column
 
@@ -38,15 +37,12 @@ class Listing:
     groups: np.ndarray | None = None
     group: str | None = None
     notes: list[str] = field(default_factory=list)
+    labels: ClassVar = "labels"
 
 
-def from_listings(
-    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None, task: Task | None
-) -> Dataset:
-    """Draw `rows` pictures of `test` (0: all) in the proportions of the classes, and take all of `train`."""
-    parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="labels", task=task)
-    chosen = stratified_rows(known.codes[0], rows, seed)
+def from_listings(parts: Sequence[Listing], known: Labels, chosen: np.ndarray, *, size: int | None) -> Dataset:
+    """The `chosen` pictures of the first part, and all of the second, the training rows, where there is one."""
+    test = parts[0]
     wanted = [chosen, *map(range, map(len, known.codes[1:]))]
     images = [part.files[row] for part, rows in zip(parts, wanted, strict=True) for row in rows]
     x, notes = decoded(images, size)
