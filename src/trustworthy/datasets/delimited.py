@@ -41,8 +41,9 @@ class DelimitedTable:
 
     def __init__(self, path: Path, *, drop: Collection[str] = ()) -> None:
         self.name, self.source, self.notes = path.name.removesuffix(".gz").rpartition(".")[0], str(path), []
-        self._path, self._dialect = path, _dialect(path)
+        self._path = path
         with _named(path):
+            self._dialect = _dialect(path)
             try:
                 tallies = self._survey(drop)
             except UnicodeDecodeError:
@@ -133,22 +134,14 @@ class DelimitedTable:
             yield from chunks
 
     def _options(self) -> dict[str, Any]:
-        return {
-            "sep": self._dialect.separator,
-            "encoding": self._dialect.encoding,
-            "decimal": self._dialect.decimal,
-        }
+        written = self._dialect
+        return {"sep": written.separator, "encoding": written.encoding, "decimal": written.decimal}
 
 
 def _dialect(path: Path) -> Dialect:
     """Encoding by the byte-order mark, and the separator that cuts the header into the most cells."""
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            head = file.read(HEAD)
-    except (OSError, EOFError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
-        ) from error
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        head = file.read(HEAD)
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     text = head.decode(encoding, errors="replace").lstrip()
     cells = {mark: len(next(csv.reader(io.StringIO(text, newline=None), delimiter=mark), [])) for mark in SEPARATORS}
@@ -157,7 +150,7 @@ def _dialect(path: Path) -> Dialect:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Say which file it was that pandas could not read."""
+    """Say which file it was that could not be read."""
     pd = required("pandas")
 
     try:
@@ -169,9 +162,9 @@ def _named(path: Path) -> Iterator[None]:
             f"{path} is no table: rows must have as many cells as the header, and cells that hold a separator or a "
             f"newline must be in quotes ({str(error).strip()})."
         ) from error
+    except DataError:  # an OSError, too
+        raise
     except (OSError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
         ) from error
