@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,6 @@ HEAD = 65_536  # bytes
 INDEX = "Unnamed: 0"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
-    """How the cells are written."""
-
-    separator: str
-    encoding: str
-    decimal: str = "."
-
-
 class DelimitedTable:
     """A CSV or TSV file, gzipped or not, read in passes of `BATCH` rows at a time: one to see what the columns are, one
     for each column that is asked for as a whole, one for rows."""
@@ -43,32 +33,27 @@ class DelimitedTable:
         self.name, self.source, self.notes = path.name.removesuffix(".gz").rpartition(".")[0], str(path), []
         self._path = path
         with _named(path):
-            self._dialect = _dialect(path)
+            self._written = _written(path)
             try:
                 tallies = self._survey(drop)
             except UnicodeDecodeError:
-                self._dialect = replace(self._dialect, encoding="latin-1")
+                self._written["encoding"] = "latin-1"
                 self.notes = ["The file is not UTF-8 and was read as Latin-1."]
                 tallies = self._survey(drop)
         self._rows = max((tally.rows for tally in tallies.values()), default=0)
         if not self._rows:
             raise DataError(f"{path} holds a header and no rows; write rows beneath it.")
         for name, tally in tallies.items():
-            tally.check(path, name, self._dialect.separator)
+            tally.check(path, name, self._written["sep"])
         self.dtypes = {name: tally.dtype for name, tally in tallies.items()}
 
     def __len__(self) -> int:
-        """Rows."""
         return self._rows
 
     def column(self, name: Any) -> Any:
-        """One whole column."""
-        pd = required("pandas")
-
-        return pd.concat([chunk[name] for chunk in self._typed([name])], ignore_index=True)
+        return required("pandas").concat([chunk[name] for chunk in self._typed([name])], ignore_index=True)
 
     def take(self, rows: np.ndarray) -> Frame:
-        """All columns of these rows."""
         pd = required("pandas")
 
         taken = []
@@ -86,7 +71,7 @@ class DelimitedTable:
         self._columns = [name for name in header if name not in {*drop, INDEX}]
         tallies = self._tallies()
         if any(tally.has_decimal_commas for tally in tallies.values()):
-            self._dialect = replace(self._dialect, decimal=",")
+            self._written["decimal"] = ","
             self.notes.append("Numbers are written with a decimal comma.")
             tallies = self._tallies()
         for name in [name for name, tally in tallies.items() if name.startswith("Unnamed: ") and not tally.present]:
@@ -100,7 +85,7 @@ class DelimitedTable:
     def _header(self) -> list[str]:
         pd = required("pandas")
 
-        first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._options())
+        first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._written)
         names = [name or f"Unnamed: {place}" for place, name in enumerate(first.iloc[0])]  # as pandas calls them
         unique(names, f"the header of {self._path}")
         numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.\d+", name)]
@@ -130,22 +115,18 @@ class DelimitedTable:
         pd = required("pandas")
 
         options |= {"usecols": columns, "chunksize": BATCH, "index_col": False, "low_memory": False}
-        with pd.read_csv(self._path, **options, **self._options()) as chunks:
+        with pd.read_csv(self._path, **options, **self._written) as chunks:
             yield from chunks
 
-    def _options(self) -> dict[str, Any]:
-        written = self._dialect
-        return {"sep": written.separator, "encoding": written.encoding, "decimal": written.decimal}
 
-
-def _dialect(path: Path) -> Dialect:
-    """Encoding by the byte-order mark, and the separator that cuts the header into the most cells."""
+def _written(path: Path) -> dict[str, Any]:
+    """How pandas is to read the cells: by the byte-order mark, and the separator that cuts the header into the most."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         head = file.read(HEAD)
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     text = head.decode(encoding, errors="replace").lstrip()
     cells = {mark: len(next(csv.reader(io.StringIO(text, newline=None), delimiter=mark), [])) for mark in SEPARATORS}
-    return Dialect(separator=max(SEPARATORS, key=cells.__getitem__), encoding=encoding)
+    return {"sep": max(SEPARATORS, key=cells.__getitem__), "encoding": encoding, "decimal": "."}
 
 
 @contextmanager
