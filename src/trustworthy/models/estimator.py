@@ -81,8 +81,10 @@ class EstimatorScores:
     def __call__(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n classes"]:
         """Scores in the type of `x`; the table is made in float64."""
         table = self.table(x)
-        scores = self._scores(table, len(x))[:, self._order]
-        if self.reads != "predict":
+        if self.reads == "predict":
+            scores = np.eye(len(self._known))[self._predicted(table)]
+        else:
+            scores = self._scores(table, len(x))[:, self._order]
             self._settle(scores, table)
         return torch.from_numpy(np.ascontiguousarray(scores)).to(device=x.device, dtype=x.dtype)
 
@@ -146,8 +148,6 @@ class EstimatorScores:
     def _scores(self, table: Any, count: int) -> np.ndarray:
         width = len(self._known)
         answer = self._asked(self.reads, table)
-        if self.reads == "predict":
-            return _votes(answer.reshape(count, -1)[:, 0], self._known)
         if self.reads == "decision_function" and answer.size == count:  # of the second of two classes
             return np.stack([np.zeros(count), answer.reshape(count)], 1)
         if answer.shape == (count, width):
@@ -176,10 +176,3 @@ def classes_of(model: Any) -> list[Label]:
     if len(classes) < 2:
         raise ModelContractError(f"{kind} has seen only the class {plain(classes[0])!r}; fit it on two or more.")
     return [plain(label) for label in classes]
-
-
-def _votes(labels: np.ndarray, known: list[Label]) -> np.ndarray:
-    column = {label: index for index, label in enumerate(known)}
-    out = np.zeros((len(labels), len(known)))
-    out[np.arange(len(labels)), [column[plain(label)] for label in labels]] = 1.0
-    return out
