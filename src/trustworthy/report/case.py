@@ -126,11 +126,6 @@ class Case:
         """What an adversary may change of each example; None for all of it."""
         return self.examples.domain.free(self.examples.x.to(self.device))
 
-    def space_at(self, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
-        """What may change of some of the examples, and the values it may take, as functions that attack take it."""
-        free = None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
-        return {"free": free, "grid": self.examples.domain.grid}
-
     @cached_property
     def shared(self) -> Attacks:
         """The attacks and radii of the plan."""
@@ -217,9 +212,12 @@ class Case:
         given = {"bounds": self.examples.domain.bounds, "starts": self.attacked[1], "eot": draws or self.subject.draws}
         return plan.build(norm=norm, eps=eps, **given)
 
-    def attacking(self, name: str) -> dict[str, Any]:
-        """How a function that attacks draws under `name`, batches and tells its progress."""
-        return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+    def attacking(self, name: str, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
+        """How a function that attacks some of the examples draws under `name`, batches, tells its progress, and what it
+        may change, to which values."""
+        free = None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
+        how = {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+        return how | {"free": free, "grid": self.examples.domain.grid}
 
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers under `names`, the same for every model: equal models give equal numbers."""

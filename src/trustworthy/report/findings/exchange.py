@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -100,7 +100,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     )  # fmt: skip
     some = free.any(axis=1)  # what has nothing free stands
     open_to, mask = torch.from_numpy(rows[some]), torch.from_numpy(free[some]).to(case.device)
-    how: Any = {**case.attacking("exchange"), "grid": plain.grid, "free": mask}
+    how = case.attacking("exchange", rows) | {"grid": plain.grid, "free": mask}
     y = examples.y[open_to].to(case.device)
     found = attacked(plain.asked(case.subject.model), attack, x[open_to.to(case.device)], y, **how)
     count = np.full(len(rows), np.inf)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -166,8 +166,8 @@ def _broken_at(
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
-    how: Any = {"generator": generator, "batch_size": case.batch, "advance": advance}
-    found = robustness_curve(model, attack, x, y, eps, **how, **case.space_at(rows))
+    how = case.attacking("robustness", rows) | {"generator": generator, "advance": advance}
+    found = robustness_curve(model, attack, x, y, eps, **how)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
     return np.where(found.broken_at == 0.0, min(eps), found.broken_at)
