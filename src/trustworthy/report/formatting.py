@@ -15,8 +15,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def percents(low: float, high: float, digits: int = 1) -> str:
-    """An interval of shares: "81.2 to 87.3%"."""
-    return f"{100 * low:.{digits}f} to {percent(high, digits)}"
+    """An interval of shares: "81.2 to 87.3%"; nothing where it was not measured."""
+    return NOTHING if math.isnan(low + high) else f"{100 * low:.{digits}f} to {percent(high, digits)}"
 
 
 def number(value: object) -> str:

@@ -217,9 +217,7 @@ def _cells(row: ClassAccuracy) -> list[str]:
 
 
 def _share(row: ClassAccuracy | GroupAccuracy) -> list[str]:
-    percent = formatting.percent
-    interval = formatting.percents(row.low, row.high, 0) if row.low == row.low else formatting.NOTHING
-    return [bar(row.accuracy), percent(row.accuracy, 0), interval]
+    return [bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.percents(row.low, row.high, 0)]
 
 
 def _confusion(item: Item) -> list[Markup]:
