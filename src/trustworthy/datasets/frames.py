@@ -1,4 +1,4 @@
-"""From tables to data sets: which column is the label, which rows are drawn, and what the other columns are."""
+"""From tables to data sets: which column is the label, and what the other columns are."""
 
 from __future__ import annotations
 

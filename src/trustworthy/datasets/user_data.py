@@ -1,4 +1,8 @@
-"""`read`: examples from whatever a user has them in."""
+"""`read`: examples from whatever a user has them in.
+
+`opening` tells what it is; here labels are numbered and rows drawn, of which `frames`, `image_folder` or `arrays` make
+a data set.
+"""
 
 from __future__ import annotations
 

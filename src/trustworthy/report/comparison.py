@@ -1,4 +1,7 @@
-"""Two audits side by side: what got better or worse by more than chance explains, and what cannot be compared."""
+"""Two audits side by side: what got better or worse by more than chance explains, and what cannot be compared.
+
+`trustworthy compare` and `--baseline` call `compare` with two audits as `pairing.load` reads them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`rows.parquet`: one row for each model and audited example, for whoever asks which, and for pairs of audits."""
+"""`rows.parquet`: one row for each model and audited example, for whoever asks which, and for pairs of audits.
+
+`audit` writes the columns that kinds of finding leave, `pairing` reads them.
+"""
 
 from __future__ import annotations
 
