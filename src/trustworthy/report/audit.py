@@ -105,10 +105,10 @@ def audit(
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
     given: Any = {"label": label, "train": train, "drop": drop, "group": group, "size": size}
-    dataset = inputs_of(read_data(data, chosen.rows, seed, **given), named)
-    bare = [each.model if isinstance(each, LoadedModel) else each for each in named.values()]
-    dataset, columns = with_categories(dataset, chosen.columns, bare)
-    examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), named)
+    bare = {name: each.model if isinstance(each, LoadedModel) else each for name, each in named.items()}
+    dataset = inputs_of(read_data(data, chosen.rows, seed, **given), bare)
+    dataset, columns = with_categories(dataset, chosen.columns, bare.values())
+    examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), bare)
     chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):

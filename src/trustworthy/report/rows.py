@@ -19,7 +19,6 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
-from trustworthy.models.loading import LoadedModel
 from trustworthy.models.names import knows, plain
 from trustworthy.report.columns import Feature, Plans, column_name, features_of
 from trustworthy.report.domain import Domain, images, table
@@ -117,9 +116,8 @@ def inputs_of(dataset: Dataset, models: Mapping[str, Any]) -> Dataset:
     names = [str(column.name) for column in dataset.columns]
     if dataset.groups is None or dataset.group not in names:
         return dataset
-    given = {name: model.model if isinstance(model, LoadedModel) else model for name, model in models.items()}
-    knowing = [name for name, model in given.items() if knows(model, dataset.group)]
-    if len(knowing) == len(given):
+    knowing = [name for name, model in models.items() if knows(model, dataset.group)]
+    if len(knowing) == len(models):
         return dataset
     if knowing:
         raise InvalidInput(
