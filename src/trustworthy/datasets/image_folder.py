@@ -12,7 +12,7 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.assembly import assembled
-from trustworthy.datasets.columns import listed
+from trustworthy.datasets.columns import listed, row_numbers
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.delimited import DelimitedTable
 from trustworthy.datasets.frames import label_of
@@ -124,11 +124,12 @@ def _from_names(
     labelled = only if only is not None else label_of(table, label)
     absent = names[names.isna()]
     if len(absent):
-        raise DataError(f"{source} names no file in {_rows(absent)}; leave these rows out.")
+        raise DataError(f"{source} names no file in {row_numbers(absent.index)}, counted from 0; leave these rows out.")
     twice = names[names.duplicated()]
     if len(twice):
         raise DataError(
-            f"{source} names {listed(twice.unique(), 5)} twice ({_rows(twice)}); keep one row for each file."
+            f"{source} names {listed(twice.unique(), 5)} twice ({row_numbers(twice.index)}, counted from 0); keep one row "
+            "for each file."
         )
     ends: dict[str, list[str]] = {}
     for name in found:
@@ -145,11 +146,6 @@ def _from_names(
     notes = [*table.notes, *[f"{left:,} pictures that {table.name} does not name were ignored."] * (left > 0)]
     groups = None if group is None else table.column(found_column("group", group, table.dtypes)).to_numpy()
     return Listing(path, [found[key] for key in keys], table.column(labelled), groups, group, notes)
-
-
-def _rows(cells: Any) -> str:
-    shown = ", ".join(map(str, cells.index[:5]))
-    return f"row{'s' * (len(cells) > 1)} {shown}{', ...' * (len(cells) > 5)}, counted from 0"
 
 
 def _kinds(files: Sequence[Path]) -> str:

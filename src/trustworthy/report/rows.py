@@ -76,18 +76,14 @@ class Examples:
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the data."""
         n_classes = max(len(self.class_names), int(self.y.max()) + 1)
+        spreads = [] if self.domain.spread is None or not self.features else self.domain.spread.tolist()
+        columns = [feature.described(spread) for feature, spread in zip(self.features, spreads, strict=True)]
         return {
             "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
-            "fingerprint": self.fingerprint, **self.origin, **self._columns_described(),
+            "fingerprint": self.fingerprint, **self.origin, **({"columns": columns} if columns else {}),
             **({"groups": f"{len(set(self.groups)):,} of {self.group}"} if self.groups else {}),
         }  # fmt: skip
-
-    def _columns_described(self) -> dict[str, Any]:
-        if not self.features or self.domain.spread is None:
-            return {}
-        spreads = zip(self.features, self.domain.spread.tolist(), strict=True)
-        return {"columns": [feature.described(spread) for feature, spread in spreads]}
 
     @cached_property
     def fingerprint(self) -> str:
