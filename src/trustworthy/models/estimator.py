@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +16,6 @@ from torch import Tensor
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.extras import required
 from trustworthy.models.names import Label, check_count, matched, names_of, order_of, plain
-from trustworthy.models.quiet import Once
 
 Method = Literal["predict_proba", "decision_function", "predict"]
 Gives = Literal["probabilities", "scores", "labels"]
@@ -156,6 +158,30 @@ class EstimatorScores:
             f"{self.reads} of {type(self.model).__name__} must return one column a class, {width}, for {count} rows, "
             f"got shape {answer.shape}."
         )
+
+
+class Once:
+    """Lets each warning, which a library may give on each of a thousand calls, through the first time it is given
+    within any of its blocks.
+
+    counts : how often each text was given so far.
+
+    The filters of the process are changed inside of a block, as `warnings.catch_warnings` does: not for two threads.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            yield
+        for warning in given:
+            text = f"{warning.category.__name__}: {warning.message}"
+            self.counts[text] += 1
+            if self.counts[text] == 1:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def classes_of(model: Any) -> list[Label]:
