@@ -128,8 +128,8 @@ def _from_names(
     twice = names[names.duplicated()]
     if len(twice):
         raise DataError(
-            f"{source} names {listed(twice.unique(), 5)} twice ({row_numbers(twice.index)}, counted from 0); keep one row "
-            "for each file."
+            f"{source} names {listed(twice.unique(), 5)} twice ({row_numbers(twice.index)}, counted from 0); keep one "
+            "row for each file."
         )
     ends: dict[str, list[str]] = {}
     for name in found:

@@ -143,8 +143,8 @@ def _numbers(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> Fl
     if strange:
         rows = np.flatnonzero(codes == values.index(strange[0]))
         raise InvalidInput(
-            f"{name} must hold finite numbers in a regression, got {strange[0]!r} ({row_numbers(rows)}, counted from 0); "
-            "name a column of numbers with --label COLUMN, or leave these rows out."
+            f"{name} must hold finite numbers in a regression, got {strange[0]!r} ({row_numbers(rows)}, counted from "
+            "0); name a column of numbers with --label COLUMN, or leave these rows out."
         )
     return np.array(values, np.float64)[codes]
 
