@@ -15,10 +15,12 @@ import pytest
 from report import small_audit
 from report.small_audit import linear_of, table, values
 from report.toys import ATTACKS, LOGIT, MEASURED, MODELS, ORDER, SIZE, TOYS
+from trustworthy.core import study
 from trustworthy.core.errors import DataError, InvalidInput, TrustworthyWarning
 from trustworthy.report.audit import audit
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.plan import make_plan
+from trustworthy.report.render import REPORT, render
 
 KILLED = """
 import os, signal, sys
@@ -168,9 +170,14 @@ def test_a_full_disk_is_told_and_finished_kinds_stay(tmp_path, monkeypatch, meas
 
 
 def test_a_disk_that_is_full_for_the_page_alone_is_told(tmp_path, monkeypatch):
-    def render(folder):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    real = study.atomic_write
 
+    def full_for_the_page(path, mode):
+        if path.name == REPORT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, mode)
+
+    monkeypatch.setattr(study, "atomic_write", full_for_the_page)
     monkeypatch.setattr("trustworthy.report.audit.render", render)
     with pytest.raises(DataError, match=r"report\.html: the disk is full"):
         toys(tmp_path)

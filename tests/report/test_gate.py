@@ -105,6 +105,11 @@ def test_what_rests_on_fewer_rows_names_the_key_of_the_plan():
     attacked = record(("m", "robustness.l2.accuracy", 0.5), interval=(0.4, 0.6), conditions=tried)
     phrase = outcome(attacked, "robustness.l2.accuracy", 0.45).phrase
     assert phrase.endswith("about 200 rows would tell (attacks.decision_rows in the plan)")
+    exchanged = record(
+        ("m", "robustness.exchange", 0.5), interval=(0.4, 0.6), conditions=tried, plan={"exchange": {"rows": 50}}
+    )
+    phrase = outcome(exchanged, "robustness.exchange", 0.45).phrase
+    assert phrase.endswith("about 200 rows would tell (exchange.rows in the plan)")
     plan, name = {"corruptions": {"rows": 40}}, "robustness.corruptions"
     of_few = record(("m", name, 0.8), interval=(0.7, 0.9), conditions={"n": 40}, plan=plan, data={"available": 9})
     assert outcome(of_few, name, 0.75).phrase.endswith("about 160 rows would tell (corruptions.rows in the plan)")

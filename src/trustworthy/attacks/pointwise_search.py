@@ -1,6 +1,7 @@
 """Which few coordinates must change: one by one first, then sets, from which back is put what is not needed.
 
-Examples and points are flat, (n, d). All examples of a batch advance together, each within its own queries.
+`PointwiseAttack` calls it. Examples and points are flat, (n, d). All examples of a batch advance together, each within
+its own queries.
 """
 
 from __future__ import annotations

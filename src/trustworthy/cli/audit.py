@@ -114,16 +114,7 @@ def audit(
     given: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
     dataset = read_data(data, rows, seed, **given)
     tell_data(dataset)
-    record = measure(
-        loaded,
-        dataset,
-        out,
-        plan=chosen,
-        limit=limit,
-        seed=seed,
-        device=device,
-        title=title,
-    )
+    record = measure(loaded, dataset, out, plan=chosen, limit=limit, seed=seed, device=device, title=title)
     finish(record, out, limits, files, strict=strict, baseline=baseline, earlier=earlier)
 
 

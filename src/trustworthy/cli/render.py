@@ -36,7 +36,7 @@ def render(
     parsed, files = gate.parse_limits([*(fail_under or []), *limits]), wanted(junit, sarif, markdown, card, annex_iv)
     earlier = pairing.load(baseline) if baseline else None
     record = saved.read(folder).record
-    check(files, [str(model["name"]) for model in record.models])
+    check(files, record.names)
     draw(folder)
     show(record, folder)
     finish(record, folder, parsed, files, strict=strict, baseline=baseline, earlier=earlier)

@@ -1,4 +1,7 @@
-"""The values that coordinates may take: inside a range, by whole steps from the value that each example has."""
+"""The values that coordinates may take: inside a range, by whole steps from the value that each example has.
+
+Whoever poses an attack gives it a `Grid`; the attack places on it what it found, (batch, *shape) in and out.
+"""
 
 from __future__ import annotations
 

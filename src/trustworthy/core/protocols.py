@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import torch
@@ -81,3 +82,19 @@ def drawn(model: Any, count: int, generator: torch.Generator | None = None) -> I
             f"draws({count}) of {type(posterior).__name__} gave {amount} predictors; it must give exactly as many as "
             "asked, an ensemble by beginning again at its first member."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapped:
+    """A posterior each of whose draws is asked by `ask`, a function of the draw and the inputs."""
+
+    posterior: Posterior
+    ask: Callable[[Predictor, Tensor], Tensor]
+
+    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
+        """Draws of the posterior, each asked through `ask`."""
+        return (partial(self.ask, predictor) for predictor in drawn(self.posterior, count, generator))
+
+    def modules(self) -> Iterable[nn.Module]:
+        """Modules of the model."""
+        return self.posterior.modules()

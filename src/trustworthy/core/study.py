@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import IO, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -123,7 +123,7 @@ def alone(folder: Path | None, study: str) -> Iterator[None]:
     lock = FileLock(parts / ".lock", timeout=0)
     try:
         _make(folder)
-        with explained(folder):
+        with _explained(folder):
             parts.mkdir(exist_ok=True)
             lock.acquire()
     except Timeout:
@@ -162,12 +162,19 @@ def load_arrays(path: Path) -> Arrays:
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write an .npz file."""
-    with explained(path), atomic_write(path, "wb") as stream:
+    with writing(path, "wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def writing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO]:
+    """Open a file that is written whole or not at all; where it cannot be written, say why (DataError)."""
+    with _explained(path), atomic_write(path, mode) as stream:
+        yield stream
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     """Say why a file could not be written, and that nothing that was finished is lost."""
     try:
         yield

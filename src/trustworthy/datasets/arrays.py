@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
-from trustworthy.datasets.dataset import Dataset, Task
-from trustworthy.datasets.draw import stratified_rows
+from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.labels import Labels
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Examples (n, *shape) and their labels."""
+    """Examples (n, *shape) and their labels; refused where x holds no numbers, or they are not equally many."""
 
     x: Any
     y: Any
     name: str = "arrays"
     source: str = ""
+    labels: ClassVar = "y"
+
+    def __post_init__(self) -> None:
+        check_numbers(self.x)
+        check_lengths(self.x, self.y)
 
 
-def from_arrays(test: Arrays, train: Arrays | None, *, rows: int, seed: int, task: Task | None) -> Dataset:
-    """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`."""
-    parts = [test] if train is None else [test, train]
-    for part in parts:  # what is wrong with x is said before what is wrong with labels
-        check_numbers(part.x)
-        if len(part.x) != len(part.y):
-            raise InvalidInput(
-                f"x and y must have as many rows, got {len(part.x):,} and {len(part.y):,}; give one label for each row."
-            )
-    known = labels.number(*(part.y for part in parts), task=task)
-    for part in parts:
+def from_arrays(parts: Sequence[Arrays], known: Labels, chosen: np.ndarray) -> Dataset:
+    """The `chosen` rows of the first part, and all of the second, the training rows, where there is one."""
+    test, *train = parts
+    for part in train:
         if part.x.shape[1:] != test.x.shape[1:]:
             raise InvalidInput(f"train must have rows of shape {test.x.shape[1:]}, got {part.x.shape[1:]}.")
-    chosen = stratified_rows(known.codes[0], rows, seed)
-    x = [converted(test.x[chosen]), *(converted(part.x[:]) for part in parts[1:])]
+    x = [converted(test.x[chosen]), *(converted(part.x[:]) for part in train)]
     return assembled(name=test.name, source=test.source, notes=[], known=known, chosen=chosen, x=x)
+
+
+def check_lengths(x: Sized, y: Sized) -> None:
+    """Refuse rows without a label, and labels without a row."""
+    if len(x) != len(y):
+        raise InvalidInput(
+            f"x and y must have as many rows, got {len(x):,} and {len(y):,}; give one label for each row."
+        )
 
 
 def check_numbers(x: Any) -> None:

@@ -111,6 +111,12 @@ def listed(names: Any, most: int = 20) -> str:
     return shown + (f", ... ({len(names):,} in all)" if len(names) > most else "")
 
 
+def row_numbers(rows: Any) -> str:
+    """Numbers of the first rows of some, for messages."""
+    rows = list(rows)
+    return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows[:5]))}{', ...' * (len(rows) > 5)}"
+
+
 def _column(name: Hashable, series: Any) -> Column:
     pd = required("pandas")
     types = pd.api.types

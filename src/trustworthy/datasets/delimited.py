@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,48 +25,35 @@ HEAD = 65_536  # bytes
 INDEX = "Unnamed: 0"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
-    """How the cells are written."""
-
-    separator: str
-    encoding: str
-    decimal: str = "."
-
-
 class DelimitedTable:
     """A CSV or TSV file, gzipped or not, read in passes of `BATCH` rows at a time: one to see what the columns are, one
     for each column that is asked for as a whole, one for rows."""
 
     def __init__(self, path: Path, *, drop: Collection[str] = ()) -> None:
         self.name, self.source, self.notes = path.name.removesuffix(".gz").rpartition(".")[0], str(path), []
-        self._path, self._dialect = path, _dialect(path)
+        self._path = path
         with _named(path):
+            self._written = _written(path)
             try:
                 tallies = self._survey(drop)
             except UnicodeDecodeError:
-                self._dialect = replace(self._dialect, encoding="latin-1")
+                self._written["encoding"] = "latin-1"
                 self.notes = ["The file is not UTF-8 and was read as Latin-1."]
                 tallies = self._survey(drop)
         self._rows = max((tally.rows for tally in tallies.values()), default=0)
         if not self._rows:
             raise DataError(f"{path} holds a header and no rows; write rows beneath it.")
         for name, tally in tallies.items():
-            tally.check(path, name, self._dialect.separator)
+            tally.check(path, name, self._written["sep"])
         self.dtypes = {name: tally.dtype for name, tally in tallies.items()}
 
     def __len__(self) -> int:
-        """Rows."""
         return self._rows
 
     def column(self, name: Any) -> Any:
-        """One whole column."""
-        pd = required("pandas")
-
-        return pd.concat([chunk[name] for chunk in self._typed([name])], ignore_index=True)
+        return required("pandas").concat([chunk[name] for chunk in self._typed([name])], ignore_index=True)
 
     def take(self, rows: np.ndarray) -> Frame:
-        """All columns of these rows."""
         pd = required("pandas")
 
         taken = []
@@ -85,7 +71,7 @@ class DelimitedTable:
         self._columns = [name for name in header if name not in {*drop, INDEX}]
         tallies = self._tallies()
         if any(tally.has_decimal_commas for tally in tallies.values()):
-            self._dialect = replace(self._dialect, decimal=",")
+            self._written["decimal"] = ","
             self.notes.append("Numbers are written with a decimal comma.")
             tallies = self._tallies()
         for name in [name for name, tally in tallies.items() if name.startswith("Unnamed: ") and not tally.present]:
@@ -99,7 +85,7 @@ class DelimitedTable:
     def _header(self) -> list[str]:
         pd = required("pandas")
 
-        first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._options())
+        first = pd.read_csv(self._path, nrows=1, header=None, dtype=str, keep_default_na=False, **self._written)
         names = [name or f"Unnamed: {place}" for place, name in enumerate(first.iloc[0])]  # as pandas calls them
         unique(names, f"the header of {self._path}")
         numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.\d+", name)]
@@ -129,35 +115,23 @@ class DelimitedTable:
         pd = required("pandas")
 
         options |= {"usecols": columns, "chunksize": BATCH, "index_col": False, "low_memory": False}
-        with pd.read_csv(self._path, **options, **self._options()) as chunks:
+        with pd.read_csv(self._path, **options, **self._written) as chunks:
             yield from chunks
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "sep": self._dialect.separator,
-            "encoding": self._dialect.encoding,
-            "decimal": self._dialect.decimal,
-        }
 
-
-def _dialect(path: Path) -> Dialect:
-    """Encoding by the byte-order mark, and the separator that cuts the header into the most cells."""
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            head = file.read(HEAD)
-    except (OSError, EOFError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
-        ) from error
+def _written(path: Path) -> dict[str, Any]:
+    """How pandas is to read the cells: by the byte-order mark, and the separator that cuts the header into the most."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        head = file.read(HEAD)
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     text = head.decode(encoding, errors="replace").lstrip()
     cells = {mark: len(next(csv.reader(io.StringIO(text, newline=None), delimiter=mark), [])) for mark in SEPARATORS}
-    return Dialect(separator=max(SEPARATORS, key=cells.__getitem__), encoding=encoding)
+    return {"sep": max(SEPARATORS, key=cells.__getitem__), "encoding": encoding, "decimal": "."}
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Say which file it was that pandas could not read."""
+    """Say which file it was that could not be read."""
     pd = required("pandas")
 
     try:
@@ -169,9 +143,9 @@ def _named(path: Path) -> Iterator[None]:
             f"{path} is no table: rows must have as many cells as the header, and cells that hold a separator or a "
             f"newline must be in quotes ({str(error).strip()})."
         ) from error
+    except DataError:  # an OSError, too
+        raise
     except (OSError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"{path} cannot be read ({error}): it is cut short or no gzip; copy or write it again."
         ) from error

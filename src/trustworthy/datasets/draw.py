@@ -1,9 +1,9 @@
-"""Drawing some rows of many, with the classes in proportion."""
+"""Drawing some rows of many, with the classes in proportion or by turns."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Float64, Int, Int64, Num
 
 from trustworthy.core import seeds
 
@@ -11,17 +11,21 @@ from trustworthy.core import seeds
 def stratified_rows(y: Num[np.ndarray, " n"], rows: int, seed: int) -> Int[np.ndarray, " kept"]:
     """Row numbers in ascending order, drawn at random with the classes in proportion; all if `rows` is 0.
 
-    Labels of a regression, which are floating, have no classes.
-
     In proportion, because what is measured on them (accuracy, calibration, the threshold for a human) is said of the
     data as it is, rare classes and all.
     """
     if rows == 0 or rows >= len(y):
         return np.arange(len(y))
     shuffled = seeds.numpy_generator(seed, "examples").permutation(len(y))
-    y = np.zeros(len(y), np.int64) if y.dtype.kind == "f" else y
-    turn = np.empty(len(y))
-    for label in np.unique(y):
-        mine = y[shuffled] == label
-        turn[mine] = (np.arange(mine.sum()) + 0.5) / mine.sum()
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:rows]])
+    turn, size = turns(y[shuffled])
+    return np.sort(shuffled[np.argsort((turn + 0.5) / size, kind="stable")[:rows]])
+
+
+def turns(y: Num[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """For each row: how many rows of its class come before it, and how many there are; one class for a regression."""
+    classes = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=np.int64)
+    _, group, size = np.unique(classes, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    turn = np.empty(len(y), dtype=np.int64)
+    turn[order] = np.arange(len(y)) - (size.cumsum() - size)[group[order]]
+    return turn, size[group].astype(np.float64)

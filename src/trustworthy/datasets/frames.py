@@ -1,7 +1,8 @@
-"""From tables to data sets: which column is the label, which rows are drawn, and what the other columns are."""
+"""From tables to data sets: which column is the label, and what the other columns are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.extras import required
-from trustworthy.datasets import labels
+from trustworthy.datasets.arrays import check_lengths
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import Frame, columns_of, encode, listed
-from trustworthy.datasets.dataset import Dataset, Task
-from trustworthy.datasets.draw import stratified_rows
+from trustworthy.datasets.dataset import Dataset
+from trustworthy.datasets.labels import Labels
 from trustworthy.datasets.tables import Table, found_column
 
 LABELS = ("label", "labels", "target", "class", "y")
@@ -61,31 +62,27 @@ class Part:
         chosen = label_of(table, label)
         return cls(table, table.column(chosen), chosen)
 
+    @property
+    def labels(self) -> str:
+        """What they are called in messages."""
+        return "y" if self.label is None else f"column {self.label!r}"
+
     def take(self, rows: np.ndarray) -> Frame:
         """Columns other than the label."""
         return self.table.take(rows).drop(columns=[] if self.label is None else [self.label])
 
 
-def from_tables(
-    test: Part, train: Part | None, *, group: str | None, rows: int, seed: int, task: Task | None
-) -> Dataset:
-    """Draw `rows` rows of `test` (0: all) in the proportions of the classes, and take all of `train`.
+def from_tables(parts: Sequence[Part], known: Labels, chosen: np.ndarray, *, group: str | None) -> Dataset:
+    """The `chosen` rows of the first part, and all of the second, the training rows, where there is one.
 
     group : name of a column; its values become the `groups` of the data set, and it stays a column.
     """
     pd = required("pandas")
 
-    parts = [test] if train is None else [test, train]
-    name = "y" if test.label is None else f"column {test.label!r}"
-    known = labels.number(*(part.y for part in parts), name=name, task=task)
-    chosen = stratified_rows(known.codes[0], rows, seed)
+    test, *train = parts
     for part, codes in zip(parts, known.codes, strict=True):
-        if len(part.table) != len(codes):
-            raise InvalidInput(
-                f"x and y must have as many rows, got {len(part.table):,} and {len(codes):,}; give one label for each "
-                "row."
-            )
-    frames = [part.take(np.arange(len(part.table)) if part is train else chosen) for part in parts]
+        check_lengths(part.table, codes)
+    frames = [test.take(chosen), *(part.take(np.arange(len(part.table))) for part in train)]
     groups = None if group is None else frames[0][_group(test, group, frames[0].columns)].to_numpy()
     if group is not None and any(group not in map(str, frame.columns) for frame in frames[1:]):
         frames[0] = frames[0].drop(columns=found_column("group", group, frames[0].columns))  # no input of a model

@@ -28,15 +28,12 @@ class HuggingFaceTable:
         self.dtypes = dict(self.take(np.arange(min(1_000, len(self)))).dtypes)
 
     def __len__(self) -> int:
-        """Rows."""
         return len(self._data)
 
     def column(self, name: Any) -> Any:
-        """One whole column."""
         return self._named(self._data.select_columns([name]).to_pandas())[name]
 
     def take(self, rows: np.ndarray) -> Frame:
-        """All columns of these rows."""
         return self._named(self._data.select(rows).to_pandas().set_axis(rows)).infer_objects()
 
     def _named(self, frame: Frame) -> Frame:
@@ -98,9 +95,6 @@ class _Pictures:
 
     def __init__(self, data: Any, column: str) -> None:
         self._data, self._column = data, column
-
-    def __len__(self) -> int:
-        return len(self._data)
 
     def __getitem__(self, row: Any) -> Any:
         return self._data[int(row)][self._column]

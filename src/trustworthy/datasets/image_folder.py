@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from trustworthy.core.errors import DataError, InvalidInput
-from trustworthy.datasets import labels
 from trustworthy.datasets.assembly import assembled
-from trustworthy.datasets.columns import listed
-from trustworthy.datasets.dataset import Dataset, Task
+from trustworthy.datasets.columns import listed, row_numbers
+from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.delimited import DelimitedTable
-from trustworthy.datasets.draw import stratified_rows
 from trustworthy.datasets.frames import label_of
 from trustworthy.datasets.image_files import decoded
+from trustworthy.datasets.labels import Labels
 from trustworthy.datasets.pictures import SUFFIXES
 from trustworthy.datasets.tables import FrameTable, found_column
 
@@ -38,15 +37,12 @@ class Listing:
     groups: np.ndarray | None = None
     group: str | None = None
     notes: list[str] = field(default_factory=list)
+    labels: ClassVar = "labels"
 
 
-def from_listings(
-    test: Listing, train: Listing | None, *, rows: int, seed: int, size: int | None, task: Task | None
-) -> Dataset:
-    """Draw `rows` pictures of `test` (0: all) in the proportions of the classes, and take all of `train`."""
-    parts = [test] if train is None else [test, train]
-    known = labels.number(*(part.y for part in parts), name="labels", task=task)
-    chosen = stratified_rows(known.codes[0], rows, seed)
+def from_listings(parts: Sequence[Listing], known: Labels, chosen: np.ndarray, *, size: int | None) -> Dataset:
+    """The `chosen` pictures of the first part, and all of the second, the training rows, where there is one."""
+    test = parts[0]
     wanted = [chosen, *map(range, map(len, known.codes[1:]))]
     images = [part.files[row] for part, rows in zip(parts, wanted, strict=True) for row in rows]
     x, notes = decoded(images, size)
@@ -128,11 +124,12 @@ def _from_names(
     labelled = only if only is not None else label_of(table, label)
     absent = names[names.isna()]
     if len(absent):
-        raise DataError(f"{source} names no file in {_rows(absent)}; leave these rows out.")
+        raise DataError(f"{source} names no file in {row_numbers(absent.index)}, counted from 0; leave these rows out.")
     twice = names[names.duplicated()]
     if len(twice):
         raise DataError(
-            f"{source} names {listed(twice.unique(), 5)} twice ({_rows(twice)}); keep one row for each file."
+            f"{source} names {listed(twice.unique(), 5)} twice ({row_numbers(twice.index)}, counted from 0); keep one "
+            "row for each file."
         )
     ends: dict[str, list[str]] = {}
     for name in found:
@@ -149,11 +146,6 @@ def _from_names(
     notes = [*table.notes, *[f"{left:,} pictures that {table.name} does not name were ignored."] * (left > 0)]
     groups = None if group is None else table.column(found_column("group", group, table.dtypes)).to_numpy()
     return Listing(path, [found[key] for key in keys], table.column(labelled), groups, group, notes)
-
-
-def _rows(cells: Any) -> str:
-    shown = ", ".join(map(str, cells.index[:5]))
-    return f"row{'s' * (len(cells) > 1)} {shown}{', ...' * (len(cells) > 5)}, counted from 0"
 
 
 def _kinds(files: Sequence[Path]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.columns import row_numbers
 from trustworthy.datasets.dataset import Targets, Task
 
 
@@ -126,7 +127,7 @@ def _present(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> No
     if len(missing):
         raise InvalidInput(
             f"{name} has no label in {len(missing):,} of {len(codes):,} rows "
-            f"({_rows(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
+            f"({row_numbers(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
             "these rows out, or give them a class of their own, such as 'unknown'."
         )
 
@@ -142,8 +143,8 @@ def _numbers(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> Fl
     if strange:
         rows = np.flatnonzero(codes == values.index(strange[0]))
         raise InvalidInput(
-            f"{name} must hold finite numbers in a regression, got {strange[0]!r} ({_rows(rows)}, counted from 0); "
-            "name a column of numbers with --label COLUMN, or leave these rows out."
+            f"{name} must hold finite numbers in a regression, got {strange[0]!r} ({row_numbers(rows)}, counted from "
+            "0); name a column of numbers with --label COLUMN, or leave these rows out."
         )
     return np.array(values, np.float64)[codes]
 
@@ -154,9 +155,11 @@ def _classes(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> li
     if fractions:
         rows = np.flatnonzero(codes == values.index(fractions[0]))
         if math.isinf(fractions[0]):
-            raise InvalidInput(f"{name} must hold classes, got {fractions[0]} ({_rows(rows)}); leave these rows out.")
+            raise InvalidInput(
+                f"{name} must hold classes, got {fractions[0]} ({row_numbers(rows)}); leave these rows out."
+            )
         raise InvalidInput(
-            f"{name} must hold classes, got the number {fractions[0]:g} ({_rows(rows)}, counted from 0): numbers "
+            f"{name} must hold classes, got the number {fractions[0]:g} ({row_numbers(rows)}, counted from 0): numbers "
             "with fractions are a regression, which cannot be audited; name a column of classes with --label COLUMN, "
             "or use names, y.astype(str), if these are classes."
         )
@@ -181,8 +184,3 @@ def _is_missing(value: Any) -> bool:
         return value is None or bool(value != value)
     except TypeError:  # pandas' NA, whose comparisons have no truth value
         return True
-
-
-def _rows(rows: np.ndarray) -> str:
-    shown = ", ".join(map(str, rows[:5].tolist()))
-    return f"row{'s' * (len(rows) > 1)} {shown}" + (", ..." if len(rows) > 5 else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets import labels
 from trustworthy.datasets.arrays import converted, why
+from trustworthy.datasets.columns import listed
 from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.reading import DAMAGE
 
@@ -21,7 +21,7 @@ def arrays_of(path: Path, *names: str) -> tuple[np.ndarray, ...]:
     arrays = read_npz(path)
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise DataError(f"{path} has no array {_list(missing)}; it has {_list(arrays)}.")
+        raise DataError(f"{path} has no array {listed(missing)}; it has {listed(arrays)}.")
     return tuple(arrays[name] for name in names)
 
 
@@ -84,7 +84,9 @@ def from_file(path: str | os.PathLike[str], *, task: Task | None = "classificati
     missing = [name for name in (*test, *(("x_train", "y_train") if train else ())) if name not in arrays]
     if missing:
         expected = "x_test and y_test (or x and y), and x_train and y_train together or not at all"
-        raise DataError(f"{file} has no array {_list(missing)}; it has {_list(arrays) or 'none'}. Expected {expected}.")
+        raise DataError(
+            f"{file} has no array {listed(missing)}; it has {listed(arrays) or 'none'}. Expected {expected}."
+        )
     x_test, x_train = (_inputs(arrays, *pair) for pair in (test, train or test))
     if not train:
         x_train = x_train[:0]
@@ -135,7 +137,3 @@ def _inputs(arrays: dict[str, np.ndarray], x_name: str, y_name: str) -> np.ndarr
 
 def _names(arrays: dict[str, np.ndarray], key: str) -> tuple[str, ...]:
     return tuple(map(str, arrays[key])) if key in arrays else ()
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)

@@ -6,11 +6,12 @@ The draws are `numpy.random.RandomState(0).permutation`, whose stream NumPy has 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.dataset import Inputs, Targets
+from trustworthy.datasets.draw import turns
 from trustworthy.datasets.entry import Content
 
 SEED = 0
@@ -27,7 +28,7 @@ def seeded_split(x: Inputs, y: Targets, *, test: int | None = None, **names: tup
     count = checks.integer("test", max(1, len(y) // 4) if test is None else test, at_least=1, at_most=len(y) - 1)
     random = np.random.RandomState(SEED)
     rows = random.permutation(len(y))
-    turn, size = _turns(y[rows])
+    turn, size = turns(y[rows])
     chosen = np.zeros(len(y), dtype=bool)
     chosen[np.argsort((turn + 0.5) / size, kind="stable")[:count]] = True
     train_rows, test_rows = random.permutation(rows[~chosen]), random.permutation(rows[chosen])
@@ -44,20 +45,10 @@ def sample_rows(y: Targets, limit: int | None) -> Int64[np.ndarray, " kept"]:
     if limit is None or limit >= len(y):
         return np.arange(len(y), dtype=np.int64)
     rows = shuffled(np.arange(len(y), dtype=np.int64))
-    turn, _ = _turns(y[rows])
+    turn, _ = turns(y[rows])
     return np.sort(rows[np.argsort(turn, kind="stable")[:limit]])
 
 
 def shuffled(rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     """Return the row numbers in a random order, seed 0."""
     return rows[np.random.RandomState(SEED).permutation(len(rows))]
-
-
-def _turns(y: Targets) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """For each row: how many rows of its class come before it, and how many there are; one class for a regression."""
-    classes = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=np.int64)
-    _, group, size = np.unique(classes, return_inverse=True, return_counts=True)
-    order = np.argsort(group, kind="stable")
-    turn = np.empty(len(y), dtype=np.int64)
-    turn[order] = np.arange(len(y)) - (size.cumsum() - size)[group[order]]
-    return turn, size[group].astype(np.float64)

@@ -18,7 +18,7 @@ BATCH = 65_536  # rows of a file in memory at a time
 
 @runtime_checkable
 class Table(Protocol):
-    """Rows and columns.
+    """Rows and columns, as each of the tables here, in `delimited` and in `hugging_face` gives them.
 
     name, source : of the data set, and where it lies.
     names : of all columns of the source, those that were dropped too.
@@ -58,15 +58,12 @@ class FrameTable:
         columns_of(self._frame[[n for n, dtype in self.dtypes.items() if dtype == "object"]])  # refuses mixtures
 
     def __len__(self) -> int:
-        """Rows."""
         return len(self._frame)
 
     def column(self, name: Any) -> Any:
-        """One whole column."""
         return self._frame[name]
 
     def take(self, rows: np.ndarray) -> Frame:
-        """All columns of these rows."""
         return self._frame.iloc[rows]
 
 
@@ -88,15 +85,12 @@ class ArrowTable:
         self.dtypes = dict(first.infer_objects().dtypes)
 
     def __len__(self) -> int:
-        """Rows."""
         return self._file.count_rows()
 
     def column(self, name: Any) -> Any:
-        """One whole column."""
         return self._file.to_table(columns=[name]).to_pandas()[name]
 
     def take(self, rows: np.ndarray) -> Frame:
-        """All columns of these rows."""
         arrow, taken, start = required("pyarrow"), [], 0
         scanner = self._file.scanner(columns=self._columns, batch_size=BATCH, batch_readahead=1, fragment_readahead=1)
         for batch in scanner.to_batches():

@@ -1,4 +1,8 @@
-"""`read`: examples from whatever a user has them in."""
+"""`read`: examples from whatever a user has them in.
+
+`opening` tells what it is; here labels are numbered and rows drawn, of which `frames`, `image_folder` or `arrays` make
+a data set.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy as np
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets import labels
 from trustworthy.datasets.arrays import Arrays, from_arrays
 from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.draw import stratified_rows
@@ -79,20 +84,22 @@ def read(
         if task == "regression" and test.task != task:
             raise InvalidInput(f"{test.name} has classes, which are no regression; leave --regression (task=) out.")
         return _drawn(test, rows, seed)
-    # Any: of the kind of `test`, which `_check` makes sure of.
-    beside: Any = (
-        None if train is None else opened(train, label=_label(test, label), drop=dropped, group=None, task=task)
-    )
-    _check(test, beside, dropped, group, size)
+    parts: list[Any] = [test]  # Any: all of one kind, which `_check` makes sure of
+    if train is not None:
+        parts.append(opened(train, label=_label(test, label), drop=dropped, group=None, task=task))
+    _check(parts, dropped, group, size)
+    known = labels.number(*(part.y for part in parts), name=test.labels, task=task)
+    chosen = stratified_rows(known.codes[0], rows, seed)
     if isinstance(test, Part):
-        return from_tables(test, beside, group=group, rows=rows, seed=seed, task=task)
+        return from_tables(parts, known, chosen, group=group)
     if isinstance(test, Listing):
-        return from_listings(test, beside, rows=rows, seed=seed, size=size, task=task)
-    return from_arrays(test, beside, rows=rows, seed=seed, task=task)
+        return from_listings(parts, known, chosen, size=size)
+    return from_arrays(parts, known, chosen)
 
 
-def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: int | None) -> None:
-    if train is not None and type(train) is not type(test):
+def _check(parts: list[Any], drop: set[str], group: str | None, size: int | None) -> None:
+    test = parts[0]
+    if type(parts[-1]) is not type(test):
         raise InvalidInput(
             "train must be of the same kind as the test rows: both tables, both pictures or both arrays."
         )
@@ -103,7 +110,7 @@ def _check(test: Opened, train: Any, drop: set[str], group: str | None, size: in
     if drop and isinstance(test, Arrays):
         raise InvalidInput(f"drop names columns, which arrays do not have, got {sorted(drop)}; leave it out.")
     if not isinstance(test, Listing):
-        tables = [part.table for part in (test, train) if isinstance(part, Part)]
+        tables = [part.table for part in parts if isinstance(part, Part)]
         for name in sorted(drop):
             found_column("drop", name, [column for table in tables for column in table.names])
 

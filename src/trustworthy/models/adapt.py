@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
+from trustworthy.core.protocols import Posterior, Wrapped, as_posterior, drawn
 from trustworthy.models.estimator import EstimatorScores, Gives, Method, is_estimator
 from trustworthy.models.feeding import Feed, as_given, fed
 from trustworthy.models.names import matched, plain
@@ -85,7 +85,7 @@ def adapt(
     elif isinstance(model, nn.Module):
         asked = _ReadModule(model, feed, reading)
     else:
-        asked = _ReadPosterior(model, feed, reading)
+        asked = Wrapped(as_posterior(model), lambda predictor, x: reading(feed(predictor, x)).to(x.device))
     return Adapted(
         model=asked, notes=reading.notes, gives="labels" if reading.form == "labels" else "probabilities", classes=named
     )
@@ -110,9 +110,9 @@ def _estimator(asked: Callable[..., EstimatorScores], x: Tensor, batch: int) -> 
     A threshold other than one half, or the probabilities of an SVC, contradict it; and margins of pairs of classes
     (an SVC, one against one) are no scores of classes, even where there are as many.
     """
-    votes, notes = asked(reads="predict"), []
+    chosen, notes = asked(reads="predict"), []
     methods: tuple[Method, ...] = ("predict_proba", "decision_function")
-    for reads in (method for method in methods if hasattr(votes.model, method)):
+    for reads in (method for method in methods if hasattr(chosen.model, method)):
         scores = asked(reads=reads)
         try:
             differing = sum(scores.disagreements(rows) for rows in x.split(batch))
@@ -121,18 +121,13 @@ def _estimator(asked: Callable[..., EstimatorScores], x: Tensor, batch: int) -> 
                 raise
             continue
         if not differing:
-            return _of(scores, notes)
+            chosen = scores
+            break
         notes.append(
             f"the highest of {reads} is another class than that of predict in {differing} of {len(x)} rows, so it is "
             "not used"
         )
-    return _of(votes, notes)
-
-
-def _of(scores: EstimatorScores, notes: list[str]) -> Adapted:
-    return Adapted(
-        model=scores, notes=(*notes, *scores.notes), gives=scores.gives, classes=tuple(scores.classes)
-    )  # fmt: skip
+    return Adapted(model=chosen, notes=(*notes, *chosen.notes), gives=chosen.gives, classes=tuple(chosen.classes))
 
 
 class _ReadModule(nn.Module):
@@ -145,21 +140,3 @@ class _ReadModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.reading(self.feed(self.model, x))
-
-
-class _ReadPosterior:
-    """A posterior, or a callable as one, each of whose draws is read as logits."""
-
-    def __init__(self, model: Any, feed: Feed, reading: Reading) -> None:
-        self.posterior, self.feed, self.reading = as_posterior(model), feed, reading
-
-    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
-        """Draws of the posterior, read."""
-        return (partial(self._ask, predictor) for predictor in drawn(self.posterior, count, generator))
-
-    def modules(self) -> Iterable[nn.Module]:
-        """Modules of the model."""
-        return self.posterior.modules()
-
-    def _ask(self, predictor: Predictor, x: Tensor) -> Tensor:
-        return self.reading(self.feed(predictor, x)).to(x.device)

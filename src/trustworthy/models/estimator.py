@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +16,6 @@ from torch import Tensor
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.extras import required
 from trustworthy.models.names import Label, categories_of, check_count, matched, names_of, order_of, plain
-from trustworthy.models.quiet import Once
 
 Method = Literal["predict_proba", "decision_function", "predict"]
 Gives = Literal["probabilities", "scores", "labels"]
@@ -81,8 +83,10 @@ class EstimatorScores:
     def __call__(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n classes"]:
         """Scores in the type of `x`; the table is made in float64."""
         table = self.table(x)
-        scores = self._scores(table, len(x))[:, self._order]
-        if self.reads != "predict":
+        if self.reads == "predict":
+            scores = np.eye(len(self._known))[self._predicted(table)]
+        else:
+            scores = self._scores(table, len(x))[:, self._order]
             self._settle(scores, table)
         return torch.from_numpy(np.ascontiguousarray(scores)).to(device=x.device, dtype=x.dtype)
 
@@ -146,8 +150,6 @@ class EstimatorScores:
     def _scores(self, table: Any, count: int) -> np.ndarray:
         width = len(self._known)
         answer = self._asked(self.reads, table)
-        if self.reads == "predict":
-            return _votes(answer.reshape(count, -1)[:, 0], self._known)
         if self.reads == "decision_function" and answer.size == count:  # of the second of two classes
             return np.stack([np.zeros(count), answer.reshape(count)], 1)
         if answer.shape == (count, width):
@@ -156,6 +158,30 @@ class EstimatorScores:
             f"{self.reads} of {type(self.model).__name__} must return one column a class, {width}, for {count} rows, "
             f"got shape {answer.shape}."
         )
+
+
+class Once:
+    """Lets each warning, which a library may give on each of a thousand calls, through the first time it is given
+    within any of its blocks.
+
+    counts : how often each text was given so far.
+
+    The filters of the process are changed inside of a block, as `warnings.catch_warnings` does: not for two threads.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            yield
+        for warning in given:
+            text = f"{warning.category.__name__}: {warning.message}"
+            self.counts[text] += 1
+            if self.counts[text] == 1:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def classes_of(model: Any) -> list[Label]:
@@ -176,10 +202,3 @@ def classes_of(model: Any) -> list[Label]:
     if len(classes) < 2:
         raise ModelContractError(f"{kind} has seen only the class {plain(classes[0])!r}; fit it on two or more.")
     return [plain(label) for label in classes]
-
-
-def _votes(labels: np.ndarray, known: list[Label]) -> np.ndarray:
-    column = {label: index for index, label in enumerate(known)}
-    out = np.zeros((len(labels), len(known)))
-    out[np.arange(len(labels)), [column[plain(label)] for label in labels]] = 1.0
-    return out

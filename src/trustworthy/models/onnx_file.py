@@ -46,9 +46,7 @@ class OnnxModel:
 
     def __call__(self, x: Float[Tensor, "n *shape"]) -> Shaped[Tensor, "n *outputs"]:
         """What the chosen output says, scores or class indices, detached, on the device of `x`."""
-        fitting = self._fitting(x.detach().cpu())
-        out = self._ask(fitting) if self._batch is None else in_batches_of(self._batch, self._ask, fitting)
-        return out.to(x.device)
+        return in_batches_of(self._batch, self._ask, self._fitting(x.detach().cpu())).to(x.device)
 
     def _ask(self, x: Tensor) -> Tensor:
         (answer,) = self._session.run([self._output.name], {self._input.name: x.numpy().astype(self._dtype)})

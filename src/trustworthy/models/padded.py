@@ -10,12 +10,14 @@ from torch import Tensor
 
 
 def in_batches_of(
-    size: int, ask: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
+    size: int | None, ask: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
 ) -> Shaped[Tensor, "n *outputs"]:
-    """Answers of `ask`, which takes `size` rows; the last batch is filled up with its last row.
+    """Answers of `ask`, which takes `size` rows, None for any number; the last batch is filled up with its last row.
 
     Right where a row's answer does not depend on the others in its batch.
     """
+    if size is None:
+        return ask(x)
     parts = []
     for rows in x.split(size):
         filling = rows[-1:].expand(size - len(rows), *rows.shape[1:])

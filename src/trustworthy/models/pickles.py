@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,7 @@ _VERSION = re.compile(rb"_sklearn_version.{1,8}?(\d+\.\d+(?:\.?(?:dev|rc|post)?\
 
 
 def load_pickle(path: Path, *, trust: bool) -> Any:
-    """What `joblib.dump` or `pickle.dump` wrote; modules beside the file and in the working directory are found.
+    """What `joblib.dump` or `pickle.dump` wrote.
 
     Raises
     ------
@@ -36,13 +37,8 @@ def load_pickle(path: Path, *, trust: bool) -> Any:
 
     check_file(path, "a pickle")
     check_trusted(path, "a pickle", trust)
-    with warnings.catch_warnings(record=True) as given, importable_from(path.parent), importable_from(Path.cwd()):
-        warnings.simplefilter("always")
-        try:
-            model = joblib.load(path)
-        except Exception as error:
-            raise DataError(_why_unreadable(path, error)) from error
-    _tell(path, given)
+    with _unpacking(path):
+        model = joblib.load(path)
     return _checked(path, model)
 
 
@@ -50,22 +46,29 @@ def load_skops(path: Path, *, trust: bool) -> Any:
     """What `skops.io.dump` wrote; types that skops does not know to be harmless are built only with `trust`."""
     check_file(path, "a skops file")
     io = required("skops.io", f"reading {path}")
+    with _unpacking(path):
+        unknown = io.get_untrusted_types(file=path)
+        if unknown and not trust:
+            raise InvalidInput(
+                f"{path} needs types that can run code: {', '.join(unknown)}. If you trust them and who wrote it, "
+                "add --trust (in Python: trust=True)."
+            )
+        model = io.load(path, trusted=unknown)
+    return _checked(path, model)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    """Modules beside the file and in the working directory are found; what is raised becomes what is wrong with it."""
     with warnings.catch_warnings(record=True) as given, importable_from(path.parent), importable_from(Path.cwd()):
         warnings.simplefilter("always")
         try:
-            unknown = io.get_untrusted_types(file=path)
-            if unknown and not trust:
-                raise InvalidInput(
-                    f"{path} needs types that can run code: {', '.join(unknown)}. If you trust them and who wrote it, "
-                    "add --trust (in Python: trust=True)."
-                )
-            model = io.load(path, trusted=unknown)
+            yield
         except InvalidInput:
             raise
         except Exception as error:
             raise DataError(_why_unreadable(path, error)) from error
     _tell(path, given)
-    return _checked(path, model)
 
 
 def _checked(path: Path, model: Any) -> Any:

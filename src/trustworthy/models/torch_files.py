@@ -87,8 +87,7 @@ class _Exported(nn.Module):
         self.program, self.dtype, self.batch = program, dtype, batch
 
     def forward(self, x: Float[Tensor, "n *shape"]) -> Shaped[Tensor, "n *outputs"]:
-        ask = lambda rows: numbers_of(self.program(rows.to(self.dtype)))  # noqa: E731
-        return ask(x) if self.batch is None else in_batches_of(self.batch, ask, x)
+        return in_batches_of(self.batch, lambda rows: numbers_of(self.program(rows.to(self.dtype))), x)
 
 
 def _exported(program: Any, path: Path) -> nn.Module:

@@ -19,7 +19,7 @@ from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.record import versions
-from trustworthy.core.study import Parts, Piece, alone, explained, study
+from trustworthy.core.study import Parts, Piece, alone, study
 from trustworthy.datasets import Dataset
 from trustworthy.models import LoadedModel
 from trustworthy.report import per_row
@@ -29,7 +29,7 @@ from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omissio
 from trustworthy.report.findings import KINDS
 from trustworthy.report.kind import Kind, Measured, NotApplicable
 from trustworthy.report.plan import Plan, make_plan
-from trustworthy.report.render import REPORT, render
+from trustworthy.report.render import render
 from trustworthy.report.rows import Examples, draw_examples, inputs_of, read_data
 from trustworthy.report.saved import write
 from trustworthy.report.subject import Subject, examine
@@ -105,10 +105,10 @@ def audit(
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
     given: Any = {"label": label, "train": train, "drop": drop, "group": group, "size": size}
-    dataset = inputs_of(read_data(data, chosen.rows, seed, **given), named)
-    bare = [each.model if isinstance(each, LoadedModel) else each for each in named.values()]
-    dataset, columns = with_categories(dataset, chosen.columns, bare)
-    examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), named)
+    bare = {name: each.model if isinstance(each, LoadedModel) else each for name, each in named.items()}
+    dataset = inputs_of(read_data(data, chosen.rows, seed, **given), bare)
+    dataset, columns = with_categories(dataset, chosen.columns, bare.values())
+    examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), bare)
     chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
@@ -133,8 +133,7 @@ def audit(
                     columns[part.model][column] = arrays.pop(key)
             per_row.write(folder, record, columns)
             write(folder, record, {name: array for _, arrays in left for name, array in arrays.items()})
-            with explained(folder / REPORT):
-                render(folder)
+            render(folder)
     return record
 
 

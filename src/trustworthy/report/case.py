@@ -126,11 +126,6 @@ class Case:
         """What an adversary may change of each example; None for all of it."""
         return self.examples.domain.free(self.examples.x.to(self.device))
 
-    def space_at(self, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
-        """What may change of some of the examples, and the values it may take, as functions that attack take it."""
-        free = None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
-        return {"free": free, "grid": self.examples.domain.grid}
-
     @cached_property
     def shared(self) -> Attacks:
         """The attacks and radii of the plan."""
@@ -177,9 +172,9 @@ class Case:
         return column
 
     def standing(self, holds: Bool[np.ndarray, " tried"]) -> tuple[float, tuple[float, float]]:
-        """Accuracy on all the examples where `holds` says which of the `attacked_rows` stand, and its interval.
+        """Accuracy on all the examples where `holds` says which of the tried rows stand, and its interval.
 
-        It is the share of the examples that are right, times the share of the attacked rows that stand, so that it
+        It is the share of the examples that are right, times the share of the tried rows that stand, so that it
         cannot exceed the accuracy. Exact bounds (Clopper and Pearson): of the one share of the examples that are right
         and stand where every right row was tried, else the product of the bounds of both shares, each of which fails
         half as often as `level` allows.
@@ -191,17 +186,19 @@ class Case:
         clean, kept = proportion_interval(right, n, each), proportion_interval(stands, tried, each)
         return self.accuracy * (stands / tried), (clean[0] * kept[0], clean[1] * kept[1])
 
-    @property
-    def counts(self) -> dict[str, int]:
+    def counts(self, rows: Int[np.ndarray, " tried"]) -> dict[str, int]:
         """Conditions of what `standing` estimates: the examples, those that are right, and those tried of these."""
-        return {"n": len(self.correct), "right": int(self.correct.sum()), "attacked": len(self.attacked_rows)}
+        return {"n": len(self.correct), "right": int(self.correct.sum()), "attacked": len(rows)}
 
-    @property
-    def tried(self) -> str:
+    def tried(self, rows: Int[np.ndarray, " tried"]) -> str:
         """What a sentence adds where not all the right rows were tried."""
-        counts = self.counts
-        few = counts["attacked"] < counts["right"]
-        return f" (tried: {counts['attacked']} of the {counts['right']} rows that are right)" if few else ""
+        right = int(self.correct.sum())
+        return f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
+
+    def taken(self, value: float) -> str:
+        """What was taken of the accuracy, to follow the verb."""
+        clean = f"{self.accuracy:.1%}"
+        return f"accuracy from {clean} to {value:.1%}" if value < self.accuracy else f"none of the {clean} accuracy"
 
     def built(self, plan: AttackPlan, norm: str, eps: float, *, draws: int | None = None) -> Attack:
         """The attack in the units of the attacked inputs; a walk along the boundary begins at other examples.
@@ -215,9 +212,12 @@ class Case:
         given = {"bounds": self.examples.domain.bounds, "starts": self.attacked[1], "eot": draws or self.subject.draws}
         return plan.build(norm=norm, eps=eps, **given)
 
-    def attacking(self, name: str) -> dict[str, Any]:
-        """How a function that attacks draws under `name`, batches and tells its progress."""
-        return {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+    def attacking(self, name: str, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
+        """How a function that attacks some of the examples draws under `name`, batches, tells its progress, and what it
+        may change, to which values."""
+        free = None if self.free is None else self.free[torch.from_numpy(rows).to(self.device)]
+        how = {"generator": self.generator(name), "batch_size": self.batch, "advance": self.advance}
+        return how | {"free": free, "grid": self.examples.domain.grid}
 
     def generator(self, *names: object) -> torch.Generator:
         """Stream of random numbers under `names`, the same for every model: equal models give equal numbers."""

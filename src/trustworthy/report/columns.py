@@ -1,4 +1,7 @@
-"""What each column of a table is and which values it may take: guessed from rows and models, or as the plan says."""
+"""What each column of a table is and which values it may take: guessed from rows and models, or as the plan says.
+
+`audit` makes categories of codes before it draws examples, `rows` takes the `Feature`s, `domain` attacks by them.
+"""
 
 from __future__ import annotations
 

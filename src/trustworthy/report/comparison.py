@@ -1,4 +1,7 @@
-"""Two audits side by side: what got better or worse by more than chance explains, and what cannot be compared."""
+"""Two audits side by side: what got better or worse by more than chance explains, and what cannot be compared.
+
+`trustworthy compare` and `--baseline` call `compare` with two audits as `pairing.load` reads them.
+"""
 
 from __future__ import annotations
 
@@ -77,14 +80,11 @@ class Comparison:
 def compare(before: Kept, after: Kept) -> Comparison:
     """Every finding that has a better and a worse, of models of one name; one model each are compared whatever it is.
 
-    Where both audits hold the same rows, and what each row adds to the value, the interval of the difference comes from
-    pairs: exact for shares (`paired_share_interval`), else a bootstrap of the rows. Otherwise it is that of two
-    independent estimates (`difference_interval`). What was measured otherwise is not compared. Cost: below a second for
-    300 rows, about ten for 10,000, most of them to resample calibration and risk.
+    The interval of a difference is that of `interval_of_change`; what was measured otherwise is not compared. Cost:
+    below a second for 300 rows, about ten for 10,000, most of them to resample calibration and risk.
     """
     records = before.record, after.record
-    names = [[str(model["name"]) for model in record.models] for record in records]
-    one = len(names[0]) == len(names[1]) == 1
+    one = len(before.record.models) == len(after.record.models) == 1
     old, new = ({(f.name, "" if one else f.model): f for f in record.findings} for record in records)
     changes, left_out = [], []
     for model in dict.fromkeys(model for _, model in (*old, *new)):
@@ -115,7 +115,7 @@ def _incomparable(before: Kept, after: Kept, name: str, pair: tuple[Finding | No
     for kept, finding, which in zip((before, after), pair, ("earlier", "later"), strict=True):
         if finding is None:
             other = next(each for each in pair if each is not None)
-            model = other.model if len(kept.record.models) > 1 else str(kept.record.models[0]["name"])
+            model = other.model if len(kept.record.models) > 1 else kept.record.names[0]
             return f"not measured in the {which} audit ({why_missing(kept.record, model, name)})"
         if finding.value is None:
             least = finding.conditions.get("at_least")
@@ -138,8 +138,8 @@ def _differences(before: AuditRecord, after: AuditRecord) -> list[str]:
 
 def _described(record: AuditRecord) -> dict[str, Any]:
     versions = record.findings[0].versions if record.findings else {}
-    told = {"data": record.data, "plan": record.plan, "seed": record.seed, "versions": versions}
-    return {"models": [model["name"] for model in record.models], **told}
+    told = {"models": record.names, "data": record.data, "plan": record.plan, "seed": record.seed}
+    return told | {"versions": versions}
 
 
 def _beside(key: str, before: object, after: object) -> str:

@@ -1,4 +1,7 @@
-"""Rows of a table as corruptions leave them, as far as a model takes them: as a whole, and column by column."""
+"""Rows of a table as corruptions leave them, as far as a model takes them: as a whole, and column by column.
+
+`findings.corruptions` asks for disturbed rows, and for accuracies by column.
+"""
 
 from __future__ import annotations
 

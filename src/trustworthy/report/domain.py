@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from trustworthy.core.grid import Grid, rounding
-from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
+from trustworthy.core.protocols import Wrapped, as_posterior
 from trustworthy.core.threat import Bounds
 from trustworthy.report.columns import Feature
 
@@ -135,22 +135,6 @@ class Domain:
         if self.center is None:
             return model
         return Wrapped(as_posterior(model), lambda predictor, z: predictor(self.as_given(z)))
-
-
-@dataclass(frozen=True, eq=False)
-class Wrapped:
-    """A posterior each of whose draws is asked by `ask`, a function of the draw and the inputs."""
-
-    posterior: Posterior
-    ask: Callable[[Predictor, Tensor], Tensor]
-
-    def draws(self, count: int, generator: torch.Generator | None = None) -> Iterator[Predictor]:
-        """Draws of the posterior, each asked through `ask`."""
-        return (partial(self.ask, predictor) for predictor in drawn(self.posterior, count, generator))
-
-    def modules(self) -> Iterable[nn.Module]:
-        """Modules of the model."""
-        return self.posterior.modules()
 
 
 def images(shape: tuple[int, ...]) -> Domain:

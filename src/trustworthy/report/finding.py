@@ -69,6 +69,11 @@ class AuditRecord(BaseModel):
     findings: list[Finding]
     omissions: list[Omission] = Field(default_factory=list)
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the audited models, in the order of the audit."""
+        return [str(model.get("name", f"model {place}")) for place, model in enumerate(self.models, 1)]
+
 
 def _null_is_nan(value: object) -> object:
     return math.nan if value is None else value

@@ -14,6 +14,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f}%"
 
 
+def percents(low: float, high: float, digits: int = 1) -> str:
+    """An interval of shares: "81.2 to 87.3%"; nothing where it was not measured."""
+    return NOTHING if math.isnan(low + high) else f"{100 * low:.{digits}f} to {percent(high, digits)}"
+
+
 def number(value: object) -> str:
     """A score with three significant digits; counts and words as they are."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

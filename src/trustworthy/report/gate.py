@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trustworthy.core.errors import InvalidInput, UnknownName
+from trustworthy.report import findings
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
 from trustworthy.report.findings import OF_FINDING
 
@@ -75,7 +76,7 @@ def judge(record: AuditRecord, limits: Iterable[Limit]) -> list[Outcome]:
 
 
 def _outcomes(record: AuditRecord, limit: Limit) -> list[Outcome]:
-    names = [str(model["name"]) for model in record.models]
+    names = record.names
     found = {finding.model: finding for finding in record.findings if finding.name == limit.finding}
     outcomes = []
     for name in names if found.keys() <= set(names) else found:
@@ -143,10 +144,11 @@ def _remedy(record: AuditRecord, finding: Finding, limit: float) -> str:
 
 def _key(record: AuditRecord, finding: Finding) -> str:
     """The key of the plan that keeps the finding from resting on all the audited rows, "" where none does."""
-    counts, section = finding.conditions, OF_FINDING[finding.name].section
-    if counts.get("attacked", 0) < counts.get("right", 0):
+    kind, n = OF_FINDING[finding.name], finding.conditions.get("n", 0)
+    if kind.attacks and findings.tried(finding) is not None:
         return "attacks.decision_rows"
-    return f"{section}.rows" if 0 < record.plan.get(section, {}).get("rows", 0) <= counts.get("n", 0) else ""
+    section = kind.section
+    return f"{section}.rows" if 0 < record.plan.get(section, {}).get("rows", 0) <= n else ""
 
 
 def _rows_that_tell(finding: Finding, limit: float) -> int | None:
@@ -159,8 +161,8 @@ def _rows_that_tell(finding: Finding, limit: float) -> int | None:
 
     value: Any = finding.value
     low, high = finding.interval or (value, value)
-    counts = finding.conditions
-    n = int(counts["attacked"] if counts.get("attacked", 0) < counts.get("right", 0) else counts.get("n", 0))
+    tried = findings.tried(finding)
+    n = int(finding.conditions.get("n", 0) if tried is None else tried)
     if value == limit or not n:
         return None
     needed = n * ((high if limit > value else low) - value) ** 2 / (limit - value) ** 2

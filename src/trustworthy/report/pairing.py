@@ -1,4 +1,7 @@
-"""How far the difference of two audits may be off, from pairs of rows where both hold the same."""
+"""How far the difference of two audits may be off, from pairs of rows where both hold the same.
+
+`comparison` calls it with two findings of saved audits; an interval comes out, and why it is not paired.
+"""
 
 from __future__ import annotations
 

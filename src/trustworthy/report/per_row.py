@@ -1,4 +1,7 @@
-"""`rows.parquet`: one row for each model and audited example, for whoever asks which, and for pairs of audits."""
+"""`rows.parquet`: one row for each model and audited example, for whoever asks which, and for pairs of audits.
+
+`audit` writes the columns that kinds of finding leave, `pairing` reads them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,7 @@ from scipy.special import softmax
 
 from trustworthy.core.errors import DataError, MissingPackage
 from trustworthy.core.extras import required
-from trustworthy.core.files import atomic_write
-from trustworthy.core.study import explained
+from trustworthy.core.study import writing
 from trustworthy.report.finding import AuditRecord
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def write(folder: Path, record: AuditRecord, models: Mapping[str, Columns]) -> N
         for columns in models.values()
     ]
     table = arrow.concat_tables(tables, promote_options="default").replace_schema_metadata({"audit": _mark(record)})
-    with explained(folder / ROWS), atomic_write(folder / ROWS, "wb") as stream:
+    with writing(folder / ROWS, "wb") as stream:
         parquet.write_table(table, stream)
 
 

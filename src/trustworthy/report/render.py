@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from trustworthy.core.files import atomic_write
+from trustworthy.core.study import writing
 from trustworthy.report import findings, formatting, markup, summary
 from trustworthy.report.finding import AuditRecord, Finding, Property, Verdict
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
@@ -70,11 +70,11 @@ def render(folder: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    DataError : the findings or arrays are missing, broken or of another version.
+    DataError : the findings or arrays are missing, broken or of another version, or the page cannot be written.
     """
     html = _environment().get_template("report.html.j2").render(build(read(folder)))
     target = Path(folder) / REPORT
-    with atomic_write(target) as stream:
+    with writing(target) as stream:
         stream.write(html)
     return target
 

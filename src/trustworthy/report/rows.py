@@ -19,7 +19,6 @@ from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.datasets.arrays import check_numbers
 from trustworthy.datasets.columns import Column, decode
 from trustworthy.datasets.draw import stratified_rows
-from trustworthy.models.loading import LoadedModel
 from trustworthy.models.names import knows, plain
 from trustworthy.report.columns import Feature, Plans, column_name, features_of
 from trustworthy.report.domain import Domain, images, table
@@ -77,18 +76,14 @@ class Examples:
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the data."""
         n_classes = max(len(self.class_names), int(self.y.max()) + 1)
+        spreads = [] if self.domain.spread is None or not self.features else self.domain.spread.tolist()
+        columns = [feature.described(spread) for feature, spread in zip(self.features, spreads, strict=True)]
         return {
             "name": self.name, "rows": len(self.x), "available": self.available, "shape": list(self.x.shape[1:]),
             "classes": [self.class_name(label) for label in range(n_classes)], "units": self.domain.units,
-            "fingerprint": self.fingerprint, **self.origin, **self._columns_described(),
+            "fingerprint": self.fingerprint, **self.origin, **({"columns": columns} if columns else {}),
             **({"groups": f"{len(set(self.groups)):,} of {self.group}"} if self.groups else {}),
         }  # fmt: skip
-
-    def _columns_described(self) -> dict[str, Any]:
-        if not self.features or self.domain.spread is None:
-            return {}
-        spreads = zip(self.features, self.domain.spread.tolist(), strict=True)
-        return {"columns": [feature.described(spread) for feature, spread in spreads]}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -117,9 +112,8 @@ def inputs_of(dataset: Dataset, models: Mapping[str, Any]) -> Dataset:
     names = [str(column.name) for column in dataset.columns]
     if dataset.groups is None or dataset.group not in names:
         return dataset
-    given = {name: model.model if isinstance(model, LoadedModel) else model for name, model in models.items()}
-    knowing = [name for name, model in given.items() if knows(model, dataset.group)]
-    if len(knowing) == len(given):
+    knowing = [name for name, model in models.items() if knows(model, dataset.group)]
+    if len(knowing) == len(models):
         return dataset
     if knowing:
         raise InvalidInput(

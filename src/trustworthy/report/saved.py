@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from trustworthy.core.errors import DataError
-from trustworthy.core.files import atomic_write
-from trustworthy.core.study import UNREADABLE, explained, load_arrays, save_arrays
+from trustworthy.core.study import UNREADABLE, load_arrays, save_arrays, writing
 from trustworthy.report.finding import AuditRecord, Finding, Series
 from trustworthy.report.findings import BY_NAME
 
@@ -41,7 +40,7 @@ class Audit:
 def write(folder: Path, record: AuditRecord, arrays: dict[str, np.ndarray]) -> None:
     """Save an audit: the arrays first, then the findings, which name them."""
     save_arrays(folder / ARRAYS, arrays)
-    with explained(folder / FINDINGS), atomic_write(folder / FINDINGS) as stream:
+    with writing(folder / FINDINGS) as stream:
         stream.write(record.model_dump_json(indent=1))
 
 

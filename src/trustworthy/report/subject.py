@@ -17,13 +17,11 @@ from trustworthy.core.errors import InvalidInput, ModelContractError, warn
 from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
-from trustworthy.core.protocols import Posterior, Predictor, as_posterior, drawn
+from trustworthy.core.protocols import Posterior, Predictor, Wrapped, as_posterior, drawn
 from trustworthy.models import LoadedModel, adapt, is_estimator
 from trustworthy.models.estimator import Gives, classes_of
 from trustworthy.models.feeding import blamed
 from trustworthy.models.names import names_of, plain
-from trustworthy.report.asking import asked_safely
-from trustworthy.report.domain import Wrapped
 from trustworthy.report.fingerprint import fingerprint
 from trustworthy.report.rows import Examples, check_finite
 
@@ -185,11 +183,21 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     if notes:
         warn(f"{name}: {'; '.join(notes)}.")
     if by_estimator:
-        return _Read(asked_safely(asked, copied=False), False, adapted.gives, None, notes, places)
-    slope, writes = _probe(asked_safely(asked, copied=False), x[: min(_PROBED, batch)].to(device))
+        return _Read(_safely(asked, copied=False), False, adapted.gives, None, notes, places)
+    slope, writes = _probe(_safely(asked, copied=False), x[: min(_PROBED, batch)].to(device))
     if writes:
         warn(f"{name} writes into its input, and is shown copies: write x = x - mean in place of x -= mean.")
-    return _Read(asked_safely(asked, copied=writes), asked is model, adapted.gives, slope, notes, places)
+    return _Read(_safely(asked, copied=writes), asked is model, adapted.gives, slope, notes, places)
+
+
+def _safely(model: Any, *, copied: bool) -> Posterior:
+    """`model` as a posterior; what it raises says that it was the model, and it is shown copies if it writes into x."""
+
+    def ask(predictor: Predictor, x: Tensor) -> Tensor:
+        with blamed(x):
+            return predictor(x.clone() if copied else x)
+
+    return Wrapped(as_posterior(model), ask)
 
 
 def _check_numbers(name: str, examples: Examples) -> None:
@@ -277,7 +285,6 @@ def answers(
 
 def _checked(model: Any, y: Tensor | None = None) -> Wrapped:
     """The model as a posterior whose every answer is checked."""
-
     return Wrapped(as_posterior(model), lambda predictor, x: check_logits(predictor(x), len(x), y))
 
 

@@ -60,8 +60,7 @@ class Line:
 
 def model_names(record: AuditRecord) -> list[str]:
     """Audited models in the order of the audit; a finding may speak of one that the list forgot."""
-    listed = [str(model.get("name", f"model {place}")) for place, model in enumerate(record.models, 1)]
-    return list(dict.fromkeys([*listed, *(f.model for f in record.findings if f.headline)]))
+    return list(dict.fromkeys([*record.names, *(f.model for f in record.findings if f.headline)]))
 
 
 def summarize(record: AuditRecord) -> list[Line]:

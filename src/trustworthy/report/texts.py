@@ -12,7 +12,6 @@ from typing import Any
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets.columns import listed
-from trustworthy.models import LoadedModel
 from trustworthy.models.huggingface import TextClassifier
 from trustworthy.report.domain import texts
 from trustworthy.report.rows import Examples
@@ -25,12 +24,11 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
     ------
     InvalidInput : there is another model beside it, or the data are not one column of texts.
     """
-    given = {name: model.model if isinstance(model, LoadedModel) else model for name, model in models.items()}
-    readers = {name: model for name, model in given.items() if isinstance(model, TextClassifier)}
+    readers = {name: model for name, model in models.items() if isinstance(model, TextClassifier)}
     if not readers:
         return examples
     name, reader = next(iter(readers.items()))
-    if len(given) > 1:
+    if len(models) > 1:
         raise InvalidInput(
             f"{name} reads texts, in embeddings of its own, on which no other model can be measured; audit it alone."
         )

@@ -57,7 +57,7 @@ def interval(finding: Finding) -> str:
         return ""
     low, high = finding.interval
     if is_percentage(finding):
-        return f"{100 * low:.1f} to {formatting.percent(high)}"
+        return formatting.percents(low, high)
     return f"{formatting.score(low)} to {formatting.score(high)}"
 
 
@@ -69,9 +69,14 @@ def counted(finding: Finding) -> str:
 
 def beside(finding: Finding) -> str:
     """What stands beside every value: its interval, n, and how many of the right examples were tried if not all."""
-    tried, right = (finding.conditions.get(key, 0) for key in ("attacked", "right"))
-    few = f"{formatting.number(tried)} tried" if tried < right else ""
+    few = f"{formatting.number(tried(finding))} tried" if tried(finding) is not None else ""
     return ", ".join(filter(None, (interval(finding), counted(finding), few)))
+
+
+def tried(finding: Finding) -> int | None:
+    """How many of the right examples a value rests on; None where it was all of them."""
+    few, right = (finding.conditions.get(key, 0) for key in ("attacked", "right"))
+    return few if few < right else None
 
 
 def is_percentage(finding: Finding) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool
 from markupsafe import Markup
 from pydantic import AliasChoices, BaseModel, Field
 
@@ -74,8 +74,7 @@ def measure(case: Case, settings: Any) -> Measured:
     seen = np.union1d(labels, case.predictions)
     confusion = np.zeros((len(seen), len(seen)), dtype=np.int64)
     np.add.at(confusion, (np.searchsorted(seen, labels), np.searchsorted(seen, case.predictions)), 1)
-    per_class = [_of_class(case, name(int(label)), place, confusion) for place, label in enumerate(seen)]
-    per_class = [row for row in per_class if row["n"]]
+    per_class = [_of_class(case, int(label)) for label in np.unique(labels)]
     per_group = _per_group(case)
     found = [case.finding(
         "accuracy", case.accuracy, judged=case.accuracy_above_guessing,
@@ -100,10 +99,7 @@ def _told(case: Case, per_class: list[dict[str, Any]]) -> str:
     if len(per_class) < 2:
         return f"{told}."
     weakest, rarest = (min(per_class, key=lambda row: row[key]) for key in ("accuracy", "n"))
-    interval = f"{100 * weakest['low']:.1f} to {weakest['high']:.1%}"
-    told += (
-        f"; the weakest class is {weakest['class']} with {weakest['accuracy']:.1%} ({interval}, n = {weakest['n']})."
-    )
+    told += f"; the weakest class is {weakest['class']} with {_written(weakest)}."
     if (few := rarest["n"]) < min(FEW_ROWS, n / len(per_class) / 2):
         told += f" Only {few} of these examples {'is' if few == 1 else 'are'} of the class {rarest['class']}"
         told += f"; --limit 0 takes all {rows:,} rows." if rows > n else "."
@@ -123,11 +119,8 @@ def _per_group(case: Case) -> list[dict[str, Any]]:
 
     Worst is the lowest upper end: a group of two rows is not the worst for one mistake.
     """
-    groups, rows = np.array(case.examples.groups, dtype=str), []
-    for name in dict.fromkeys(case.examples.groups):
-        right = case.correct[groups == name]
-        low, high = case.share(right)
-        rows.append({"name": name, "accuracy": float(right.mean()), "n": len(right), "low": low, "high": high})
+    groups = np.array(case.examples.groups, dtype=str)
+    rows = [{"name": name, **_of_rows(case, groups == name)} for name in dict.fromkeys(case.examples.groups)]
     return sorted(rows, key=lambda row: (row["high"], row["accuracy"]))
 
 
@@ -135,20 +128,29 @@ def _told_of_groups(case: Case, per_group: list[dict[str, Any]]) -> str:
     if len(per_group) < 2:
         return ""
     worst = per_group[0]
-    interval = f"{100 * worst['low']:.1f} to {worst['high']:.1%}"
     few = " The interval of the accuracy is wide because so few groups tell little of others."
     return (
         f" Of the {len(per_group):,} groups by {case.examples.group} the worst is {worst['name']} with "
-        f"{worst['accuracy']:.1%} ({interval}, n = {worst['n']}).{few * (len(per_group) < FEW_GROUPS)}"
+        f"{_written(worst)}.{few * (len(per_group) < FEW_GROUPS)}"
     )
 
 
-def _of_class(case: Case, name: str, place: int, confusion: Int[np.ndarray, "k k"]) -> dict[str, Any]:
-    """Row of the table for the class at `place`: accuracy with its exact interval, F1 and number of examples."""
-    n, hits, taken = int(confusion[place].sum()), int(confusion[place, place]), int(confusion[:, place].sum())
-    low, high = case.share(np.arange(n) < hits) if n else (None, None)
-    accuracy, f1 = hits / n if n else None, 2 * hits / (n + taken)
-    return {"class": name, "accuracy": accuracy, "n": n, "low": low, "high": high, "f1": f1}
+def _of_class(case: Case, label: int) -> dict[str, Any]:
+    """Row of the table for a class: accuracy with its exact interval, number of examples and F1."""
+    own, taken = case.labels == label, case.predictions == label
+    f1 = 2 * int((own & taken).sum()) / int(own.sum() + taken.sum())
+    return {"class": case.examples.class_name(label), **_of_rows(case, own), "f1": f1}
+
+
+def _of_rows(case: Case, chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
+    """Accuracy on some of the rows with its exact interval, and how many they are."""
+    right = case.correct[chosen]
+    low, high = case.share(right)
+    return {"accuracy": float(right.mean()), "n": len(right), "low": low, "high": high}
+
+
+def _written(row: dict[str, Any]) -> str:
+    return f"{row['accuracy']:.1%} ({formatting.percents(row['low'], row['high'])}, n = {row['n']})"
 
 
 def _balanced(case: Case, per_class: list[dict[str, Any]]) -> Finding:
@@ -215,9 +217,7 @@ def _cells(row: ClassAccuracy) -> list[str]:
 
 
 def _share(row: ClassAccuracy | GroupAccuracy) -> list[str]:
-    percent = formatting.percent
-    interval = f"{100 * row.low:.0f} to {percent(row.high, 0)}" if row.low == row.low else formatting.NOTHING
-    return [bar(row.accuracy), percent(row.accuracy, 0), interval]
+    return [bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.percents(row.low, row.high, 0)]
 
 
 def _confusion(item: Item) -> list[Markup]:

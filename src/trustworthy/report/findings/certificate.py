@@ -121,13 +121,13 @@ def _finding(case: Case, settings: Settings, proof: Proof, advance: Any) -> tupl
     found = case.finding(
         name, value, verdict=verdict, interval=bands[grid.index(headline)],
         statement=f"{value:.1%} of the {whose}predictions are right and proved to stay so under every perturbation "
-        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}{'' if smoothed else case.tried}.",
+        f"of up to {headline:.3g} ({proof.norm}, {units}), by {proof.method}{'' if smoothed else case.tried(rows)}.",
         series={
             "eps": grid, "certified": list(values), "clean": case.accuracy, "method": proof.method,
             "exact": proof.exact, "headline_eps": headline,
         },
         conditions={
-            **({"n": len(rows)} if smoothed else case.counts), "method": proof.method, "eps": headline,
+            **({"n": len(rows)} if smoothed else case.counts(rows)), "method": proof.method, "eps": headline,
             "norm": proof.norm, "units": units,
         },
     )  # fmt: skip

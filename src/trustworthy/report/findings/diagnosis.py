@@ -53,7 +53,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     rows = case.right("diagnosis", settings.rows, "attack")
     attack = _questioned(case)
     try:
-        how = {**case.space_at(rows), **case.attacking("diagnosis")}
+        how = case.attacking("diagnosis", rows)
         found = diagnose(*case.attacked_at(rows), attack=attack, queries=settings.queries, **how)
     except NothingToAttackError as error:  # a stochastic model that was right before and is not now
         raise NotApplicable(str(error)) from error

@@ -60,8 +60,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     model, x, y = case.attacked_at(rows)
     distance, bounded = np.full(len(rows), np.inf), all(isinstance(attack, Bisection) for attack in attacks)
     for place, attack in enumerate(attacks):
-        how = {**case.attacking("distortion"), "batch_size": min(case.batch, BATCH)}
-        how |= case.space_at(rows)
+        how = case.attacking("distortion", rows)
+        how["batch_size"] = min(case.batch, BATCH)
         how["advance"] = portion(case.advance, place, len(attacks))
         found: Any = minimal_distortion(model, attack, x, y, **how)
         distance = np.minimum(distance, found.distance.cpu().double().numpy())

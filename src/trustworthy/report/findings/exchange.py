@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -100,7 +100,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     )  # fmt: skip
     some = free.any(axis=1)  # what has nothing free stands
     open_to, mask = torch.from_numpy(rows[some]), torch.from_numpy(free[some]).to(case.device)
-    how: Any = {**case.attacking("exchange"), "grid": plain.grid, "free": mask}
+    how = case.attacking("exchange", rows) | {"grid": plain.grid, "free": mask}
     y = examples.y[open_to].to(case.device)
     found = attacked(plain.asked(case.subject.model), attack, x[open_to.to(case.device)], y, **how)
     count = np.full(len(rows), np.inf)
@@ -112,20 +112,16 @@ def measure(case: Case, settings: Settings) -> Measured:
     values, bands = zip(*(case.standing(count > k) for k in range(1, most + 1)), strict=True)
     low, high = zip(case.share(case.correct), *bands, strict=True)
     queries = float(found.queries.double().mean())
-    right = int(case.correct.sum())
-    few = f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
     finding = case.finding(
         "robustness.exchange", values[0], interval=bands[0],
-        statement=f"Giving any one column a value that another row has there {_taken(case.accuracy, values[0])}{few}"
-        f"{_half(count)}.",
+        statement="Giving any one column a value that another row has there takes "
+        f"{case.taken(values[0])}{case.tried(rows)}{_half(count)}.",
         series={
             "columns": list(range(most + 1)), "accuracy": [case.accuracy, *values], "low": low, "high": high,
             "decisive": _decisive(examples, changed), "unbroken": int(np.isinf(count).sum()), "queries": queries,
             "examples": _shown(case, open_to.numpy(), changed, after),
         },
-        conditions={
-            "right": right, "attacked": len(rows), "attacks": [repr(attack)], "norm": "l0", "eps": 1,
-        },
+        conditions={**case.counts(rows), "attacks": [repr(attack)], "norm": "l0", "eps": 1},
     )  # fmt: skip
     return Measured([finding], rows={"columns_exchanged": case.column(rows, count, wrong=0.0)})
 
@@ -140,14 +136,6 @@ def _free(examples: Examples) -> Bool[np.ndarray, "n d"]:
 def _steps(examples: Examples) -> Float[np.ndarray, " d"]:
     """By what each column can change: not at all between categories, quantities as the page says of them."""
     return np.array([feature.step if feature.is_quantity else np.inf for feature in examples.features])
-
-
-def _taken(clean: float, value: float) -> str:
-    return (
-        f"takes accuracy from {clean:.1%} to {value:.1%}"
-        if value < clean
-        else f"takes none of the {clean:.1%} accuracy"
-    )
 
 
 def _half(count: Float[np.ndarray, " tried"]) -> str:
@@ -170,11 +158,12 @@ def _shown(
     case: Case, rows: Int[np.ndarray, " some"], changed: Bool[np.ndarray, "some d"], after: Tensor
 ) -> list[dict[str, object]]:
     """Examples with the fewest exchanged columns, of different classes where there are some."""
+    from trustworthy.datasets.draw import turns
+
     name, labels = case.examples.class_name, case.labels[rows]
     count = np.where(changed.any(axis=1), changed.sum(axis=1), changed.shape[1] + 1)
     order = [int(i) for i in np.argsort(count, kind="stable") if changed[i].any()]
-    turn = [int((labels[order[:place]] == labels[i]).sum()) for place, i in enumerate(order)]
-    chosen = [order[place] for place in np.argsort(turn, kind="stable")[:EXAMPLES_SHOWN]]
+    chosen = [order[place] for place in np.argsort(turns(labels[order])[0], kind="stable")[:EXAMPLES_SHOWN]]
     misread = case.classify(after[chosen]) if chosen else []
     return [
         {
@@ -213,7 +202,7 @@ def draw(shown: Shown) -> list[Panel]:
 
 def _model(item: Item) -> list[str]:
     s, percent = item.series, formatting.percent
-    bands = [f"{100 * low:.1f} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
+    bands = [*map(formatting.percents, s.low, s.high)]
     rows = [
         row(str(k) if k else "none", [bar(value), percent(value), band])
         for k, value, band in zip(s.columns, s.accuracy, bands or [""] * len(s.columns), strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Int
@@ -62,8 +62,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    how: Any = {**case.space_at(tried), "generator": case.generator("pictures"), "batch_size": case.batch}
-    result = attacked(model, attack, x[tried], y[tried], **how)
+    result = attacked(model, attack, x[tried], y[tried], **case.attacking("pictures", tried))
     success = result.success.cpu().numpy()
     moved = result.distance.cpu().numpy()
     changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was
@@ -109,10 +108,10 @@ def _told(attack: Attack, success: np.ndarray, moved: np.ndarray) -> str:
 
 def spread_over_classes(case: Case, count: int) -> Int[np.ndarray, " kept"]:
     """Rows of up to `count` correctly classified examples, evenly over the classes, in the order of the data."""
+    from trustworthy.datasets.draw import turns
+
     rows = np.flatnonzero(case.correct)
-    labels = case.labels[rows]
-    turn = np.array([int((labels[:place] == label).sum()) for place, label in enumerate(labels)])
-    return np.sort(rows[np.argsort(turn, kind="stable")[:count]])
+    return np.sort(rows[np.argsort(turns(case.labels[rows])[0], kind="stable")[:count]])
 
 
 def _norm(case: Case) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -89,7 +89,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
         statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
-        f"{_taken(case.accuracy, values[at_headline])}{case.tried}{_half(grid, standing)}.",
+        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}.",
         series={
             "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
             "attacks": {
@@ -99,18 +99,11 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
             "headline_eps": headline,
         },
         conditions={
-            **case.counts, "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
+            **case.counts(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
             "units": units,
         },
     )  # fmt: skip
     return Measured([found], rows={f"broken_{norm}": case.column(rows, worst, wrong=0.0)})
-
-
-def _taken(clean: float, value: float) -> str:
-    """What attacks did to the accuracy."""
-    return (
-        f"take accuracy from {clean:.1%} to {value:.1%}" if value < clean else f"take none of the {clean:.1%} accuracy"
-    )
 
 
 def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
@@ -173,8 +166,8 @@ def _broken_at(
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
-    how: Any = {"generator": generator, "batch_size": case.batch, "advance": advance}
-    found = robustness_curve(model, attack, x, y, eps, **how, **case.space_at(rows))
+    how = case.attacking("robustness", rows) | {"generator": generator, "advance": advance}
+    found = robustness_curve(model, attack, x, y, eps, **how)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
     return np.where(found.broken_at == 0.0, min(eps), found.broken_at)
@@ -235,7 +228,7 @@ def _columns(s: RobustnessCurve) -> dict[str, list[str]]:
     percent = formatting.percent
     columns = {"eps": [*map(formatting.number, s.eps)], "worst case": [*map(percent, s.worst)]}
     if s.low and s.high:
-        columns["interval"] = [f"{percent(low)} to {percent(high)}" for low, high in zip(s.low, s.high, strict=True)]
+        columns["interval"] = [*map(formatting.percents, s.low, s.high)]
     return columns | {name: [*map(percent, shares)] for name, shares in s.attacks.items()}
 
 

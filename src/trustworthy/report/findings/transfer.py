@@ -52,7 +52,7 @@ def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     rows = case.sample("transfer", settings.rows)
     models = {each.subject.name: each.attacked[0] for each in cases}
     _, x, y = case.attacked_at(rows)
-    found = transfer_affinity(models, attack, x, y, **case.space_at(rows), **case.attacking("transfer"))
+    found = transfer_affinity(models, attack, x, y, **case.attacking("transfer", rows))
     harmed = found.clean - found.attacked.diagonal() >= LEAST_LOSS
     crossing = np.where(np.eye(len(cases), dtype=bool) | ~harmed[None, :], np.nan, found.affinity)
     value = float(np.nanmax(crossing)) if not np.isnan(crossing).all() else None

@@ -14,10 +14,9 @@ from typing import Any
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.files import atomic_write
 from trustworthy.core.progress import portion
 from trustworthy.core.record import versions
-from trustworthy.core.study import Arrays, Parts, Piece, Store, alone, explained, study
+from trustworthy.core.study import Arrays, Parts, Piece, Store, alone, study, writing
 from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
 from trustworthy.graphs.poisoning.regression import SOLVERS
@@ -142,7 +141,7 @@ def _write(folder: Path, record: PoisoningRecord) -> None:
 
     figure = poisoning_curve("poisoning", Style(1), record.curve(), legend=True)
     for name, text in ((FILE, record.model_dump_json(indent=1)), (FIGURE, standalone(figure))):
-        with explained(folder / name), atomic_write(folder / name) as stream:
+        with writing(folder / name) as stream:
             stream.write(text)
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.files import atomic_write
-from trustworthy.core.study import explained
+from trustworthy.core.study import writing
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.gate import Outcome
 from trustworthy.report.render import REPORT
@@ -63,5 +62,5 @@ def write(
     for name, path in files.items():
         page = str(folder / REPORT)
         text = markdown(record, judged, page) if name == "markdown" else renderings[name](record, judged)
-        with explained(path), atomic_write(path) as stream:
+        with writing(path) as stream:
             stream.write(text)

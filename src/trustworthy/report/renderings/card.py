@@ -45,8 +45,8 @@ def card(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData  # only where it is asked for: it takes a while to import
 
-    check_models([str(model["name"]) for model in record.models])
-    name, task = line(record.models[0]["name"]), _TASKS.get(len(record.data.get("shape", [])))
+    check_models(record.names)
+    name, task = line(record.names[0]), _TASKS.get(len(record.data.get("shape", [])))
     results = [_result(record, finding, task or "classification") for finding in record.findings]
     data = ModelCardData(
         model_name=name, pipeline_tag=task, tags=["trustworthy"], eval_results=[r for r in results if r] or None
@@ -76,7 +76,7 @@ def _body(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
     intended = "\n".join(f"- {line.property}: {QUESTIONS[line.property]}" for line in summarize(record))
     written = f"Written by trustworthy from an audit of {line(record.created)}; no number here was typed."
     return document([
-        f"# {escaped(record.models[0]['name'])}",
+        f"# {escaped(record.names[0])}",
         written,
         "## Intended checks",
         intended,

@@ -64,10 +64,9 @@ def left_out(omissions: Iterable[Omission]) -> str:
 
 
 def _cells(finding: Finding) -> tuple[str, str, str]:
-    counts = finding.conditions
-    tried = f", {counts['attacked']} tried" if counts.get("attacked", 0) < counts.get("right", 0) else ""
-    n = formatting.number(counts.get("n"))
-    return escaped(findings.value(finding)), findings.interval(finding) or formatting.NOTHING, f"{n}{tried}"
+    n, tried = formatting.number(finding.conditions.get("n")), findings.tried(finding)
+    few = "" if tried is None else f", {tried} tried"
+    return escaped(findings.value(finding)), findings.interval(finding) or formatting.NOTHING, f"{n}{few}"
 
 
 def _verdict(finding: Finding) -> str:
