@@ -109,6 +109,13 @@ PLANS = {
         "write",
         kind=DataError,
     ),
+    "a name without quotes": wrong(
+        lambda: make_plan(None, written("bad.toml", "[columns.year of birth]\nimmutable = true")),
+        "the plan bad.toml is not valid TOML",
+        "quotes",
+        '[columns."year of birth"]',
+        kind=DataError,
+    ),
     "another type of plan": wrong(lambda: audited(ESTIMATOR, plan=3), "plan must be", "got 3"),
     "a plan of other kinds": wrong(
         lambda: audit(ESTIMATOR, (ROWS, LABELS), "out", plan=make_plan(kinds=[])),

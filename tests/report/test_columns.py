@@ -114,9 +114,22 @@ def test_what_contradicts_the_data_is_refused(plans, message):
         drawn(passengers(), **plans)
 
 
+def test_words_that_a_model_encodes_are_not_said_to_be_numbers():
+    x, y = passengers()
+    encoded = make_column_transformer((OneHotEncoder(), ["sex"]), remainder="drop")
+    model = make_pipeline(encoded, LogisticRegression()).fit(x, y)
+    with pytest.raises(InvalidInput, match=r"columns\.sex\.range has no sense .* leave it out\.$"):
+        drawn((x, y), [model], sex={"range": [0, 1]})
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
+        ({"range": 30}, r"columns\.age\.range must be the lowest and the highest value, .* got 30\."),
+        (
+            {"range": [0]},
+            r"columns\.age\.range must be the lowest and the highest value, such as \[0, 120\], got \[0\]",
+        ),
         ({"rang": [0, 1]}, r"unknown plan key 'columns\.age\.rang'; did you mean 'columns\.age\.range'"),
         ({"range": [3, 3]}, r"columns\.age\.range must have its lowest value below its highest; .* got \[3, 3\]"),
         ({"range": [0, float("nan")]}, r"columns\.age\.range must have its lowest value below its highest"),

@@ -88,7 +88,7 @@ def test_the_radius_does_not_grow_with_the_longest_text():
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (FRAME.assign(stars=3), "--drop ('stars')"),
+        (FRAME.assign(stars=3), "--drop stars"),
         (FRAME.assign(review=np.arange(30)), "numbers without texts|give a table"),
         (FRAME.assign(review=FRAME["review"].where(np.arange(30) != 7)), "the first in row 7"),
     ],

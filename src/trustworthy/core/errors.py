@@ -17,7 +17,10 @@ TrustworthyWarning (UserWarning)       a result that is returned but deserves do
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import shlex
 import textwrap
 from collections.abc import Iterable
 
@@ -79,3 +82,10 @@ class TrainingDiverged(TrustworthyError, ArithmeticError):
 
 class TrustworthyWarning(UserWarning):
     """A result that is returned but deserves doubt."""
+
+
+def leaving_out(columns: Iterable[object]) -> str:
+    """The option of the commands that leaves `columns` out, as a shell takes it; names with commas are in quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(columns)
+    return f"--drop {shlex.quote(line.getvalue())}"
