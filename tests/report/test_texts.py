@@ -110,3 +110,5 @@ def test_a_pipeline_that_begins_with_a_vectorizer_gets_texts_one_by_one():
     record = audit(model, FRAME, label="label", kinds=[accuracy.KIND])
     (found,) = [finding for finding in record.findings if finding.name == "accuracy"]
     assert found.value == model.score(FRAME["review"], FRAME["label"])
+    with pytest.raises(InvalidInput, match=r"one column of texts .* got 2 columns \('id', 'review'\); .*--drop COLUMN"):
+        audit(model, FRAME.assign(id=1)[["id", "review", "label"]], label="label", kinds=[accuracy.KIND])

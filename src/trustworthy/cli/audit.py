@@ -177,7 +177,7 @@ def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> list[Outcome]
     if comparison.unpaired:
         typer.echo(f"not from pairs of rows: {'; '.join(comparison.unpaired)}")
     worse = [
-        Outcome(Limit(c.after.name, c.before.value or 0.0), c.after.model, c.after, "fails", c.phrase)
+        Outcome(Limit(c.after.name, c.before.value or 0.0, str(baseline)), c.after.model, c.after, "fails", c.phrase)
         for c in of["worse"]
     ]
     if worse:

@@ -103,14 +103,25 @@ def order_of(model: Any, columns: Sequence[str]) -> list[int]:
 
 
 def check_count(model: Any, given: int, columns: Sequence[str] = ()) -> None:
-    """Raise InvalidInput unless the model was fitted on `given` columns, where it says on how many."""
+    """Raise InvalidInput unless the model was fitted on `given` columns, where it says on how many, or reads texts."""
     wanted = getattr(model, "n_features_in_", None)
+    named = f" ({_listed(columns)})" if columns else ""
+    if given != 1 and _reads_texts(model):
+        raise InvalidInput(
+            f"the model begins with a vectorizer of texts, so the data must be one column of texts beside the label, "
+            f"got {given} columns{named}; leave out the others with --drop COLUMN,..."
+        )
     if wanted and int(wanted) != given:  # CatBoost says 0
-        named = f" ({_listed(columns)})" if columns else ""
         raise InvalidInput(
             f"{type(model).__name__} was fitted on {wanted} columns, the data have {given}{named}; leave out what "
             "is not a feature, such as an index, with --drop."
         )
+
+
+def _reads_texts(model: Any) -> bool:
+    """Whether a vectorizer of words comes first, alone, in a pipeline or in a search."""
+    model = getattr(model, "best_estimator_", model)
+    return hasattr(model.steps[0][1] if hasattr(model, "steps") else model, "build_analyzer")
 
 
 def _column(name: str) -> str:

@@ -20,10 +20,19 @@ Status = Literal["holds", "fails", "cannot tell"]
 
 @dataclass(frozen=True)
 class Limit:
-    """The least (or, where lower is better, the largest) value that a finding may have in every model."""
+    """The least (or, where lower is better, the largest) value that a finding may have in every model.
+
+    earlier : the audit whose value it is, than which the finding got worse; "" for a value that somebody set.
+    """
 
     finding: str
     value: float
+    earlier: str = ""
+
+    @property
+    def bound(self) -> str:
+        """What the finding is held to."""
+        return f"not worse than {self.value:.4g} of {self.earlier}" if self.earlier else f"{self.value:g}"
 
 
 @dataclass(frozen=True)
