@@ -136,6 +136,12 @@ GATE = {
     "no finding": limit("=0.9"),
     "a word": limit("accuracy=high"),
     "not a number": limit("accuracy=nan"),
+    "a share in percent": wrong(
+        lambda: parse_limits(["accuracy=80"]),
+        "the limit of accuracy must be a share from 0 to 1",
+        "got 'accuracy=80'",
+        right=lambda said: parse_limits([after("such as")(said)]),
+    ),
     "an unknown finding": wrong(
         lambda: parse_limits(["robustness.linf.acuracy=0.3"]),
         "unknown finding 'robustness.linf.acuracy'; did you mean 'robustness.linf.accuracy'?",

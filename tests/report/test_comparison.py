@@ -169,7 +169,7 @@ def test_one_model_each_is_matched_whatever_its_name_several_by_theirs():
     })  # fmt: skip
     found = compare(Kept(both, two.rows), right(after))
     assert [(change.label, change.status) for change in found.changes] == [("accuracy of m", "worse")]
-    assert found.left_out == ["accuracy of new: not measured in the later audit (it does not apply here)"]
+    assert found.left_out == ["new: in the earlier audit alone; NAME=MODEL names a model as the other audit does"]
 
 
 def test_without_rows_the_difference_says_why_and_is_that_of_independent_estimates():

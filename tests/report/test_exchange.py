@@ -148,6 +148,12 @@ def test_an_array_with_gaps_keeps_whole_numbers_and_gaps():
     assert 1 < finding.series["queries"] <= 81
 
 
+def test_the_only_column_is_not_exchanged_since_that_makes_another_row():
+    rows = np.repeat([[0.0], [1.0]], 20, axis=0), np.repeat([0, 1], 20)
+    with pytest.raises(NotApplicable, match="the table has one column"):
+        measured(case_of(lambda x: torch.cat([0.5 - x, x - 0.5], 1), rows))
+
+
 def test_pictures_have_no_columns():
     record = audited(Halves(), images(), "robustness.exchange")
     (omission,) = record.omissions

@@ -88,6 +88,10 @@ def compare(before: Kept, after: Kept) -> Comparison:
     old, new = ({(f.name, "" if one else f.model): f for f in record.findings} for record in records)
     changes, left_out = [], []
     for model in dict.fromkeys(model for _, model in (*old, *new)):
+        if not one and (model in names[0]) != (model in names[1]):
+            where = "earlier" if model in names[0] else "later"
+            left_out.append(f"{model}: in the {where} audit alone; NAME=MODEL names a model as the other audit does")
+            continue
         for name in GATED:
             pair, label = (old.get((name, model)), new.get((name, model))), f"{name} of {model}" if model else name
             if pair == (None, None):

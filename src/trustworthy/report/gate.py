@@ -69,6 +69,8 @@ def parse_limits(texts: Iterable[str]) -> list[Limit]:
             raise InvalidInput(f"a limit must be finding=value, such as accuracy=0.9, got {text!r}.")
         if name not in GATED:
             raise UnknownName.of("finding", name, GATED)
+        if OF_FINDING[name].findings[name].share and not 0.0 <= number <= 1.0:
+            raise InvalidInput(f"the limit of {name} must be a share from 0 to 1, such as {name}=0.9, got {text!r}.")
         limits.append(Limit(name, number))
     return limits
 

@@ -92,6 +92,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     free = _free(examples)[rows]
     if not free.any():
         raise NotApplicable("no column may change.")
+    if free.shape[1] == 1:
+        raise NotApplicable("the table has one column, and a row with the value of another row is that row.")
     plain = replace(domain, center=torch.zeros_like(domain.center), spread=torch.ones_like(domain.spread))
     x = plain.attacked(examples.x).to(case.device)
     attack = PointwiseAttack(
