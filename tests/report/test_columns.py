@@ -229,7 +229,7 @@ def test_an_audit_moves_columns_as_they_may_move(tmp_path):
         "standard_deviation": pytest.approx(passengers()[0].age.std(ddof=0)), "unit": "years",
     }  # fmt: skip
     assert said["pclass"] == {"name": "pclass", "kind": "category", "immutable": False}
-    assert record.data["units"].endswith("within observed or given ranges, categories held")
+    assert record.data["units"].endswith("within observed or given ranges, categories and immutable columns held")
     page = (tmp_path / "report.html").read_text()
     row = '<th scope="row">{}</th><td>{}</td><td>{}</td>'
     assert row.format("age", "numeric, whole steps of 1", "from 0 to 120 years (given)") in page

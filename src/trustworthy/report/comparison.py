@@ -125,7 +125,18 @@ def _incomparable(before: Kept, after: Kept, name: str, pair: tuple[Finding | No
             least = finding.conditions.get("at_least")
             return f"{'undefined' if least is None else f'only known to exceed {least:.3g}'} in the {which} audit"
     old, new = (_settings(finding) for finding in pair if finding is not None)
+    if "norm" in old and _adversary(before.record) != _adversary(after.record):
+        return "[columns] of the plans lets an adversary change other things"
     return "; ".join(_beside(key, old.get(key), new.get(key)) for key in old | new if old.get(key) != new.get(key))
+
+
+def _adversary(record: AuditRecord) -> dict[str, dict[str, Any]]:
+    """What a plan says of the columns of a table, but for what changes no number."""
+    said = {
+        name: {key: item for key, item in column.items() if key != "unit" and item not in (None, False)}
+        for name, column in record.plan.get("columns", {}).items()
+    }
+    return {name: column for name, column in said.items() if column}
 
 
 def _settings(finding: Finding) -> dict[str, Any]:

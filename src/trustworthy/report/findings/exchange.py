@@ -115,11 +115,12 @@ def measure(case: Case, settings: Settings) -> Measured:
     low, high = zip(case.share(case.correct), *bands, strict=True)
     queries = float(found.queries.double().mean())
     right = int(case.correct.sum())
+    changeable = "" if domain.immutable is None else " that may change"
     few = f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
     finding = case.finding(
         "robustness.exchange", values[0], interval=bands[0],
-        statement=f"Giving any one column a value that another row has there {_taken(case.accuracy, values[0])}{few}"
-        f"{_half(count)}.",
+        statement=f"Giving any one column{changeable} a value that another row has there "
+        f"{_taken(case.accuracy, values[0])}{few}{_half(count)}.",
         series={
             "columns": list(range(most + 1)), "accuracy": [case.accuracy, *values], "low": low, "high": high,
             "decisive": _decisive(examples, changed), "unbroken": int(np.isinf(count).sum()), "queries": queries,
@@ -165,7 +166,7 @@ def _decisive(examples: Examples, changed: Bool[np.ndarray, "some d"]) -> list[d
     broken = changed[changed.any(axis=1)]
     share = broken.mean(axis=0) if len(broken) else np.zeros(changed.shape[1])
     order = np.argsort(-share, kind="stable")[:COLUMNS_SHOWN]
-    return [{"name": examples.feature_name(int(c)), "share": float(share[c])} for c in order if share[c] > 0.0]
+    return [{"name": examples.labelled_features[c], "share": float(share[c])} for c in order if share[c] > 0.0]
 
 
 def _shown(
@@ -199,7 +200,7 @@ def _exchanged(examples: Examples, column: int, before: float, after: float) -> 
         digits = 4
         while pair[0] == pair[1] and digits < 18:
             pair, digits = [f"{value:.{digits}g}" for value in (before, after)], digits + 1
-    return dict(zip(("column", "before", "after"), (examples.feature_name(column), *pair), strict=True))
+    return dict(zip(("column", "before", "after"), (examples.labelled_features[column], *pair), strict=True))
 
 
 def draw(shown: Shown) -> list[Panel]:
