@@ -231,6 +231,8 @@ def test_an_audit_moves_columns_as_they_may_move(tmp_path):
     assert said["pclass"] == {"name": "pclass", "kind": "category", "immutable": False}
     assert record.data["units"].endswith("within observed or given ranges, categories and immutable columns held")
     page = (tmp_path / "report.html").read_text()
+    assert "columns.age.unit" in page
+    assert "columns.age.step" not in page
     row = '<th scope="row">{}</th><td>{}</td><td>{}</td>'
     assert row.format("age", "numeric, whole steps of 1", "from 0 to 120 years (given)") in page
     assert row.format("siblings", "immutable", "from 0 to 3 (observed)") in page
