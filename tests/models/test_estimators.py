@@ -284,6 +284,28 @@ def test_a_label_that_the_model_never_saw_shows_both_lists_and_the_remedy_works(
     assert EstimatorScores(model, classes=["setosa"]).classes == ["setosa", "versicolor", "virginica"]
 
 
+class OfCategories(ClassifierMixin, BaseEstimator):
+    """Refuses words as LightGBM does, which was fitted on categories of pandas."""
+
+    def fit(self, x, y):
+        self.classes_, self.feature_names_in_ = np.unique(y), np.array(x.columns)
+        return self
+
+    def predict(self, x):
+        if x.dtypes.iloc[0] != "category":
+            raise ValueError("train and valid dataset categorical_feature do not match.")
+        return np.full(len(x), self.classes_[0])
+
+
+def test_a_model_of_categories_that_is_given_words_says_how_to_keep_them():
+    words = pd.DataFrame({"site": ["a", "b"] * 5})
+    model = OfCategories().fit(words, [0, 1] * 5)
+    asked = lambda table: EstimatorScores(model, columns=["site"], decode=lambda x: table)(torch.zeros(10, 1))  # noqa: E731
+    assert asked(words.astype("category")).argmax(1).eq(0).all()
+    with pytest.raises(ModelContractError, match=r"columns 'site' of the data are words\. .*astype.*to_parquet"):
+        asked(words)
+
+
 def test_words_for_the_numbers_of_a_label_encoder_are_refused_with_these_numbers():
     model, words = LogisticRegression(max_iter=1000).fit(X, Y), ["versicolor", "virginica", "setosa"]
     with pytest.raises(

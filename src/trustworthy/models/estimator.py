@@ -141,6 +141,7 @@ class EstimatorScores:
             said = " ".join(str(error).split())[:300]
             raise ModelContractError(
                 f"{method} of {type(self.model).__name__} raised {type(error).__name__} on {len(table)} rows: {said}"
+                f"{_as_categories(table) if 'categor' in said else ''}"
             ) from error
 
     def _scores(self, table: Any, count: int) -> np.ndarray:
@@ -183,3 +184,15 @@ def _votes(labels: np.ndarray, known: list[Label]) -> np.ndarray:
     out = np.zeros((len(labels), len(known)))
     out[np.arange(len(labels)), [column[plain(label)] for label in labels]] = 1.0
     return out
+
+
+def _as_categories(table: Any) -> str:
+    """What to do where the data are words and the model, of LightGBM or XGBoost say, wants categories of pandas."""
+    kinds = getattr(table, "dtypes", None)
+    words = [] if kinds is None else [name for name, dtype in kinds.items() if dtype == "object" or dtype == "str"]
+    if not words:
+        return ""
+    return (
+        f". The columns {', '.join(map(repr, words))} of the data are words. Where the model was fitted on categories "
+        "of pandas, give a file that keeps them: table.astype(training_table.dtypes).to_parquet('test.parquet')."
+    )
