@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from report.small_audit import linear_of, table
 from trustworthy import __version__
+from trustworthy.cli.audit import command_line
 from trustworthy.cli.main import app
 from trustworthy.report.finding import AuditRecord
 from trustworthy.training import save_weights
@@ -248,6 +249,13 @@ def test_help_needs_no_heavy_library():
     code = f"import sys, trustworthy.cli.main; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_the_command_that_repeats_an_audit_runs_in_a_shell(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/lib/trustworthy/__main__.py", "audit", "a b.joblib"])
+    assert command_line() == "python -m trustworthy audit 'a b.joblib'"
+    monkeypatch.setattr(sys, "argv", ["/bin/trustworthy", "demo"])
+    assert command_line() == "trustworthy demo"
 
 
 def test_python_m_trustworthy_is_the_command():

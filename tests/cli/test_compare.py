@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,8 +68,12 @@ def flat(text):
 
 
 def test_a_drop_beyond_the_interval_closes_the_gate_and_is_named():
-    closed = audit("bad", "now", "--baseline", "good")
+    files = ("--markdown", "now.md", "--annex-iv", "annex.md", "--sarif", "now.sarif")
+    closed = audit("bad", "now", "--baseline", "good", *files)
     assert closed.exit_code == 1
+    assert "| **fails** | `accuracy not worse than 0.985 of good` | accuracy went from" in Path("now.md").read_text()
+    assert "| not worse than 0.985 of good | 81.0% (" in Path("annex.md").read_text()
+    assert "Worse than good: accuracy went from 98.5% to 81.0%" in Path("now.sarif").read_text()
     (line,) = (line for line in closed.stderr.splitlines() if line.startswith("worse than good: "))
     assert "worse than good: accuracy went from 98.5% to 81.0%: -17.5 points (-23.5 to -12.2); " in line
     assert "4 findings compared with good, 0 better, 4 worse" in closed.stdout

@@ -28,7 +28,7 @@ GERMAN = "income;n;label\n1.234;1;a\n12.345,0;2;b\n900;3;a\n"
 
 def dropped(said: str) -> dict[str, Any]:
     """The columns that a message says to leave out."""
-    return {"drop": re.findall(r"--drop '?(\w+)'?", said)}
+    return {"drop": ",".join(re.findall(r"--drop '?([\w,]+)'?", said)).split(",")}
 
 
 def own_reading(said: str) -> None:
@@ -117,7 +117,7 @@ TABLES = {
     "words among numbers": csv(
         MANY,
         "column 'age' of rows.csv holds 19 numbers and 1 other cells (row 19: 'unknown'",
-        "--drop 'age'",
+        "--drop age",
         kind=DataError,
         right=dropped,
     ),
@@ -354,8 +354,7 @@ ARRAYS = {
     ),
     "other columns to train on": source(
         HERE,
-        "train must have the columns of the test rows, but lacks 'b' and has also "
-        "'c'; leave them out: --drop 'b' --drop 'c'",
+        "train must have the columns of the test rows, but lacks 'b' and has also 'c'; leave them out: --drop b,c",
         train=ELSEWHERE,
         right=lambda said: read(HERE, train=ELSEWHERE, **dropped(said)),
     ),
@@ -369,7 +368,7 @@ ARRAYS = {
         (np.zeros((2, 1)), [0, 1]), "group names a column, which arrays do not have", "pass a frame", group="a"
     ),
     "a mixed column": source(
-        pd.DataFrame({"a": [1, "x"], "y": [0, 1]}), "column 'a' mixes int (row 0: 1), str (row 1: 'x')", "--drop 'a'"
+        pd.DataFrame({"a": [1, "x"], "y": [0, 1]}), "column 'a' mixes int (row 0: 1), str (row 1: 'x')", "--drop a"
     ),
     "equal names": source(
         pd.DataFrame([[1, 2]], columns=["a", "a"]), "the table names the column 'a' 2 times", "rename"
@@ -491,7 +490,7 @@ PICTURES = {
     "two columns of files": folder(
         list_of("file,mask,label\ncat/0.png,cat/1.png,a\ndog/0.png,dog/1.png,b\n"),
         "'file', 'mask' of pets/labels.csv name pictures",
-        "leave all but one out: --drop 'mask'",
+        "leave all but one out: --drop mask",
         kind=InvalidInput,
         right=dropped,
     ),

@@ -109,6 +109,13 @@ PLANS = {
         "write",
         kind=DataError,
     ),
+    "a name without quotes": wrong(
+        lambda: make_plan(None, written("bad.toml", "[columns.year of birth]\nimmutable = true")),
+        "the plan bad.toml is not valid TOML",
+        "quotes",
+        '[columns."year of birth"]',
+        kind=DataError,
+    ),
     "another type of plan": wrong(lambda: audited(ESTIMATOR, plan=3), "plan must be", "got 3"),
     "a plan of other kinds": wrong(
         lambda: audit(ESTIMATOR, (ROWS, LABELS), "out", plan=make_plan(kinds=[])),
@@ -129,6 +136,12 @@ GATE = {
     "no finding": limit("=0.9"),
     "a word": limit("accuracy=high"),
     "not a number": limit("accuracy=nan"),
+    "a share in percent": wrong(
+        lambda: parse_limits(["accuracy=80"]),
+        "the limit of accuracy must be a share from 0 to 1",
+        "got 'accuracy=80'",
+        right=lambda said: parse_limits([after("such as")(said)]),
+    ),
     "an unknown finding": wrong(
         lambda: parse_limits(["robustness.linf.acuracy=0.3"]),
         "unknown finding 'robustness.linf.acuracy'; did you mean 'robustness.linf.accuracy'?",

@@ -152,7 +152,7 @@ def test_what_does_not_fit_the_columns_is_refused(case: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ([1, "many", 3], r"'a' mixes int \(row 0: 1\), str \(row 1: 'many'\); make .* --drop 'a'"),
+        ([1, "many", 3], r"'a' mixes int \(row 0: 1\), str \(row 1: 'many'\); make .* --drop a"),
         ([[1], [2], [3]], r"'a' holds list \(row 0: \[1\]\), which has no order"),
         ([1j, 2j, 0j], "'a' holds complex numbers"),
     ],

@@ -284,6 +284,16 @@ def test_a_label_that_the_model_never_saw_shows_both_lists_and_the_remedy_works(
     assert EstimatorScores(model, classes=["setosa"]).classes == ["setosa", "versicolor", "virginica"]
 
 
+def test_words_for_the_numbers_of_a_label_encoder_are_refused_with_these_numbers():
+    model, words = LogisticRegression(max_iter=1000).fit(X, Y), ["versicolor", "virginica", "setosa"]
+    with pytest.raises(
+        InvalidInput, match=r"LabelEncoder.* gives 'setosa', 'versicolor', 'virginica' the numbers 0 to 2"
+    ):
+        EstimatorScores(model, classes=words)
+    with pytest.raises(InvalidInput, match=r"or leave those rows out\.$"):
+        EstimatorScores(model, classes=words[:2])
+
+
 def test_two_labels_that_are_one_class_are_refused():
     with pytest.raises(InvalidInput, match="two labels of the data are one class"):
         EstimatorScores(LogisticRegression(max_iter=1000).fit(X, Y), classes=[0, "0", 1])

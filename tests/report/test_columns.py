@@ -114,9 +114,22 @@ def test_what_contradicts_the_data_is_refused(plans, message):
         drawn(passengers(), **plans)
 
 
+def test_words_that_a_model_encodes_are_not_said_to_be_numbers():
+    x, y = passengers()
+    encoded = make_column_transformer((OneHotEncoder(), ["sex"]), remainder="drop")
+    model = make_pipeline(encoded, LogisticRegression()).fit(x, y)
+    with pytest.raises(InvalidInput, match=r"columns\.sex\.range has no sense .* leave it out\.$"):
+        drawn((x, y), [model], sex={"range": [0, 1]})
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
+        ({"range": 30}, r"columns\.age\.range must be the lowest and the highest value, .* got 30\."),
+        (
+            {"range": [0]},
+            r"columns\.age\.range must be the lowest and the highest value, such as \[0, 120\], got \[0\]",
+        ),
         ({"rang": [0, 1]}, r"unknown plan key 'columns\.age\.rang'; did you mean 'columns\.age\.range'"),
         ({"range": [3, 3]}, r"columns\.age\.range must have its lowest value below its highest; .* got \[3, 3\]"),
         ({"range": [0, float("nan")]}, r"columns\.age\.range must have its lowest value below its highest"),
@@ -216,8 +229,10 @@ def test_an_audit_moves_columns_as_they_may_move(tmp_path):
         "standard_deviation": pytest.approx(passengers()[0].age.std(ddof=0)), "unit": "years",
     }  # fmt: skip
     assert said["pclass"] == {"name": "pclass", "kind": "category", "immutable": False}
-    assert record.data["units"].endswith("within observed or given ranges, categories held")
+    assert record.data["units"].endswith("within observed or given ranges, categories and immutable columns held")
     page = (tmp_path / "report.html").read_text()
+    assert "columns.age.unit" in page
+    assert "columns.age.step" not in page
     row = '<th scope="row">{}</th><td>{}</td><td>{}</td>'
     assert row.format("age", "numeric, whole steps of 1", "from 0 to 120 years (given)") in page
     assert row.format("siblings", "immutable", "from 0 to 3 (observed)") in page

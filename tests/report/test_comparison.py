@@ -1,5 +1,7 @@
 """Two audits are compared by pairs of rows where they hold the same, and never where they were measured otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -103,7 +105,7 @@ def attacked(distance, *, eps=0.1, **given):
     """An audit of the accuracy under attack, from the distance that breaks each row; NaN where it was not tried."""
     stands = np.nan_to_num(distance, nan=0.0) > eps
     value, interval = float(stands.mean()), proportion_interval(int(stands.sum()), len(stands))
-    conditions = {"n": len(stands), "eps": eps, "attacks": ["PGD(eps=0.2)"]}
+    conditions = {"n": len(stands), "norm": "linf", "eps": eps, "attacks": ["PGD(eps=0.2)"]}
     columns = {"broken_linf": distance, "right": distance != 0}
     return kept(("robustness.linf.accuracy", value, interval, conditions), columns=columns, **given)
 
@@ -150,6 +152,23 @@ def test_what_only_one_audit_measured_is_said_with_the_reason():
     ]
 
 
+def test_attacks_on_other_columns_are_not_compared_and_all_else_is():
+    def planned(found, columns):
+        return replace(
+            found, record=found.record.model_copy(update={"plan": {**found.record.plan, "columns": columns}})
+        )
+
+    before = attacked(np.repeat([0.0, 0.3], 100))
+    free, unit = ({"age": {"immutable": False, "unit": unit, "range": None}} for unit in ("", "years"))
+    held = {"age": {"immutable": True, "unit": "", "range": None}}
+    assert compare(before, planned(before, held)).left_out == [
+        "robustness.linf.accuracy: [columns] of the plans lets an adversary change other things"
+    ]
+    assert only(compare(planned(before, free), planned(before, unit))).status == "same"
+    accuracy = right(hits()[0])
+    assert only(compare(accuracy, planned(accuracy, held))).status == "same"
+
+
 def test_other_data_are_not_compared():
     before, after = hits(lost=50)
     found = compare(right(before), right(after, data={"fingerprint": "g", "name": "e", "units": "pixels"}))
@@ -169,7 +188,7 @@ def test_one_model_each_is_matched_whatever_its_name_several_by_theirs():
     })  # fmt: skip
     found = compare(Kept(both, two.rows), right(after))
     assert [(change.label, change.status) for change in found.changes] == [("accuracy of m", "worse")]
-    assert found.left_out == ["accuracy of new: not measured in the later audit (it does not apply here)"]
+    assert found.left_out == ["new: in the earlier audit alone; NAME=MODEL names a model as the other audit does"]
 
 
 def test_without_rows_the_difference_says_why_and_is_that_of_independent_estimates():

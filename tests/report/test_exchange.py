@@ -82,6 +82,15 @@ def test_examples_speak_the_words_of_the_data():
             assert float(change["after"]) in (50.0, 51.0)  # as near as a whole number comes
 
 
+def test_units_stand_beside_the_columns():
+    case = case_of(Rule(), PEOPLE)
+    in_years = [replace(each, unit="years" if each.name == "age" else "") for each in case.examples.features]
+    found = measured(replace(case, examples=replace(case.examples, features=tuple(in_years)))).series
+    names = {each["name"] for each in found["decisive"]}
+    assert names >= {"age (years)"}
+    assert {change["column"] for each in found["examples"] for change in each["exchanged"]} <= names
+
+
 def case_of(model, data, immutable=None):
     """The model on all rows, with some columns immutable."""
     examples = draw_examples(read(data, seed=0), 0, 0)
@@ -104,6 +113,7 @@ def test_immutable_columns_and_missing_values_stay():
     assert finding.value == float((~breakable).mean())
     assert finding.series["unbroken"] == len(PEOPLE) - int(breakable.sum())
     assert [each["name"] for each in finding.series["decisive"]] == ["age"]
+    assert finding.statement.startswith("Giving any one column that may change a value")
 
 
 def test_rows_in_which_nothing_may_change_stand():
@@ -146,6 +156,12 @@ def test_an_array_with_gaps_keeps_whole_numbers_and_gaps():
     assert finding.value <= finding.series["accuracy"][0] == model.score(x[300:400], y[300:400])
     assert (np.diff(finding.series["accuracy"]) <= 0).all()
     assert 1 < finding.series["queries"] <= 81
+
+
+def test_the_only_column_is_not_exchanged_since_that_makes_another_row():
+    rows = np.repeat([[0.0], [1.0]], 20, axis=0), np.repeat([0, 1], 20)
+    with pytest.raises(NotApplicable, match="the table has one column"):
+        measured(case_of(lambda x: torch.cat([0.5 - x, x - 0.5], 1), rows))
 
 
 def test_pictures_have_no_columns():

@@ -88,7 +88,7 @@ def test_the_radius_does_not_grow_with_the_longest_text():
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (FRAME.assign(stars=3), "--drop ('stars')"),
+        (FRAME.assign(stars=3), "--drop stars"),
         (FRAME.assign(review=np.arange(30)), "numbers without texts|give a table"),
         (FRAME.assign(review=FRAME["review"].where(np.arange(30) != 7)), "the first in row 7"),
     ],
@@ -110,3 +110,5 @@ def test_a_pipeline_that_begins_with_a_vectorizer_gets_texts_one_by_one():
     record = audit(model, FRAME, label="label", kinds=[accuracy.KIND])
     (found,) = [finding for finding in record.findings if finding.name == "accuracy"]
     assert found.value == model.score(FRAME["review"], FRAME["label"])
+    with pytest.raises(InvalidInput, match=r"one column of texts .* got 2 columns \('id', 'review'\); .*--drop COLUMN"):
+        audit(model, FRAME.assign(id=1)[["id", "review", "label"]], label="label", kinds=[accuracy.KIND])

@@ -168,7 +168,7 @@ def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> list[Outcome]
     if comparison.unpaired:
         typer.echo(f"not from pairs of rows: {'; '.join(comparison.unpaired)}")
     worse = [
-        Outcome(Limit(c.after.name, c.before.value or 0.0), c.after.model, c.after, "fails", c.phrase)
+        Outcome(Limit(c.after.name, c.before.value or 0.0, str(baseline)), c.after.model, c.after, "fails", c.phrase)
         for c in of["worse"]
     ]
     if worse:
@@ -216,10 +216,9 @@ def measure(models: dict[str, Any], data: Any, out: Path, **given: Any) -> Audit
     """Audit with a progress display, write the report, print its summary, what matters most and where it is."""
     from trustworthy.report.audit import audit as run
 
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with shares() as tell:
         on_progress = lambda model, step, share: tell(f"{model}: {step}", share)  # noqa: E731
-        record = run(models, data, out, command=command, on_progress=on_progress, **given)
+        record = run(models, data, out, command=command_line(), on_progress=on_progress, **given)
     show(record, out)
     return record
 
@@ -246,6 +245,13 @@ def idle_cores() -> int:
     cores = os.cpu_count() or 1
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else cores / 2
     return max(1, cores - round(busy))
+
+
+def command_line() -> str:
+    """The command that was given, as a shell takes it again."""
+    program = Path(sys.argv[0]).name
+    start = ["python", "-m", "trustworthy"] if program == "__main__.py" else [program]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def set_threads(wanted: int | None) -> None:

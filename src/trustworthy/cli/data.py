@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,8 +64,8 @@ def where(name: Annotated[str, typer.Argument(metavar="NAME", help="A data set o
 
 
 def columns_of(texts: list[str] | None) -> list[str]:
-    """Columns of several options, each a list with commas."""
-    return [column for text in texts or [] for column in text.split(",")]
+    """Columns of several options, each a list with commas; a name that has one itself stands in double quotes."""
+    return [column for columns in csv.reader(texts or []) for column in columns]
 
 
 def tell_data(dataset: Dataset) -> None:

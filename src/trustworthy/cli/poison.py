@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trustworthy.cli.audit import command_line
 from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
@@ -80,7 +79,7 @@ def poison(
             splits=splits,
             baselines=baselines,
             seed=seed,
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=command_line(),
             on_progress=lambda what, share: tell(f"{data}: {what}", share),
         )
     Console().print(table(record))

@@ -17,7 +17,10 @@ TrustworthyWarning (UserWarning)       a result that is returned but deserves do
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import shlex
 import sys
 import textwrap
 import warnings
@@ -92,3 +95,10 @@ def warn(message: str, kind: type[Warning] = TrustworthyWarning) -> None:
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _INSIDE:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, kind, stacklevel=level)
+
+
+def leaving_out(columns: Iterable[object]) -> str:
+    """The option of the commands that leaves `columns` out, as a shell takes it; names with commas are in quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(columns)
+    return f"--drop {shlex.quote(line.getvalue())}"

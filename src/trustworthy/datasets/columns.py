@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from jaxtyping import Float64
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.core.extras import required
 
 Kind: TypeAlias = Literal["numeric", "integer", "boolean", "category"]
@@ -156,7 +156,7 @@ def _why_no_category(name: Hashable, present: Any) -> str:
     found = (
         f"mixes {examples}; make all of them one type" if len(kinds) > 1 else f"holds {examples}, which has no order"
     )
-    return f"column {str(name)!r} {found}, or leave the column out with --drop {str(name)!r}. Rows count from 0."
+    return f"column {str(name)!r} {found}, or leave the column out with {leaving_out([name])}. Rows count from 0."
 
 
 def _encoded(series: Any, column: Column) -> Float64[np.ndarray, " n"]:

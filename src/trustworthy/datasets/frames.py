@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.core.extras import required
 from trustworthy.datasets.arrays import check_lengths
 from trustworthy.datasets.assembly import assembled
@@ -113,7 +113,7 @@ def _same_columns(test: Frame, *train: Frame) -> None:
         beyond = [name for name in frame.columns if name not in test.columns]
         if lacking or beyond:
             found = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has also {listed(beyond)}"] * bool(beyond)
-            remedy = " ".join(f"--drop {str(name)!r}" for name in (*lacking, *beyond)[:5])
             raise InvalidInput(
-                f"train must have the columns of the test rows, but {' and '.join(found)}; leave them out: {remedy}."
+                f"train must have the columns of the test rows, but {' and '.join(found)}; leave them out: "
+                f"{leaving_out((*lacking, *beyond))}."
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.errors import DataError, InvalidInput, leaving_out
 from trustworthy.core.extras import required
 from trustworthy.datasets.columns import Frame, listed
 from trustworthy.datasets.frames import label_of
@@ -81,7 +81,7 @@ def images(data: Any, path: Path, *, label: str | None, group: str | None, drop:
         return None
     if len(features) > 1:
         raise InvalidInput(
-            f"the columns {listed(features)} hold pictures; leave all but one out: --drop {features[-1]!r}."
+            f"the columns {listed(features)} hold pictures; leave all but one out: {leaving_out(features[1:])}."
         )
     table = HuggingFaceTable(data, drop={*drop, *features})
     chosen = label_of(table, label)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.errors import DataError, InvalidInput, leaving_out
 from trustworthy.datasets.assembly import assembled
 from trustworthy.datasets.columns import listed, row_numbers
 from trustworthy.datasets.dataset import Dataset
@@ -106,7 +106,7 @@ def _names(file: Path, drop: Collection[str]) -> tuple[Any, Any] | None:
     frame = table.take(np.arange(len(table)))
     names = [name for name, dtype in table.dtypes.items() if dtype == "str" and _are_pictures(frame[name])]
     if len(names) > 1:
-        raise InvalidInput(f"{listed(names)} of {file} name pictures; leave all but one out: --drop {names[-1]!r}.")
+        raise InvalidInput(f"{listed(names)} of {file} name pictures; leave all but one out: {leaving_out(names[1:])}.")
     return (
         (FrameTable(frame.drop(columns=names), name=table.name, source=str(file)), frame[names[0]]) if names else None
     )

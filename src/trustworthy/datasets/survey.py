@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trustworthy.core.errors import DataError
+from trustworthy.core.errors import DataError, leaving_out
 from trustworthy.core.extras import required
 
 BOOLEANS = ("True", "TRUE", "true", "False", "FALSE", "false")
@@ -83,14 +83,14 @@ class Tally:
             raise DataError(
                 f"column {name!r} of {path} holds numbers with separators of thousands, such as {self.grouped!r}, "
                 "which could also be fractions; write plain numbers, or read it yourself and pass the frame: "
-                f"pandas.read_csv({str(path)!r}, {options}), or leave it out with --drop {name!r}."
+                f"pandas.read_csv({str(path)!r}, {options}), or leave it out with {leaving_out([name])}."
             )
         if self.present > self.numbers >= MOSTLY * self.present:
             shown = ", ".join(f"row {row}: {text!r}" for row, text in self.words)
             raise DataError(
                 f"column {name!r} of {path} holds {self.numbers:,} numbers and {self.present - self.numbers:,} other "
                 f"cells ({shown}; rows count from 0); correct them, leave them empty if they mean missing, or leave "
-                f"the column out with --drop {name!r}."
+                f"the column out with {leaving_out([name])}."
             )
 
     def _add_text(self, text: Any) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, leaving_out
 
 Label = str | bool | int | float
 
@@ -35,12 +35,23 @@ def matched(of_model: Sequence[Any], of_data: Sequence[Any]) -> tuple[list[Label
     if unseen:
         raise InvalidInput(
             f"the model has never seen the labels {_listed(unseen)} of the data. {both}. Give the column of "
-            "labels that it was fitted on, or leave those rows out."
+            f"labels that it was fitted on, or leave those rows out.{_encoded(model, data)}"
         )
     if len(set(columns)) < len(columns):
         raise InvalidInput(f"two labels of the data are one class of the model. {both}. Write every class in one way.")
     rest = [column for column in range(len(model)) if column not in columns]
     return [*data, *(model[column] for column in rest)], [*columns, *rest]
+
+
+def _encoded(model: list[Label], data: list[Label]) -> str:
+    """What to do where the model was fitted on the numbers of all the labels, as classifiers of XGBoost are."""
+    if sorted(model, key=str) != sorted(range(len(data)), key=str) or not all(isinstance(one, str) for one in data):
+        return ""
+    return (
+        " If it was fitted on the numbers of a LabelEncoder, write these into the column: table[label] = "
+        f"LabelEncoder().fit_transform(table[label]) gives {_listed(sorted(map(str, data)))} the numbers 0 to "
+        f"{len(data) - 1}."
+    )
 
 
 def _name(label: Label) -> str:
@@ -83,7 +94,7 @@ def order_of(model: Any, columns: Sequence[str]) -> list[int]:
         problems = [f"the data lack {_listed(missing)}"] * bool(missing) + [
             f"the model has never seen {_listed(extra)}"
         ] * bool(extra)
-        remedy = f"add --drop {','.join(extra)}" if extra and not missing else "give the table that it was fitted on"
+        remedy = f"add {leaving_out(extra)}" if extra and not missing else "give the table that it was fitted on"
         raise InvalidInput(
             f"the columns of the model and of the data differ: {'; '.join(problems)}. Columns of the model: "
             f"{_listed(wanted)}; of the data: {_listed(columns)}. To go on, {remedy}."
@@ -92,14 +103,25 @@ def order_of(model: Any, columns: Sequence[str]) -> list[int]:
 
 
 def check_count(model: Any, given: int, columns: Sequence[str] = ()) -> None:
-    """Raise InvalidInput unless the model was fitted on `given` columns, where it says on how many."""
+    """Raise InvalidInput unless the model was fitted on `given` columns, where it says on how many, or reads texts."""
     wanted = getattr(model, "n_features_in_", None)
+    named = f" ({_listed(columns)})" if columns else ""
+    if given != 1 and _reads_texts(model):
+        raise InvalidInput(
+            f"the model begins with a vectorizer of texts, so the data must be one column of texts beside the label, "
+            f"got {given} columns{named}; leave out the others with --drop COLUMN,..."
+        )
     if wanted and int(wanted) != given:  # CatBoost says 0
-        named = f" ({_listed(columns)})" if columns else ""
         raise InvalidInput(
             f"{type(model).__name__} was fitted on {wanted} columns, the data have {given}{named}; leave out what "
             "is not a feature, such as an index, with --drop."
         )
+
+
+def _reads_texts(model: Any) -> bool:
+    """Whether a vectorizer of words comes first, alone, in a pipeline or in a search."""
+    model = getattr(model, "best_estimator_", model)
+    return hasattr(model.steps[0][1] if hasattr(model, "steps") else model, "build_analyzer")
 
 
 def _column(name: str) -> str:

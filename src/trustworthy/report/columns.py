@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from trustworthy.core.errors import InvalidInput
@@ -23,6 +23,12 @@ from trustworthy.report.settings import Section
 ENCODERS = {"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}
 """Of scikit-learn and of category_encoders: what they are fitted on are categories."""
 _KEEP_PLACES = {"SimpleImputer"}
+
+
+def _ends(given: Any) -> Any:
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise PydanticCustomError("range", "must be the lowest and the highest value, such as [0, 120]")
+    return given
 
 
 def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
@@ -42,7 +48,7 @@ class ColumnPlan(Section):
     """
 
     kind: Literal["numeric", "integer", "category"] | None = None
-    range: Annotated[tuple[float, float], AfterValidator(_ascending)] | None = None
+    range: Annotated[tuple[float, float], BeforeValidator(_ends), AfterValidator(_ascending)] | None = None
     step: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     immutable: bool = False
     unit: str = ""
@@ -155,6 +161,14 @@ def _recoded(dataset: Dataset, place: int) -> Dataset:
     return replace(dataset, x_train=parts[0], x_test=parts[1], columns=tuple(columns))
 
 
+def _is_code(dataset: Dataset, place: int) -> bool:
+    """Whether a column of categories was made of numbers, which the plan may say that they are."""
+    if not dataset.columns:  # arrays
+        return True
+    column = dataset.columns[place]
+    return {*map(type, column.categories)} <= {int, float} and not hasattr(column.dtype, "categories")
+
+
 def features_of(dataset: Dataset, plans: Plans) -> tuple[Feature, ...]:
     """What each column of a table is, and which values it may take.
 
@@ -167,7 +181,7 @@ def features_of(dataset: Dataset, plans: Plans) -> tuple[Feature, ...]:
     for place in range(x.shape[1]):
         name = column_name(dataset.feature_names, place)
         known: Kind | None = dataset.columns[place].kind if dataset.columns else None
-        features.append(_feature(dataset, plans.get(name, ColumnPlan()), name, known, x[:, place]))
+        features.append(_feature(dataset, plans.get(name, ColumnPlan()), place, known, x[:, place]))
     if plans and all(feature.immutable for feature in features):
         raise InvalidInput(
             f"plan key columns makes all {len(features)} columns immutable, and nothing is left to attack; free one."
@@ -176,15 +190,17 @@ def features_of(dataset: Dataset, plans: Plans) -> tuple[Feature, ...]:
 
 
 def _feature(
-    dataset: Dataset, plan: ColumnPlan, name: str, known: Kind | None, x: Float64[np.ndarray, " n"]
+    dataset: Dataset, plan: ColumnPlan, place: int, known: Kind | None, x: Float64[np.ndarray, " n"]
 ) -> Feature:
+    name = column_name(dataset.feature_names, place)
     key, present = f"plan key columns.{name}", x[~np.isnan(x)]
     is_whole = bool(len(present)) and bool((present == np.round(present)).all())
     kind = _kind(dataset, key, plan, known or ("integer" if is_whole else "numeric"), x)
     needless = [part for part in ("range", "step") if getattr(plan, part) is not None]
     if kind in ("category", "boolean"):
         needless += ["unit"] * bool(plan.unit)
-        remedy = "leave it out, or say kind = 'numeric'" if plan.kind else "leave it out"
+        was_numbers = plan.kind is not None and _is_code(dataset, place)
+        remedy = "leave it out, or say kind = 'numeric'" if was_numbers else "leave it out"
         if needless:
             raise InvalidInput(
                 f"{key}.{needless[0]} has no sense for a column of categories, got {getattr(plan, needless[0])!r}; "

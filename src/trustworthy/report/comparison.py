@@ -88,6 +88,10 @@ def compare(before: Kept, after: Kept) -> Comparison:
     old, new = ({(f.name, "" if one else f.model): f for f in record.findings} for record in records)
     changes, left_out = [], []
     for model in dict.fromkeys(model for _, model in (*old, *new)):
+        if not one and (model in names[0]) != (model in names[1]):
+            where = "earlier" if model in names[0] else "later"
+            left_out.append(f"{model}: in the {where} audit alone; NAME=MODEL names a model as the other audit does")
+            continue
         for name in GATED:
             pair, label = (old.get((name, model)), new.get((name, model))), f"{name} of {model}" if model else name
             if pair == (None, None):
@@ -121,7 +125,18 @@ def _incomparable(before: Kept, after: Kept, name: str, pair: tuple[Finding | No
             least = finding.conditions.get("at_least")
             return f"{'undefined' if least is None else f'only known to exceed {least:.3g}'} in the {which} audit"
     old, new = (_settings(finding) for finding in pair if finding is not None)
+    if "norm" in old and _adversary(before.record) != _adversary(after.record):
+        return "[columns] of the plans lets an adversary change other things"
     return "; ".join(_beside(key, old.get(key), new.get(key)) for key in old | new if old.get(key) != new.get(key))
+
+
+def _adversary(record: AuditRecord) -> dict[str, dict[str, Any]]:
+    """What a plan says of the columns of a table, but for what changes no number."""
+    said = {
+        name: {key: item for key, item in column.items() if key != "unit" and item not in (None, False)}
+        for name, column in record.plan.get("columns", {}).items()
+    }
+    return {name: column for name, column in said.items() if column}
 
 
 def _settings(finding: Finding) -> dict[str, Any]:

@@ -161,10 +161,11 @@ def table(
     moved = [feature for feature in features if feature.is_quantity and not feature.immutable]
     ranges = " or ".join(sorted({"given" if feature.given else "observed" for feature in moved}, reverse=True))
     within = f", within {ranges} ranges" if moved else ""
-    held = "" if bool(movable.all()) else ", categories held"
+    kept = any(feature.is_quantity and feature.immutable and feature.low < feature.high for feature in features)
+    held = " and ".join(["categories"] * (not bool(movable.all())) + ["immutable columns"] * kept)
     return Domain(
         kind="table", shape=tuple(center.shape), bounds=None, linf=TABLE, unit="standard deviations",
-        units=f"standard deviations of each feature{within}{held}",
+        units=f"standard deviations of each feature{within}{f', {held} held' if held else ''}",
         center=center.where(movable, 0.0), spread=spread.where(movable, 1.0),
         movable=None if bool(movable.all()) else movable, immutable=immutable if bool(immutable.any()) else None,
         low=each("low").to(center), high=each("high").to(center), step=each("step").to(center), whole=each("whole"),

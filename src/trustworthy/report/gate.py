@@ -21,10 +21,19 @@ Status = Literal["holds", "fails", "cannot tell"]
 
 @dataclass(frozen=True)
 class Limit:
-    """The least (or, where lower is better, the largest) value that a finding may have in every model."""
+    """The least (or, where lower is better, the largest) value that a finding may have in every model.
+
+    earlier : the audit whose value it is, than which the finding got worse; "" for a value that somebody set.
+    """
 
     finding: str
     value: float
+    earlier: str = ""
+
+    @property
+    def bound(self) -> str:
+        """What the finding is held to."""
+        return f"not worse than {self.value:.4g} of {self.earlier}" if self.earlier else f"{self.value:g}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ def parse_limits(texts: Iterable[str]) -> list[Limit]:
             raise InvalidInput(f"a limit must be finding=value, such as accuracy=0.9, got {text!r}.")
         if name not in GATED:
             raise UnknownName.of("finding", name, GATED)
+        if OF_FINDING[name].findings[name].share and not 0.0 <= number <= 1.0:
+            raise InvalidInput(f"the limit of {name} must be a share from 0 to 1, such as {name}=0.9, got {text!r}.")
         limits.append(Limit(name, number))
     return limits
 

@@ -120,7 +120,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise DataError(f"the plan {path} cannot be read: {error.strerror}; give the path of a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"the plan {path} is not valid TOML: {error}; write key = value, such as rows = 100, a line each."
+            f"the plan {path} is not valid TOML: {error}; write key = value, such as rows = 100, a line each, and in "
+            'quotes each name with other signs than A-Z, a-z, 0-9, - and _: [columns."year of birth"].'
         ) from error
 
 

@@ -105,8 +105,17 @@ def build(audit: Audit) -> dict[str, Any]:
         "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
         "wall_time": _wall_time(record), "versions": versions(record), "shared_conditions": shared,
         "own_conditions": own, "data": {key: item for key, item in record.data.items() if key != "columns"},
-        "columns": _columns(record.data.get("columns", [])),
+        "columns": _columns(record.data.get("columns", [])), "plan": _without_guesses(record.plan),
     }  # fmt: skip
+
+
+def _without_guesses(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan with what it says of columns, and not what it leaves to be guessed."""
+    columns = {
+        name: {key: item for key, item in column.items() if item not in (None, False, "")}
+        for name, column in plan.get("columns", {}).items()
+    }
+    return plan | {"columns": columns} if columns else plan
 
 
 def _columns(columns: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core import seeds
-from trustworthy.core.errors import InvalidInput, ModelContractError, warn
+from trustworthy.core.errors import InvalidInput, ModelContractError, leaving_out, warn
 from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
@@ -206,7 +206,7 @@ def _check_numbers(name: str, examples: Examples) -> None:
     if words:
         raise InvalidInput(
             f"{name} takes numbers, and the columns {', '.join(map(repr, words[:10]))} hold words or categories; leave "
-            f"them out by --drop {','.join(words[:10])}, or give a pipeline that was fitted on the table."
+            f"them out by {leaving_out(words)}, or give a pipeline that was fitted on the table."
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.datasets.columns import listed
 from trustworthy.models.huggingface import TextClassifier
 from trustworthy.report.domain import texts
@@ -41,7 +41,7 @@ def _written(name: str, examples: Examples) -> list[str]:
     words = [column for column in examples.columns if column.kind == "category"]
     if len(examples.columns) != 1 or not words or not examples.decode:
         beside = [column.name for column in examples.columns if column not in words]
-        remedy = f"leave out the others with --drop ({listed(beside or [column.name for column in words])})"
+        remedy = f"leave out the others with {leaving_out(beside or [column.name for column in words])}"
         found = f"the columns {listed(examples.feature_names)}" if examples.columns else "numbers without texts"
         raise InvalidInput(
             f"{name} reads texts, so the data must be one column of texts beside the label, got {found}; "

@@ -92,6 +92,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     free = _free(examples)[rows]
     if not free.any():
         raise NotApplicable("no column may change.")
+    if free.shape[1] == 1:
+        raise NotApplicable("the table has one column, and a row with the value of another row is that row.")
     plain = replace(domain, center=torch.zeros_like(domain.center), spread=torch.ones_like(domain.spread))
     x = plain.attacked(examples.x).to(case.device)
     attack = PointwiseAttack(
@@ -112,9 +114,10 @@ def measure(case: Case, settings: Settings) -> Measured:
     values, bands = zip(*(case.standing(count > k) for k in range(1, most + 1)), strict=True)
     low, high = zip(case.share(case.correct), *bands, strict=True)
     queries = float(found.queries.double().mean())
+    changeable = "" if domain.immutable is None else " that may change"
     finding = case.finding(
         "robustness.exchange", values[0], interval=bands[0],
-        statement="Giving any one column a value that another row has there takes "
+        statement=f"Giving any one column{changeable} a value that another row has there takes "
         f"{case.taken(values[0])}{case.tried(rows)}{_half(count)}.",
         series={
             "columns": list(range(most + 1)), "accuracy": [case.accuracy, *values], "low": low, "high": high,
@@ -151,7 +154,7 @@ def _decisive(examples: Examples, changed: Bool[np.ndarray, "some d"]) -> list[d
     broken = changed[changed.any(axis=1)]
     share = broken.mean(axis=0) if len(broken) else np.zeros(changed.shape[1])
     order = np.argsort(-share, kind="stable")[:COLUMNS_SHOWN]
-    return [{"name": examples.feature_name(int(c)), "share": float(share[c])} for c in order if share[c] > 0.0]
+    return [{"name": examples.labelled_features[c], "share": float(share[c])} for c in order if share[c] > 0.0]
 
 
 def _shown(
@@ -186,7 +189,7 @@ def _exchanged(examples: Examples, column: int, before: float, after: float) -> 
         digits = 4
         while pair[0] == pair[1] and digits < 18:
             pair, digits = [f"{value:.{digits}g}" for value in (before, after)], digits + 1
-    return dict(zip(("column", "before", "after"), (examples.feature_name(column), *pair), strict=True))
+    return dict(zip(("column", "before", "after"), (examples.labelled_features[column], *pair), strict=True))
 
 
 def draw(shown: Shown) -> list[Panel]:

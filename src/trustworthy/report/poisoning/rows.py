@@ -14,7 +14,7 @@ from scipy import sparse
 from trustworthy import datasets
 from trustworthy.core import checks, seeds
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.columns import listed
 
@@ -71,7 +71,7 @@ def draw(
     if words:
         raise InvalidInput(
             f"a graph needs numbers, and the columns {listed(words, 10)} hold words or categories; leave them out by "
-            f"--drop {','.join(words[:10])}, or write each as columns of 0 and 1: pandas.get_dummies(table)."
+            f"{leaving_out(words)}, or write each as columns of 0 and 1: pandas.get_dummies(table)."
         )
     part, x, y = training_part(dataset)
     pair = _pair(dataset, y, classes)
@@ -135,9 +135,10 @@ def _complete(x: Any, numbers: Int[np.ndarray, " n"], dataset: Dataset) -> None:
     row = int(numbers[strange.any(1).argmax()])
     columns = [str(column.name) for column, some in zip(dataset.columns, strange.any(0), strict=False) if some]
     where = f" in the columns {listed(columns, 10)}" if columns else ""
+    beside = f", or leave such columns out by {leaving_out(columns)}" if columns else ""
     raise InvalidInput(
         f"x must be finite, but {int(strange.any(1).sum()):,} of {len(x):,} rows, row {row} first, hold NaN or infinity"
-        f"{where}; leave such rows out or fill them{', or leave such columns out by --drop' if columns else ''}."
+        f"{where}; leave such rows out or fill them{beside}."
     )
 
 

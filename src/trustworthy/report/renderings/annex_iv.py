@@ -116,7 +116,7 @@ def annex_iv(record: AuditRecord, outcomes: Sequence[Outcome]) -> str:
         table(["provision", "about", "findings", "empty places"], (_overview(record, each) for each in PROVISIONS)),
         *(part for provision in PROVISIONS for part in _section(record, provision)),
         *_others(record),
-        "## Limits that were set",
+        "## Limits that were set, and findings worse than in an earlier audit",
         _limits(outcomes),
         "## Findings in words, and their conditions",
         _in_words(record),
@@ -168,7 +168,7 @@ def _limits(outcomes: Sequence[Outcome]) -> str:
         name, found = outcome.limit.finding, outcome.finding
         title = _neutral(OF_FINDING[name].findings[name].title)
         value = f"{findings.value(found)} ({findings.beside(found)})" if found else "not measured"
-        rows.append([escaped(title), code(outcome.model), f"{outcome.limit.value:g}", escaped(value), outcome.status])
+        rows.append([escaped(title), code(outcome.model), escaped(outcome.limit.bound), escaped(value), outcome.status])
     return table(["finding", "model", "limit", "found", "the limit"], rows) if rows else "None."
 
 

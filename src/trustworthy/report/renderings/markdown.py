@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trustworthy.report.finding import AuditRecord
-from trustworthy.report.gate import Outcome, Status
+from trustworthy.report.gate import Limit, Outcome, Status
 from trustworthy.report.renderings.text import code, document, escaped, left_out, line, numbers, table
 from trustworthy.report.summary import conclusion, model_names, summarize
 
@@ -35,8 +35,12 @@ def markdown(record: AuditRecord, outcomes: Sequence[Outcome], report: str) -> s
 def gate(outcomes: Sequence[Outcome]) -> str:
     """A table of limits, the worst first; "" where there are none."""
     ordered = sorted(outcomes, key=lambda outcome: WORST_FIRST.index(outcome.status))
-    rows = ([_status(o.status), code(f"{o.limit.finding}={o.limit.value:g}"), escaped(o.phrase)] for o in ordered)
+    rows = ([_status(o.status), _limit(o.limit), escaped(o.phrase)] for o in ordered)
     return table(["gate", "limit", "found"], rows) if outcomes else ""
+
+
+def _limit(limit: Limit) -> str:
+    return code(f"{limit.finding}{' ' if limit.earlier else '='}{limit.bound}")
 
 
 def _status(status: Status) -> str:

@@ -56,7 +56,8 @@ def _complaints(record: AuditRecord, outcomes: Sequence[Outcome]) -> list[_Compl
         if outcome.status == "fails":
             key = outcome.limit.finding, outcome.model
             complaint = complaints.setdefault(key, _Complaint(*key, level="error"))
-            complaint.said.append(f"Limit not met: {outcome.phrase}.")
+            failed = f"Worse than {outcome.limit.earlier}" if outcome.limit.earlier else "Limit not met"
+            complaint.said.append(f"{failed}: {outcome.phrase}.")
     for finding in record.findings:
         key = finding.name, finding.model
         if finding.verdict == "worry":
