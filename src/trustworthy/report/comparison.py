@@ -88,8 +88,8 @@ def compare(before: Kept, after: Kept) -> Comparison:
     old, new = ({(f.name, "" if one else f.model): f for f in record.findings} for record in records)
     changes, left_out = [], []
     for model in dict.fromkeys(model for _, model in (*old, *new)):
-        if not one and (model in names[0]) != (model in names[1]):
-            where = "earlier" if model in names[0] else "later"
+        if not one and (model in before.record.names) != (model in after.record.names):
+            where = "earlier" if model in before.record.names else "later"
             left_out.append(f"{model}: in the {where} audit alone; NAME=MODEL names a model as the other audit does")
             continue
         for name in GATED:
