@@ -32,6 +32,19 @@ def _as_users_call_it():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(scope="module")
+def _undrawn():
+    """Figures are laid out by nobody and come out empty: for tests of audits that look at no picture."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasSVG, "print_svg", lambda canvas, stream, **given: stream.write(EMPTY))
+        yield
+
+
+EMPTY = '<svg viewBox="0 0 1 1"></svg>'
+
+
 @pytest.fixture(autouse=True)
 def _afresh() -> None:
     import torch  # not above: the process that only hands out the tests has no need of it

@@ -14,6 +14,7 @@ from trustworthy.cli.main import app
 from trustworthy.report.finding import AuditRecord
 from trustworthy.training import save_weights
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
 MODELS = """
 import sys
 sys.path.insert(0, {tests!r})
@@ -42,7 +43,8 @@ rows = 0
 resamples = 20
 skip = [
   "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
-  "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
+  "robustness.exchange", "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
+  "uncertainty.selective",
 ]
 [attacks]
 tried = [{name = "PGD", steps = 5}]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
 MODELS = """
 import torch
 

@@ -73,6 +73,13 @@ def each(attacks):
 each_shape = pytest.mark.parametrize("shape", [(8,), (2, 5, 4)], ids=str)
 
 
+def at_length(attacks):
+    """All attacks, those that are not one of a kind in the slow tests: for what the frame does for every attack."""
+    few = set(ONE_OF_A_KIND.values())
+    cases = [pytest.param(a, id=name, marks=() if a in few else pytest.mark.slow) for name, a in attacks.items()]
+    return pytest.mark.parametrize("attack", cases)
+
+
 def network(shape, dtype=torch.float32):
     """A small classifier with batch norm and dropout, two levels deep, whose modes are mixed."""
     torch.manual_seed(3)
@@ -191,7 +198,7 @@ def masks(x, seed=7):
     return free
 
 
-@each_shape
+@pytest.mark.parametrize("shape", [pytest.param((8,), marks=pytest.mark.slow), (2, 5, 4)], ids=str)
 @each(ATTACKS)
 def test_what_is_not_free_does_not_move(attack, shape):
     net, x, y = case(shape)
@@ -213,8 +220,15 @@ def grid_of(shape, dtype=torch.float32):
     return Grid(low=low.to(dtype), high=high.to(dtype), step=step.to(dtype))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@each_shape
+@pytest.mark.parametrize(
+    ("shape", "masked"),
+    [
+        pytest.param((8,), False, id="(8,)"),
+        pytest.param((2, 5, 4), True, id="(2, 5, 4), masked"),
+        pytest.param((8,), True, id="(8,), masked", marks=pytest.mark.slow),
+        pytest.param((2, 5, 4), False, id="(2, 5, 4)", marks=pytest.mark.slow),
+    ],
+)
 @each(ATTACKS)
 def test_moves_on_the_grid(attack, shape, masked):
     net, x, y = case(shape, dtype=torch.float64)
@@ -428,7 +442,12 @@ def without_independent_draws(attack):
 
 
 @pytest.mark.parametrize(
-    ("shape", "masked"), [((8,), False), ((2, 5, 4), False), ((2, 5, 4), True)], ids=["(8,)", "(2, 5, 4)", "masked"]
+    ("shape", "masked"),
+    [
+        pytest.param((8,), False, id="(8,)"),
+        pytest.param((2, 5, 4), False, id="(2, 5, 4)", marks=pytest.mark.slow),
+        pytest.param((2, 5, 4), True, id="masked"),
+    ],
 )
 @each(ATTACKS)
 def test_a_batch_is_a_loop_over_its_examples(attack, shape, masked):
@@ -506,7 +525,7 @@ class Twice(Holder):
 FORMS = {"module": lambda net: net, "dataclass": Holder, "closure": lambda net: lambda x: net(x), "posterior": Twice}
 
 
-@each(ATTACKS)
+@at_length(ATTACKS)
 def test_leaves_every_module_that_a_model_reaches_as_it_was(attack):
     for form in FORMS.values():
         net, x, y = case()
@@ -517,11 +536,18 @@ def test_leaves_every_module_that_a_model_reaches_as_it_was(attack):
         assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("given", "noise"), [(True, 0.0), (False, 0.0), (True, 0.5)], ids=["generator", "global stream", "stochastic model"]
-)
 @each(ATTACKS)
-def test_draws_from_one_stream_and_from_no_other(attack, given, noise):
+def test_draws_from_its_generator_and_from_no_other_stream(attack):
+    one_stream(attack, given=True, noise=0.0)
+
+
+@pytest.mark.parametrize(("given", "noise"), [(False, 0.0), (True, 0.5)], ids=["global stream", "stochastic model"])
+@at_length(ATTACKS)
+def test_without_a_generator_or_with_a_stochastic_model_there_is_one_stream_too(attack, given, noise):
+    one_stream(attack, given, noise)
+
+
+def one_stream(attack, given, noise):
     """The same seed tries the same points; another seed others, unless neither the attack nor the model draws."""
     net, x, y = case()
 
@@ -595,7 +621,7 @@ def test_works_where_gradients_are_off(attack, mode):
     assert not result.adversarial.requires_grad
 
 
-@each(ATTACKS)
+@at_length(ATTACKS)
 def test_answers_numpy_with_numpy(attack):
     if PLACE.type != "cpu":
         pytest.skip("arrays live on the CPU")

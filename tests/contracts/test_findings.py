@@ -165,7 +165,10 @@ def test_drawing_imports_neither_torch_nor_an_algorithm(tmp_path):
         saved(kind, tmp_path / kind.step)
     code = (
         "import sys, pathlib\nfrom trustworthy.report.render import render\nfrom trustworthy.report.gate import GATED\n"
+        "from trustworthy.report import renderings, saved\n"
         f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir(): render(folder)\n"
+        "record = saved.read(folder).record\nrenderings.markdown(record, [], '')\n"
+        "for name in ('junit', 'sarif', 'card', 'annex_iv'): getattr(renderings, name)(record, [])\n"
         f"print([name for name in {FORBIDDEN} if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

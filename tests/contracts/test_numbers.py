@@ -21,6 +21,8 @@ from trustworthy.report.case import Case
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.summary import summary_table
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 QUICK = {
     "attacks": {
         "tried": [{"name": "PGD", "steps": 3}, {"name": "SquareAttack", "steps": 5}],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,11 +51,3 @@ def test_where_prints_the_path_or_the_remedy(data: Path) -> None:
     assert (found.exit_code, found.stdout) == (0, f"{data / 'stl10_binary'}\n")
     bundled = CliRunner().invoke(app, ["where", "digits"])
     assert (bundled.exit_code, bundled.stdout) == (0, "inside the scikit-learn package\n")
-
-
-def test_neither_the_command_nor_the_data_sets_load_torch() -> None:
-    code = (
-        "import sys, trustworthy.cli.data; assert 'numpy' not in sys.modules; "
-        "from trustworthy import datasets; datasets.load('wine'); assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

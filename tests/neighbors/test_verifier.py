@@ -283,11 +283,6 @@ def test_what_only_l2_can_do_says_so():
         NearestNeighborVerifier(norm="l1", n_neighbors=3).fit(X, y).exact(X, y)
 
 
-def test_importing_it_loads_no_torch():
-    code = "import sys, trustworthy.neighbors; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_a_mahalanobis_metric_agrees_with_mapped_data_and_is_measured_in_the_input(digits):
     X, X_test, y, y_test = digits
     X_test, y_test = X_test[:20], y_test[:20]

@@ -14,6 +14,8 @@ from trustworthy.core.errors import TrustworthyWarning
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.render import render
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 def by_name(record, model="model"):
     return {finding.name: finding for finding in record.findings if finding.model == model}

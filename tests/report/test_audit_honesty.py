@@ -17,6 +17,8 @@ from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.settings import PROFILES
 from trustworthy.report.summary import summarize
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 def found(record, name):
     return next(finding for finding in record.findings if finding.name == name)

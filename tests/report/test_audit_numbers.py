@@ -16,6 +16,8 @@ from trustworthy.report.markup import bar
 from trustworthy.report.render import build, render
 from trustworthy.report.saved import read
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 def found(record, name):
     return next(finding for finding in record.findings if finding.name == name)

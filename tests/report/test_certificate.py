@@ -16,6 +16,8 @@ from trustworthy.datasets import Dataset
 from trustworthy.nn.backbones import SmallConvNet
 from trustworthy.report.render import render
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 STEPS = ("accuracy", "robustness.linf", "robustness.l2", "robustness.certificate")
 
 

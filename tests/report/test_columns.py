@@ -26,6 +26,8 @@ from trustworthy.report.findings import KINDS
 from trustworthy.report.plan import make_plan
 from trustworthy.report.rows import draw_examples, read_data
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 @cache
 def passengers():

@@ -21,6 +21,8 @@ from trustworthy.report.findings import corruptions
 from trustworthy.report.findings.corruptions import Corruptions
 from trustworthy.report.render import render
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 STEP = "robustness.corruptions"
 ALL = ["missing_values", "swapped_rows", "gaussian_noise", "drift", "unit_slip", "unseen_category"]
 NUMBERS, WORDS = ["age", "rooms"], ["sex", "port", "alone"]

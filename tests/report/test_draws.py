@@ -12,6 +12,8 @@ from trustworthy.core.errors import ModelContractError
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.subject import examine
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 SIGMA, SURE = 1.5, 2.0
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
 

@@ -16,6 +16,8 @@ from trustworthy.metrics import grouped_interval, proportion_interval
 from trustworthy.report.audit import audit
 from trustworthy.report.findings import KINDS
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 KIND = [kind for kind in KINDS if kind.step == "accuracy"]
 SITES = np.repeat(["north", "south", "west"], [30, 20, 10])
 

@@ -18,6 +18,8 @@ from trustworthy.report.audit import audit
 from trustworthy.report.findings import KINDS, OF_FINDING
 from trustworthy.report.saved import read_record
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 @pytest.fixture(autouse=True)
 def _without_page(monkeypatch):

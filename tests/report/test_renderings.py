@@ -3,8 +3,6 @@
 import html
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from xml.etree import ElementTree as ET
 
@@ -13,7 +11,7 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from report.synthetic_audit import finding, image_audit, save
+from report.synthetic_audit import finding, image_audit
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.report.finding import AuditRecord, Omission
 from trustworthy.report.findings import KINDS, OF_FINDING
@@ -396,15 +394,3 @@ def test_files_are_written_whole_and_strict_counts_what_cannot_be_told(tmp_path)
     assert "**fails**" in files["markdown"].read_text()
     with pytest.raises(DataError, match="cannot write"):
         write(tmp_path, given, outcomes, {"junit": tmp_path / "new" / "junit" / "x"})
-
-
-def test_rendering_imports_neither_torch_nor_an_algorithm(tmp_path):
-    folder = save(tmp_path, record(accuracy(series={"n": 50})), {})
-    code = (
-        "import sys\nfrom trustworthy.report import renderings, saved\n"
-        f"record = saved.read({str(folder)!r}).record\nrenderings.markdown(record, [], '')\n"
-        "for name in ('junit', 'sarif', 'card', 'annex_iv'): getattr(renderings, name)(record, [])\n"
-        "print([name for name in sys.modules if name.startswith(('torch', 'trustworthy.attacks', 'trustworthy.nn'))])"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"

@@ -16,6 +16,8 @@ from trustworthy.report.findings import accuracy
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.texts import embedded
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 WORDS = ["", "good", "bad", "film", "plot", "a"]
 FRAME = pd.DataFrame({
     "review": ["a good film", "bad plot", "a good good plot", "a bad bad film", "good", "bad a"] * 5,

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
     return target
 
 
+@cache  # compiling the templates takes longer than filling them in
 def _environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("trustworthy.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
