@@ -480,7 +480,9 @@ def test_a_whole_audit_of_it_ends_without_a_failure_or_a_flood(name, tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         record = audited(model, (rows()[0], y), out=tmp_path, **FEW)
-    assert [omission for omission in record.omissions if omission.failed] == []
+    # A thousand times a number leaves what half precision can hold: the network answers NaN, which is a failure of it.
+    overflows = {"robustness.corruptions"} if name == "float16" else set()
+    assert {omission.part for omission in record.omissions if omission.failed} == overflows
     assert len(caught) <= 2
     found = {f.name: f.value for f in record.findings}
     assert {"accuracy", "robustness.l2.accuracy", "robustness.l2.distortion"} <= found.keys()
