@@ -37,7 +37,7 @@ from contracts.wrong_inputs import (
 )  # fmt: skip
 from report.small_audit import linear_of
 from trustworthy.cli.main import app
-from trustworthy.core.errors import DataError, InvalidInput, UnknownName
+from trustworthy.core.errors import DataError, UnknownName
 from trustworthy.core.study import alone
 from trustworthy.report.audit import audit
 from trustworthy.report.findings import KINDS
@@ -60,9 +60,14 @@ def allowed(said: str) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def plan(changes: Any, *says: str, kind: Any = InvalidInput, right: Any = None) -> Wrong:
-    again = None if right is None else lambda said: make_plan(None, right(said) if callable(right) else right)
-    return wrong(lambda: make_plan(None, changes), *says, kind=kind, right=again)
+def plan(changes: Any, *says: str, right: Any) -> Wrong:
+    """A wrong plan, and the changes that are `right`, or what makes them of the message."""
+
+    def again(said: str) -> None:
+        changed: Any = right(said) if callable(right) else right
+        make_plan(None, changed)
+
+    return wrong(lambda: make_plan(None, changes), *says, right=again)
 
 
 def bounded(changes: dict[str, Any], *says: str) -> Wrong:
