@@ -490,7 +490,7 @@ MODELS = {
         kind=InvalidInput,
         architectures=["ViTForImageClassification"],
         auto_map={"AutoConfig": "own.Config"},
-    ).but("tests/models/test_huggingface.py does, with the seconds that transformers take"),
+    ).but("needs an architecture with code of its own, and the seconds that transformers take"),
     "a folder of no JSON": loaded(
         "face",
         "config.json is not JSON",
