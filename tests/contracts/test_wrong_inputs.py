@@ -22,6 +22,10 @@ def test_there_are_as_many_as_are_promised() -> None:
     assert len(WRONG) >= 120
 
 
+def test_every_remedy_is_tried_or_says_why_it_is_not() -> None:
+    assert [name for name, wrong in WRONG.items() if wrong.right is None and not wrong.untried] == []
+
+
 @pytest.mark.usefixtures("_as_users_call_it")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_mistake_is_told_in_one_line_and_what_it_says_to_do_works(

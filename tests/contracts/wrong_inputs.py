@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,18 @@ class Wrong:
 
     made : makes the mistake in an empty working directory and gives the message.
     says : the argument or file, what was found, and what to do.
-    right : does what the message says, which must go well; None where another test does, or nobody can here.
+    right : does what the message says, which must go well.
+    untried : why that cannot be done here, such as an installation.
     """
 
     made: Callable[[], str]
     says: tuple[str, ...]
     right: Callable[[str], Any] | None = None
+    untried: str = ""
+
+    def but(self, untried: str) -> Wrong:
+        """The same mistake, whose remedy is not tried, and why."""
+        return replace(self, untried=untried)
 
 
 def wrong(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +18,27 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
-from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from torch import nn
 
-from contracts.wrong_inputs import ESTIMATOR, LABELS, ROWS, Wrong, answering, audited, loaded, refused, written, wrong
+from contracts.wrong_inputs import (
+    ESTIMATOR,
+    LABELS,
+    ROWS,
+    Wrong,
+    after,
+    answering,
+    audited,
+    loaded,
+    refused,
+    written,
+    wrong,
+)
 from report.small_audit import linear_of
 from trustworthy.core.errors import CheckpointError, DataError, InvalidInput, ModelContractError, UnknownName
 from trustworthy.models import load_model
+from trustworthy.training import save_weights
 
 PICKLE = pickle.dumps(ESTIMATOR)
 NET = "from torch import nn\n\ndef net():\n    return nn.Linear(3, 2)\n"
@@ -37,6 +52,9 @@ def nothing():
 def plain():
     return len
 
+def sized(size):
+    return nn.Linear(size, 2)
+
 number = 3
 """
 
@@ -47,14 +65,98 @@ def own(name: str, *says: str, **given: Any) -> Wrong:
 
 
 def own_net(said: str) -> Any:
-    return load_model("own.py:net")
+    return load_model(f"{written('own.py', NET)}:net")
+
+
+def trusted_alone(said: str) -> Any:
+    """The file without weights."""
+    return load_model("m.pkl", trust=True)
+
+
+def forms(said: str) -> None:
+    """What MODEL may be."""
+    joblib.dump(ESTIMATOR, "m.joblib")
+    for spec in ("m.joblib", f"{written('own.py', NET)}:net", "own:net"):
+        load_model(spec, trust=True)
+
+
+def code(said: str, first: str, **names: Any) -> Any:
+    """Run the call of `first` that the message has."""
+    text = said[said.index(f"{first}(") :]
+    ends = (place for place, sign in enumerate(text, 1) if sign == ")")
+    call = next(text[:end] for end in ends if text.count("(", 0, end) == text.count(")", 0, end))
+    return eval(call, {"joblib": joblib, "torch": torch} | names)
+
+
+def dumped(said: str) -> Any:
+    """A classifier, written as the message says where it says how, in place of the file that it names."""
+    (name,) = re.findall(r"m\.pkl|m\.joblib", said)
+    if "joblib.dump(" in said:
+        code(said, "joblib.dump", classifier=ESTIMATOR, path=name)
+    else:
+        joblib.dump(ESTIMATOR, name)
+    return load_model(name, trust=True)
+
+
+def trusted(said: str) -> Any:
+    """The same file with the argument that the message names."""
+    key, given = after("(in Python:")(said).split("=")
+    taken: dict[str, Any] = {key: given == "True"}
+    return load_model(said.partition(" ")[0], **taken)
+
+
+def torch_saved(said: str) -> Any:
+    """The weights alone; tests/models/test_torch_files.py tries torch.export too, which takes seconds."""
+    code(said, "torch.save", model=nn.Linear(3, 2))
+    return load_model(f"{written('own.py', NET)}:net", weights="weights.pt")
+
+
+def corrected(spec: str, line: str) -> Callable[[str], Any]:
+    """`line` in place of the one that the message names."""
+
+    def again(said: str) -> Any:
+        path, number = re.findall(r"\((\S+), line (\d+)\)", said)[0]
+        lines = Path(path).read_text().splitlines()
+        lines[int(number) - 1] = line
+        written(path, "\n".join(lines))
+        return load_model(spec)
+
+    return again
+
+
+def scripted() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.script(nn.Linear(3, 2)).save("m.pt")
+
+
+def needing(module: str) -> bytes:
+    """A pickle of the function `half` of a module."""
+    return b"\x80\x04\x8c" + bytes([len(module)]) + module.encode() + b"\x94\x8c\x04half\x94\x93\x94."
+
+
+def beside(module: str) -> Callable[[str], None]:
+    """The module lies where the command runs, and the pickle names it."""
+
+    def again(said: str) -> None:
+        written(f"{module}.py", "def half(x):\n    return x / 2\n")
+        written("m.pkl", needing(module))
+        load_model("m.pkl", trust=True)
+        del sys.modules[module]
+
+    return again
 
 
 def weights(
-    make: Callable[[], Any], *says: str, kind: Any = CheckpointError, name: str = "w.pt", of: str = "net"
+    make: Callable[[], Any],
+    *says: str,
+    kind: Any = CheckpointError,
+    name: str = "w.pt",
+    of: str = "net",
+    right: Any = None,
 ) -> Wrong:
     """Wrong weights for the network of own.py."""
-    return loaded(f"own.py:{of}", *says, content=OWN, before=make, kind=kind, weights=name)
+    return loaded(f"own.py:{of}", *says, content=OWN, before=make, kind=kind, weights=name, right=right)
 
 
 def kept(state: Any, name: str = "w.pt") -> Callable[[], Any]:
@@ -67,6 +169,32 @@ def by_factory(said: str) -> Any:
     return load_model(f"{written('own.py', NET)}:net", weights=name)
 
 
+def saved(said: str) -> Any:
+    """The weights of the network, written as the message says where it says how."""
+    if "torch.save(" in said:
+        code(said, "torch.save", model=nn.Linear(3, 2), path="w.pt")
+    else:
+        save_weights(nn.Linear(3, 2), said.partition(" ")[0])
+    return load_model("own.py:net", weights=said.partition(" ")[0])
+
+
+def fitting(said: str) -> Any:
+    """The network with the arguments of which the file has the shape."""
+    size, classes = re.findall(r"file \((\d), (\d)\)", said)[0][::-1]
+    return load_model(f"{written('own.py', NET.replace('3, 2', f'{size}, {classes}'))}:net", weights="w.pt")
+
+
+def inside(said: str) -> Any:
+    """A file in the folder."""
+    joblib.dump(ESTIMATOR, f"{said.partition(' ')[0]}/m.joblib")
+    return load_model(f"{said.partition(' ')[0]}/m.joblib", trust=True)
+
+
+def by_module(said: str) -> Any:
+    written("own.py", NET)
+    return load_model(said.rpartition(", ")[2].rstrip(".").replace("package.module:factory", "own:net"))
+
+
 def zipped(name: str, *inside: str) -> Callable[[], Any]:
     def make() -> None:
         with zipfile.ZipFile(name, "w") as archive:
@@ -76,14 +204,16 @@ def zipped(name: str, *inside: str) -> Callable[[], Any]:
     return make
 
 
-def folder(*says: str, kind: Any = DataError, **config: Any) -> Wrong:
+def folder(*says: str, kind: Any = DataError, right: Any = None, **config: Any) -> Wrong:
     """A folder of a Hugging Face model with this config.json."""
-    return loaded("face", *says, kind=kind, before=lambda: written("face/config.json", json.dumps(config)))
+    before = lambda: written("face/config.json", json.dumps(config))  # noqa: E731
+    return loaded("face", *says, kind=kind, before=before, right=right)
 
 
-SKLEARN_NONE = pickle.dumps(ColumnTransformer([])).replace(b"sklearn", b"skleare")
 MODELS = {
-    "no file": loaded("m.pkl", "there is no file m.pkl", "give the path of a pickle", kind=DataError, trust=True),
+    "no file": loaded(
+        "m.pkl", "there is no file m.pkl", "give the path of a pickle", kind=DataError, trust=True, right=dumped
+    ),
     "a folder named so": loaded(
         "d.pkl",
         "d.pkl must be a folder of a Hugging Face model",
@@ -91,6 +221,7 @@ MODELS = {
         "save_pretrained",
         kind=DataError,
         before=lambda: Path("d.pkl").mkdir(),
+        right=inside,
     ),
     "no trust in a pickle": loaded(
         "m.pkl",
@@ -98,10 +229,17 @@ MODELS = {
         "can run any code",
         "add --trust (in Python: trust=True)",
         content=PICKLE,
-        right=lambda said: load_model("m.pkl", trust=True),
+        right=trusted,
     ),
     "an empty file": loaded(
-        "m.pkl", "m.pkl is not a pickle", "it is empty", "copy it again", content=b"", kind=DataError, trust=True
+        "m.pkl",
+        "m.pkl is not a pickle",
+        "it is empty",
+        "copy it again",
+        content=b"",
+        kind=DataError,
+        trust=True,
+        right=dumped,
     ),
     "a page to log in": loaded(
         "m.joblib",
@@ -111,6 +249,7 @@ MODELS = {
         content="\n<!DOCTYPE html><html>log in</html>",
         kind=DataError,
         trust=True,
+        right=dumped,
     ),
     "a pointer of git": loaded(
         "m.pkl",
@@ -119,6 +258,7 @@ MODELS = {
         kind=DataError,
         trust=True,
         content="version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        right=dumped,
     ),
     "a cut pickle": loaded(
         "m.joblib",
@@ -128,6 +268,7 @@ MODELS = {
         content=PICKLE[:300],
         kind=DataError,
         trust=True,
+        right=dumped,
     ),
     "a table named so": loaded(
         "m.pkl",
@@ -137,6 +278,7 @@ MODELS = {
         kind=DataError,
         trust=True,
         content="col_a,col_b\n1,2\n",
+        right=dumped,
     ),
     "a version that is gone": loaded(
         "m.pkl",
@@ -145,30 +287,34 @@ MODELS = {
         kind=DataError,
         trust=True,
         content=b"\x80\x04_sklearn_version\x94\x8c\x060.24.2\x94.",
+        right=dumped,
     ),
     "a package that is missing": loaded(
         "m.pkl",
         "m.pkl needs the module 'skleare'",
         "pip install skleare",
         kind=DataError,
-        content=SKLEARN_NONE,
+        content=needing("skleare"),
         trust=True,
+        right=beside("skleare"),
     ),
     "a package of another name": loaded(
         "m.pkl",
         "m.pkl needs the module 'cv2'",
         "pip install opencv-python",
         kind=DataError,
-        content=b"\x80\x04\x8c\x03cv2\x94\x8c\x04Load\x94\x93\x94.",
+        content=needing("cv2"),
         trust=True,
+        right=beside("cv2"),
     ),
     "of a script": loaded(
         "m.pkl",
         "m.pkl needs something that the script which wrote it defined itself",
         "move that into a module of its own",
-        content=b"\x80\x04\x8c\x08__main__\x94\x8c\x04half\x94\x93\x94.",
+        content=needing("__main__"),
         kind=DataError,
         trust=True,
+        right=beside("mine_alone"),
     ),
     "a dictionary": loaded(
         "m.joblib",
@@ -177,19 +323,27 @@ MODELS = {
         content={"model": ESTIMATOR, "threshold": 0.4},
         trust=True,
         kind=ModelContractError,
-        right=lambda said: [joblib.dump(ESTIMATOR, "m.joblib"), load_model("m.joblib", trust=True)],
+        right=dumped,
     ),
-    "a list": loaded("m.joblib", "holds list", "save the classifier alone", content=[ESTIMATOR], trust=True),
-    "an array": loaded("m.joblib", "holds ndarray", "save the classifier alone", content=np.zeros(3), trust=True),
-    "of Keras": loaded("model.h5", "MODEL must be a file (.joblib, .pkl", "got 'model.h5'; export it to ONNX"),
+    "a list": loaded(
+        "m.joblib", "holds list", "save the classifier alone", content=[ESTIMATOR], trust=True, right=dumped
+    ),
+    "an array": loaded(
+        "m.joblib", "holds ndarray", "save the classifier alone", content=np.zeros(3), trust=True, right=dumped
+    ),
+    "of Keras": loaded("model.h5", "MODEL must be a file (.joblib, .pkl", "got 'model.h5'; export it to ONNX").but(
+        "needs Keras, and ONNX files are loaded elsewhere in this table"
+    ),
     "of a booster": loaded(
         "booster.ubj", "MODEL must be a file", "got 'booster.ubj'", "scikit-learn interface of its library"
-    ),
-    "a bare name": loaded("model", "MODEL must be a file", "got 'model'", "package.module:factory"),
+    ).but("needs a library of boosters"),
+    "a bare name": loaded("model", "MODEL must be a file", "got 'model'", "package.module:factory", right=forms),
     "no file of Python": loaded(
-        "nowhere.py:net", "there is no file nowhere.py to build the model from", "give", kind=DataError
+        "nowhere.py:net", "there is no file nowhere.py to build the model from", "give", kind=DataError, right=own_net
     ),
-    "no module": loaded("nowhere.at.all:net", "there is no module 'nowhere.at.all'", "give a .py file", kind=DataError),
+    "no module": loaded(
+        "nowhere.at.all:net", "there is no module 'nowhere.at.all'", "give a .py file", kind=DataError, right=own_net
+    ),
     "no factory": own("ent", "unknown factory in own.py 'ent'; did you mean 'net'?", kind=UnknownName, right=own_net),
     "a factory without a name": loaded(
         "own.py",
@@ -199,16 +353,21 @@ MODELS = {
         content=OWN,
         right=own_net,
     ),
-    "no function": own("number", "own.py:number must be a function that returns the model, got int"),
+    "no function": own("number", "own.py:number must be a function that returns the model, got int", right=own_net),
     "a factory that raises": own(
         "raising",
         "the factory own.py:raising raised ValueError: no weights in sight",
         "own.py, line 7",
         "correct",
         kind=ModelContractError,
+        right=corrected("own.py:raising", "    return nn.Linear(3, 2)"),
     ),
     "a factory of nothing": own(
-        "nothing", "the factory own.py:nothing returned nothing", "return the model", kind=ModelContractError
+        "nothing",
+        "the factory own.py:nothing returned nothing",
+        "return the model",
+        kind=ModelContractError,
+        right=lambda said: load_model(f"{written('own.py', OWN.replace('    nn', '    return nn'))}:nothing"),
     ),
     "a file that raises": loaded(
         "broken.py:net",
@@ -217,6 +376,22 @@ MODELS = {
         "correct",
         content="x = 1\nimport nothing_of_that_name\n",
         kind=ModelContractError,
+        right=corrected("broken.py:net", "net = object"),
+    ),
+    "a file of no Python": loaded(
+        "broken.py:net",
+        "importing broken.py raised SyntaxError",
+        "(broken.py, line 2); correct it there",
+        content="x = 1\ndef (:\n",
+        kind=ModelContractError,
+        right=corrected("broken.py:net", "net = object"),
+    ),
+    "a factory with arguments": own(
+        "sized",
+        "the factory own.py:sized raised TypeError: sized() missing 1 required positional argument: 'size';",
+        "write a function that can be called without arguments",
+        kind=ModelContractError,
+        right=own_net,
     ),
     "weights alone": loaded(
         "w.pt",
@@ -238,12 +413,13 @@ MODELS = {
         "torch.save(model.state_dict()",
         before=kept(nn.Linear(3, 2)),
         trust=True,
+        right=torch_saved,
     ),
     "a dictionary of torch": loaded(
-        "w.pt", "w.pt holds dict, neither a network nor weights", "save", before=kept({"lr": 1})
+        "w.pt", "w.pt holds dict, neither a network nor weights", "save", before=kept({"lr": 1}), right=torch_saved
     ),
     "TorchScript without trust": loaded(
-        "m.pt", "m.pt is a TorchScript file", "add --trust", before=zipped("m.pt", "constants.pkl", "code/net.py")
+        "m.pt", "m.pt is a TorchScript file", "add --trust", before=scripted, right=trusted
     ),
     "a damaged TorchScript": loaded(
         "m.pt",
@@ -252,29 +428,45 @@ MODELS = {
         kind=DataError,
         before=zipped("m.pt", "constants.pkl", "code/net.py"),
         trust=True,
+        right=lambda said: [scripted(), load_model("m.pt", trust=True)],
     ),
     "an export without trust": loaded(
         "m.pt2", "m.pt2 is a torch.export file", "add --trust", before=zipped("m.pt2", "a")
-    ),
-    "weights that are not there": weights(lambda: None, "w.pt is not a file", "give the path"),
+    ).but("tests/models/test_torch_files.py does, with the seconds that torch.export takes"),
+    "weights that are not there": weights(lambda: None, "w.pt is not a file", "give the path", right=saved),
     "weights of another network": weights(
         kept(nn.Linear(4, 2).state_dict()),
         "the weights in w.pt do not fit the model",
         "of another shape: weight (file (2, 4), model (2, 3))",
         "Build the model",
+        right=fitting,
     ),
-    "weights without names": weights(kept({"lr": 0.1}), "w.pt must hold tensors by name", "write the weights alone"),
+    "weights without names": weights(
+        kept({"lr": 0.1}), "w.pt must hold tensors by name", "write the weights alone", right=saved
+    ),
     "cut weights": weights(
         lambda: written("w.safetensors", b"12345"),
         "w.safetensors cannot be read as safetensors",
         "Write it again",
         name="w.safetensors",
+        right=saved,
     ),
     "weights of a function": weights(
-        kept({}), "--weights needs a torch module, own.py:plain is", "leave", of="plain", kind=InvalidInput
+        kept({}),
+        "--weights needs a torch module, own.py:plain is",
+        "leave",
+        of="plain",
+        kind=InvalidInput,
+        right=lambda said: load_model("own.py:plain"),
     ),
     "weights of a file": loaded(
-        "m.pkl", "--weights goes with a function that builds the network", "got m.pkl", content=PICKLE, weights="w.pt"
+        "m.pkl",
+        "--weights goes with a function that builds the network",
+        "got m.pkl",
+        "leave",
+        content=PICKLE,
+        weights="w.pt",
+        right=trusted_alone,
     ),
     "a folder of nothing": loaded(
         "face",
@@ -282,6 +474,7 @@ MODELS = {
         "save_pretrained",
         kind=DataError,
         before=lambda: Path("face").mkdir(),
+        right=inside,
     ),
     "a folder of another task": folder(
         "face must hold a classifier of images or texts",
@@ -289,6 +482,7 @@ MODELS = {
         "give a function",
         architectures=["BertForMaskedLM"],
         kind=InvalidInput,
+        right=by_module,
     ),
     "a folder with code": folder(
         "face is a model with code of its own",
@@ -296,14 +490,14 @@ MODELS = {
         kind=InvalidInput,
         architectures=["ViTForImageClassification"],
         auto_map={"AutoConfig": "own.Config"},
-    ),
+    ).but("needs an architecture with code of its own, and the seconds that transformers take"),
     "a folder of no JSON": loaded(
         "face",
         "config.json is not JSON",
         "save_pretrained",
         kind=DataError,
         before=lambda: written("face/config.json", "{"),
-    ),
+    ).but("tests/models/test_huggingface.py does, with the seconds that transformers take"),
 }
 
 
@@ -348,9 +542,14 @@ def apart() -> None:
     Path("m.data").rename("elsewhere")
 
 
-def onnx_file(*says: str, content: bytes | str | None = None) -> Wrong:
+def onnx_file(*says: str, content: bytes | str | None = None, right: Any = None) -> Wrong:
     needed = lambda: pytest.importorskip("onnxruntime")  # noqa: E731
-    return loaded("m.onnx", *says, kind=DataError, content=content, before=needed)
+    return loaded("m.onnx", *says, kind=DataError, content=content, before=needed, right=right)
+
+
+def written_anew(said: str) -> Any:
+    graph(SAME, TABLE_IN, SCORES_OUT)()
+    return load_model("m.onnx")
 
 
 def back(said: str) -> Any:
@@ -360,21 +559,29 @@ def back(said: str) -> Any:
 
 AGE, INCOME = ("age", "FLOAT", [None, 1]), ("income", "FLOAT", [None, 1])
 MODELS |= {
-    "no ONNX file": onnx_file("m.onnx is no ONNX file that onnxruntime", "export it again", content=b"no" * 99),
-    "an empty ONNX file": onnx_file("m.onnx is not an ONNX file: it is empty", "copy it again", content=b""),
-    "no file of ONNX": loaded("m.onnx", "there is no file m.onnx", "give the path of an ONNX file", kind=DataError),
+    "no ONNX file": onnx_file(
+        "m.onnx is no ONNX file that onnxruntime", "export it again", content=b"no" * 99, right=written_anew
+    ),
+    "an empty ONNX file": onnx_file(
+        "m.onnx is not an ONNX file: it is empty", "copy it again", content=b"", right=written_anew
+    ),
+    "no file of ONNX": loaded(
+        "m.onnx", "there is no file m.onnx", "give the path of an ONNX file", kind=DataError, right=written_anew
+    ),
     "ONNX of two inputs": loaded(
         "m.onnx",
         "m.onnx must have one input",
         "has 2: age tensor(float) [None, 1], income",
         "Export it with one input",
         before=graph([("Add", ["age", "income"], ["y"])], [AGE, INCOME], [("y", "FLOAT", [None, 1])]),
+        right=written_anew,
     ),
     "ONNX of text": loaded(
         "m.onnx",
         "m.onnx must take numbers, and takes x tensor(string)",
         "export it",
         before=graph(SAME, [("x", "STRING", [None, 1])], [("y", "STRING", [None, 1])]),
+        right=written_anew,
     ),
     "ONNX of a new format": loaded(
         "m.onnx",
@@ -403,6 +610,7 @@ MODELS |= {
 TABLE = pd.DataFrame(ROWS, columns=list("abcde"))
 NAMED = LogisticRegression().fit(TABLE, LABELS)
 SIGNED = LogisticRegression().fit(ROWS, 2 * LABELS - 1)
+SEVERAL: Any = MultiOutputClassifier(ESTIMATOR).fit(ROWS, np.stack([LABELS, 1 - LABELS], 1))
 BARE = nn.Sequential(nn.Linear(5, 2))
 
 
@@ -418,10 +626,17 @@ def answer(
     return wrong(lambda: audited(answering(function)), "the model ", *says, kind=ModelContractError, right=again)
 
 
-def framed(table: pd.DataFrame, *says: str, right: Callable[[], Any] | None = None, model: Any = NAMED) -> Wrong:
-    """A table whose columns are not those of the model."""
-    again = None if right is None else lambda said: audited(model, right())
+def framed(
+    table: pd.DataFrame, *says: str, right: Callable[[str], Any], model: Any = NAMED, fitting: Any = None
+) -> Wrong:
+    """A table whose columns are not those of the model, and the one that the message says, for a model that fits."""
+    again = lambda said: audited(fitting or model, (right(said), LABELS))  # noqa: E731
     return wrong(lambda: audited(model, (table, LABELS)), *says, right=again)
+
+
+def dropping(table: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
+    """Without the column that the message names."""
+    return lambda said: table.drop(columns=after("--drop")(said))
 
 
 def signed(said: str) -> None:
@@ -448,7 +663,7 @@ ANSWERS = {
         right=lambda s: s[:, :, None].expand(-1, -1, 3).mean(2),
     ),
     "words": answer(lambda s: "no", "must return logits as a tensor or an array", "got str", right=lambda s: s),
-    "NaN": answer(lambda s: s * torch.nan, "returned NaN"),
+    "NaN": answer(lambda s: s * torch.nan, "returned NaN", right=lambda s: s),
     "infinite": answer(
         lambda s: (s > 0).float().log() + 0 * s,
         "returned infinite logits",
@@ -456,10 +671,20 @@ ANSWERS = {
         right=lambda s: (s > 0).float().clamp_min(1e-6).log() + 0 * s,
     ),
     "raises": answer(
-        raising, "raised RuntimeError on a batch of shape (30, 5): mat1 and mat2 cannot be multiplied;", "or correct it"
+        raising,
+        "raised RuntimeError on a batch of shape (30, 5): mat1 and mat2 cannot be multiplied;",
+        "or correct it",
+        right=lambda s: s,
     ),
-    "no model": refused("the model must be callable, or have predict and classes_", "got str", model="model"),
-    "none at all": refused("model must hold at least one model, got none", model={}),
+    "no model": refused(
+        "the model must be callable, or have predict and classes_",
+        "got str",
+        model="model",
+        right=lambda said: [audited(linear_of(ROWS)), audited(ESTIMATOR, out="other")],
+    ),
+    "none at all": refused(
+        "model must hold at least one model, got none", model={}, right=lambda said: audited({"one": ESTIMATOR})
+    ),
     "not fitted": refused(
         "LogisticRegression must be a fitted classifier",
         "call fit in the factory or before",
@@ -471,14 +696,13 @@ ANSWERS = {
         "only classifiers can be audited",
         "give",
         model=LinearRegression().fit(ROWS, LABELS),
+        right=lambda said: audited(ESTIMATOR),
     ),
     "several labels": refused(
         "MultiOutputClassifier predicts 2 labels a row",
         "model.estimators_[0]",
-        model=MultiOutputClassifier(ESTIMATOR).fit(ROWS, np.stack([LABELS, 1 - LABELS], 1)),
-        right=lambda said: audited(
-            MultiOutputClassifier(ESTIMATOR).fit(ROWS, np.stack([LABELS, 1 - LABELS], 1)).estimators_[0]
-        ),
+        model=SEVERAL,
+        right=lambda said: audited(eval(re.findall(r"model\.estimators_\[0\]", said)[0], {"model": SEVERAL})),
     ),
     "labels it never saw": refused(
         "the model has never seen the labels 0 of the data",
@@ -492,34 +716,42 @@ ANSWERS = {
         "the data lack 'b'",
         "Columns of the model: 'a', 'b'",
         "give the table that it was fitted on",
-        right=lambda: (TABLE, LABELS),
+        right=lambda said: TABLE,
     ),
     "a column too many": framed(
         TABLE.assign(row=1),
         "the model has never seen 'row'",
         "of the data: 'a'",
         "add --drop row",
-        right=lambda: (TABLE, LABELS),
+        right=dropping(TABLE.assign(row=1)),
     ),
     "columns without names": framed(
         TABLE.assign(row=1),
         "LogisticRegression was fitted on 5 columns, the data have 6",
         "leave out what is not a feature",
         model=ESTIMATOR,
-        right=lambda: (TABLE, LABELS),
+        right=lambda said: TABLE,
     ),
-    "words for a network": framed(WORDS, "model takes numbers, and the columns 'e' hold words", "--drop e", model=BARE),
+    "words for a network": framed(
+        WORDS,
+        "model takes numbers, and the columns 'e' hold words",
+        "--drop e",
+        model=BARE,
+        right=dropping(WORDS),
+        fitting=nn.Sequential(nn.Linear(4, 2)),
+    ),
     "gaps for a network": framed(
         GAPS,
         "x must be finite, but row 3 holds NaN",
         "drop or impute",
         model=BARE,
-        right=lambda: (GAPS.fillna(0.0), LABELS),
+        right=lambda said: GAPS.fillna(0.0),
     ),
     "another width": refused(
         "the model raised RuntimeError on a batch of shape (30, 5)",
         "size mismatch",
         "give it data of the shape",
         model=linear_of(ROWS[:, :3]),
+        right=lambda said: audited(linear_of(ROWS[:, :3]), (ROWS[:, :3], LABELS)),
     ),
 }

@@ -125,10 +125,12 @@ def _present(codes: Int64[np.ndarray, " n"], values: list[Any], name: str) -> No
     blank = [code for code, value in enumerate(values) if isinstance(value, str) and not value.strip()]
     missing = np.flatnonzero(np.isin(codes, [-1, *blank]))
     if len(missing):
+        remedy = "leave these rows out, or give them a class of their own, such as 'unknown'"
+        if len(missing) == len(codes):
+            remedy = "give labels, or name the column that holds them with --label COLUMN"
         raise InvalidInput(
             f"{name} has no label in {len(missing):,} of {len(codes):,} rows "
-            f"({row_numbers(missing)}, counted from 0; in a text file NA, None and null mean missing, too); leave "
-            "these rows out, or give them a class of their own, such as 'unknown'."
+            f"({row_numbers(missing)}, counted from 0; in a text file NA, None and null mean missing, too); {remedy}."
         )
 
 

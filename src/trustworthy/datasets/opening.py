@@ -62,7 +62,7 @@ def _of_path(
         return _of_folder(path, label, drop, group)
     if not path.is_file():
         raise _absent(path)
-    ending = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
+    ending = _ending(path)
     if ending in DELIMITED:
         return Part.of(DelimitedTable(path, drop=drop), label)
     if ending in ARROW:
@@ -127,8 +127,16 @@ def _of_pair(x: Any, y: Any, *, label: str | None, drop: Collection[str]) -> Par
     return Part(FrameTable(x, drop=drop), y)
 
 
+def _ending(path: Path) -> str:
+    return "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
+
+
+def _may_be_read(path: Path) -> bool:
+    return path.name[0] != "." and (path.is_dir() or _ending(path) in (*DELIMITED, *ARROW, ".npz", ".npy"))
+
+
 def _absent(path: Path) -> DataUnavailable:
-    beside = [file.name for file in path.parent.iterdir() if file.name[0] != "."] if path.parent.is_dir() else []
+    beside = [file.name for file in path.parent.iterdir() if _may_be_read(file)] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=3, cutoff=0.5)
     sets = difflib.get_close_matches(str(path), CATALOG, n=1, cutoff=0.6)
     if sets and not difflib.get_close_matches(path.name, near, cutoff=0.8):
@@ -138,6 +146,6 @@ def _absent(path: Path) -> DataUnavailable:
     elif not path.parent.is_dir():
         hint = f"nor is there a folder {path.parent}; give the path of a file that is there."
     else:
-        held = f"holds {listed(sorted(beside))}; name one of these" if beside else "is empty; give the path of a file"
-        hint = f"{path.parent.absolute()} {held}."
+        held = f"{listed(sorted(beside))}; name one of these" if beside else "nothing that is read; give another path"
+        hint = f"{path.parent.absolute()} holds {held}."
     return DataUnavailable(f"there is no file or folder {path}, and no data set of that name; {hint}")

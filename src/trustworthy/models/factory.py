@@ -89,9 +89,17 @@ def _blamed_on(what: str, file: object) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        frame = [*frames[-1:], *(frame for frame in frames if frame.filename == str(file))][-1]
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+        ]
         said = textwrap.shorten(str(error), 300) or "no message"
-        raise ModelContractError(
-            f"{what} raised {type(error).__name__}: {said} ({frame.filename}, line {frame.lineno}); correct it there."
-        ) from error
+        if frames:
+            frame = [*frames[-1:], *(frame for frame in frames if frame.filename == str(file))][-1]
+            remedy = f" ({frame.filename}, line {frame.lineno}); correct it there."
+        elif isinstance(error, SyntaxError):
+            remedy = "; correct it there."
+        else:
+            remedy = "; write a function that can be called without arguments."
+        raise ModelContractError(f"{what} raised {type(error).__name__}: {said}{remedy}") from error

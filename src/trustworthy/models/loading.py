@@ -78,7 +78,8 @@ def load_model(
     is_factory = reader is None and not path.exists() and ":" in text
     if weights is not None and not is_factory:
         raise InvalidInput(
-            f"--weights goes with a function that builds the network, package.module:factory, got {text}."
+            f"--weights goes with a function that builds the network, package.module:factory, got {text}; leave "
+            "--weights out where the file has the network."
         )
     classes, notes = None, []
     if is_factory:

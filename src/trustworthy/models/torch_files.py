@@ -17,6 +17,11 @@ from trustworthy.models.outputs import numbers_of
 from trustworthy.models.padded import in_batches_of
 from trustworthy.training.weights import tensors_in
 
+_SAVE = (
+    "save its weights, torch.save(model.state_dict(), 'weights.pt'), or all of it, "
+    "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')"
+)
+
 
 def load_torch(path: Path, *, trust: bool) -> nn.Module:
     """The module of a TorchScript or torch.export file, told by what is in it.
@@ -69,12 +74,12 @@ def _why_no_network(path: Path) -> str:
     except Exception:
         return (
             f"{path} cannot be read without running code: it is a module that was pickled whole, or damaged. Where it "
-            "can still be loaded, save its weights, torch.save(model.state_dict(), 'weights.pt'), or all of it, "
-            "torch.export.save(torch.export.export(model, (x,)), 'model.pt2')."
+            f"can still be loaded, {_SAVE}."
         )
     if tensors_in(content) is None:
         return (
-            f"{path} holds {type(content).__name__}, neither a network nor weights by name; save torch.export's file."
+            f"{path} holds {type(content).__name__}, neither a network nor weights by name. Where you have the "
+            f"network, {_SAVE}."
         )
     return without
 

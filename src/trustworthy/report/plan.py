@@ -154,10 +154,11 @@ def _explained(error: ValidationError, plan: type[Plan]) -> InvalidInput:
     if first["type"] == "extra_forbidden":
         return UnknownName.of("plan key", where, _siblings(plan, list(first["loc"][:-1])))
     if first["type"] == "missing":
-        return InvalidInput(f"plan key {where} must be given; write one, such as {where.rpartition('.')[2]} = ...")
+        return InvalidInput(f'plan key {where} must be given; write one, such as name = "PGD".')
     if first["type"] == "model_type":
         return InvalidInput(f"plan key {where} must be a table of keys, [{where}] in a file, got {first['input']!r}.")
     message = re.sub(r"^(Input|List) should ", "must ", first["msg"])
+    message = re.sub(r", unable to .*| after validation, not \d+", "", message)
     return InvalidInput(f"plan key {where} {message}, got {first['input']!r}.")
 
 

@@ -45,6 +45,10 @@ def in_profiles(section: type[S], **values: Any) -> Profiles[S]:
     }
 
 
+_APART = {"Bisection", "PointwiseAttack"}
+"""Attacks that no plan can name: one is made of others, one searches in l0."""
+
+
 class AttackPlan(BaseModel):
     """An attack by name; any other key is one of its hyper-parameters (`steps`, `restarts`, `loss`, ...)."""
 
@@ -72,12 +76,12 @@ class AttackPlan(BaseModel):
 
 
 def _attacks() -> dict[str, type[Attack]]:
-    """Attacks that a plan can name."""
+    """Attacks that a plan can name: those that stand alone and search in a norm of the audit."""
     from trustworthy import attacks
 
     public = {name: getattr(attacks, name) for name in attacks.__all__}
     kinds = {name: kind for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, attacks.Attack)}
-    return {name: kind for name, kind in kinds.items() if not inspect.isabstract(kind) and name != "Bisection"}
+    return {name: kind for name, kind in kinds.items() if not inspect.isabstract(kind) and name not in _APART}
 
 
 def check_attacks(section: Section) -> None:

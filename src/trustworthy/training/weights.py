@@ -136,7 +136,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors on the CPU, and the metadata, of a safetensors file."""
     if not Path(path).is_file():
-        raise CheckpointError(f"{path} is not a file; give the path of a safetensors file.")
+        raise CheckpointError(f"{path} is not a file; give the path of the weights, a safetensors or .pt file.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118

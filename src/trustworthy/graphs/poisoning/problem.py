@@ -253,10 +253,11 @@ def _operator(graphs: GaussianGraphs, name: str, gamma: float, solver: str) -> F
     graph = graphs.split(gamma)
     lost = np.flatnonzero(~graphs.known)[~graph.reached]
     if len(lost):
+        sparse = "" if graphs.n_neighbors is None else ", or raise n_neighbors"
         raise InvalidInput(
             f"{name} is so large that the graph falls apart: at {gamma:g}, {len(lost)} unlabelled rows of X (the first "
-            f"is row {lost[0]}) are joined to no label, even through others. Lower {name} or scale X down, or raise "
-            "n_neighbors."
+            f"is row {lost[0]}) are joined to no label, even through others. Lower {name} or scale X down"
+            f"{sparse}."
         )
     return harmonic_operator(graph, solver)
 
