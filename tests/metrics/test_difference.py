@@ -63,3 +63,8 @@ def test_counts_that_cannot_be_are_refused(given):
 def test_an_interval_beside_its_value_is_refused():
     with pytest.raises(InvalidInput, match="interval_after must hold after"):
         difference_interval(0.5, (0.4, 0.6), 0.5, (0.6, 0.7))
+
+
+def test_a_correlation_beyond_one_is_refused():
+    with pytest.raises(InvalidInput, match="correlation must be <= 1"):
+        difference_interval(0.5, (0.4, 0.6), 0.5, (0.4, 0.6), correlation=2.0)

@@ -313,6 +313,14 @@ def test_a_card_says_what_the_record_says_and_the_hub_reads_it():
     assert "No limit was set." in card(given, [])
 
 
+@pytest.mark.parametrize(
+    ("shape", "task"), [([30], "tabular"), ([64, 384], "text"), ([3, 32, 32], "image")], ids=["table", "text", "image"]
+)
+def test_a_card_names_the_task_of_the_hub(shape, task):
+    given = record(accuracy(0.9), models=("m",), data={"name": "d", "rows": 9, "shape": shape})
+    assert ModelCard(card(given, [])).data.pipeline_tag == f"{task}-classification"
+
+
 def test_a_card_is_of_one_model():
     with pytest.raises(InvalidInput, match=r"--card describes one model, the audit is of 2 \(a, b\); leave it out"):
         card(record(models=("a", "b")), [])

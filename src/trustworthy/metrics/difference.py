@@ -27,6 +27,7 @@ def difference_interval(
     ----------
     Zou and Donner, "Construction of confidence limits about effect measures: a general approach", 2008.
     """
+    checks.real("correlation", correlation, at_least=-1.0, at_most=1.0)
     for name, value, (low, high) in (("before", before, interval_before), ("after", after, interval_after)):
         if not low <= value <= high:
             raise InvalidInput(f"interval_{name} must hold {name} = {value!r}, got ({low!r}, {high!r}).")

@@ -18,7 +18,7 @@ from trustworthy.report.summary import QUESTIONS, summarize
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-_TASKS = {1: "tabular-classification", 3: "image-classification"}
+_TASKS = {1: "tabular-classification", 2: "text-classification", 3: "image-classification"}
 """Of the Hub, by the number of dimensions of an example."""
 _SCOPE = """\
 - An attack that fails proves nothing: accuracy under attack is an upper bound of the worst case.
