@@ -139,4 +139,4 @@ class Wrapped:
 def together(posterior: Posterior) -> Together | None:
     """How a posterior is asked for several draws in one pass; None where it gives its draws one by one."""
     given: Any = getattr(posterior, "together", None)
-    return given() if callable(given) else None
+    return None if given is None else given()
