@@ -1,0 +1,118 @@
+"""Models under attack, by the mean prediction of draws that no attack has seen; each curve is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reproduce import intervals
+from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.store import Measured
+from trustworthy.attacks import PGD, Attack, CarliniWagner
+from trustworthy.core.predictive import predict
+from trustworthy.core.seeds import torch_generator
+
+BATCH = 128
+MARGIN = 1.0
+"""Of the logits: what an attack that averages draws is asked for where it failed by luck at the boundary."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withstood:
+    """What is left of a model at the places of an axis, and how far the examples that were broken had to move.
+
+    right : (places, n). distance : l2, (places, n), NaN where an example is not broken, or was wrong from the start.
+    """
+
+    right: np.ndarray
+    distance: np.ndarray
+
+
+def withstood(
+    net: nn.Module, steps: Sequence[Sequence[Attack]], x: Tensor, y: Tensor, *, draws: int, seed: int, growing: bool
+) -> Withstood:
+    """Attack by all of each place in turn; a row counts as broken by the mean of `draws` fresh draws there.
+
+    growing : each place allows what the one before did, so that a row once broken stays so and is left alone.
+    """
+    generator = torch_generator(seed, "attacks")
+    clean = is_right(net, x, y, draws, generator)
+    right, far = [], []
+    standing, distance = clean, np.full(len(x), np.nan)
+    for attacks in steps:
+        standing, distance = (standing.copy(), distance.copy()) if growing else (clean.copy(), distance * np.nan)
+        for attack in attacks:
+            for rows in np.array_split(np.flatnonzero(standing), -(-standing.sum() // BATCH) or 1):
+                if len(rows):
+                    found = attack(net, x[rows], y[rows], generator=generator).adversarial
+                    moved = (found != x[rows]).flatten(1).any(1).numpy()
+                    broken = moved & ~is_right(net, found, y[rows], draws, generator)
+                    standing[rows[broken]] = False
+                    length = (found - x[rows]).flatten(1).norm(dim=1).numpy()
+                    distance[rows[broken]] = length[broken]
+        right.append(standing)
+        far.append(distance)
+    return Withstood(right=np.array(right), distance=np.array(far))
+
+
+def is_right(net: nn.Module, x: Tensor, y: Tensor, draws: int, generator: torch.Generator) -> np.ndarray:
+    """Whether the mean of the probabilities of fresh draws is right, (n,)."""
+    return (predict(net, x, draws=draws, generator=generator).logits.argmax(1) == y).numpy()
+
+
+def is_random(net: nn.Module, x: Tensor) -> bool:
+    """Whether the model answers twice differently."""
+    first, second = predict(net, x[:2], draws=2).members
+    return not torch.equal(first, second)
+
+
+def under(spec: Spec, kind: str, eot: int, **more: Any) -> tuple[list[float], Withstood]:
+    """Places of the axis of an attack of the budget (`KINDS`), and what the model withstands there."""
+    budget = BUDGETS[spec.scale]
+    settings = budget[kind] | more | {"draws": budget["draws"]}
+    return kept(_under)(spec, spec.budget, kind, eot, settings, digest())
+
+
+def _under(
+    spec: Spec, budget: dict[str, Any], kind: str, eot: int, settings: dict[str, Any], code: str
+) -> tuple[list[float], Withstood]:
+    places, steps = KINDS[kind](settings, eot)
+    rows = spec.images
+    found = withstood(
+        model(spec), steps, rows.test_x, rows.test_y, draws=settings["draws"], seed=spec.seed, growing=kind != "steps"
+    )
+    return places, found
+
+
+def _carlini(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+    kappas = (0.0,) if eot == 1 else (0.0, MARGIN)
+    weights = settings["weights"]
+    steps = [
+        [CarliniWagner(c=c, steps=settings["steps"], eot=eot, kappa=kappa) for kappa in kappas] for c in weights
+    ]
+    return [0.0, *weights], [[], *steps]
+
+
+def _pgd(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+    norm, steps, radii = settings.get("norm", "linf"), settings["steps"], settings["eps"]
+    return radii, [[PGD(eps=eps, norm=norm, steps=steps, eot=eot)] if eps else [] for eps in radii]
+
+
+def _steps(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+    return settings["steps"], [[PGD(eps=settings["eps"], steps=steps, eot=eot)] for steps in settings["steps"]]
+
+
+KINDS = {"carlini": _carlini, "pgd": _pgd, "l2": _pgd, "steps": _steps}
+"""Settings of the budget and draws per step -> the places of the axis and the attacks of each."""
+
+
+def shares(name: str, right: Sequence[np.ndarray], **conditions: Any) -> Measured:
+    """A share of rows: Wilson's interval for one seed, Student's over several; `right` has the rows of each seed."""
+    if len(right) == 1:
+        return intervals.share(name, right[0], **conditions)
+    return intervals.splits(name, np.array([rows.mean() for rows in right]), seeds=len(right), **conditions)
