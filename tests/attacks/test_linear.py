@@ -91,5 +91,5 @@ def test_a_step_from_a_uniform_start_ends_on_the_boundary_where_it_reaches_that_
     ended = moved == 0.5
     # From U(-1, 1) radii the step of 1.25 ends beyond the boundary with probability 5/8, and otherwise uniformly.
     assert float(ended.double().mean()) == pytest.approx(0.625, abs=4 * (0.625 * 0.375 / 20_000) ** 0.5)
-    assert -1e-9 + 0.5 * 0.25 <= moved.min()
+    assert moved.min() >= -1e-9 + 0.5 * 0.25
     assert float(moved[~ended].mean()) == pytest.approx(0.5 * (0.25 + 1) / 2, abs=0.01)
