@@ -199,6 +199,28 @@ def _regions(claim: Claim, records: Records) -> Figure:
     return figure
 
 
+def _matrix(claim: Claim, records: Records) -> Figure:
+    """A panel a data set of the values "data.row-to-column"."""
+    pairs = {name: name.partition(".")[2].partition("-to-")[::2] for name in records if "-to-" in name}
+    heads = list(dict.fromkeys(name.partition(".")[0] for name in pairs))
+    labels = list(dict.fromkeys(row for row, _ in pairs.values()))
+    figure, axes = _panels(len(heads))
+    for axis, head in zip(axes, heads, strict=True):
+        grid = np.full((len(labels), len(labels)), np.nan)
+        for name, (row, column) in pairs.items():
+            if name.startswith(f"{head}."):
+                grid[labels.index(row), labels.index(column)] = records[name].value
+        axis.imshow(grid, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(grid):
+            if np.isfinite(value):
+                colour = "white" if value > 0.6 else "black"
+                axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
+        axis.set(title=head, xlabel="to", ylabel="from")
+        axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+        axis.set_yticks(range(len(labels)), labels)
+    return figure
+
+
 def _toy(claim: Claim, records: Records) -> Figure:
     """Labelled (large) and unlabelled points before and after a flip; the shaded ones, and the flipped one ringed."""
     shown = next(record.conditions for record in records.values() if "flipped" in record.conditions)
@@ -241,4 +263,5 @@ KINDS: dict[str, Callable[[Claim, Records], Figure]] = {
     "bars": _bars,
     "regions": _regions,
     "toy": _toy,
+    "matrix": _matrix,
 }

@@ -74,7 +74,7 @@ def is_random(net: nn.Module, x: Tensor) -> bool:
 def under(spec: Spec, kind: str, eot: int, **more: Any) -> tuple[list[float], Withstood]:
     """Places of the axis of an attack of the budget (`KINDS`), and what the model withstands there."""
     budget = BUDGETS[spec.scale]
-    settings = budget[kind] | more | {"draws": budget["draws"]}
+    settings = {"draws": budget["draws"]} | budget[kind] | more
     return kept(_under)(spec, spec.budget, kind, eot, settings, digest())
 
 

@@ -79,8 +79,10 @@ class Spec:
         """Everything that the training depends on but this spec."""
         whole = BUDGETS[self.scale]
         own = {"data": whole["data"][self.data], "network": whole["networks"][self.network]}
+        method = dict(whole.get("methods", {}).get(self.method, {}))
         training = whole["training"] | own["data"].get("training", {})
-        return own | {"training": training, "method": whole.get("methods", {}).get(self.method, {})}
+        training["warm"] = method.pop("warm", training["warm"])
+        return own | {"training": training, "method": method}
 
     @property
     def images(self) -> Images:
@@ -92,19 +94,22 @@ class Spec:
 
 def defence(spec: Spec) -> Defense:
     """The defence that trains a model."""
-    training = dict(spec.budget["training"])
-    epochs, warm = training.pop("epochs"), training.pop("warm")
-    build, settings = DEFENCES["none" if spec.method == "warm" else spec.method]
-    return build(**settings, **training | {"epochs": warm if spec.method == "warm" else epochs} | spec.budget["method"])
+    settings = dict(spec.budget["training"])
+    warm = settings.pop("warm")
+    if spec.method == "warm":
+        return Plain(**settings | {"epochs": warm})
+    build, own = DEFENCES[spec.method]
+    return build(**settings | own | spec.budget["method"])
 
 
 def trained(spec: Spec) -> Defended:
-    """The model and how it was trained; each starts from the weights of one plain network, trained for `warm` passes."""
+    """The model and how it was trained; with `warm` passes, all start from one plain network trained for so many."""
     return kept(_trained)(spec, spec.budget, digest())
 
 
 def _trained(spec: Spec, budget: dict[str, Any], code: str) -> Defended:
-    start = fresh(spec) if spec.method == "warm" else trained(replace(spec, method="warm")).model
+    warm = spec.method != "warm" and budget["training"]["warm"] > 0
+    start = trained(replace(spec, method="warm")).model if warm else fresh(spec)
     rows = spec.images
     seed = derived_seed(spec.seed, spec.method)
     return defence(spec)(
