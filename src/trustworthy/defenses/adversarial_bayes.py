@@ -18,12 +18,14 @@ from trustworthy.core.norms import Norm
 from trustworthy.defenses.defense import Defended, Defense, Lesson
 from trustworthy.defenses.judge import CLASSES, Judged
 from trustworthy.defenses.likelihoods import Likelihood
-from trustworthy.nn.bayesian import collapsed, kl
+from trustworthy.nn.bayesian import kl
 from trustworthy.training import Batch, Loss, Moment
 from trustworthy.training.evaluation import Metric, OfModel
 from trustworthy.training.losses import labelled
 
 KL, DATA, GUESS = "kl", "data_term", "data_term_of_a_guess"
+COLLAPSED = 0.05
+"""Nats per weight: those of a mean a third of the prior's standard deviation away from its mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,8 @@ class VariationalBayes(Defense):
     local : the local reparameterisation, which draws activations instead of weights.
 
     Cost: one forward and backward pass of the Bayesian network a step. Random: the weights, from torch's global stream.
-    Warns where the posterior has collapsed: where it says no more about the targets than a guess.
+    Warns where the posterior has collapsed in the last epoch: it is hardly told from the prior, and the network says no
+    more about the targets than a guess.
     """
 
     prior_std: float = 0.1
@@ -119,13 +122,14 @@ class VariationalBayes(Defense):
     def train(self, model: nn.Module, lesson: Lesson) -> Defended:
         history = self.fitted(model, lesson, self.objective)
         told = self.told(model, history)
-        data, guess = (told.best.metrics[name] for name in (DATA, GUESS))
-        if data < guess - 0.02 * abs(guess):
+        nats, data, guess = (told.last.metrics[name] for name in (KL, DATA, GUESS))
+        nats /= sum(std.numel() for name, std in model.named_parameters() if name.endswith("_log_std"))
+        if data < guess - 0.02 * abs(guess) or nats > COLLAPSED:
             return told
         note = (
             f"the posterior has collapsed: its data term is {data:.3g} nats per row, and that of the best answer that "
-            f"does not look at the input {guess:.3g}; {collapsed(model):.0%} of its weights are where the prior has "
-            "them. Lower alpha, fade the KL term in over more of the run by warmup, lower init_std, or train longer."
+            f"does not look at the input {guess:.3g}, its KL {nats:.2g} nats per weight. Lower alpha, fade the KL term "
+            "in over more of the run by warmup, or choose a smaller prior_std."
         )
         warn(note)
         return self.told(model, history, notes=(note,))
