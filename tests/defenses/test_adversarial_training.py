@@ -16,6 +16,7 @@ from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, CleanOrAdversarial, Trades, Watch
 from trustworthy.defenses.adversarial_training import Divergence
 from trustworthy.defenses.watch import Later
+from trustworthy.nn.backbones import SmallConvNet
 from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy
 
 X = torch.rand(24, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -104,35 +105,57 @@ def test_the_attack_inside_of_training_leaves_statistics_modes_and_flags_as_they
     assert model[4].bias.grad is None
 
 
-def digits():
-    pixels, labels = load_digits(return_X_y=True)
-    return torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
+def epoch(single, robust):
+    metrics = {"single_step_accuracy": single, "robust_accuracy": robust}
+    return EpochRecord(epoch=1, loss=0.0, learning_rate=0.1, seconds=0.0, metrics=metrics)
 
 
 @pytest.mark.parametrize(
-    ("single", "robust", "collapsed"),
+    ("earlier", "single", "robust", "before", "collapsed"),
     [
-        (0.9, 0.02, True),
-        (0.9, 0.44, True),
-        (0.9, 0.46, False),
-        (0.5, 0.4, False),
-        (0.1, 0.02, False),
-        (0.0, 0.0, False),
+        ([], 0.9, 0.02, None, True),
+        ([], 0.9, 0.29, None, True),
+        ([], 0.9, 0.31, None, False),
+        ([], 0.09, 0.0, None, False),  # too few rows withstand anything to tell
+        ([], 0.9, 0.02, 0.05, False),  # a shorter step reaches less far: what it leaves is no measure
+        ([0.5], 0.9, 0.16, 0.2, True),
+        ([0.5], 0.9, 0.17, 0.2, False),
+        ([0.2], 0.9, 0.16, 0.5, True),
+        ([0.9], 0.3, 0.25, None, False),  # the model has become bad at everything
     ],
 )
-def test_a_collapse_is_a_large_gap_between_the_single_step_and_pgd(single, robust, collapsed):
-    metrics = {"single_step_accuracy": single, "robust_accuracy": robust}
-    record = EpochRecord(epoch=1, loss=0.0, learning_rate=0.1, seconds=0.0, metrics=metrics)
-    assert Watch().collapsed(record) is collapsed
+def test_a_collapse_is_a_fall_under_pgd_that_the_single_step_does_not_see(earlier, single, robust, before, collapsed):
+    records = [*(epoch(0.9, each) for each in earlier), epoch(single, robust)]
+    assert Watch().collapsed(records, before) is collapsed
+
+
+@pytest.mark.slow
+def test_a_run_that_collapses_is_caught_in_the_first_epoch_that_does():
+    """Unwatched, the accuracy under the single step climbs to 0.8 and that under PGD stays below 0.15."""
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
+    torch.manual_seed(0)
+    settings = {"epochs": 10, "learning_rate": 0.01, "batch_size": 32, "schedule": "constant"}
+    defense = AdversarialTraining.fast(eps=0.2, **settings)
+    with pytest.warns(TrustworthyWarning, match="catastrophic overfitting") as warned:
+        defended = defense(
+            SmallConvNet(image_size=8, channels=1, classes=10), (x[:300], y[:300]),
+            validation=(x[1000:1200], y[1000:1200]),
+        )  # fmt: skip
+    assert [str(each.message) for each in warned] == [*defended.notes]
+    first = next(k for k in range(1, 11) if Watch().collapsed(defended.history.records[:k]))
+    assert defended.notes[0].startswith(f"catastrophic overfitting in epoch {first}:")
+    assert "with a step of 0.875 radii" in defended.notes[0]
+    assert len(defended.history.records) == 10
 
 
 class Rigged(Watch):
     """Finds a collapse in the second and the third epoch of all stages, known again by their losses."""
 
-    def collapsed(self, record):
-        if record.loss not in order:
-            order.append(record.loss)
-        return order.index(record.loss) in (1, 2)
+    def collapsed(self, records, before=None):
+        if records[-1].loss not in order:
+            order.append(records[-1].loss)
+        return order.index(records[-1].loss) in (1, 2)
 
 
 order: list[float] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +28,12 @@ ROBUST = "robust_accuracy"
 class Watch:
     """After each epoch the validation rows are attacked by the single step of the training and by PGD.
 
-    A network that has learned to answer the single step alone is right after it and wrong after PGD. Where PGD leaves
-    less than the share `left` of the accuracy that the single step leaves, and at least `gap` less, the epoch has
-    collapsed: training goes back to the weights that were best under PGD and goes on with a step shorter by the factor
-    `shrink`, for the epochs that are left of all that were asked for.
+    A network that has learned to answer the single step alone is right after it and wrong after PGD, from one epoch to
+    the next. Where PGD leaves less than the share `left` of the best accuracy that it left after an epoch before, or
+    (as long as the step is not shortened, and so reaches as far as PGD) of the accuracy that the single step leaves,
+    and at least `gap` less than the single step, the epoch has collapsed: training goes back to the weights that were
+    best under PGD and goes on with a step shorter by the factor `shrink`, for the epochs that are left of all that were
+    asked for.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ class Watch:
     """
 
     shrink: float = 0.7
-    left: float = 0.5
+    left: float = 1 / 3
     gap: float = 0.1
 
     def __post_init__(self) -> None:
@@ -52,10 +55,15 @@ class Watch:
                 raise InvalidInput(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
         checks.real("gap", self.gap, at_least=0.0, at_most=1.0)
 
-    def collapsed(self, record: EpochRecord) -> bool:
-        """Whether the single step of this epoch trained nothing that PGD does not break."""
-        single, robust = record.metrics[SINGLE], record.metrics[ROBUST]
-        return robust < self.left * single and single - robust >= self.gap
+    def collapsed(self, records: Sequence[EpochRecord], before: float | None = None) -> bool:
+        """Whether the last of the epochs of a stage has collapsed.
+
+        before : the best accuracy under PGD of earlier stages; None in the first one.
+        """
+        *earlier, last = records
+        single, robust = last.metrics[SINGLE], last.metrics[ROBUST]
+        expected = max([single if before is None else before, *(record.metrics[ROBUST] for record in earlier)])
+        return robust < self.left * expected and single - robust >= self.gap
 
     def train(self, defense: Defense, model: nn.Module, lesson: Lesson) -> Defended:
         """Train `model` by `defense` in stages, each of which ends where the epochs or the step do.
@@ -74,15 +82,15 @@ class Watch:
         kept: dict[str, Tensor] = {}
         steps, stage, first = 0, 1, None
         while len(records) < defense.epochs:
-            start, spent = cloned(model), len(records)
-            history = self._stage(defense, model, lesson, stage, spent, steps)
+            start, spent, before = cloned(model), len(records), best and best.metrics[ROBUST]
+            history = self._stage(defense, model, lesson, stage, spent, steps, before)
             first = history if first is None else first
             own = [dataclasses.replace(record, epoch=record.epoch + spent) for record in history.records]
             records, steps = (*records, *own), steps + history.steps
             found = own[(history.best or history.records[-1]).epoch - 1]
             if best is None or found.metrics[ROBUST] > best.metrics[ROBUST]:
                 best, kept = found, cloned(model)
-            if self.collapsed(own[-1]):
+            if self.collapsed(own, before):
                 sound = best is not own[-1]
                 model.load_state_dict(kept if sound else start)
                 back = f"of epoch {best.epoch}" if sound else f"before epoch {spent + 1}"
@@ -94,7 +102,10 @@ class Watch:
         history = History(records=records, steps=steps, resumed_from=resumed, best=best)
         return defense.told(model, history, notes=notes)
 
-    def _stage(self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int) -> History:
+    def _stage(
+        self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int,
+        before: float | None,
+    ) -> History:  # fmt: skip
         attack = _attack(defense)
         attack = dataclasses.replace(attack, step=attack.step * self.shrink ** (stage - 1))
         part = lesson.part(f"stage-{stage}")
@@ -107,7 +118,7 @@ class Watch:
             epochs=defense.epochs - spent,
             schedule=Later(schedule=defense.usual_schedule, skipped=steps),
             metrics={SINGLE: OfModel(Judged(score=Categorical().score, attack=attack)), **defense.metrics},
-            callbacks=[lambda model, history: self.collapsed(history.records[-1])],
+            callbacks=[lambda model, history: self.collapsed(history.records, before)],
         )
 
 
