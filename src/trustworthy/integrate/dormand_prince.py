@@ -107,6 +107,8 @@ class DormandPrince(Solver):
             scales = [self.atol + self.rtol * part.abs() for part in state[:normed]]
             size = max(_largest_row(part / scale) for part, scale in zip(state, scales, strict=False))
             steep = max(_largest_row(part / scale) for part, scale in zip(first, scales, strict=False))
+            if not math.isfinite(steep + size):
+                self._fail("the state or its slope is not finite", t, 0.0, first[:normed])
             h = math.copysign(1e-6 if min(size, steep) < 1e-5 else 0.01 * size / steep, end - t)
             h = math.copysign(min(abs(h), abs(end - t)), h)
             second = slope(t + h, combined(state, h, (1.0,), [first]))

@@ -171,7 +171,10 @@ class JumpPath:
                 f"the path is asked from {start!r} to {end!r} and covers {low:g} to {high:g}; start <= end must lie "
                 "inside of it."
             )
-        first, last = np.searchsorted(self._time, (max(start, low), min(end, high)), side="right")
+        # A jump that is on a grid point but for rounding belongs to the step that ends there.
+        rounding = 1e-12 * max(abs(low), abs(high))
+        edges = (start + rounding if start > low else low, min(end + rounding, high))
+        first, last = np.searchsorted(self._time, edges, side="right")
         return int(first), int(last)
 
     def _rows_of(self, first: int, last: int) -> tuple[Tensor, Tensor]:
