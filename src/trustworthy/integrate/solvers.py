@@ -96,11 +96,11 @@ class Heun(FixedStep):
 
 @dataclass(frozen=True)
 class Milstein(FixedStep):
-    """y + f h + g dB + (g(y + f h + g sqrt(h)) - g) (dB^2 - h) / (2 sqrt(h)): the derivative of g by a difference.
+    """y + f h + g dB + (g(y + g sqrt(h)) - g) (dB^2 - h) / (2 sqrt(h)): the derivative of g by a difference.
 
-    Strong order 1 where each number of g depends on the same number of the state alone; where g is diagonal but mixes
+    The difference is exact where g is linear. Strong order 1 where each number of g depends on the same number of the state alone; where g is diagonal but mixes
     the state, as a multiple of a network's drift does, only 1/2 (the areas that would be needed are not drawn). Two
-    evaluations of g a step. Kloeden and Platen 1992, eq. 11.1.7.
+    evaluations of g a step. Kloeden and Platen 1992, section 11.1.
     """
 
     tableau: ClassVar[Tableau] = EULER
@@ -114,7 +114,7 @@ class Milstein(FixedStep):
         if dw is None:
             return drifted
         root = math.sqrt(h)
-        change = terms.diffusion_at(t, drifted + root * g) - g
+        change = terms.diffusion_at(t, y + root * g) - g
         return terms.diffused(drifted, g, dw) + change * (dw.square() - h) / (2 * root)
 
 

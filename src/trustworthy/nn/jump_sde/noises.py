@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
 from trustworthy.integrate import Signs, Terms
 from trustworthy.nn.jump_sde.drift import Drift
 
@@ -88,7 +89,8 @@ class GaussianDropout(Noise):
     p: float = 0.1
 
     def __post_init__(self) -> None:
-        _drop_rate(self.p)
+        if not checks.real("p", self.p, at_least=0.0) < 1:
+            raise InvalidInput(f"p must be < 1, got {self.p!r}; at 1 nothing would be left to scale.")
 
     def terms(self, drift: Slope, learned: nn.Module | None) -> Terms:
         return Terms(fg=_multiple(drift, 1.0, math.sqrt(self.p / (1 - self.p))))
@@ -157,11 +159,6 @@ NOISES: dict[str, type[Noise]] = {
     "stochastic-depth": StochasticDepth,
     "learned": Learned,
 }
-
-
-def _drop_rate(p: float) -> None:
-    checks.real("p", p, at_least=0.0)
-    checks.real("1 - p, of the drop rate p,", 1 - p, above=0.0)
 
 
 def _multiple(drift: Slope, first: float, second: float) -> Callable[[float, Tensor], tuple[Any, Any]]:
