@@ -165,16 +165,16 @@ def test_wrong_numbers_are_named(prior, message):
 
 
 def test_variational_bayes_finds_the_exact_posterior_of_a_linear_model():
-    """Of y = X w + noise the best mean-field Gaussian has the exact mean and the standard deviations 1 / sqrt(P_ii), the
-    precision of the exact posterior being P = X^T X / noise^2 + 1 / prior_std^2."""
-    noise, prior_std, repeats = 0.5, 0.7, 64
+    """Of y = X w + noise the best mean-field Gaussian has the exact mean and the standard deviations 1 / sqrt(P_ii); the
+    precision of the exact posterior is P = X^T X / noise^2 + 1 / prior_std^2."""
+    noise, prior_std, repeats = 0.5, 0.7, 256
     x = torch.randn(20, 3).double() @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 0.3]]).double()
     y = x @ torch.tensor([[1.0], [-0.5], [2.0]]).double() + noise * torch.randn(20, 1).double()
     precision = x.T @ x / noise**2 + torch.eye(3).double() / prior_std**2
     exact_mean, exact_std = torch.linalg.solve(precision, x.T @ y / noise**2)[:, 0], precision.diagonal().rsqrt()
     model = to_bayesian(nn.Linear(3, 1, bias=False).double(), prior_std=prior_std, init_std=0.3, local=True)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.97)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.2)
+    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.98)
     many_x, many_y = x.repeat(repeats, 1), y.repeat(repeats, 1)
     for _ in range(200):
         loss = (model(many_x) - many_y).square().sum() / (2 * noise**2 * repeats) + kl(model)

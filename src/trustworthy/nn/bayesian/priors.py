@@ -102,8 +102,8 @@ class GaussianMixture(Prior):
         ).sum()
 
     def kl_each(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """By the trapezoidal rule, 241 nodes within 6 standard deviations of the posterior: to 1e-5 nats where no component
-        is narrower than a tenth of that, to 1e-3 for a twentieth."""
+        """By the trapezoidal rule, 241 nodes within 6 standard deviations of the posterior: to 1e-5 nats where no
+        component is narrower than a tenth of that, to 1e-3 for a twentieth."""
         nodes = torch.linspace(-6, 6, 241, dtype=torch.float64)
         shares = (-nodes.square() / 2).softmax(0)
         points = ((share, mean.new_tensor(node)) for share, node in zip(shares.tolist(), nodes.tolist(), strict=True))
