@@ -165,8 +165,8 @@ def test_wrong_numbers_are_named(prior, message):
 
 
 def test_variational_bayes_finds_the_exact_posterior_of_a_linear_model():
-    """Of y = X w + noise the best mean-field Gaussian has the exact mean and the standard deviations 1 / sqrt(P_ii); the
-    precision of the exact posterior is P = X^T X / noise^2 + 1 / prior_std^2."""
+    """Of y = X w + noise the best mean-field Gaussian has the exact mean and the standard deviations 1 / sqrt(P_ii);
+    the precision of the exact posterior is P = X^T X / noise^2 + 1 / prior_std^2."""
     noise, prior_std, repeats = 0.5, 0.7, 256
     x = torch.randn(20, 3).double() @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 0.3]]).double()
     y = x @ torch.tensor([[1.0], [-0.5], [2.0]]).double() + noise * torch.randn(20, 1).double()
