@@ -113,5 +113,5 @@ def poisson(mean: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def overflows(mean: float) -> bool:
-    """Is a mean number of jumps beyond what float32 counts exactly?"""
+    """Is a mean number of jumps near to what float32 no longer counts one by one?"""
     return not math.isfinite(mean) or mean > 2**23

@@ -57,12 +57,14 @@ def jump_increments(
             "more steps, or a diffusion in place of so many jumps."
         )
     ones = (len(y), *[1] * (y.ndim - 1))
-    if not callable(terms.rate):
-        means = torch.full(ones, mean, dtype=y.dtype, device=y.device)
-        return lambda start, end, y: terms.marks.total(poisson(means, generator), y, generator)
-    return lambda start, end, y: terms.marks.total(
-        poisson(_rates(terms, start, y).reshape(ones) * grid.step, generator), y, generator
-    )
+    means = torch.full(ones, mean, dtype=torch.float32, device=y.device)
+
+    def increment(start: float, end: float, y: Tensor) -> Tensor:
+        # In float32: counts of half precision end at 2,048, and there is no binomial draw for them.
+        expected = _rates(terms, start, y).reshape(ones).float() * grid.step if callable(terms.rate) else means
+        return terms.marks.total(poisson(expected, generator), y, generator).to(y.dtype)
+
+    return increment
 
 
 def _thinned(terms: Terms, path: JumpPath) -> Increment:

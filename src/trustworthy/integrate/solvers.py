@@ -98,9 +98,9 @@ class Heun(FixedStep):
 class Milstein(FixedStep):
     """y + f h + g dB + (g(y + g sqrt(h)) - g) (dB^2 - h) / (2 sqrt(h)): the derivative of g by a difference.
 
-    The difference is exact where g is linear. Strong order 1 where each number of g depends on the same number of the state alone; where g is diagonal but mixes
-    the state, as a multiple of a network's drift does, only 1/2 (the areas that would be needed are not drawn). Two
-    evaluations of g a step. Kloeden and Platen 1992, section 11.1.
+    The difference is exact where g is linear. Strong order 1 where each number of g depends on the same number of the
+    state alone; where g is diagonal but mixes the state, as a multiple of a network's drift does, only 1/2 (the areas
+    that would be needed are not drawn). Two evaluations of g a step. Kloeden and Platen 1992, section 11.1.
     """
 
     tableau: ClassVar[Tableau] = EULER
