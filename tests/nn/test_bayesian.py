@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
@@ -119,46 +119,33 @@ def test_the_global_stream_alone_decides_what_is_drawn_and_looking_at_a_layer_dr
     torch.manual_seed(1)
     repr(random), random.state_dict(), kl(random), copy.deepcopy(random)
     assert_close(random(x), first, rtol=0, atol=0)
-    weight = BayesianLinear(50, 40, init_std=0.3)
-    with torch.no_grad():
-        weight.weight_mean.fill_(2.0)
-    drawn = torch.stack([weight.weight for _ in range(20)])
-    assert abs(drawn.mean() - 2) < 4 * 0.3 / 200
-    assert abs(drawn.std() - 0.3) < 4 * 0.3 / 280
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_draws_are_vectorised(local):
+def test_draws_made_at_once_are_distributed_as_those_of_a_loop(local):
     random, x = to_bayesian(small(), local=local), torch.rand(5, 1, 4, 4)
-    weights = {**dict(random.named_parameters()), **dict(random.named_buffers())}
-    with undisturbed(random, x, None):
-        answers = vmap(lambda _: functional_call(random, weights, (x,)), randomness="different")(torch.zeros(400))
-        loop = torch.stack([random(x) for _ in range(400)])
-    assert answers.shape == (400, 5, 3)
-    assert len({answer[0, 0].item() for answer in answers}) == 400
-    error = (answers.var(0) + loop.var(0)).div(400).sqrt()
+    with undisturbed(random, x, None), torch.no_grad():
+        answers = vmap(lambda _: random(x), randomness="different")(torch.zeros(200))
+        loop = torch.stack([random(x) for _ in range(200)])
+    error = (answers.var(0) + loop.var(0)).div(200).sqrt()
     assert ((answers.mean(0) - loop.mean(0)).abs() < 4 * error).all()
     assert_close(answers.std(0), loop.std(0), rtol=0.3, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [(nn.Linear(6, 4), (6,)), (nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect"), (4, 3, 3))],
-)
-def test_local_draws_have_the_mean_and_the_variance_of_drawn_weights(layer, shape):
-    """Closed form: W x + b has the mean of the layer itself and the variance sum x^2 s^2 + s_b^2."""
-    x, std = torch.randn(3, *shape).double(), 0.3
-    layer = layer.double()
-    ours = {local: to_bayesian(layer, init_std=std, local=local) for local in (False, True)}
+def test_local_draws_of_a_convolution_have_the_mean_and_the_variance_of_drawn_weights():
+    """The output has the mean of the layer itself and the variance of a layer with weights s^2, at the input x^2."""
+    layer = nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect").double()
+    x, std, draws = torch.randn(2, 4, 3, 3).double(), 0.3, 1000
     with torch.no_grad():
         spread = copy.deepcopy(layer)
         for weight in spread.parameters():
             weight.fill_(std**2)
         variance = spread(x.square())
-        for random in ours.values():
-            draws = torch.stack([random(x) for _ in range(2000)])
-            assert ((draws.mean(0) - layer(x)).abs() < 5 * (variance / 2000).sqrt()).all()
-            assert ((draws.var(0) / variance - 1).abs() < 5 * math.sqrt(2 / 2000)).all()
+        for local in (False, True):
+            random = to_bayesian(layer, init_std=std, local=local)
+            answers = vmap(lambda _, random=random: random(x), randomness="different")(torch.zeros(draws))
+            assert ((answers.mean(0) - layer(x)).abs() < 5 * (variance / draws).sqrt()).all()
+            assert ((answers.var(0) / variance - 1).abs() < 5 * math.sqrt(2 / draws)).all()
 
 
 def test_rows_move_together_unless_draws_are_local():
@@ -166,7 +153,6 @@ def test_rows_move_together_unless_draws_are_local():
     for local in (False, True):
         random = BayesianLinear(8, 1, local=local, init_std=1.0)
         first, second = random(x)[:, 0]
-        assert (first == second) is not local or first.item() != second.item()
         assert torch.equal(first, second) is not local
 
 
