@@ -92,9 +92,7 @@ def _under(
 def _carlini(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
     kappas = (0.0,) if eot == 1 else (0.0, MARGIN)
     weights = settings["weights"]
-    steps = [
-        [CarliniWagner(c=c, steps=settings["steps"], eot=eot, kappa=kappa) for kappa in kappas] for c in weights
-    ]
+    steps = [[CarliniWagner(c=c, steps=settings["steps"], eot=eot, kappa=kappa) for kappa in kappas] for c in weights]
     return [0.0, *weights], [[], *steps]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import tomllib
@@ -29,6 +30,7 @@ from trustworthy.defenses import (
 )
 from trustworthy.defenses.defense import Defended, Defense
 from trustworthy.nn import add_noise, backbones
+from trustworthy.nn.jump_sde import jump_sde
 from trustworthy.training import Engine, Loss, cross_entropy
 
 HERE = Path(__file__).parent
@@ -62,6 +64,16 @@ DEFENCES: dict[str, tuple[Callable[..., Defense], dict[str, Any]]] = {
     "adv-bnn": (AdversarialBayes, {"eps": RADIUS}),
 }
 """The settings of Table 2.1, eq. (2.13) and section 2.2.3; a budget may add to them."""
+NOISES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ode": ("none", {}),
+    "additive": ("additive", {"sigma": 0.2}),
+    "multiplicative": ("multiplicative", {"sigma": 0.2}),
+    "dropout": ("gaussian-dropout", {"p": 0.2}),
+}
+"""Noise of the networks of section 2.3.4; p = 0.2 is the 0.5 f(h) of the released code."""
+DEFENCES |= dict.fromkeys(NOISES, (Plain, {}))
+NETWORKS: dict[str, Callable[..., nn.Module]] = {name: getattr(backbones, name) for name in backbones.__all__}
+NETWORKS["jump_sde"] = jump_sde
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +99,13 @@ class Spec:
     @property
     def images(self) -> Images:
         """The rows of the budget. Raises NotRun and DataUnavailable."""
-        about: dict[str, Any] = {"rows": None, "held": 0, "points": None, "side": None, "source": self.data}
+        return self.tested(self.budget["data"]["points"])
+
+    def tested(self, points: int) -> Images:
+        """The same with so many test rows."""
+        about: dict[str, Any] = {"rows": None, "held": 0, "side": None, "source": self.data}
         about |= {key: value for key, value in self.budget["data"].items() if key in about}
-        return images(about.pop("source"), **about, published=self.scale == SCALES[-1])
+        return images(about.pop("source"), **about, points=points, published=self.scale == SCALES[-1])
 
 
 def defence(spec: Spec) -> Defense:
@@ -121,12 +137,12 @@ def fresh(spec: Spec) -> nn.Module:
     """A network with new weights."""
     options = dict(spec.budget["network"])
     build = NETWORKS[options.pop("build")]
+    if build is jump_sde:
+        noise, settings = NOISES[spec.method]
+        options |= {"noise": noise, "noise_options": settings}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(spec.seed, "weights"))
         return build(**spec.images.shape, **options)
-
-
-NETWORKS: dict[str, Callable[..., nn.Module]] = {name: getattr(backbones, name) for name in backbones.__all__}
 
 
 def model(spec: Spec) -> nn.Module:
@@ -150,7 +166,24 @@ def _noisy(spec: Spec) -> nn.Module:
     return add_noise(trained(replace(spec, method="none")).model, **sigmas)
 
 
-CHANGES: Mapping[str, Callable[[Spec], nn.Module]] = {"rse-train-only": _quiet, "rse-test-only": _noisy}
+def _with_test_noise(spec: Spec) -> nn.Module:
+    return trained(replace(spec, method=spec.method.removesuffix(TTN))).model
+
+
+def _without_test_noise(spec: Spec) -> nn.Module:
+    net = copy.deepcopy(trained(spec).model)
+    net.test_time_noise = False
+    return net
+
+
+TTN = "-ttn"
+"""End of the name of a method that draws when it is tested (testing time noise)."""
+CHANGES: Mapping[str, Callable[[Spec], nn.Module]] = {
+    "rse-train-only": _quiet,
+    "rse-test-only": _noisy,
+    **dict.fromkeys(NOISES, _without_test_noise),
+    **{f"{name}{TTN}": _with_test_noise for name in NOISES},
+}
 
 
 def kept(function: Callable[..., Any]) -> Callable[..., Any]:
