@@ -41,7 +41,8 @@ def withstood(
     growing : each place allows what the one before did, so that a row once broken stays so and is left alone.
     """
     generator = torch_generator(seed, "attacks")
-    clean = is_right(net, x, y, draws, generator)
+    answers = predict(net, x, draws=draws, generator=generator)
+    clean, gaps = (answers.logits.argmax(1) == y).numpy(), _gaps(answers.members, y)
     right, far = [], []
     standing, distance = clean, np.full(len(x), np.nan)
     for attacks in steps:
@@ -50,14 +51,26 @@ def withstood(
             for rows in np.array_split(np.flatnonzero(standing), -(-standing.sum() // BATCH) or 1):
                 if len(rows):
                     found = attack(net, x[rows], y[rows], generator=generator).adversarial
-                    moved = (found != x[rows]).flatten(1).any(1).numpy()
-                    broken = moved & ~is_right(net, found, y[rows], draws, generator)
-                    standing[rows[broken]] = False
                     length = (found - x[rows]).flatten(1).norm(dim=1).numpy()
+                    broken = (length > 0) & ~is_right(net, found, y[rows], draws, generator)
+                    if isinstance(attack, CarliniWagner) and attack.c is not None:
+                        broken &= length**2 <= attack.c * gaps[rows] / 2
+                    standing[rows[broken]] = False
                     distance[rows[broken]] = length[broken]
         right.append(standing)
         far.append(distance)
     return Withstood(right=np.array(right), distance=np.array(far))
+
+
+def _gaps(members: Tensor, y: Tensor) -> np.ndarray:
+    """By how much the logit of the class is the largest, mean over the draws, (n,): g of (2.3) at the inputs.
+
+    A descent on (2.2) ends where its pull 2 |d| balances c |grad g|. Where g falls in a straight line to 0 at distance
+    d, it gets there if d^2 <= c g / 2; an iterate that is adversarial farther away is one that it goes back from.
+    """
+    own = members.gather(2, y.expand(len(members), -1)[..., None]).squeeze(2)
+    others = members.scatter(2, y.expand(len(members), -1)[..., None], -torch.inf).amax(2)
+    return (own - others).clamp_min(0).mean(0).numpy()
 
 
 def is_right(net: nn.Module, x: Tensor, y: Tensor, draws: int, generator: torch.Generator) -> np.ndarray:
@@ -75,7 +88,7 @@ def under(spec: Spec, kind: str, eot: int, **more: Any) -> tuple[list[float], Wi
     """Places of the axis of an attack of the budget (`KINDS`), and what the model withstands there."""
     budget = BUDGETS[spec.scale]
     settings = {"draws": budget["draws"]} | budget[kind] | more
-    return kept(_under)(spec, spec.budget, kind, eot, settings, digest())
+    return kept(_under)(spec, spec.budget, kind, eot, settings, digest(evaluation=True))
 
 
 def _under(
@@ -89,19 +102,19 @@ def _under(
     return places, found
 
 
-def _carlini(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+def _carlini(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
     kappas = (0.0,) if eot == 1 else (0.0, MARGIN)
     weights = settings["weights"]
     steps = [[CarliniWagner(c=c, steps=settings["steps"], eot=eot, kappa=kappa) for kappa in kappas] for c in weights]
     return [0.0, *weights], [[], *steps]
 
 
-def _pgd(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+def _pgd(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
     norm, steps, radii = settings.get("norm", "linf"), settings["steps"], settings["eps"]
     return radii, [[PGD(eps=eps, norm=norm, steps=steps, eot=eot)] if eps else [] for eps in radii]
 
 
-def _steps(settings: dict[str, Any], eot: int) -> tuple[list[float], list[list[Attack]]]:
+def _steps(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
     return settings["steps"], [[PGD(eps=settings["eps"], steps=steps, eot=eot)] for steps in settings["steps"]]
 
 

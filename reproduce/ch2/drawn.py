@@ -19,7 +19,9 @@ def over_draws(spec: Spec, eps: float, counts: list[int]) -> dict[int, np.ndarra
     eps : radius of the attack (PGD in linf, the draws of the budget averaged) before the model is asked; 0 for none.
     """
     budget = BUDGETS[spec.scale]
-    return kept(_over_draws)(spec, spec.budget, eps, counts, budget["pgd"]["steps"], budget["eot"], digest())
+    return kept(_over_draws)(
+        spec, spec.budget, eps, counts, budget["pgd"]["steps"], budget["eot"], digest(evaluation=True)
+    )
 
 
 def _over_draws(

@@ -41,10 +41,10 @@ def _measured(cell: str, sigma: float, setting: Setting) -> Iterator[Measured]:
     shown = integrate(
         terms, start, interval=(0.0, last), steps=steps, solver=Milstein(), at=times, brownian=path
     ).states
+    exact = _closed(start, sigma, last, path)
     for t, x in zip(times, shown, strict=True):
-        exact = _closed(start, sigma, t, path)
         yield Measured(name=f"solution.{cell}@{t:g}", value=_median(x.abs()))
-        yield Measured(name=f"solution.{cell}-closed@{t:g}", value=_median(exact))
+        yield Measured(name=f"solution.{cell}-closed@{t:g}", value=_median(_closed(start, sigma, t, path)))
     yield intervals.mean(f"{cell}.exponent", (shown[-1].abs().log() / last).squeeze(1).numpy())
     for name, solver in SOLVERS.items():
         for count in options["steps"]:

@@ -35,7 +35,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
         for method in group
     ]
     attack = PGD(eps=options["eps"], steps=budget["pgd"]["steps"], eot=eot)
-    clean, attacked = kept(_accuracies)(specs, specs[0].budget, attack, budget["draws"], digest())
+    clean, attacked = kept(_accuracies)(specs, specs[0].budget, attack, budget["draws"], digest(evaluation=True))
     loss, own = clean[None, :] - attacked, clean - attacked.diagonal()
     affinity = np.divide(loss, own[None, :], out=np.full_like(loss, np.nan), where=own[None, :] > 0)
     names = [spec.method for spec in specs]
@@ -47,7 +47,9 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     }
     points = len(specs[0].images.test_x)
     about = {"eot": eot, "points": points, "eps": options["eps"]}
-    rows = [(f"{a}-to-{b}", rho) for (a, b), rho in found.items()] + [(key, np.nanmean(m)) for key, m in means.items()]
+    rows = [(f"{a}-to-{b}", rho) for (a, b), rho in found.items()] + [
+        (key, float(np.nanmean(m))) for key, m in means.items()
+    ]
     return [Measured(name=f"{cell}.{name}", value=_finite(value), conditions=about) for name, value in rows]
 
 

@@ -30,7 +30,7 @@ from trustworthy.defenses import (
 )
 from trustworthy.defenses.defense import Defended, Defense
 from trustworthy.nn import add_noise, backbones
-from trustworthy.nn.jump_sde import jump_sde
+from trustworthy.nn.jump_sde import JumpSDE, jump_sde
 from trustworthy.training import Engine, Loss, cross_entropy
 
 HERE = Path(__file__).parent
@@ -172,6 +172,7 @@ def _with_test_noise(spec: Spec) -> nn.Module:
 
 def _without_test_noise(spec: Spec) -> nn.Module:
     net = copy.deepcopy(trained(spec).model)
+    assert isinstance(net, JumpSDE)
     net.test_time_noise = False
     return net
 
@@ -192,8 +193,9 @@ def kept(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def digest() -> str:
-    """Of the source that a result depends on."""
+def digest(*, evaluation: bool = False) -> str:
+    """Of the source that a trained model depends on; an evaluation depends on all of this chapter's."""
     library = Path(trustworthy.__file__).parent
-    sources = [*HERE.glob("*.py"), *(path for part in INPUTS for path in (library / part).rglob("*.py"))]
+    own = HERE.glob("*.py") if evaluation else (HERE / "images.py", HERE / "models.py")
+    sources = [*own, *(path for part in INPUTS for path in (library / part).rglob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()

@@ -9,7 +9,6 @@ from reproduce.runner import Setting
 from reproduce.store import Measured
 from trustworthy.defenses import AdversarialTraining
 
-
 RANDOM = ("rse", "rse-resnext")
 FIELDS = {"distillation": ("temperature",), "brelu": ("sigma",), **dict.fromkeys(RANDOM, ("sigma_init", "sigma_inner"))}
 

@@ -29,7 +29,9 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     specs = [replace(spec, seed=setting.seed + k) for k in range(entry.get("seeds", 1))]
     asked = kept(_right)
     points, tested = setting.options["points"], entry.get("tested", "")
-    right = [asked(each, each.budget, tested, points, BUDGETS[scale]["draws"], digest()) for each in specs]
+    right = [
+        asked(each, each.budget, tested, points, BUDGETS[scale]["draws"], digest(evaluation=True)) for each in specs
+    ]
     return [shares(cell, right)]
 
 

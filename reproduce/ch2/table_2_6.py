@@ -41,7 +41,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
             level,
             options["points"],
             draws,
-            digest(),
+            digest(evaluation=True),
         )
         measured.append(intervals.mean(f"{cell}@{level}", right, **about))
         setting.tell(level / len(LEVELS))

@@ -40,7 +40,7 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     ways = {"": 1, "-eot": budget["eot"]} if is_random(model(spec), spec.images.test_x) else {"": 1}
     rows = []
     for suffix, eot in ways.items():
-        found = kept(_moved)(spec, spec.budget, eot, options["images"], budget["carlini"]["steps"], digest())
+        found = kept(_moved)(spec, spec.budget, eot, options["images"], budget["carlini"], digest(evaluation=True))
         if options.get("picture"):
             lengths = np.concatenate([length for _, length in found.values()])
             rows.append(intervals.mean(f"{cell}{suffix}.size", lengths, eot=eot, png=_png(found)))
@@ -53,7 +53,7 @@ def _row(name: str, length: np.ndarray, eot: int) -> Measured:
     return intervals.mean(name, length, eot=eot, reached=round(float(np.isfinite(length).mean()), 3))
 
 
-def _moved(spec: Spec, budget: dict[str, Any], eot: int, count: int, steps: int, code: str) -> Found:
+def _moved(spec: Spec, budget: dict[str, Any], eot: int, count: int, settings: dict[str, Any], code: str) -> Found:
     """Changes of the images and their lengths, inf where the mean of fresh draws does not see the target, by target."""
     net, images, generator = model(spec), spec.images, torch_generator(spec.seed, "targeted")
     draws = BUDGETS[spec.scale]["draws"]
@@ -65,7 +65,8 @@ def _moved(spec: Spec, budget: dict[str, Any], eot: int, count: int, steps: int,
     x = ships[seen(ships) == SHIP][:count]
     if len(x) == 0:
         raise NotRun(f"{spec.method} takes no test image of a ship for one.")
-    attack = CarliniWagner(c=1.0, steps=steps, eot=eot, kappa=0.0 if eot == 1 else MARGIN)
+    how: dict[str, Any] = {key: settings[key] for key in ("steps", "learning_rate")}
+    attack = CarliniWagner(c=1.0, eot=eot, kappa=0.0 if eot == 1 else MARGIN, **how)
     y, found = torch.full((len(x),), SHIP), {}
     for target, name in enumerate(CLASSES):
         if target != SHIP:
