@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from reproduce import intervals
@@ -45,4 +44,4 @@ def _measured(cell: str, setting: Setting) -> Iterator[Measured]:
         for step, at in enumerate(lengths):
             place = f"{cell}{suffix}@{net.T * step / net.steps:g}"
             yield intervals.mean(f"length.{place}", at, eot=eot)
-            yield intervals.mean(f"growth.{place}", np.asarray(at / lengths[0]), eot=eot)
+            yield intervals.mean(f"growth.{place}", at / lengths[0], eot=eot)

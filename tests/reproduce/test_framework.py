@@ -204,6 +204,9 @@ def test_curves_are_named_by_their_place_and_ordered_place_by_place():
     values = {"d.low@0": 0.0, "d.high@0": 0.5, "d.low@0.5": 0.9, "d.high@0.5": 0.5}
     found = judge(claim, {name: record(name, value) for name, value in values.items()})
     assert [row.verdict for row in found] == ["trend", "off", "trend", "off"]
+    claim = claim.model_copy(update={"orderings": [["*.low@0", "*.high@0"], ["*.high@0.5", "*.low@0.5"]]})
+    found = judge(claim, {name: record(name, value) for name, value in values.items()})
+    assert [row.verdict for row in found] == ["trend"] * 4
 
 
 def test_a_sentence_is_judged_where_it_was_measured():
