@@ -41,6 +41,7 @@ def _measured(cell: str, setting: Setting) -> Iterator[Measured]:
             paths = net.paths(rows.test_x, generator)
             change = net.hidden_states(moved, paths) - net.hidden_states(rows.test_x, paths)
         lengths = change.flatten(2).norm(dim=2).numpy()  # (times, n)
+        lengths = lengths[:, lengths[0] > 0]  # an image that is taken for something else anyway is not changed
         for step, at in enumerate(lengths):
             place = f"{cell}{suffix}@{net.T * step / net.steps:g}"
             yield intervals.mean(f"length.{place}", at, eot=eot)
