@@ -22,6 +22,10 @@ MARGIN = 0.5
 """Of the logits: what an attack that averages draws asks for, as on the boundary half of all fresh means are right."""
 
 
+Plan = tuple[list[float], Sequence[Attack | None]]
+"""The places of an axis, and the attack of each."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Withstood:
     """What is left of a model at the places of an axis, and how far the examples that were broken had to move.
@@ -34,9 +38,9 @@ class Withstood:
 
 
 def withstood(
-    net: nn.Module, steps: Sequence[Sequence[Attack]], x: Tensor, y: Tensor, *, draws: int, seed: int, growing: bool
+    net: nn.Module, attacks: Sequence[Attack | None], x: Tensor, y: Tensor, *, draws: int, seed: int, growing: bool
 ) -> Withstood:
-    """Attack by all of each place in turn; a row counts as broken by the mean of `draws` fresh draws there.
+    """Attack at each place in turn (None: not at all); a row counts as broken by the mean of `draws` fresh draws there.
 
     growing : each place allows what the one before did, so that a row once broken stays so and is left alone.
     """
@@ -45,21 +49,25 @@ def withstood(
     clean, gaps = (answers.logits.argmax(1) == y).numpy(), _gaps(answers.members, y)
     right, far = [], []
     standing, distance = clean, np.full(len(x), np.nan)
-    for attacks in steps:
+    for attack in attacks:
         standing, distance = (standing.copy(), distance.copy()) if growing else (clean.copy(), distance * np.nan)
-        for attack in attacks:
-            for rows in np.array_split(np.flatnonzero(standing), -(-standing.sum() // BATCH) or 1):
-                if len(rows):
-                    found = attack(net, x[rows], y[rows], generator=generator).adversarial
-                    length = (found - x[rows]).flatten(1).norm(dim=1).numpy()
-                    broken = (length > 0) & ~is_right(net, found, y[rows], draws, generator)
-                    if isinstance(attack, CarliniWagner) and attack.c is not None:
-                        broken &= length**2 <= attack.c * gaps[rows] / 2
-                    standing[rows[broken]] = False
-                    distance[rows[broken]] = length[broken]
+        for rows in _batches(standing) if attack else ():
+            assert attack is not None
+            found = attack(net, x[rows], y[rows], generator=generator).adversarial
+            length = (found - x[rows]).flatten(1).norm(dim=1).numpy()
+            broken = (length > 0) & ~is_right(net, found, y[rows], draws, generator)
+            if isinstance(attack, CarliniWagner) and attack.c is not None:
+                broken &= length**2 <= attack.c * gaps[rows] / 2
+            standing[rows[broken]] = False
+            distance[rows[broken]] = length[broken]
         right.append(standing)
         far.append(distance)
     return Withstood(right=np.array(right), distance=np.array(far))
+
+
+def _batches(chosen: np.ndarray) -> list[np.ndarray]:
+    rows = np.flatnonzero(chosen)
+    return np.array_split(rows, -(-len(rows) // BATCH)) if len(rows) else []
 
 
 def _gaps(members: Tensor, y: Tensor) -> np.ndarray:
@@ -94,28 +102,28 @@ def under(spec: Spec, kind: str, eot: int, **more: Any) -> tuple[list[float], Wi
 def _under(
     spec: Spec, budget: dict[str, Any], kind: str, eot: int, settings: dict[str, Any], code: str
 ) -> tuple[list[float], Withstood]:
-    places, steps = KINDS[kind](settings, eot)
+    places, attacks = KINDS[kind](settings, eot)
     rows = spec.images
     found = withstood(
-        model(spec), steps, rows.test_x, rows.test_y, draws=settings["draws"], seed=spec.seed, growing=kind != "steps"
+        model(spec), attacks, rows.test_x, rows.test_y, draws=settings["draws"], seed=spec.seed, growing=kind != "steps"
     )
     return places, found
 
 
-def _carlini(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
-    kappas = (0.0,) if eot == 1 else (0.0, MARGIN)
+def _carlini(settings: dict[str, Any], eot: int) -> Plan:
     weights = settings["weights"]
-    steps = [[CarliniWagner(c=c, steps=settings["steps"], eot=eot, kappa=kappa) for kappa in kappas] for c in weights]
-    return [0.0, *weights], [[], *steps]
+    how: dict[str, Any] = {"steps": settings["steps"], "learning_rate": settings["learning_rate"], "eot": eot}
+    kappa = 0.0 if eot == 1 else MARGIN
+    return [0.0, *weights], [None, *(CarliniWagner(c=c, kappa=kappa, **how) for c in weights)]
 
 
-def _pgd(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
+def _pgd(settings: dict[str, Any], eot: int) -> Plan:
     norm, steps, radii = settings.get("norm", "linf"), settings["steps"], settings["eps"]
-    return radii, [[PGD(eps=eps, norm=norm, steps=steps, eot=eot)] if eps else [] for eps in radii]
+    return radii, [PGD(eps=eps, norm=norm, steps=steps, eot=eot) if eps else None for eps in radii]
 
 
-def _steps(settings: dict[str, Any], eot: int) -> tuple[list[float], Sequence[Sequence[Attack]]]:
-    return settings["steps"], [[PGD(eps=settings["eps"], steps=steps, eot=eot)] for steps in settings["steps"]]
+def _steps(settings: dict[str, Any], eot: int) -> Plan:
+    return settings["steps"], [PGD(eps=settings["eps"], steps=steps, eot=eot) for steps in settings["steps"]]
 
 
 KINDS = {"carlini": _carlini, "pgd": _pgd, "l2": _pgd, "steps": _steps}

@@ -33,8 +33,8 @@ def halves():
 def test_a_weight_of_carlini_and_wagner_breaks_what_its_objective_pays_for():
     # The gap falls from 20 d to 0 over the distance d = x - 0.5, so d^2 <= c g / 2 = 10 c d where c >= d / 10.
     x, y = torch.tensor([[0.55], [0.6], [0.7]]), torch.tensor([1, 1, 1])
-    steps = [[], *([CarliniWagner(c=c, steps=100)] for c in (0.004, 0.006, 0.012, 0.03))]
-    found = attacked.withstood(halves(), steps, x, y, draws=1, seed=0, growing=True)
+    attacks = [None, *(CarliniWagner(c=c, steps=100) for c in (0.004, 0.006, 0.012, 0.03))]
+    found = attacked.withstood(halves(), attacks, x, y, draws=1, seed=0, growing=True)
     assert found.right.tolist() == [
         [True, True, True],
         [True, True, True],
@@ -52,15 +52,21 @@ def test_one_lucky_draw_breaks_nothing():
     x, y = torch.full((30, 1), 0.55), torch.ones(30, dtype=torch.int64)
     attack = PGD(eps=1e-4, steps=3)
     assert attack(net, x, y, generator=torch.Generator().manual_seed(0)).success.any()
-    found = attacked.withstood(net, [[attack]], x, y, draws=200, seed=0, growing=True)
+    found = attacked.withstood(net, [attack], x, y, draws=200, seed=0, growing=True)
     assert found.right.all()
 
 
 def test_places_that_do_not_grow_begin_again():
     x, y = torch.tensor([[0.55]]), torch.tensor([1])
-    steps = [[PGD(eps=0.1, steps=5)], [PGD(eps=0.01, steps=5)]]
-    assert attacked.withstood(halves(), steps, x, y, draws=1, seed=0, growing=False).right.tolist() == [[False], [True]]
-    assert attacked.withstood(halves(), steps, x, y, draws=1, seed=0, growing=True).right.tolist() == [[False], [False]]
+    attacks = [PGD(eps=0.1, steps=5), PGD(eps=0.01, steps=5)]
+    assert attacked.withstood(halves(), attacks, x, y, draws=1, seed=0, growing=False).right.tolist() == [
+        [False],
+        [True],
+    ]
+    assert attacked.withstood(halves(), attacks, x, y, draws=1, seed=0, growing=True).right.tolist() == [
+        [False],
+        [False],
+    ]
 
 
 def test_rows_that_choose_an_epoch_are_not_trained_on_and_do_not_depend_on_the_test_rows():
