@@ -66,6 +66,7 @@ class Claim(_Strict):
         part ("mnist.euclidean" -> "mnist.euclidean@0.5").
     orderings : names in ascending order, "*" standing for any data set; what they say must hold for a "trend". They are
         of all places of an axis, or of those that they name ("*.left@8").
+    log_axis : draw curves over the logarithm of the axis, linear below its smallest place above 0.
     notes : pattern of names -> why a number differs or how it was measured.
     scales : options of the script for each scale.
     """
@@ -77,6 +78,7 @@ class Claim(_Strict):
     plot: Literal["none", "curves", "ratios", "bars", "picture", "regions", "toy", "matrix"] = "none"
     unit: str = ""
     axis_label: str = ""
+    log_axis: bool = False
     seed: int = 42
     rules: list[Rule] = Field(default_factory=list)
     axis: dict[str, list[float]] = Field(default_factory=dict)
