@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reproduce import intervals
 from reproduce.ch2.attacked import MARGIN, is_random
 from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
 from reproduce.runner import NotRun, Setting
@@ -31,7 +30,7 @@ def cells(options: dict[str, Any]) -> list[str]:
 
 
 def measure(cell: str, setting: Setting) -> list[Measured]:
-    """Mean l2 distance of the images that fresh draws take for the target, or of all targets with the picture."""
+    """Median l2 distance for each target, or over all with the picture; what is not brought there is infinitely far."""
     options = setting.options
     spec = Spec(
         scale=options["budget"], data=options["data"], network=options["network"], method=cell, seed=setting.seed
@@ -40,33 +39,38 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     ways = {"": 1, "-eot": budget["eot"]} if is_random(model(spec), spec.images.test_x) else {"": 1}
     rows = []
     for suffix, eot in ways.items():
-        found = kept(_moved)(spec, spec.budget, eot, options["images"], budget["carlini"], digest(evaluation=True))
+        settings = {key: options[key] for key in ("images", "rows", "steps", "searches")}
+        found = kept(_moved)(spec, spec.budget, eot, settings, digest(evaluation=True))
+        lengths = {name: length for name, (_, length) in found.items()}
         if options.get("picture"):
-            lengths = np.concatenate([length for _, length in found.values()])
-            rows.append(intervals.mean(f"{cell}{suffix}.size", lengths, eot=eot, png=_png(found)))
+            every = np.concatenate(list(lengths.values()))
+            rows.append(_median(f"{cell}{suffix}.size", every, eot=eot, png=_png(found)))
         else:
-            rows += [_row(f"{name}.{cell}{suffix}", length, eot) for name, (_, length) in found.items()]
+            rows += [_median(f"{name}.{cell}{suffix}", length, eot=eot) for name, length in lengths.items()]
     return rows
 
 
-def _row(name: str, length: np.ndarray, eot: int) -> Measured:
-    return intervals.mean(name, length, eot=eot, reached=round(float(np.isfinite(length).mean()), 3))
+def _median(name: str, lengths: np.ndarray, **conditions: Any) -> Measured:
+    value = float(np.median(lengths))
+    reached = round(float(np.isfinite(lengths).mean()), 3)
+    about = {"points": len(lengths), "reached": reached, **conditions}
+    return Measured(name=name, value=round(value, 6) if np.isfinite(value) else None, conditions=about)
 
 
-def _moved(spec: Spec, budget: dict[str, Any], eot: int, count: int, settings: dict[str, Any], code: str) -> Found:
+def _moved(spec: Spec, budget: dict[str, Any], eot: int, settings: dict[str, Any], code: str) -> Found:
     """Changes of the images and their lengths, inf where the mean of fresh draws does not see the target, by target."""
-    net, images, generator = model(spec), spec.images, torch_generator(spec.seed, "targeted")
+    net, images, generator = model(spec), spec.tested(settings["rows"]), torch_generator(spec.seed, "targeted")
     draws = BUDGETS[spec.scale]["draws"]
 
     def seen(x: Tensor) -> Tensor:
         return predict(net, x, draws=draws, generator=generator).logits.argmax(1)
 
     ships = images.test_x[images.test_y == SHIP]
-    x = ships[seen(ships) == SHIP][:count]
+    x = ships[seen(ships) == SHIP][: settings["images"]]
     if len(x) == 0:
         raise NotRun(f"{spec.method} takes no test image of a ship for one.")
-    how: dict[str, Any] = {key: settings[key] for key in ("steps", "learning_rate")}
-    attack = CarliniWagner(c=1.0, eot=eot, kappa=0.0 if eot == 1 else MARGIN, **how)
+    how = {key: settings[key] for key in ("steps", "searches")}
+    attack = CarliniWagner(eot=eot, kappa=0.0 if eot == 1 else MARGIN, **how)
     y, found = torch.full((len(x),), SHIP), {}
     for target, name in enumerate(CLASSES):
         if target != SHIP:
