@@ -70,29 +70,29 @@ def test_it_is_the_sum_over_all_weights_of_all_layers():
 def test_it_agrees_with_monte_carlo(prior):
     mean, log_std = torch.tensor([0.0, 0.02, 0.3, -0.5]).double(), torch.tensor([-3.0, -4.0, -2.0, -1.0]).double()
     q = Normal(mean, log_std.exp())
-    weights = q.sample((200_000,))
+    weights = q.sample((100_000,))
     terms = q.log_prob(weights) - density(prior).log_prob(weights)
     error = 4 * terms.std(0) / math.sqrt(len(terms))
     each = prior.kl_each(mean, log_std)
     assert ((each - terms.mean(0)).abs() < error).all()
     assert_close(prior.kl_each(mean.reshape(2, 2), log_std.reshape(2, 2)), each.reshape(2, 2))
-    with_draws = prior if isinstance(prior, GaussianPrior) else type(prior)(**{**vars(prior), "draws": 500})
+    with_draws = prior if isinstance(prior, GaussianPrior) else type(prior)(**{**vars(prior), "draws": 200})
     estimates = torch.stack([with_draws.kl(m, s) for m, s in zip(mean, log_std, strict=True)])
-    assert ((estimates - each).abs() < error * 20).all()
+    assert ((estimates - each).abs() < error * 22.4).all()
 
 
 def test_a_mixture_of_equal_parts_is_a_gaussian_and_draws_make_it_less_noisy():
-    mean, log_std = torch.randn(50).double(), torch.randn(50).double()
+    mean, log_std = torch.randn(50).double(), 0.1 * torch.randn(50).double()
     gaussian, mixture = GaussianPrior(0.5, 0.1), GaussianMixture([0.5, 0.5], means=[0.1, 0.1])
     assert mixture.weights == (0.5, 0.5)
     assert_close(mixture.kl_each(mean, log_std), gaussian.kl_each(mean, log_std))
     spread = {}
-    for draws in (1, 25):
+    for draws in (1, 16):
         noisy = GaussianMixture([0.5], means=[0.1], draws=draws)
-        estimates = torch.stack([noisy.kl(mean, log_std) for _ in range(400)])
-        assert abs(estimates.mean() - gaussian.kl(mean, log_std)) < 4 * estimates.std() / 20
+        estimates = torch.stack([noisy.kl(mean, log_std) for _ in range(144)])
+        assert abs(estimates.mean() - gaussian.kl(mean, log_std)) < 4 * estimates.std() / 12
         spread[draws] = estimates.std()
-    assert spread[1] / spread[25] == pytest.approx(5, rel=0.2)
+    assert spread[1] / spread[16] == pytest.approx(4, rel=0.3)
 
 
 @pytest.mark.parametrize("prior", [*PRIORS, GaussianPrior(1e-3), SpikeAndSlab(1.0, 1e-8)], ids=repr)
@@ -116,8 +116,8 @@ def test_the_scale_of_a_batch_normalisation_is_measured_from_1(prior):
         plain.weight_mean.copy_(norm.weight_mean - 1)
         parts = [prior.kl_each(q.mean - q.prior_mean, q.log_std).flatten() for q in norm.posteriors()]
         assert_close(parts[0], prior.kl_each(plain.weight_mean, plain.weight_log_std).flatten())
-        estimate = torch.stack([kl(norm) for _ in range(200)])
-    assert abs(estimate.mean() - parts[0].sum() - parts[1].sum()) <= 4 * estimate.std() / 14 + 1e-4
+        estimate = torch.stack([kl(norm) for _ in range(100)])
+    assert abs(estimate.mean() - parts[0].sum() - parts[1].sum()) <= 4 * estimate.std() / 10 + 1e-4
 
 
 def test_the_share_of_weights_that_have_learned_nothing():
