@@ -2,7 +2,7 @@
 
 from trustworthy.nn import backbones
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
-from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
+from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
 from trustworthy.nn.normalize import Normalize
 from trustworthy.nn.replace import Rule, replaced
 from trustworthy.nn.transforms import TRANSFORMS
@@ -18,5 +18,6 @@ __all__ = [
     "add_noise",
     "backbones",
     "bound_relu",
+    "persist_dropout",
     "replaced",
 ]
