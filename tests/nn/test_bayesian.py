@@ -266,11 +266,14 @@ def test_a_saved_recipe_can_name_the_transform_and_its_prior():
     assert_close(copied.state_dict(), random.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_a_layer_takes_the_arguments_of_torch():
     layer = BayesianConv2d(2, 4, 3, padding="same", bias=False, init_std=0.2, dtype=torch.float64)
     assert [*layer.state_dict()] == ["weight_mean", "weight_log_std"]
     assert layer.weight_log_std.exp().unique().item() == pytest.approx(0.2)
     assert layer.bias is None
+    with pytest.raises(InvalidInput, match="prior must be a Prior or a mapping"):
+        BayesianLinear(1, 1, prior=0.1)
     assert layer(torch.rand(1, 2, 5, 5).double()).shape == (1, 4, 5, 5)
     assert {kind.__mro__[-2] for kind in BAYESIAN.values()} == {nn.Module}
     assert all(issubclass(kind, plain) for plain, kind in BAYESIAN.items())
