@@ -266,11 +266,27 @@ def test_a_saved_recipe_can_name_the_transform_and_its_prior():
     assert_close(copied.state_dict(), random.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_a_layer_takes_the_arguments_of_torch():
     layer = BayesianConv2d(2, 4, 3, padding="same", bias=False, init_std=0.2, dtype=torch.float64)
     assert [*layer.state_dict()] == ["weight_mean", "weight_log_std"]
     assert layer.weight_log_std.exp().unique().item() == pytest.approx(0.2)
     assert layer.bias is None
+    with pytest.raises(InvalidInput, match="prior must be a Prior or a mapping"):
+        BayesianLinear(1, 1, prior=0.1)
     assert layer(torch.rand(1, 2, 5, 5).double()).shape == (1, 4, 5, 5)
     assert {kind.__mro__[-2] for kind in BAYESIAN.values()} == {nn.Module}
     assert all(issubclass(kind, plain) for plain, kind in BAYESIAN.items())
+
+
+@pytest.mark.filterwarnings("ignore:to_bayesian keeps the weights of self_attn")
+def test_a_transformer_block_draws_in_evaluation_too():
+    """Where torch has a way for evaluation that passes by the layers of a block."""
+    block, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.randn(1, 5, 8).expand(2, 5, 8)
+    with torch.no_grad():
+        for local in (False, True):
+            random = to_bayesian(block, local=local)
+            answers = random(x)
+            assert not torch.equal(answers, random(x))
+            assert torch.equal(answers[0], answers[1]) is not local
+            assert_close(to_bayesian(block, local=local, init_std=1e-12)(x), block(x))

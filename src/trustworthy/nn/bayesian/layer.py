@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from trustworthy.core import checks
-from trustworthy.nn.bayesian.priors import GaussianPrior, Prior
+from trustworthy.nn.bayesian.priors import GaussianPrior, Prior, as_prior
 
 _WEIGHTS = ("weight", "bias")
 _PRIOR = GaussianPrior(0.1)
@@ -45,7 +45,7 @@ class BayesianLayer(nn.Module):
 
     def __init__(self, *args: Any, prior: Prior = _PRIOR, init_std: float = 0.05, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._randomise(prior, init_std, {})
+        self._randomise(as_prior(prior), init_std, {})
 
     @classmethod
     def of(cls, layer: nn.Module, prior: Prior, init_std: float, spread: dict[nn.Parameter, nn.Parameter]) -> Self:
@@ -69,7 +69,7 @@ class BayesianLayer(nn.Module):
             self.register_parameter(f"{name}_log_std", spread[mean])
 
     def __getattr__(self, name: str) -> Any:
-        parameters = self.__dict__["_parameters"]
+        parameters = self.__dict__.get("_parameters", {})
         if name in _WEIGHTS and name not in parameters and f"{name}_mean" in parameters:
             mean = parameters[f"{name}_mean"]
             return torch.addcmul(mean, parameters[f"{name}_log_std"].exp(), torch.randn_like(mean))
