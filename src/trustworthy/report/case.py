@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from torch import Tensor
 
-from trustworthy.attacks import Attack
+from trustworthy.attacks import Attack, FreshDraws
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
@@ -132,6 +132,11 @@ class Case:
         assert self.attacks is not None, f"{self.kind.step} uses the shared attacks and must say so"
         return self.attacks
 
+    @property
+    def judge(self) -> FreshDraws | None:
+        """What says whether an attack broke a stochastic model; None for a fixed one, which is asked."""
+        return FreshDraws(draws=self.shared.fresh, level=self.level) if self.subject.is_random else None
+
     def headline(self, norm: str) -> float:
         """Radius of the summary in the attacked units: the plan's, or by the kind of data."""
         return (self.shared.linf if norm == "linf" else self.shared.l2) or self.examples.domain.headline(norm)
@@ -194,6 +199,11 @@ class Case:
         """What a sentence adds where not all the right rows were tried."""
         right = int(self.correct.sum())
         return f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
+
+    def left_open(self, rows: int) -> str:
+        """What a sentence adds where the draws of the judge do not decide some of the rows."""
+        told = f"{rows} row{'s' * (rows != 1)} too close to call by {self.shared.fresh} fresh draws"
+        return f"; {told}, which widens the interval" if rows else ""
 
     def taken(self, value: float) -> str:
         """What was taken of the accuracy, to follow the verb."""
