@@ -1,5 +1,7 @@
 """A stochastic model errs where its mean prediction over fresh draws does, and what the draws leave open is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,21 @@ def test_no_search_stops_at_a_lucky_draw(attack):
     assert (plain.queries < plain.queries.max()).any()  # some thought to be broken asked no more
     assert (judged.queries == judged.queries[0]).all()
     assert not (judged.success & ~judged.open).any()
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_of_a_noisy_model_the_last_iterate_counts(restarts):
+    """Its noise moves the loss far more than the attack does, and leaves the gradient as it is."""
+
+    def noisy(z):
+        score = z @ WEIGHT + 50 * torch.randn(len(z), dtype=z.dtype)
+        return torch.stack([score, 0 * score], 1)
+
+    x, y = torch.full((30, 4), 0.5, dtype=torch.float64), torch.zeros(30, dtype=torch.int64)
+    attack = PGD(eps=0.1, steps=10, step_size=0.02, loss="margin", random_start=False, restarts=restarts)
+    for attacked in (attack(noisy, x, y, generator=seeded(), judge=FreshDraws()),
+                     replace(attack, eot=2)(noisy, x, y, generator=seeded())):  # fmt: skip
+        assert_close(attacked.adversarial, x - 0.1 * WEIGHT.sign())
 
 
 def test_examples_are_attacked_until_they_are_surely_broken():
