@@ -134,5 +134,5 @@ ATTACKS = in_profiles(
     decision_rows=(20, 50, 300),
     linf=0.0,
     l2=0.0,
-    fresh=64,
+    fresh=(64, 200, 500),
 )

@@ -82,16 +82,16 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     added, worst = _around_the_fall(list(alone.values()), rows, min(eps), worst)
     grid = [0.0, *added, *eps]
     surely, standing, perhaps = np.array([worst > radius for radius in grid]).swapaxes(0, 1)
-    values = [case.accuracy, *(case.standing(each)[0] for each in standing[1:])]
-    lows, highs = ([case.standing(each)[1] for each in which[1:]] for which in (surely, perhaps))
-    bands = [case.share(case.correct), *((low, high) for (low, _), (_, high) in zip(lows, highs, strict=True))]
+    unsure = perhaps & ~surely
+    values, bands = zip(*map(case.standing, standing[1:], unsure[1:]), strict=True)
+    values, bands = [case.accuracy, *values], [case.share(case.correct), *bands]
     at_headline = grid.index(headline)
-    unsure = int((perhaps & ~surely)[at_headline].sum())
+    close = int(unsure[at_headline].sum())
     found = case.finding(
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
         statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
-        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}{case.left_open(unsure)}.",
+        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}{case.left_open(close)}.",
         series={
             "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
             "attacks": {
@@ -102,7 +102,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
         },
         conditions={
             **case.counts(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
-            "units": units, **({"fresh": case.shared.fresh, "open": unsure} if case.judge else {}),
+            "units": units, **({"fresh": case.shared.fresh, "open": close} if case.judge else {}),
         },
     )  # fmt: skip
     return Measured([found], rows={f"broken_{norm}": case.column(rows, worst[1], wrong=0.0)})
