@@ -15,7 +15,7 @@ from trustworthy.core.inputs import check_logits
 class Goal:
     """To lead predictions away from the true classes, or to classes of the attacker's choice.
 
-    A search asks for no more than the four methods: a goal about numbers instead of classes needs no other search.
+    A search asks for no more than the methods: a goal about numbers instead of classes needs no other search.
 
     y : true classes.
     target : classes to provoke; None to leave the true ones.
@@ -38,6 +38,11 @@ class Goal:
         """Whether the prediction is wrong, or the target's."""
         predicted = logits.argmax(1)
         return predicted != self.y if self.target is None else predicted == self.target
+
+    @property
+    def sought(self) -> Classes:
+        """The class on which success depends: the target, or the true one where there is none."""
+        return self.y if self.target is None else self.target
 
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
         """The same goal for some of the examples."""
