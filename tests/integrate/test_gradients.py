@@ -12,7 +12,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.integrate import RK4, Adjoint, BrownianPath, DormandPrince, Euler, Heun, Milstein, Terms, integrate
 
 DOUBLE = torch.float64
-ADAPTIVE = DormandPrince(rtol=1e-9, atol=1e-9)
+ADAPTIVE = DormandPrince(rtol=1e-8, atol=1e-8)
 
 
 class Field(nn.Module):
@@ -42,7 +42,7 @@ def gradients(drift, y, *, at=(0.5, 1.0), **given):
     return torch.cat([gradient.flatten() for gradient in found])
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), Milstein()], ids=repr)
+@pytest.mark.parametrize("solver", [pytest.param(Euler(), marks=pytest.mark.slow), Heun(), Milstein()], ids=repr)
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck], ids=["once", "twice"])
 def test_gradients_with_noise_equal_differences(solver, check, y, generator):
     path = BrownianPath((3, 2), steps=3, generator=generator, dtype=DOUBLE)
@@ -72,9 +72,9 @@ def test_a_penalty_on_an_input_gradient_trains_the_weights(field, y):
 
 
 def test_the_adaptive_adjoint_equals_backpropagation(field, y):
-    exact = gradients(field, y, solver=RK4(), steps=600)
-    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE), exact, atol=1e-7, rtol=0)
-    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE, adjoint=Adjoint()), exact, atol=1e-7, rtol=0)
+    exact = gradients(field, y, solver=RK4(), steps=120)
+    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE), exact, atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE, adjoint=Adjoint()), exact, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("solver", "expected"), [(Euler(), 1), (Heun(), 2), (RK4(), 4)])
@@ -85,7 +85,7 @@ def test_the_adjoint_of_fixed_steps_nears_backpropagation_at_least_with_the_orde
         (gradients(field, y, solver=solver, steps=n) - gradients(field, y, solver=solver, steps=n, adjoint=Adjoint()))
         .abs()
         .max()
-        for n in (8, 16, 32)
+        for n in (8, 16)
     ]
     assert order(apart) > expected - 0.3
     assert apart[0] > 1e-9  # they are near, not equal
@@ -175,15 +175,15 @@ def solved_and_kept(field, y, steps, times, adjoint):
 
 
 def test_the_memory_of_the_adjoint_does_not_grow_with_the_steps(field, y):
-    few, many = (solved_and_kept(field, y, steps, 1, Adjoint())[1] for steps in (10, 100))
+    few, many = (solved_and_kept(field, y, steps, 1, Adjoint())[1] for steps in (4, 40))
     assert few == many == y.nbytes
-    through, far = (solved_and_kept(field, y, steps, 1, None)[1] for steps in (10, 100))
+    through, far = (solved_and_kept(field, y, steps, 1, None)[1] for steps in (4, 40))
     assert far > 5 * through > 50 * many
 
 
 def test_the_adjoint_keeps_of_saved_times_no_more_than_the_states_it_returns(field, y):
-    for times in (1, 10, 100):
-        states, kept = solved_and_kept(field, y, 100, times, Adjoint())
+    for times in (1, 10, 20):
+        states, kept = solved_and_kept(field, y, 20, times, Adjoint())
         assert kept == states.nbytes
 
 

@@ -41,6 +41,7 @@ def test_strong_order_of_a_diffusion_that_mixes_two_motions(generator):
     assert order(errors, ratio=4) == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.slow
 def test_euler_has_strong_order_1_where_the_noise_is_additive(generator):
     terms = OrnsteinUhlenbeck().terms
     path = BrownianPath((1000, 1), steps=512, generator=generator, dtype=torch.float64)
@@ -50,7 +51,7 @@ def test_euler_has_strong_order_1_where_the_noise_is_additive(generator):
     assert order(errors) == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), Milstein()], ids=repr)
+@pytest.mark.parametrize("solver", [Euler(), *(pytest.param(s, marks=pytest.mark.slow) for s in (Heun(), Milstein()))])
 @pytest.mark.parametrize("process", [GeometricBrownianMotion(), OrnsteinUhlenbeck()], ids=repr)
 @pytest.mark.parametrize("planned", [True, False], ids=["path", "fresh"])
 def test_mean_and_variance(process, solver, planned, generator):

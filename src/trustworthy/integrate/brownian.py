@@ -56,6 +56,7 @@ class BrownianPath:
         self.shape = tuple(checks.integer("shape", size, at_least=0) for size in shape)
         self._whole = self.shape
         self.grid = Grid.of(interval, steps)
+        self._start, self._rate, self._last = self.grid.start, _RESOLUTION / self.grid.step, steps * _RESOLUTION
         self.dtype = torch.get_default_dtype() if dtype is None else dtype
         self.device = torch.get_default_device() if device is None else torch.device(device)
         self._home = torch.device("cpu") if generator is None else generator.device
@@ -94,9 +95,9 @@ class BrownianPath:
 
     def _place(self, time: float) -> int:
         """Number of the moment: 2**20 of them in a cell."""
-        grid = self.grid
-        place = round((time - grid.start) / grid.step * _RESOLUTION)
-        if not 0 <= place <= grid.steps * _RESOLUTION:
+        place = round((time - self._start) * self._rate)
+        if not 0 <= place <= self._last:
+            grid = self.grid
             raise InvalidInput(
                 f"the path covers times from {grid.start:g} to {grid.end:g}, got {time!r}; make it with "
                 f"interval=({min(time, grid.start):g}, {max(time, grid.end):g})."
@@ -104,8 +105,8 @@ class BrownianPath:
         return place
 
     def _increments(self, cells: int, generator: torch.Generator) -> Tensor:
-        drawn = torch.randn((cells, *self._whole), dtype=self.dtype, generator=generator, device=generator.device)
-        return drawn.mul_(math.sqrt(self.grid.step))
+        drawn = torch.empty((cells, *self._whole), dtype=self.dtype, device=generator.device)
+        return drawn.normal_(0.0, math.sqrt(self.grid.step), generator=generator)
 
     def _between(self, first: int, last: int) -> Tensor:
         (cell, inside), (final, beyond) = divmod(first, _RESOLUTION), divmod(last, _RESOLUTION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
@@ -12,8 +11,8 @@ from trustworthy.core.seeds import derived_seed
 
 Draw = Callable[[int, torch.Generator], Tensor]
 """Function of a number of rows and a generator: that many rows, on the generator's device."""
-_BLOCK = 2**16
-"""Numbers that are drawn at once: 256 KB in float32, which stay in a core's cache."""
+_BLOCK = 2**15
+"""Numbers that are drawn at once: 128 KB in float32, which stay in a core's cache."""
 
 
 def seed_from(generator: torch.Generator | None) -> int:
@@ -37,26 +36,29 @@ class Counted:
     def __init__(self, draw: Draw, rows: int, size: int, seed: int, home: torch.device, device: torch.device) -> None:
         self.length = max(1, min(1024, _BLOCK // max(1, size)))
         self._rows, self._draw, self._seed, self._home, self._device = rows, draw, seed, home, device
-        self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._number, self._block = -1, torch.empty(0)  # of the block that was asked last, the only one that is kept
+        self._first: int = 0
+        self._current: tuple[Tensor, ...] = ()  # a block row by row: an index costs more
 
     def row(self, index: int) -> Tensor:
-        block, place = divmod(index, self.length)
-        return self._block(block)[place]
+        place = index - self._first
+        if not 0 <= place < len(self._current):
+            number, place = divmod(index, self.length)
+            self._first, self._current = number * self.length, self._drawn(number).unbind(0)
+        return self._current[place]
 
     def pieces(self, first: int, end: int) -> list[Tensor]:
         """Rows first, ..., end - 1 in consecutive pieces, none longer than a block."""
         found = []
         while first < end:
             block, place = divmod(first, self.length)
-            found.append(self._block(block)[place : place + end - first])
+            found.append(self._drawn(block)[place : place + end - first])
             first += len(found[-1])
         return found
 
-    def _block(self, number: int) -> Tensor:
-        if number not in self._kept:
+    def _drawn(self, number: int) -> Tensor:
+        if number != self._number:
             generator = torch.Generator(device=self._home).manual_seed(derived_seed(self._seed, number))
             count = min(self.length, self._rows - number * self.length)
-            self._kept[number] = self._draw(count, generator).to(self._device)
-            if len(self._kept) > 2:
-                self._kept.popitem(last=False)
-        return self._kept[number]
+            self._number, self._block = number, self._draw(count, generator).to(self._device)
+        return self._block

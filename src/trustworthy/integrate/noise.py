@@ -12,41 +12,44 @@ from trustworthy.core.errors import IntegrationFailed, InvalidInput
 from trustworthy.integrate.brownian import BrownianPath
 from trustworthy.integrate.grid import Grid
 from trustworthy.integrate.jumps import JumpPath
-from trustworthy.integrate.marks import overflows, poisson, standard_normal
+from trustworthy.integrate.marks import overflows, poisson
 from trustworthy.integrate.terms import Terms
 from trustworthy.integrate.watch import readable
 
-Increment = Callable[[float, float, Tensor], Tensor | None]
+Increment = Callable[[float, float, Tensor], Tensor]
 """Function of the beginning and the end of a step and the state where it begins."""
 
 
 def brownian_increments(
     terms: Terms, y: Tensor, grid: Grid, path: BrownianPath | None, generator: torch.Generator | None
-) -> Increment:
-    """dB of a step: of the shape of the state, or (batch, m)."""
+) -> Increment | None:
+    """dB of a step: of the shape of the state, or (batch, m). None for terms without diffusion."""
     if not terms.has_diffusion:
         if path is not None:
             raise InvalidInput("brownian must be None for terms without diffusion, got a path; leave it out.")
-        return _none
+        return None
     mixed = terms.brownian_motions
     shape = tuple(y.shape) if mixed is None else (len(y), mixed)
     if path is not None:
         _same("brownian", path.shape, shape)
         return lambda start, end, y: path(start, end)
-    root = math.sqrt(grid.step)
-    if mixed is None:
-        return lambda start, end, y: standard_normal(y, generator).mul_(root)
-    return lambda start, end, y: standard_normal(y.new_empty(shape), generator).mul_(root)
+    root, dtype, device = math.sqrt(grid.step), y.dtype, y.device
+    if generator is None:
+        return lambda start, end, y: torch.normal(0.0, root, shape, dtype=dtype, device=device)
+    home = generator.device
+    return lambda start, end, y: torch.normal(0.0, root, shape, generator=generator, dtype=dtype, device=home).to(
+        device
+    )
 
 
 def jump_increments(
     terms: Terms, y: Tensor, grid: Grid, path: JumpPath | None, generator: torch.Generator | None
-) -> Increment:
-    """Sum of the marks of the jumps in a step; broadcasts against the state."""
+) -> Increment | None:
+    """Sum of the marks of the jumps in a step; broadcasts against the state. None for terms without jumps."""
     if not terms.has_jumps:
         if path is not None:
             raise InvalidInput("jumps must be None for terms without jumps, got a path; leave it out.")
-        return _none
+        return None
     if path is not None:
         _same("jumps", path.shape, tuple(y.shape))
         return _thinned(terms, path) if callable(terms.rate) else lambda start, end, y: path(start, end)
@@ -97,7 +100,3 @@ def _rates(terms: Terms, t: float, y: Tensor) -> Tensor:
 def _same(argument: str, given: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if given != expected:
         raise InvalidInput(f"{argument} must have the shape {expected}, got {given}; make the path with that shape.")
-
-
-def _none(start: float, end: float, y: Tensor) -> None:
-    return None

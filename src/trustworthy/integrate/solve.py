@@ -134,17 +134,17 @@ def _march(
     generator: torch.Generator | None,
 ) -> list[Tensor]:
     """The states after the `wanted` numbers of steps."""
-    dw, dz = (
-        brownian_increments(terms, y, grid, brownian, generator),
-        jump_increments(terms, y, grid, jumps, generator),
-    )
+    dw = brownian_increments(terms, y, grid, brownian, generator)
+    dz = jump_increments(terms, y, grid, jumps, generator)
     evaluate, advance, h, watch = terms.evaluator(), solver.step, grid.step, Watch()
     found = [y] if wanted[0] == 0 else []
     keep = set(wanted)
     t = grid.start
     for index in range(1, wanted[-1] + 1):
         later = grid.time(index)
-        y = advance(terms, evaluate(t, y), t, h, y, dw(t, later, y), dz(t, later, y))
+        motion = None if dw is None else dw(t, later, y)
+        marks = None if dz is None else dz(t, later, y)
+        y = advance(terms, evaluate(t, y), t, h, y, motion, marks)
         t = later
         watch.see(t, y)
         if index in keep:

@@ -102,20 +102,17 @@ class Terms:
 
     def evaluator(self) -> Callable[[float, Tensor], Values]:
         """Function of (t, y) that gives (f, g, J) with as few evaluations as the terms allow."""
+        drift, fg, fj = self.drift, self.fg, self.fj
         diffusion, jump = self.diffusion or _absent, self.jump or _absent
-        if self.fg is not None:
-            fg = self.fg
+        if fg is not None:
             return lambda t, y: (*fg(t, y), jump(t, y))
-        if self.fj is not None:
-            fj = self.fj
-
-            def split(t: float, y: Tensor) -> Values:
-                f, j = fj(t, y)
-                return f, diffusion(t, y), j
-
-            return split
-        drift = self.drift
-        return lambda t, y: (drift(t, y), diffusion(t, y), jump(t, y))  # pyright: ignore[reportOptionalCall]
+        if fj is not None:
+            return lambda t, y: _between(*fj(t, y), diffusion(t, y))
+        if drift is None:
+            raise AssertionError("checked when the terms were made")
+        if self.jump is None:  # spares a call a step
+            return lambda t, y: (drift(t, y), diffusion(t, y), None)
+        return lambda t, y: (drift(t, y), diffusion(t, y), jump(t, y))
 
     def drift_at(self, t: float, y: Tensor) -> Any:
         """f(t, y) alone."""
@@ -138,6 +135,10 @@ class Terms:
 
 def _absent(t: float, y: Tensor) -> None:
     return None
+
+
+def _between(first: Any, last: Any, middle: Any) -> Values:
+    return first, middle, last
 
 
 def as_terms(terms: Terms | Field) -> Terms:
