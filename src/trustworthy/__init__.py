@@ -20,6 +20,7 @@ _PACKAGES = (
     "core",
     "datasets",
     "graphs",
+    "integrate",
     "metric_learning",
     "metrics",
     "neighbors",

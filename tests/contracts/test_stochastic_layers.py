@@ -11,6 +11,7 @@ import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from torch.func import functional_call, vmap
 
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.predictive import predict
+from trustworthy.integrate import Terms
 from trustworthy.nn import (
     BernoulliGaussianNoise,
     GaussianNoise,
@@ -28,6 +30,7 @@ from trustworthy.nn import (
     to_bayesian,
 )
 from trustworthy.nn.backbones import MLP, SmallConvNet
+from trustworthy.nn.jump_sde import Noise, jump_sde
 from trustworthy.training.description import describe_model
 
 
@@ -71,6 +74,34 @@ def bayesian(network: Callable[[], nn.Module], shape: tuple[int, ...], *, local:
 
     make = lambda: to_bayesian(network(), init_std=0.5, local=local)  # noqa: E731
     return Stochastic(make, shape, lambda: to_bayesian(network(), prior_std=1, local=local), still, **known)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Mean(Noise):
+    """Another noise's mean in its place."""
+
+    of: Noise
+
+    def terms(self, drift: Any, learned: nn.Module | None) -> Terms:
+        return self.of.mean(drift)
+
+
+def jump_diffusion(noise: str, silent: dict[str, float], **options: float) -> Stochastic:
+    """A network whose hidden state is driven by noise, which the options `silent` turn off."""
+    tiny = {"channels": 1, "classes": 2, "image_size": 8, "width": 1 / 32, "steps": 4, "noise": noise}
+
+    def still() -> tuple[nn.Module, nn.Module]:
+        quiet = jump_sde(**tiny, noise_options=silent)
+        plain = copy.deepcopy(quiet)
+        plain.noise = Mean(quiet.noise)
+        return quiet, plain
+
+    return Stochastic(
+        lambda: jump_sde(**tiny, noise_options=options),
+        (1, 8, 8),
+        lambda: jump_sde(**tiny, noise_options=silent),
+        still,
+    )
 
 
 def of_bayesian_linear(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,6 +159,13 @@ MODULES = {
     "to_bayesian, convolutions, local": bayesian(
         lambda: SmallConvNet(image_size=8, width=2), (1, 8, 8), local=True, alike=False
     ),
+    "jump_sde, additive": jump_diffusion("additive", {"sigma": 0.0}, sigma=0.5),
+    "jump_sde, multiplicative, shared": jump_diffusion("multiplicative", {"sigma": 0.0}, sigma=0.5, shared=True),
+    "jump_sde, drift-multiplicative": jump_diffusion("drift-multiplicative", {"sigma": 0.0}, sigma=0.5),
+    "jump_sde, gaussian-dropout": jump_diffusion("gaussian-dropout", {"p": 0.0}, p=0.3),
+    "jump_sde, bernoulli-dropout": jump_diffusion("bernoulli-dropout", {"rate": 0.0}, rate=20.0),
+    "jump_sde, stochastic-depth": jump_diffusion("stochastic-depth", {"rate": 0.0}, rate=20.0),
+    "jump_sde, learned": jump_diffusion("learned", {"sigma": 0.0}, sigma=0.5),
 }
 
 each = pytest.mark.parametrize("known", MODULES.values(), ids=MODULES)

@@ -10,7 +10,8 @@ TrustworthyError
 │   ├── DataUnavailable                no source could provide it
 │   └── ChecksumMismatch               what arrived is not what was expected
 ├── CheckpointError (also OSError)     a checkpoint that cannot be read or written
-└── TrainingDiverged (ArithmeticError) a loss or a weight became NaN or infinite
+├── TrainingDiverged (ArithmeticError) a loss or a weight became NaN or infinite
+└── IntegrationFailed (ArithmeticError) a state became NaN or infinite, or a step too small to go on
 
 TrustworthyWarning (UserWarning)       a result that is returned but deserves doubt
 """
@@ -80,6 +81,10 @@ class CheckpointError(TrustworthyError, OSError):
 
 class TrainingDiverged(TrustworthyError, ArithmeticError):
     """A training run whose loss or weights became NaN or infinite."""
+
+
+class IntegrationFailed(TrustworthyError, ArithmeticError):
+    """A differential equation whose state became NaN or infinite, or whose step became too small to go on."""
 
 
 class TrustworthyWarning(UserWarning):
