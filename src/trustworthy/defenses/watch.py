@@ -33,10 +33,12 @@ class Watch:
     (as long as the step is not shortened, and so reaches as far as PGD) of the accuracy that the single step leaves,
     and at least `gap` less than the single step, the epoch has collapsed: training goes back to the weights that were
     best under PGD and goes on with a step shorter by the factor `shrink`, for the epochs that are left of all that were
-    asked for.
+    asked for. It ends where it collapses once more after `tries` shorter steps, as a step far inside of the ball trains
+    for little.
 
     Parameters
     ----------
+    tries : >= 0.
     shrink : in (0, 1).
     left : in (0, 1).
     gap : in [0, 1].
@@ -45,11 +47,13 @@ class Watch:
     12/255 collapses with steps of 1.25 radii and holds with 1.08.
     """
 
+    tries: int = 2
     shrink: float = 0.7
     left: float = 1 / 3
     gap: float = 0.1
 
     def __post_init__(self) -> None:
+        checks.integer("tries", self.tries, at_least=0)
         for name in ("shrink", "left"):
             if not 0.0 < checks.real(name, getattr(self, name)) < 1.0:
                 raise InvalidInput(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
@@ -81,7 +85,7 @@ class Watch:
         notes: tuple[str, ...] = ()
         kept: dict[str, Tensor] = {}
         steps, stage, first = 0, 1, None
-        while len(records) < defense.epochs:
+        while len(records) < defense.epochs and stage <= self.tries + 1:
             start, spent, before = cloned(model), len(records), best and best.metrics[ROBUST]
             history = self._stage(defense, model, lesson, stage, spent, steps, before)
             first = history if first is None else first
@@ -94,13 +98,19 @@ class Watch:
                 sound = best is not own[-1]
                 model.load_state_dict(kept if sound else start)
                 back = f"of epoch {best.epoch}" if sound else f"before epoch {spent + 1}"
-                notes = (*notes, _told(own[-1], back, _attack(defense).step * self.shrink**stage))
+                notes = (*notes, _told(own[-1], back, self._what_next(defense, stage)))
                 warn(notes[-1])
             stage += 1
         model.load_state_dict(kept)
         resumed = first.resumed_from if first else None
         history = History(records=records, steps=steps, resumed_from=resumed, best=best)
         return defense.told(model, history, notes=notes)
+
+    def _what_next(self, defense: Defense, stage: int) -> str:
+        step = _attack(defense).step * self.shrink**stage
+        if stage <= self.tries:
+            return f"goes on with a step of {step:.3g} radii for the epochs that are left"
+        return "ends: the single step does not hold at this radius. Use AdversarialTraining.pgd, or a smaller radius"
 
     def _stage(
         self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int,
@@ -141,9 +151,9 @@ def _attack(defense: Defense) -> UniformFGSM:
     return loss.attack
 
 
-def _told(record: EpochRecord, back: str, step: float) -> str:
+def _told(record: EpochRecord, back: str, what_next: str) -> str:
     return (
         f"catastrophic overfitting in epoch {record.epoch}: {record.metrics[SINGLE]:.1%} of the validation rows "
         f"withstand the single step of the training, {record.metrics[ROBUST]:.1%} PGD. Training goes back to the "
-        f"weights {back}, with a step of {step:.3g} radii for the epochs that are left."
+        f"weights {back} and {what_next}."
     )
