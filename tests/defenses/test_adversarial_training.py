@@ -16,9 +16,10 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, CleanOrAdversarial, Trades, Watch
 from trustworthy.defenses.adversarial_training import Divergence
+from trustworthy.defenses.defense import cloned
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.backbones import SmallConvNet
-from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy
+from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy, load_weights
 
 X = torch.rand(24, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
@@ -184,8 +185,21 @@ def trained(defense, folder=None):
     return found, [str(warning.message) for warning in warned]
 
 
-def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path):
+def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path, monkeypatch):
+    begun, fitted = [], AdversarialTraining.fitted
+
+    def noted(self, model, *given, **settings):
+        begun.append(cloned(model))
+        return fitted(self, model, *given, **settings)
+
+    monkeypatch.setattr(AdversarialTraining, "fitted", noted)
     defended, told = trained(fast(), tmp_path / "run")
+    best = network()
+    load_weights(best, tmp_path / "run" / "stage-1" / "best.safetensors")
+    assert "the weights of epoch 1 and goes" in told[0]
+    assert all(torch.equal(value, begun[1][name]) for name, value in best.state_dict().items())
+    assert "the weights before epoch 3 and goes" in told[1]  # no epoch before was better under PGD
+    assert all(torch.equal(value, begun[1][name]) for name, value in begun[2].items())
     assert [message.split(":")[0] for message in told] == [f"catastrophic overfitting in epoch {k}" for k in (2, 3)]
     assert told == [*defended.notes]
     assert "and goes on with a step of 0.875 radii for" in told[0]
