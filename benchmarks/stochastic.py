@@ -1,4 +1,4 @@
-"""What does randomness cost? A Bayesian training step beside the plain one, and the KL of Bayesian layers beside peers.
+"""What does randomness cost? Fifty draws, a Bayesian training step, and the KL of Bayesian layers beside peers.
 
 Times are of the processor, on one thread, of runs made in turn, so that other work on the machine counts little. A peer
 that is not installed is left out with a note. The record is written to benchmarks/records/stochastic.json.
@@ -23,11 +23,14 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
+from trustworthy.core.predictive import predict
 from trustworthy.core.record import Record
+from trustworthy.nn import add_noise
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.nn.bayesian import BayesianLinear, GaussianPrior, kl, to_bayesian
 
 BATCH_SIZE, REPEATS, SEED = 128, 15, 0
+DRAWS = 50
 STD, PRIOR_STD = math.log1p(math.exp(-3.0)), 1.0
 RECORD = Path(__file__).parent / "records" / "stochastic.json"
 Weights = list[tuple[Tensor, Tensor]]  # (out, in) and (out) for each linear layer
@@ -36,7 +39,7 @@ Weights = list[tuple[Tensor, Tensor]]  # (out, in) and (out) for each linear lay
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    records = [*training_steps(), *divergences()]
+    records = [*fifty_draws(), *training_steps(), *divergences()]
     for record in records:
         spread = f" ({record.interval[0]:.3f}..{record.interval[1]:.3f})" if record.interval else ""
         print(f"{record.name:44} {record.value:10.3f}{spread} {record.unit}")
@@ -79,6 +82,32 @@ def seconds(run: Callable[[], object], calls: int) -> float:
     for _ in range(calls):
         run()
     return (time.process_time() - started) / calls
+
+
+def fifty_draws() -> Iterator[Record]:
+    """Fifty draws by `predict` per loop of fifty passes; beside them what fifty passes of the plain network take.
+
+    The plain passes are what one pass for all draws cannot save: convolutions of that many rows. Where they are most of
+    the loop, `predict` asks draw by draw.
+    """
+    for side, width, batch in ((8, 8, 1), (8, 8, 8), (8, 8, 64), (8, 8, 256), (28, 16, 1), (28, 16, 8), (28, 16, 64)):
+        model = SmallConvNet(image_size=side, width=width).eval()
+        x = torch.rand(batch, 1, side, side)
+        for name, random in (("rse", add_noise(model)), ("bayes", to_bayesian(model))):
+            plain = seconds(partial(looped, model, x), calls=1)
+            found = paired(
+                f"draws.{name}.{side}x{side}.batch_{batch}", partial(looped, random, x),
+                lambda random=random, x=x: predict(random, x, draws=DRAWS), calls=max(1, 8 // batch),
+                draws=DRAWS, width=width,
+            )  # fmt: skip
+            found.conditions["milliseconds_per_call_without_randomness"] = round(1e3 * plain, 3)
+            yield found
+
+
+def looped(model: nn.Module, x: Tensor) -> Tensor:
+    """The loop that a reader of the dissertation writes."""
+    with torch.no_grad():
+        return torch.stack([model(x) for _ in range(DRAWS)])
 
 
 def training_steps() -> Iterator[Record]:

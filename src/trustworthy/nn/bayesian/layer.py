@@ -39,6 +39,7 @@ class BayesianLayer(nn.Module):
     init_std : standard deviation of the posterior at the start, > 0; its mean is what torch draws.
     """
 
+    draws_together = True  # see core.protocols.Repeated.together
     PRIOR_MEANS: ClassVar[dict[str, float]] = {}
     prior: Prior
 
