@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.goal import AbstractGoal, Goal
 from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, warn
@@ -32,7 +33,7 @@ class Problem:
         self,
         posterior: Posterior,
         x: Examples,
-        goal: Goal,
+        goal: AbstractGoal,
         *,
         eot: int = 1,
         free: Free = None,
@@ -116,9 +117,9 @@ class Problem:
                     "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
                 )
         else:
-            sought = self.goal.sought
-            found = self.judge(self.posterior, self.asked(x), sought, generator=self.generator, batch_size=len(x))
-            reached, unsure = found.holds if self.goal.target is not None else ~found.holds, found.open
+            goal = cast("Goal", self.goal)  # only a goal about classes is posed with a judge
+            found = self.judge(self.posterior, self.asked(x), goal.sought, generator=self.generator, batch_size=len(x))
+            reached, unsure = found.holds if goal.target is not None else ~found.holds, found.open
             self.queries.index_add_(0, self.rows, torch.full_like(self.rows, self.judge.draws))
         if bool(self.nan_seen):
             warn(
