@@ -1,0 +1,1 @@
+"""What to do where an audit says worry: defended versions of a network, and what each bought and cost."""
