@@ -470,7 +470,7 @@ MODELS = {
     ),
     "a folder of nothing": loaded(
         "face",
-        "face must be a folder of a Hugging Face model, with config.json, and has none",
+        "face must be a folder of a Hugging Face model, with config.json, or of save_posterior, with model.json, and",
         "save_pretrained",
         kind=DataError,
         before=lambda: Path("face").mkdir(),

@@ -4,6 +4,7 @@ from trustworthy.models.adapt import Adapted, adapt
 from trustworthy.models.estimator import EstimatorScores, is_estimator
 from trustworthy.models.loading import LoadedModel, load_model
 from trustworthy.models.outputs import Form, Reading, read
+from trustworthy.models.posterior_folder import Recipe, save_posterior
 
 __all__ = [
     "Adapted",
@@ -11,8 +12,10 @@ __all__ = [
     "Form",
     "LoadedModel",
     "Reading",
+    "Recipe",
     "adapt",
     "is_estimator",
     "load_model",
     "read",
+    "save_posterior",
 ]

@@ -7,17 +7,17 @@ import importlib.util
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError, UnknownName
 
 
-def build_model(spec: str) -> Any:
-    """Import what `spec` names before its last colon, and call the factory named after it.
+def build_model(spec: str, options: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Import what `spec` names before its last colon, and call the factory named after it with `options`.
 
     The folder of the file, or the working directory, can be imported from meanwhile, as when Python runs a script.
 
@@ -39,8 +39,8 @@ def build_model(spec: str) -> Any:
         factory = getattr(module, attribute)
         if not callable(factory):
             raise InvalidInput(f"{spec} must be a function that returns the model, got {type(factory).__name__}.")
-        with _blamed_on(f"the factory {spec}", module.__file__):
-            model = factory()
+        with _blamed_on(f"the factory {spec}", module.__file__, options):
+            model = factory(**options)
     if model is None:
         raise ModelContractError(f"the factory {spec} returned nothing; return the model at its end.")
     return model
@@ -49,6 +49,9 @@ def build_model(spec: str) -> Any:
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise DataError(f"there is no file {path} to build the model from; give the path of one.")
+    main = sys.modules["__main__"]
+    if path.resolve() == Path(getattr(main, "__file__", None) or "").resolve():
+        return main  # a script that names itself: to import it would run it again
     name = f"_trustworthy_model_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -84,8 +87,8 @@ def importable_from(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _blamed_on(what: str, file: object) -> Iterator[None]:
-    """Turn whatever the user's code in `file` raises into one line that says what and where."""
+def _blamed_on(what: str, file: object, options: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Turn whatever the user's code in `file` raises, called with `options`, into one line that says what and where."""
     try:
         yield
     except Exception as error:
@@ -95,7 +98,9 @@ def _blamed_on(what: str, file: object) -> Iterator[None]:
             if frame.filename != __file__ and not frame.filename.startswith("<frozen")
         ]
         said = textwrap.shorten(str(error), 300) or "no message"
-        if frames:
+        if options:
+            remedy = f"; it was called with {textwrap.shorten(repr(dict(options)), 100)}: correct these options."
+        elif frames:
             frame = [*frames[-1:], *(frame for frame in frames if frame.filename == str(file))][-1]
             remedy = f" ({frame.filename}, line {frame.lineno}); correct it there."
         elif isinstance(error, SyntaxError):

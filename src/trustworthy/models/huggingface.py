@@ -68,8 +68,8 @@ def load_folder(path: Path, *, trust: bool) -> tuple[nn.Module, list[str] | None
     config = _json(path / "config.json")
     if config is None:
         raise DataError(
-            f"{path} must be a folder of a Hugging Face model, with config.json, and has none; write one with "
-            "model.save_pretrained(folder), or name a file in it."
+            f"{path} must be a folder of a Hugging Face model, with config.json, or of save_posterior, with "
+            "model.json, and has neither; write one with model.save_pretrained(folder), or name a file in it."
         )
     made_for = " ".join(config.get("architectures") or [])
     task = next((task for task in _TASKS if made_for.endswith(task)), None)

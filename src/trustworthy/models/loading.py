@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from trustworthy.models.huggingface import load_folder
 from trustworthy.models.names import Label
 from trustworthy.models.onnx_file import OnnxModel, load_onnx
 from trustworthy.models.pickles import load_pickle, load_skops
+from trustworthy.models.posterior_folder import Recipe, is_posterior_folder, load_posterior
 from trustworthy.models.torch_files import load_torch
 
 _READERS: dict[str, Callable[..., Any]] = {
@@ -31,8 +32,8 @@ _ELSEWHERE = {
     ),
 }
 MODELS = (
-    "a file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a Hugging Face model, package.module:factory or "
-    "path/to/file.py:factory"
+    "a file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a saved or of a Hugging Face model, "
+    "package.module:factory or path/to/file.py:factory"
 )
 """What MODEL may be, for messages and help."""
 
@@ -46,6 +47,8 @@ class LoadedModel:
     source : what was given.
     classes : names of the columns of its output, where the file has them; an estimator has them itself.
     notes : what a reader of results has to know, each a clause without a full stop.
+    about : of a folder of `save_posterior`, what its writer said of how the model was made.
+    recipe : how to build it but for its weights; None where the file has a model and no function that builds it.
     """
 
     model: Any
@@ -53,6 +56,8 @@ class LoadedModel:
     source: str
     classes: tuple[Label, ...] | None = None
     notes: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
 
 
 def load_model(
@@ -62,15 +67,17 @@ def load_model(
 
     Parameters
     ----------
-    spec : a file (.joblib, .pkl, .pickle, .skops, .onnx, .pt, .pth, .pt2), a folder of a Hugging Face model, or
-        package.module:factory or path/to/file.py:factory.
-    trust : whether files may be read that can run code of their writer: all but .skops and .onnx, and some of .skops.
+    spec : a file (.joblib, .pkl, .pickle, .skops, .onnx, .pt, .pth, .pt2), a folder of `save_posterior` or of a
+        Hugging Face model, or package.module:factory or path/to/file.py:factory.
+    trust : whether files may be read that can run code of their writer: all but .skops and .onnx, and some of .skops;
+        and folders of a network that is not of this package.
     weights : for the module that a factory builds: .safetensors, or what torch.save wrote of its state_dict.
 
     Raises
     ------
     InvalidInput : `spec` is none of these, or needs `trust`, a package or a network that is not there.
     DataError : the file is not there, damaged, or of another kind than its name says.
+    CheckpointError : the weights cannot be read, or do not fit.
     ModelContractError : the file holds something else than a model, or the factory raised.
     """
     text, path = os.fspath(spec), Path(spec)
@@ -81,11 +88,13 @@ def load_model(
             f"--weights goes with a function that builds the network, package.module:factory, got {text}; leave "
             "--weights out where the file has the network."
         )
-    classes, notes = None, []
+    classes, notes, about, recipe = None, [], {}, None
     if is_factory:
-        model = build_model(text)
+        model, recipe = build_model(text), Recipe(text)
         if weights is not None:
             _load_weights(text, model, Path(weights))
+    elif is_posterior_folder(path):
+        model, recipe, about = load_posterior(path, trust=trust)
     elif path.is_dir():
         model, classes, notes = load_folder(path, trust=trust)
     elif reader is not None:
@@ -97,7 +106,9 @@ def load_model(
         raise InvalidInput(f"MODEL must be {MODELS}, got {text!r}{f'; {remedy}' if remedy else ''}.")
     name = text.rpartition(":")[2] if is_factory else path.resolve().name if path.is_dir() else path.stem
     known = tuple(classes) if classes else None
-    return LoadedModel(model=model, name=name, source=text, classes=known, notes=tuple(notes))
+    return LoadedModel(
+        model=model, name=name, source=text, classes=known, notes=tuple(notes), about=about, recipe=recipe
+    )
 
 
 def _load_weights(name: str, model: Any, path: Path) -> None:

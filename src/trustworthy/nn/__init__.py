@@ -1,7 +1,22 @@
 """Layers that every network of the library is made of, and the networks themselves in `backbones`."""
 
 from trustworthy.nn import backbones
+from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
+from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
 from trustworthy.nn.normalize import Normalize
 from trustworthy.nn.replace import Rule, replaced
+from trustworthy.nn.transforms import TRANSFORMS
 
-__all__ = ["Normalize", "Rule", "backbones", "replaced"]
+__all__ = [
+    "TRANSFORMS",
+    "BernoulliGaussianNoise",
+    "BoundedReLU",
+    "GaussianNoise",
+    "Normalize",
+    "PersistentDropout",
+    "Rule",
+    "add_noise",
+    "backbones",
+    "bound_relu",
+    "replaced",
+]

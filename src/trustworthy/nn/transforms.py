@@ -1,0 +1,16 @@
+"""What can be done to the architecture of a network, by the names under which a saved model says what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from trustworthy.nn.bounded_relu import bound_relu
+from trustworthy.nn.noise import add_noise
+
+TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
+    "add_noise": add_noise,
+    "bound_relu": bound_relu,
+}
+"""Each is called as `transform(model, **options)`, with options that JSON can hold, and gives a copy."""
