@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from trustworthy.attacks import APGD, BIM, FGSM, PGD, RandFGSM
+from trustworthy.attacks import APGD, BIM, FGSM, PGD, RandFGSM, UniformFGSM
 from trustworthy.attacks.losses import margin
 from trustworthy.core.norms import NORMS
 
-EXACT = [FGSM(eps=1), BIM(eps=1, steps=7), PGD(eps=1, random_start=False), RandFGSM(eps=1, start=0.0)]
+EXACT = [
+    FGSM(eps=1), BIM(eps=1, steps=7), PGD(eps=1, random_start=False), RandFGSM(eps=1, start=0.0),
+    UniformFGSM(eps=1, start=0.0),
+]  # fmt: skip
 
 
 def name(attack):
@@ -78,3 +81,15 @@ def test_no_budget_is_spent_against_a_bound(attack, norm):
 
     result = replace(attack, norm=norm)(model, x, torch.tensor([0]))
     assert_close(result.adversarial, torch.tensor([[1.0, 0.8]], dtype=torch.float64))
+
+
+def test_a_step_from_a_uniform_start_ends_on_the_boundary_where_it_reaches_that_far():
+    slope = torch.ones(20_000, dtype=torch.float64)
+    x, y = torch.zeros(1, 20_000, dtype=torch.float64), torch.tensor([0])
+    attack = UniformFGSM(eps=0.5, bounds=None, step=1.25)
+    moved = attack.perturb(lambda z: torch.stack([0 * z @ slope, z @ slope], 1), x, y)[0]
+    ended = moved == 0.5
+    # From U(-1, 1) radii the step of 1.25 ends beyond the boundary with probability 5/8, and otherwise uniformly.
+    assert float(ended.double().mean()) == pytest.approx(0.625, abs=4 * (0.625 * 0.375 / 20_000) ** 0.5)
+    assert moved.min() >= -1e-9 + 0.5 * 0.25
+    assert float(moved[~ended].mean()) == pytest.approx(0.5 * (0.25 + 1) / 2, abs=0.01)

@@ -22,6 +22,7 @@ from trustworthy.attacks import (
     PointwiseAttack,
     RandFGSM,
     SquareAttack,
+    UniformFGSM,
 )
 from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.losses import LOSSES
@@ -32,6 +33,7 @@ ATTACKS = {
     "fgsm-linf": FGSM(eps=0.1),
     "fgsm-l2": FGSM(eps=0.5, norm="l2"),
     "randfgsm": RandFGSM(eps=0.1),
+    "uniformfgsm": UniformFGSM(eps=0.1),
     "bim": BIM(eps=0.1, steps=4),
     "pgd-linf": PGD(eps=0.1, steps=5),
     "pgd-l2": PGD(eps=0.5, norm="l2", steps=5, loss="margin"),
@@ -49,7 +51,7 @@ ATTACKS = {
 }
 BUDGET = {name: attack for name, attack in ATTACKS.items() if isinstance(attack, BudgetAttack)}
 NEAREST = {name: attack for name, attack in ATTACKS.items() if attack.minimises_distance}
-ITERATIVE = {name: attack for name, attack in BUDGET.items() if not isinstance(attack, FGSM | RandFGSM)}
+ITERATIVE = {name: attack for name, attack in BUDGET.items() if not isinstance(attack, FGSM | RandFGSM | UniformFGSM)}
 ONE_OF_A_KIND = {name: ATTACKS[name] for name in ("pgd-linf", "cw-search", "boundary")}
 """For what the frame does before any attack begins: one with a budget, one without, and one that asks for labels."""
 CLASSES = 3
@@ -564,7 +566,9 @@ def one_stream(attack, given, noise):
 
 def attack_draws(attack):
     """Whether the attack itself draws at random."""
-    return getattr(attack, "random_start", False) or isinstance(attack, RandFGSM | SquareAttack | DECISIONS)
+    return getattr(attack, "random_start", False) or isinstance(
+        attack, RandFGSM | UniformFGSM | SquareAttack | DECISIONS
+    )
 
 
 class Noise(nn.Module):

@@ -6,7 +6,7 @@ from trustworthy.attacks.boundary import BoundaryAttack
 from trustworthy.attacks.carlini_wagner import CarliniWagner
 from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
-from trustworthy.attacks.fgsm import FGSM, RandFGSM
+from trustworthy.attacks.fgsm import FGSM, RandFGSM, UniformFGSM
 from trustworthy.attacks.pgd import BIM, PGD
 from trustworthy.attacks.pointwise import PointwiseAttack
 from trustworthy.attacks.square import SquareAttack
@@ -32,6 +32,7 @@ __all__ = [
     "RobustnessCurve",
     "SquareAttack",
     "TransferAffinity",
+    "UniformFGSM",
     "diagnose",
     "minimal_distortion",
     "robustness_curve",

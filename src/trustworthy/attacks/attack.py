@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.goal import AbstractGoal, Goal
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.problem import Problem, single
@@ -23,7 +23,7 @@ from trustworthy.core.grid import Grid, rounding
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import as_batch, as_classifier, as_labels
 from trustworthy.core.norms import AbstractSize, Norm, Radius, as_size, per_example
-from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.protocols import AnyClassifier, as_posterior
 from trustworthy.core.result import Array, AttackResult
 from trustworthy.core.threat import Bounds, ThreatModel, as_bounds, settled
 
@@ -118,6 +118,20 @@ class Attack(ABC):
         with self.pose(model, x, y, **options) as problem:
             adversarial = self._found(problem)
         return adversarial.cpu().numpy() if isinstance(x, np.ndarray) else adversarial
+
+    @final
+    def seek(
+        self, model: AnyClassifier, x: Tensor, goal: AbstractGoal, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The points where the search finds most of what `goal` asks for, whatever the model's answers are.
+
+        As `perturb`, for a goal that is not about classes, or about other classes than true ones; `loss` is not used.
+        """
+        with torch.inference_mode(False):
+            inputs = as_batch(x, self.bounds)
+            problem = Problem(as_posterior(model), inputs, goal, eot=self.eot, generator=generator)
+            with undisturbed(model, inputs, generator):
+                return self._found(problem)
 
     @property
     def radius(self) -> Radius | None:

@@ -1,8 +1,8 @@
-"""One-step attacks: FGSM (eq. 2.1) and its variant with a random first step (Rand-FGSM)."""
+"""One-step attacks: FGSM (eq. 2.1) and its variants with a random first step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,3 +57,32 @@ class RandFGSM(BudgetAttack):
         gradient, _, _ = problem.ascent(begun)
         step = threat.geometry.steepest(threat.movable(begun, gradient))
         return threat.project(x, begun + per_example((1.0 - self.start) * threat.eps, x) * step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformFGSM(BudgetAttack):
+    """One steepest step from a uniform point of the ball, projected on the ball: that of fast adversarial training.
+
+    Parameters
+    ----------
+    start : radius of the ball that the start is drawn from, in radii, in [0, 1].
+    step : length of the step, in radii, > 0. In linf from a start in the whole ball, 1.25 takes five coordinates in
+        eight to the boundary.
+
+    Cost: `eot` gradients. Random: the start. Reference: Wong, Rice and Kolter 2020.
+    """
+
+    start: float = 1.0
+    step: float = 1.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.real("start", self.start, at_least=0.0, at_most=1.0)
+        checks.real("step", self.step, above=0.0)
+
+    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
+        threat, x = self.threat(problem), problem.x
+        begun = replace(threat, eps=self.start * threat.eps).sample(x, generator)
+        gradient, _, _ = problem.ascent(begun)
+        step = threat.geometry.steepest(threat.movable(begun, gradient))
+        return threat.project(x, begun + per_example(self.step * threat.eps, x) * step)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -11,11 +13,29 @@ from trustworthy.attacks.losses import Classes, Logits, LossFunction, PerExample
 from trustworthy.core.inputs import check_logits
 
 
-@dataclass(frozen=True, eq=False)
-class Goal:
-    """To lead predictions away from the true classes, or to classes of the attacker's choice.
+class AbstractGoal(ABC):
+    """All that a search asks of a goal: one about numbers instead of classes needs no other search."""
 
-    A search asks for no more than the four methods: a goal about numbers instead of classes needs no other search.
+    @abstractmethod
+    def check(self, answer: object) -> Tensor:
+        """The model's first answer; raises InvalidInput where it cannot be held against this goal."""
+
+    @abstractmethod
+    def losses(self, logits: Tensor) -> PerExample:
+        """What the attack maximises."""
+
+    @abstractmethod
+    def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
+        """Whether the attack succeeds; nothing worse is sought for such an example."""
+
+    @abstractmethod
+    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Self:
+        """The same goal for some of the examples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Goal(AbstractGoal):
+    """To lead predictions away from the true classes, or to classes of the attacker's choice.
 
     y : true classes.
     target : classes to provoke; None to leave the true ones.
@@ -27,11 +47,9 @@ class Goal:
     loss: LossFunction = cross_entropy
 
     def check(self, answer: object) -> Logits:
-        """The model's first answer; raises InvalidInput where it cannot be held against this goal."""
         return check_logits(answer, len(self.y), self.y, self.target)
 
     def losses(self, logits: Logits) -> PerExample:
-        """What the attack maximises."""
         return self.loss(logits, self.y, self.target)
 
     def reached(self, logits: Logits) -> Bool[Tensor, " batch"]:
@@ -40,5 +58,4 @@ class Goal:
         return predicted != self.y if self.target is None else predicted == self.target
 
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
-        """The same goal for some of the examples."""
         return replace(self, y=self.y[chosen], target=None if self.target is None else self.target[chosen])

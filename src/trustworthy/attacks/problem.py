@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.goal import AbstractGoal
 from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, warn
 from trustworthy.core.free import Examples, Free
@@ -31,7 +31,7 @@ class Problem:
         self,
         posterior: Posterior,
         x: Examples,
-        goal: Goal,
+        goal: AbstractGoal,
         *,
         eot: int = 1,
         free: Free = None,

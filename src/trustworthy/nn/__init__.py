@@ -1,6 +1,7 @@
 """Layers that every network of the library is made of, and the networks themselves in `backbones`."""
 
 from trustworthy.nn import backbones
+from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
 from trustworthy.nn.normalize import Normalize
@@ -18,5 +19,8 @@ __all__ = [
     "add_noise",
     "backbones",
     "bound_relu",
+    "collapsed",
+    "kl",
     "replaced",
+    "to_bayesian",
 ]

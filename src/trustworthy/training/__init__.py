@@ -6,7 +6,7 @@ history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints=
 from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
-from trustworthy.training.evaluation import Metric, OfDraws, PerExample, evaluate
+from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
@@ -34,6 +34,7 @@ __all__ = [
     "Metric",
     "Moment",
     "OfDraws",
+    "OfModel",
     "PerExample",
     "Phases",
     "cross_entropy",

@@ -53,6 +53,8 @@ class Checkpoints:
     folder : made where it does not exist.
     every : steps between checkpoints within an epoch, >= 1; None for one at the end of each epoch only.
     keep : checkpoints that stay, >= 1; older ones are deleted after each write.
+    best : name of a metric of the validation data; the weights of the epoch where it was largest, the first of equal
+        ones, are kept beside the checkpoints in `best.safetensors`, and `History.best` is that epoch. None for none.
     resume : go on from the newest checkpoint in `folder`; False deletes what is there and begins anew.
     """
 
@@ -60,6 +62,7 @@ class Checkpoints:
     _: KW_ONLY
     every: int | None = None
     keep: int = 2
+    best: str | None = None
     resume: bool = True
 
     def __post_init__(self) -> None:
@@ -75,6 +78,11 @@ class Checkpoints:
             raise CheckpointError(
                 f"the folder {self.folder} of the checkpoints cannot be made ({error.strerror}); choose another."
             ) from error
+
+    @property
+    def best_path(self) -> Path:
+        """Weights of the best epoch, which `load_weights` reads."""
+        return Path(self.folder) / "best.safetensors"
 
     def paths(self) -> list[Path]:
         """Checkpoint files, oldest first."""
@@ -103,5 +111,6 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete what a killed process left half-written, and every checkpoint where none is to be resumed."""
-        for path in (*Path(self.folder).glob(".step-*.part"), *([] if self.resume else self.paths())):
+        folder, old = Path(self.folder), [] if self.resume else [*self.paths(), self.best_path]
+        for path in (*folder.glob(".step-*.part"), *folder.glob(".best.*.part"), *old):
             path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.guard import undisturbed
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.metrics import accuracy
 from trustworthy.training.data import Collate, Data, as_dataset, batches
@@ -36,7 +37,17 @@ class OfDraws:
     function: Callable[[Predictive, Tensor], float]
 
 
-Metric: TypeAlias = Callable[[np.ndarray, np.ndarray], ArrayLike] | PerExample | OfDraws
+@dataclass(frozen=True)
+class OfModel:
+    """`function` of the model itself and of all examples (x, y), as tensors on its device: an attack, or a KL term.
+
+    The model is in evaluation mode, and gradients are on.
+    """
+
+    function: Callable[[nn.Module, tuple[Tensor, Tensor]], float]
+
+
+Metric: TypeAlias = Callable[[np.ndarray, np.ndarray], ArrayLike] | PerExample | OfDraws | OfModel
 """Of predictions and targets over all examples, to a number or one number per example, of which the mean is taken.
 
 All functions of `trustworthy.metrics` that compare predictions with targets fit. See `predictions` for what they get.
@@ -76,23 +87,35 @@ def evaluate(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     rows = torch.arange(len(dataset)).split(batch_size)  # type: ignore[arg-type]
     streamed = {name: metric.function for name, metric in metrics.items() if isinstance(metric, PerExample)}
-    sums, kept = dict.fromkeys(streamed, 0.0), []
+    of_model = {name: metric.function for name, metric in metrics.items() if isinstance(metric, OfModel)}
+    answered = len(streamed) + len(of_model) < len(metrics)
+    sums, kept, pairs = dict.fromkeys(streamed, 0.0), [], []
     for batch in batches(dataset, rows, collate=collate):
         if len(batch) < 2:
             raise InvalidInput("data must hold inputs and targets (x, y) to evaluate a model on, got inputs alone.")
         x, y = batch[0], batch[1].cpu()
+        if of_model:
+            pairs.append((x.to(device), y.to(device)))
+        if not streamed and not answered:
+            continue
         asked = predict(model, x.to(device), draws=draws, batch_size=batch_size, generator=generator)
         answers = Predictive(asked.members.to("cpu", torch.promote_types(asked.members.dtype, torch.float32)))
         for name, function in streamed.items():
             sums[name] += float(_values(name, function, answers, y).sum())
-        if len(streamed) < len(metrics):
+        if answered:
             kept.append((answers.members, y))
     means = {name: total / len(dataset) for name, total in sums.items()}  # type: ignore[arg-type]
     if kept:
         members, targets = zip(*kept, strict=True)
         whole, y = Predictive(torch.cat(members, 1)), torch.cat(targets)
-        left = {name: metric for name, metric in metrics.items() if not isinstance(metric, PerExample)}
+        left = {name: metric for name, metric in metrics.items() if not isinstance(metric, PerExample | OfModel)}
         means |= {name: _number(metric, whole, y) for name, metric in left.items()}
+    if of_model:
+        xs, ys = zip(*pairs, strict=True)
+        x, y = torch.cat(xs), torch.cat(ys)
+        for name, function in of_model.items():
+            with undisturbed(model, x, generator):
+                means[name] = float(function(model, (x, y)))
     return {name: means[name] for name in metrics}
 
 

@@ -104,6 +104,10 @@ def fit(
     checks.integer("batch_size", batch_size, at_least=1)
     if isinstance(checkpoints, str | os.PathLike):
         checkpoints = Checkpoints(checkpoints)
+    if checkpoints is not None and checkpoints.best is not None:
+        if validation is None:
+            raise InvalidInput(f"validation must hold the data that {checkpoints.best!r} is measured on, got None.")
+        checks.choice("best", checkpoints.best, metrics)
     accelerator = engine.accelerator or Accelerator()
     dataset = as_dataset("data", data, model)
     if isinstance(dataset, Arrays) and collate is not None:

@@ -79,6 +79,7 @@ def _close_epoch(run: Run, display: Display, started: float) -> None:
         seconds=time.perf_counter() - started,
     )
     history = dataclasses.replace(run.history, records=(*run.history.records, record), steps=run.step)
+    history = resume.with_best(run, history)
     answers = [callback(run.model, history) for callback in run.callbacks]
     run.history = dataclasses.replace(history, stopped=any(answer is True for answer in answers))
     run.loss_sum = run.seconds = 0.0

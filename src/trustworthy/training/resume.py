@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from trustworthy.core.errors import CheckpointError
+from trustworthy.core.errors import CheckpointError, warn
 from trustworthy.training.checkpoint import Checkpoint, Checkpoints
 from trustworthy.training.identity import differences
 from trustworthy.training.run import EpochRecord, History, Run
-from trustworthy.training.weights import MODEL, assign_weights, first_few, model_tensors
+from trustworthy.training.weights import MODEL, assign_weights, first_few, model_tensors, write_tensors
 
 OPTIMIZER = "optimizer/"  # what the names of an optimizer's tensors begin with in a checkpoint
 FORMAT = 2  # of the state in a checkpoint; 1, which wrote none, told losses and models apart by their names alone
@@ -58,6 +59,35 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
         resumed_from=run.step,
         stopped=state["stopped"],
     )
+    run.history = dataclasses.replace(run.history, best=_best_so_far(run, state.get("best")))
+
+
+def _best_so_far(run: Run, saved: Mapping[str, Any] | None) -> EpochRecord | None:
+    """The epoch whose weights are kept, where they are those that this run asks for."""
+    metric, records = run.checkpoints and run.checkpoints.best, run.history.records
+    if metric is None or not records:
+        return None
+    if saved is not None and saved["metric"] == metric:
+        return next(record for record in records if record.epoch == saved["epoch"])
+    warn(
+        f"the best weights by {metric} are sought from epoch {len(records) + 1} on: those of the epochs before it were "
+        f"not kept by {metric}."
+    )
+    return None
+
+
+def with_best(run: Run, history: History) -> History:
+    """`history` with its best epoch; where that is the one just over, its weights are kept."""
+    if run.checkpoints is None or run.checkpoints.best is None:
+        return history
+    metric, record = run.checkpoints.best, history.records[-1]
+    before = -math.inf if history.best is None else history.best.metrics[metric]
+    if not record.metrics[metric] > before:
+        return history
+    if run.accelerator.is_main_process:
+        # Before the checkpoint of this epoch: a run that is killed in between repeats the epoch, and writes them again.
+        write_tensors(run.checkpoints.best_path, model_tensors(run.model), {"format": "pt"})
+    return dataclasses.replace(history, best=record)
 
 
 def save(run: Run) -> None:
@@ -66,14 +96,16 @@ def save(run: Run) -> None:
         return
     tensors, numbers = pack(run.updater.optimizer)
     weights = {MODEL + name: value for name, value in model_tensors(run.model).items()}
+    best = run.history.best
     state: dict[str, Any] = {
         "format": FORMAT,
         "identity": run.identity,
         "step": run.step,
         "loss_sum": run.loss_sum,
         "seconds": run.seconds,
-        "records": [asdict(record) for record in run.history.records],
+        "records": [dataclasses.asdict(record) for record in run.history.records],
         "stopped": run.history.stopped,
+        "best": best and {"metric": run.checkpoints.best, "epoch": best.epoch},
         "optimizer": numbers,
         "scaler": None if run.accelerator.scaler is None else run.accelerator.scaler.state_dict(),
     }

@@ -74,12 +74,14 @@ class History:
     steps : updates of the weights so far.
     resumed_from : the step of the checkpoint that this call went on from, None where it began anew.
     stopped : whether a callback ended the run before the last epoch.
+    best : the epoch whose weights `Checkpoints(best=...)` keeps; None where it keeps none.
     """
 
     records: tuple[EpochRecord, ...] = ()
     steps: int = 0
     resumed_from: int | None = None
     stopped: bool = False
+    best: EpochRecord | None = None
 
 
 Callback = Callable[[nn.Module, History], bool | None]

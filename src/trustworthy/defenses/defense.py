@@ -1,0 +1,299 @@
+"""What all defences share: a copy of the model is changed, trained by `training.fit`, and given its best weights."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from trustworthy.attacks.attack import Attack
+from trustworthy.core import checks
+from trustworthy.core.inputs import as_batch
+from trustworthy.core.predictive import predict
+from trustworthy.core.seeds import torch_generator
+from trustworthy.defenses.judge import Judged
+from trustworthy.defenses.likelihoods import Categorical, Likelihood
+from trustworthy.nn.transforms import TRANSFORMS
+from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
+from trustworthy.training.augmentation import Augmentation
+from trustworthy.training.data import Arrays, as_dataset
+from trustworthy.training.evaluation import Metric, OfModel
+from trustworthy.training.run import Callback
+from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Phases
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
+}
+SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
+AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
+engine_by_default = Engine()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a defence is trained on, and where its runs are kept."""
+
+    data: Data
+    validation: Data | None
+    checkpoints: Checkpoints | None
+    engine: Engine
+    seed: int
+
+    def part(self, name: str) -> Lesson:
+        """The same for one of several runs, with a folder of its own in that of the checkpoints."""
+        if self.checkpoints is None:
+            return self
+        kept = dataclasses.replace(self.checkpoints, folder=Path(self.checkpoints.folder) / name)
+        return dataclasses.replace(self, checkpoints=kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defended:
+    """A model that a defence has trained.
+
+    model : in evaluation mode, with the weights of the epoch `best`.
+    history : of the run that gave them, and the runs before it where one follows from the other.
+    best : the epoch chosen on the validation rows: of the highest accuracy under the attack of the defence, of the
+        highest accuracy where it has none, the last one where there were no validation rows.
+    last : the last epoch; robust accuracy often falls towards the end of a run while the loss still falls.
+    transforms : what was done to the architecture, as `trustworthy.nn.transforms` names it.
+    seconds : of all training, without the time that an interrupted run stood still.
+    notes : what deserves to be told: a choice made without validation rows, a collapse and what was done about it.
+    """
+
+    model: nn.Module
+    history: History
+    best: EpochRecord
+    last: EpochRecord
+    transforms: tuple[tuple[str, dict[str, Any]], ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defense(ABC):
+    """A defence is a value: its fields are its settings, calling it trains.
+
+    Parameters
+    ----------
+    epochs : passes over the data, >= 1.
+    batch_size : examples in one step, >= 1.
+    learning_rate : > 0.
+    optimizer : "adam" or "sgd" (momentum 0.9).
+    weight_decay : >= 0.
+    schedule : "cosine", "constant", or "phases" (chapter 2: 80, 60, 40 and 20 of 200 epochs, each at a tenth of the
+        rate of the one before and with a fresh optimizer).
+    augment : "crop-and-flip" for images, or None.
+    draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    augment: str | None = None
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        checks.integer("epochs", self.epochs, at_least=1)
+        checks.integer("batch_size", self.batch_size, at_least=1)
+        checks.real("learning_rate", self.learning_rate, above=0.0)
+        checks.choice("optimizer", self.optimizer, OPTIMIZERS)
+        checks.real("weight_decay", self.weight_decay, at_least=0.0)
+        checks.choice("schedule", self.schedule, SCHEDULES)
+        if self.augment is not None:
+            checks.choice("augment", self.augment, AUGMENTATIONS)
+        checks.integer("draws", self.draws, at_least=1)
+
+    @final
+    def __call__(
+        self,
+        model: nn.Module,
+        data: Data,
+        *,
+        validation: Data | None = None,
+        checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+        engine: Engine = engine_by_default,
+        seed: int = 0,
+    ) -> Defended:
+        """Train a defended copy of `model`, which is left as it is; its weights are the start.
+
+        Interrupted and called again with the same arguments and `checkpoints`, it ends with the same weights.
+
+        Parameters
+        ----------
+        data : pairs (x, y), see `training.fit`. Images lie in [0, 1].
+        validation : rows that are not in `data`, on which the epoch is chosen; without them it is the last one.
+        checkpoints : where the training is saved and resumed from; None for nowhere.
+        engine : device, memory and display.
+        seed : >= 0, of everything that is random.
+
+        Raises
+        ------
+        InvalidInput, ModelContractError : an argument breaks its contract; found before any training.
+        TrainingDiverged, CheckpointError : see `training.fit`.
+        """
+        if isinstance(checkpoints, str | os.PathLike):
+            checkpoints = Checkpoints(checkpoints)
+        defended = self.changed(model)
+        for name, given in (("data", data), ("validation", validation)):
+            if given is not None:
+                self._check(name, defended, given)
+        lesson = Lesson(data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed)
+        outcome = self.train(defended, lesson)
+        if validation is None:
+            note = "no validation rows were given, so the weights are those of the last epoch."
+            outcome = dataclasses.replace(outcome, notes=(note, *outcome.notes))
+        return outcome
+
+    @property
+    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """What is done to the architecture: names in `trustworthy.nn.transforms`, and their options."""
+        return ()
+
+    @property
+    @abstractmethod
+    def objective(self) -> Loss:
+        """What is minimised."""
+
+    @property
+    def judge(self) -> Attack | None:
+        """The attack that the weights are chosen by; None to choose them without one."""
+        return None
+
+    @property
+    def likelihood_of_targets(self) -> Likelihood:
+        """What the outputs say about the targets."""
+        return Categorical()
+
+    @property
+    def usual_schedule(self) -> AbstractSchedule:
+        """Factors on the learning rate over the run."""
+        return SCHEDULES[self.schedule]
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What is done to each batch first."""
+        return None if self.augment is None else AUGMENTATIONS[self.augment]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What is measured on the validation rows after each epoch; the last one is what the epoch is chosen by."""
+        likelihood = self.likelihood_of_targets
+        judged = Judged(score=likelihood.score, draws=self.draws, likelihood=likelihood)
+        metrics: dict[str, Metric] = {likelihood.score_name: OfModel(judged)}
+        if self.judge is not None:
+            metrics[f"robust_{likelihood.score_name}"] = OfModel(dataclasses.replace(judged, attack=self.judge))
+        return metrics
+
+    def changed(self, model: nn.Module) -> nn.Module:
+        """A copy of `model` with the architecture of the defence."""
+        for name, options in self.transforms:
+            model = TRANSFORMS[name](model, **options)
+        return model if self.transforms else copy.deepcopy(model)
+
+    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+        """Train `model` in place and tell about it."""
+        history = self.fitted(model, lesson, self.objective)
+        return self.told(model, history)
+
+    def told(self, model: nn.Module, *histories: History, notes: tuple[str, ...] = ()) -> Defended:
+        """The outcome of several runs, of which the last one gave the weights of `model`."""
+        history = histories[-1]
+        return Defended(
+            model=model,
+            history=history,
+            best=history.best or history.records[-1],
+            last=history.records[-1],
+            transforms=self.transforms,
+            seconds=sum(record.seconds for each in histories for record in each.records),
+            notes=notes,
+        )
+
+    def fitted(
+        self,
+        model: nn.Module,
+        lesson: Lesson,
+        loss: Loss,
+        *,
+        epochs: int | None = None,
+        schedule: AbstractSchedule | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> History:
+        """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is."""
+        metrics = self.metrics if metrics is None else metrics
+        best, checkpoints, keeper = None, lesson.checkpoints, None
+        if lesson.validation is not None:
+            best = list(metrics)[-1]
+            keeper = _Keeper(best)
+        if checkpoints is not None:
+            checkpoints = dataclasses.replace(checkpoints, best=best)
+        history = fit(
+            model,
+            lesson.data,
+            epochs=self.epochs if epochs is None else epochs,
+            loss=loss,
+            optimizer=functools.partial(
+                OPTIMIZERS[self.optimizer], lr=self.learning_rate, weight_decay=self.weight_decay
+            ),
+            schedule=self.usual_schedule if schedule is None else schedule,
+            batch_size=self.batch_size,
+            augment=self.augmentation,
+            validation=lesson.validation,
+            metrics=metrics,
+            callbacks=[*callbacks, *([keeper] if keeper and checkpoints is None else [])],
+            checkpoints=checkpoints,
+            engine=lesson.engine,
+            seed=lesson.seed,
+        )
+        if checkpoints is None and keeper is not None and keeper.best is not None:
+            model.load_state_dict(keeper.weights)
+            return dataclasses.replace(history, best=keeper.best)
+        if checkpoints is not None and history.best is not None:
+            load_weights(model, checkpoints.best_path)
+        return history
+
+    def _check(self, name: str, model: nn.Module, data: Data) -> None:
+        """Refuse targets that do not fit the answer to the first row; those of a torch Dataset are seen in training."""
+        dataset = as_dataset(name, data, model)
+        if not isinstance(dataset, Arrays) or len(dataset.tensors) < 2:
+            return
+        x, y = dataset.tensors[:2]
+        if self.judge is not None:
+            as_batch(x, self.judge.bounds, f"{name} x")
+        device = next((weight.device for weight in model.parameters()), x.device)
+        generator = torch_generator(0, "check", device=device)
+        outputs = predict(model, x[:1], generator=generator, device=device).members[0]
+        self.likelihood_of_targets.check(outputs, x, y)
+
+
+class _Keeper:
+    """A callback that keeps the weights of the best epoch in memory, for a run without checkpoints."""
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self.best: EpochRecord | None = None
+        self.weights: Mapping[str, Tensor] = {}
+
+    def __call__(self, model: nn.Module, history: History) -> None:
+        record = history.records[-1]
+        if record.metrics[self._metric] > (-torch.inf if self.best is None else self.best.metrics[self._metric]):
+            self.best, self.weights = record, cloned(model)
+
+
+def cloned(model: nn.Module) -> dict[str, Tensor]:
+    """The state of `model`, in memory of its own."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,87 @@
+"""Defensive distillation (Papernot et al. 2016): a student learns the softened answers of a teacher."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trustworthy.core import checks
+from trustworthy.core.predictive import predict
+from trustworthy.defenses.defense import Defended, Defense, Lesson
+from trustworthy.training import Batch, Loss, Moment
+from trustworthy.training.losses import labelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tempered:
+    """Mean cross entropy of softmax(z / temperature) against the labels, z being the logits.
+
+    Parameters
+    ----------
+    temperature : > 0.
+    """
+
+    temperature: float
+
+    def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
+        x, y = labelled(batch)
+        return F.cross_entropy(model(x) / self.temperature, y)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Distilled:
+    """Mean cross entropy of the student's softmax(z / temperature) against that of the teacher, at one temperature.
+
+    The mean is over the batch and the sum over the classes; the gradient is not multiplied by the temperature.
+
+    Parameters
+    ----------
+    teacher : asked in evaluation mode, on the inputs as the student sees them; it is not trained.
+    temperature : > 0.
+    """
+
+    teacher: nn.Module
+    temperature: float
+
+    def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
+        x, _ = labelled(batch)
+        with torch.no_grad():
+            soft = predict(self.teacher, x, batch_size=len(x), generator=moment.generator).members[0]
+        return F.cross_entropy(model(x) / self.temperature, (soft / self.temperature).softmax(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefensiveDistillation(Defense):
+    """A teacher is trained at `temperature`, then a student of the same architecture on its answers at the same one.
+
+    Both start from the weights of the given model, and each trains for `epochs`. The student is used at temperature 1,
+    where its logits are as many times larger as the temperature says and its gradients often vanish: what that is
+    worth has to be measured with attacks that do not need the gradient of the softmax.
+
+    Parameters
+    ----------
+    temperature : T > 0 of the softmax of teacher and student; Table 2.1 has 40.
+
+    Cost: the training of two models, and a forward pass of the teacher in each step of the student.
+    """
+
+    temperature: float = 40.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.real("temperature", self.temperature, above=0.0)
+
+    @property
+    def objective(self) -> Loss:
+        return Tempered(temperature=self.temperature)
+
+    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+        teacher = copy.deepcopy(model)
+        learned = self.fitted(teacher, lesson.part("teacher"), self.objective)
+        taught = Distilled(teacher=teacher, temperature=self.temperature)
+        return self.told(model, learned, self.fitted(model, lesson.part("student"), taught))
