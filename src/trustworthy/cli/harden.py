@@ -13,9 +13,10 @@ from trustworthy.cli.audit import FailUnder, Strict, Threads, command_line, fini
 from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
+from trustworthy.report.hardening import EPOCHS
 
 if TYPE_CHECKING:
-    from trustworthy.report.hardening.harden import Hardened
+    from trustworthy.datasets import Dataset
 
 METHODS = "rse, adversarial, trades, adv-bnn, vi, distillation or brelu"
 
@@ -39,9 +40,7 @@ def harden(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train from weights that are drawn anew, not from those given.")
     ] = False,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes over the rows; default by the method.")
-    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes of each method over the training rows.")] = EPOCHS,
     eps: Annotated[
         float | None, typer.Option(metavar="E", help="Largest change of an input in training and in the summary.")
     ] = None,
@@ -76,9 +75,12 @@ def harden(
     if len(names) != 1:
         raise typer.BadParameter(f"one MODEL is hardened, got {len(names)}.", param_hint="MODEL")
     typer.echo(f"reading {names[0]} ...", err=True)  # before what follows, which takes seconds to import
+    from rich.console import Console
+
     from trustworthy.report.gate import parse_limits
     from trustworthy.report.hardening.harden import harden as run
-    from trustworthy.report.hardening.rows import read_parted
+    from trustworthy.report.hardening.rows import read_parted, told
+    from trustworthy.report.hardening.words import chosen_epochs, table
     from trustworthy.report.plan import make_plan
 
     limits = parse_limits([*(fail_under or []), *trailing])
@@ -87,31 +89,29 @@ def harden(
     parted: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
     dataset = read_parted(data, chosen.rows if limit is None else limit, seed, **parted)
     tell_data(dataset)
+    typer.echo(told(dataset), err=True)
     with shares() as tell:
         hardened = run(
             names[0], dataset, out, methods=method, weights=weights, options=_options(option), epochs=epochs, eps=eps,
             from_scratch=from_scratch, plan=chosen, limit=limit, seed=seed, device=device, title=title,
             command=command_line(), on_progress=lambda model, step, share: tell(f"{model}: {step}", share),
         )  # fmt: skip
-    _show(hardened, out, data)
-    finish(hardened.of_methods, out, limits, {}, strict=strict, baseline=None, earlier=None)
-
-
-def _show(hardened: Hardened, out: Path, data: str) -> None:
-    """Print the table, which epoch was chosen, where the page is, and how a network is audited alone."""
-    from rich.console import Console
-
-    from trustworthy.report.hardening.words import chosen_epochs, table
-
     Console().print(table(hardened))
     for line in chosen_epochs(hardened):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")
-    trust = ["--trust"] if hardened.needs_trust else []
-    last = out / list(hardened.models)[-1]
-    typer.echo(
-        f"again:  {shlex.join(['trustworthy', 'audit', str(last), *trust, '--data', data, '--out', f'{last}-audit'])}"
-    )
+    typer.echo(f"audit one alone: {_again(names[0], out / list(hardened.models)[-1], dataset, data)}")
+    finish(hardened.of_methods, out, limits, {}, strict=strict, baseline=None, earlier=None)
+
+
+def _again(model: str, folder: Path, dataset: Dataset, data: str) -> str:
+    """The command that audits the network in `folder`: on the same rows, or on others where all had been split."""
+    from trustworthy.report.hardening.rows import SPLIT
+
+    trust = [] if model.startswith("trustworthy.nn") else ["--trust"]
+    rows = "ROWS" if SPLIT in dataset.provenance else data
+    given = ["audit", str(folder), *trust, "--data", rows, "--out", f"{folder}-audit"]
+    return shlex.join(["trustworthy", *given])
 
 
 def _options(texts: list[str] | None) -> dict[str, Any]:

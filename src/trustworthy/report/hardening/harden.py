@@ -19,15 +19,13 @@ from trustworthy.models.posterior_folder import Recipe
 from trustworthy.report.audit import OnProgress, audit, device_of
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.findings import KINDS
+from trustworthy.report.hardening import EPOCHS
 from trustworthy.report.hardening.methods import BEFORE, PLAIN, SCRATCH, PlainTraining, defenses
 from trustworthy.report.hardening.network import check_answers, network, redrawn
 from trustworthy.report.hardening.rows import parts, read_parted
 from trustworthy.report.hardening.training import Trainer
 from trustworthy.report.kind import Kind
 from trustworthy.report.plan import Plan, make_plan
-
-EPOCHS = 20
-"""Passes of each method over the rows, where nothing else is asked for."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from trustworthy.training.weights import load_weights, model_tensors
 
 _ASKED = 64
 """Rows that the network is asked about before it is trained."""
+NETWORK = "network"
+"""Name of the network within the module that takes attacked units."""
 TRAINABLE = "package.module:factory or path/to/file.py:factory that returns an nn.Module"
 
 
@@ -56,7 +59,8 @@ def network(
     """The network that `model` is or names; what cannot be trained is refused with the reason."""
     if isinstance(model, str | os.PathLike):
         recipe = Recipe(_factory(os.fspath(model)), dict(options))
-        first, second = (_drawn(lambda: recipe.build(trust=True), seed, name) for name in ("weights", "other weights"))
+        build = partial(recipe.build, trust=True)
+        first, second = (_drawn(build, seed, name) for name in ("weights", "other weights"))
         _check_kind(first)
         given = weights is not None or _same(first, second)
         model, source = first, os.fspath(model)
@@ -89,11 +93,13 @@ def redrawn(model: nn.Module, seed: int) -> nn.Module:
     return _drawn(reset, seed, "weights")
 
 
-def in_attacked_units(model: nn.Module, domain: Domain) -> nn.Sequential:
-    """The network as it takes inputs in the attacked units, standard deviations of the columns of a table."""
-    if domain.center is None or domain.spread is None:
-        return nn.Sequential(model)
-    return nn.Sequential(Normalize(-domain.center / domain.spread, 1.0 / domain.spread), model)
+def in_attacked_units(model: nn.Module, domain: Domain) -> nn.Module:
+    """The network, its submodule `NETWORK`, as it takes inputs in the attacked units, standard deviations of columns."""
+    whole = nn.Sequential()
+    if domain.center is not None and domain.spread is not None:
+        whole.append(Normalize(-domain.center / domain.spread, 1.0 / domain.spread))
+    whole.add_module(NETWORK, model)
+    return whole
 
 
 def check_answers(model: nn.Module, parts: Parts, device: torch.device) -> None:

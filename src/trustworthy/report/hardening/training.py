@@ -24,7 +24,7 @@ from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe, save_posterior
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise
 from trustworthy.report.audit import OnProgress
-from trustworthy.report.hardening.network import in_attacked_units
+from trustworthy.report.hardening.network import NETWORK, in_attacked_units
 from trustworthy.report.hardening.rows import Parts
 from trustworthy.training import Checkpoints, Engine, EpochRecord, History
 from trustworthy.training.weights import model_tensors
@@ -66,7 +66,7 @@ class Trainer:
                 checkpoints=None if folder is None else Checkpoints(folder / CHECKPOINTS), seed=self.seed,
                 engine=self._engine, callbacks=[after_epoch],
             )  # fmt: skip
-        network, about = defended.model[-1], self._about(defended, defense, begin)
+        network, about = defended.model.get_submodule(NETWORK), self._about(defended, defense, begin)
         if folder is not None and self.recipe is not None:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
             save_posterior(network, folder, built, about)
