@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.predictive import predict
-from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
+from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.training.description import describe_model
 
@@ -61,6 +61,10 @@ def of_linear(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return x @ weight.T + bias, 0.25 * (weight**2).sum(1)[None]
 
 
+def dropping(p: float) -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 40), nn.Dropout(p), nn.Linear(40, 2))
+
+
 MODULES = {
     "GaussianNoise": Stochastic(
         lambda: GaussianNoise(0.3),
@@ -82,6 +86,12 @@ MODULES = {
         lambda: PersistentDropout(0.3),
         lambda: (PersistentDropout(0), nn.Identity()),
         lambda layer, x: (x, x**2 * 0.2 / 0.8),
+    ),
+    "persist_dropout": Stochastic(
+        lambda: persist_dropout(dropping(0.5)),
+        (3,),
+        lambda: persist_dropout(dropping(0.4)),
+        lambda: (persist_dropout(plain := dropping(0.0)), plain),
     ),
     "add_noise, linear": noisy(lambda: nn.Linear(3, 2), (3,), moments=of_linear),
     "add_noise, MLP": noisy(lambda: MLP(features=3, classes=2, hidden=[4]), (3,)),

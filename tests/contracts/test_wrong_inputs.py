@@ -10,10 +10,11 @@ from contracts.wrong_data import ARRAYS, PATHS, PICTURES, TABLES
 from contracts.wrong_inputs import REMEDY
 from contracts.wrong_models import ANSWERS, MODELS
 from contracts.wrong_runs import COMMANDS, GATE, PLANS, RUNS
+from contracts.wrong_saved import SAVED
 
 SECTIONS = {
     "table": TABLES, "path": PATHS, "array": ARRAYS, "pictures": PICTURES, "model": MODELS, "answer": ANSWERS,
-    "plan": PLANS, "gate": GATE, "run": RUNS, "command": COMMANDS,
+    "saved": SAVED, "plan": PLANS, "gate": GATE, "run": RUNS, "command": COMMANDS,
 }  # fmt: skip
 WRONG = {f"{section}: {name}": entry for section, entries in SECTIONS.items() for name, entry in entries.items()}
 

@@ -49,8 +49,8 @@ def audit(
         list[str],
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="A file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a Hugging Face model, "
-            "package.module:factory or path/to/file.py:factory; several are compared.",
+            help="A file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a saved or of a "
+            "Hugging Face model, package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
     data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
