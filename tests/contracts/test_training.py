@@ -16,26 +16,40 @@ from torch import nn
 
 import trustworthy
 from trustworthy import training
-from trustworthy.attacks import PGD
+from trustworthy.attacks import FGSM, PGD
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import CheckpointError
+from trustworthy.defenses.adversarial_bayes import EvidenceLoss
+from trustworthy.defenses.adversarial_training import CleanOrAdversarial, Trades
+from trustworthy.defenses.bounded_relu import InTurn
+from trustworthy.defenses.distillation import Distilled, Tempered
+from trustworthy.defenses.watch import Later
+from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.training import AbstractSchedule, Checkpoints, Engine, fit
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+TEACHER, OTHER_TEACHER = (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)) for _ in range(2))
 SETTINGS = {
     "loss": [
         (training.cross_entropy,),
         (AdversarialCrossEntropy(attack=PGD(eps=0.1, steps=2)), AdversarialCrossEntropy(attack=PGD(eps=0.9, steps=2))),
+        (CleanOrAdversarial(attack=FGSM(eps=0.3), low=0.1), CleanOrAdversarial(attack=FGSM(eps=0.3), low=0.2)),
+        (Trades(attack=PGD(eps=0.1, steps=2)), Trades(attack=PGD(eps=0.1, steps=2), beta=1.0)),
+        (Tempered(temperature=2.0), Tempered(temperature=3.0)),
+        (Distilled(teacher=TEACHER, temperature=2.0), Distilled(teacher=OTHER_TEACHER, temperature=2.0)),
+        (EvidenceLoss(alpha=0.5), EvidenceLoss(alpha=0.5, warmup=0.5)),
     ],
     "augment": [
         (training.CropAndFlip(padding=1), training.CropAndFlip(padding=2)),
         (training.GaussianNoise(sigma=0.1), training.GaussianNoise(sigma=0.2)),
+        (InTurn(parts=(training.CropAndFlip(padding=1),)), InTurn(parts=(training.GaussianNoise(sigma=0.1),))),
     ],
     "schedule": [
         (training.Constant(),),
         (training.Linear(warmup=0.3), training.Linear(warmup=0.3, final=0.1)),
         (training.Cosine(warmup=0.3), training.Cosine(warmup=0.7)),
         (training.Phases(lengths=(1, 1)), training.Phases(lengths=(1, 1), divisor=2.0)),
+        (Later(schedule=training.Linear(), skipped=2), Later(schedule=training.Linear(), skipped=3)),
     ],
     "optimizer": [
         (SGD, partial(SGD, momentum=0.5)),
@@ -87,7 +101,8 @@ def network(p=0.3, activation=nn.ReLU):
 
 def run(folder, passes=None, **settings):
     BreaksOff.left = passes
-    given = {"model": network(), "data": (X, Y), "epochs": 2, "batch_size": 4, "optimizer": SGD, **settings}
+    model = to_bayesian(network()) if isinstance(settings.get("loss"), EvidenceLoss) else network()
+    given = {"model": model, "data": (X, Y), "epochs": 2, "batch_size": 4, "optimizer": SGD, **settings}
     history = fit(checkpoints=Checkpoints(folder, every=2), **given)
     return given["model"].state_dict(), history
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
 from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent, taken
+from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.pgd import PGD
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.square import SquareAttack
@@ -215,7 +216,8 @@ class _Examination:
             return problem.ascent(problem.x)[0].flatten(1).abs().amax(1) == 0
 
         def is_certain(problem: Problem) -> Tensor:
-            return problem.scores(problem.x).softmax(1).gather(1, problem.goal.y[:, None]).squeeze(1) == 1
+            y = cast("Goal", problem.goal).y
+            return problem.scores(problem.x).softmax(1).gather(1, y[:, None]).squeeze(1) == 1
 
         yield self.check("zero_gradients", self.share("margin", vanishes))
         certain = self.share("ce", is_certain)

@@ -3,6 +3,7 @@
 defended = RandomSelfEnsemble(epochs=20)(model, (x, y), validation=(x_held, y_held), checkpoints="run")
 """
 
+from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining, CleanOrAdversarial, Trades
 from trustworthy.defenses.bounded_relu import BoundedReLUTraining
 from trustworthy.defenses.defense import Defended, Defense
@@ -14,6 +15,7 @@ from trustworthy.defenses.watch import Watch
 
 __all__ = [
     "METHODS",
+    "AdversarialBayes",
     "AdversarialTraining",
     "BoundedReLUTraining",
     "Categorical",
@@ -25,5 +27,6 @@ __all__ = [
     "Likelihood",
     "RandomSelfEnsemble",
     "Trades",
+    "VariationalBayes",
     "Watch",
 ]

@@ -203,6 +203,11 @@ class Defense(ABC):
             metrics[f"robust_{likelihood.score_name}"] = OfModel(dataclasses.replace(judged, attack=self.judge))
         return metrics
 
+    @property
+    def metrics_anyway(self) -> dict[str, Metric]:
+        """What is measured on the training rows where there are no validation rows."""
+        return {}
+
     def changed(self, model: nn.Module) -> nn.Module:
         """A copy of `model` with the architecture of the defence."""
         for name, options in self.transforms:
@@ -239,9 +244,11 @@ class Defense(ABC):
         callbacks: Sequence[Callback] = (),
     ) -> History:
         """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is."""
+        held_out, checkpoints, best, keeper = lesson.validation, lesson.checkpoints, None, None
         metrics = self.metrics if metrics is None else metrics
-        best, checkpoints, keeper = None, lesson.checkpoints, None
-        if lesson.validation is not None:
+        if held_out is None and self.metrics_anyway:
+            held_out, metrics = lesson.data, self.metrics_anyway
+        elif held_out is not None:
             best = list(metrics)[-1]
             keeper = _Keeper(best)
         if checkpoints is not None:
@@ -257,7 +264,7 @@ class Defense(ABC):
             schedule=self.usual_schedule if schedule is None else schedule,
             batch_size=self.batch_size,
             augment=self.augmentation,
-            validation=lesson.validation,
+            validation=held_out,
             metrics=metrics,
             callbacks=[*lesson.callbacks, *callbacks, *([keeper] if keeper and checkpoints is None else [])],
             checkpoints=checkpoints,

@@ -112,18 +112,13 @@ class Gaussian(Likelihood):
                 f"std={self.std}, got shape {tuple(outputs.shape)}; change its last layer, or std."
             )
 
-    def means(self, outputs: Outputs) -> Outputs:
-        """The means among the outputs."""
-        return outputs if self.std is not None else outputs.chunk(2, 1)[0]
-
     def nats(self, outputs: Outputs, y: Tensor) -> PerExample:
-        log_std = outputs.new_tensor(self.std).log() if self.std is not None else outputs.chunk(2, 1)[1]
-        scaled = (y.flatten(1) if y.ndim > 1 else y[:, None]) - self.means(outputs)
-        scaled = scaled * (-log_std).exp()
+        mean, log_std = (outputs, outputs.new_tensor(self.std).log()) if self.std is not None else outputs.chunk(2, 1)
+        scaled = (_columns(y) - mean) * (-log_std).exp()
         return (0.5 * scaled.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(1)
 
     def goal(self, y: Tensor) -> LargestError:
-        return LargestError(y.flatten(1) if y.ndim > 1 else y[:, None], self.std is None)
+        return LargestError(_columns(y), self.std is None)
 
     def score(self, predictive: Predictive, y: Tensor) -> float:
         """Mean log density of the targets under the mixture of the draws, in nats."""
@@ -132,8 +127,7 @@ class Gaussian(Likelihood):
 
     def guess(self, y: Tensor) -> float:
         """Nats of the mean of `y`, with the spread of `y` where that is learned."""
-        flat = y.flatten(1) if y.ndim > 1 else y[:, None]
-        spread = flat.var(0, correction=0).clamp_min(1e-12)
+        spread = _columns(y).var(0, correction=0).clamp_min(1e-12)
         variance = spread if self.std is None else torch.full_like(spread, self.std**2)
         return float((0.5 * spread / variance + 0.5 * (2 * math.pi * variance).log()).sum())
 
@@ -163,3 +157,7 @@ class LargestError(AbstractGoal):
 
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> LargestError:
         return LargestError(self.y[chosen], self.spread)
+
+
+def _columns(y: Tensor) -> Float[Tensor, "batch columns"]:
+    return y.flatten(1) if y.ndim > 1 else y[:, None]

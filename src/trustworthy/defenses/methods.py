@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trustworthy.core.checks import Bounds
+from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining
 from trustworthy.defenses.bounded_relu import BoundedReLUTraining
 from trustworthy.defenses.defense import Defense
@@ -13,6 +14,7 @@ from trustworthy.defenses.distillation import DefensiveDistillation
 from trustworthy.defenses.self_ensemble import RandomSelfEnsemble
 
 IMAGES: Bounds = (0.0, 1.0)
+BAYES = {"alpha": 0.1, "warmup": 0.5}
 
 
 def _by_attack(build: Callable[..., Defense], **usual: Any) -> Callable[..., Defense]:
@@ -22,9 +24,9 @@ def _by_attack(build: Callable[..., Defense], **usual: Any) -> Callable[..., Def
     return method
 
 
-def _without_attack(build: Callable[..., Defense]) -> Callable[..., Defense]:
+def _without_attack(build: Callable[..., Defense], **usual: Any) -> Callable[..., Defense]:
     def method(*, eps: float, epochs: int, bounds: Bounds | None = IMAGES, **settings: Any) -> Defense:
-        return build(epochs=epochs, **settings)
+        return build(epochs=epochs, **{**usual, **settings})
 
     return method
 
@@ -39,6 +41,8 @@ METHODS: dict[str, Callable[..., Defense]] = {
     "adversarial-fgsm": _fgsm,
     "adversarial-fast": _by_attack(AdversarialTraining.fast),
     "trades": _by_attack(AdversarialTraining.trades),
+    "adv-bnn": _by_attack(AdversarialBayes, **BAYES),
+    "vi": _without_attack(VariationalBayes, **BAYES),
     "distillation": _without_attack(DefensiveDistillation),
     "brelu": _without_attack(BoundedReLUTraining),
 }

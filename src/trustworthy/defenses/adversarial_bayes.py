@@ -1,0 +1,184 @@
+"""Variational inference of a Bayesian network, and Adv-BNN (Algorithm 3): the same on adversarial examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.pgd import PGD
+from trustworthy.core import checks
+from trustworthy.core.checks import Bounds
+from trustworthy.core.errors import warn
+from trustworthy.core.norms import Norm
+from trustworthy.defenses.defense import Defended, Defense, Lesson
+from trustworthy.defenses.judge import CLASSES, Judged
+from trustworthy.defenses.likelihoods import Likelihood
+from trustworthy.nn.bayesian import kl
+from trustworthy.training import Batch, Loss, Moment
+from trustworthy.training.evaluation import Metric, OfModel
+from trustworthy.training.losses import labelled
+
+KL, DATA, GUESS = "kl", "data_term", "data_term_of_a_guess"
+COLLAPSED = 0.05
+"""Nats per weight: those of a mean a third of the prior's standard deviation away from its mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceLoss:
+    """-mean log p(y | x', w) + alpha / N * warm * KL(q || p), eq. (2.22), in nats per row; one draw of w.
+
+    The KL enters with the number N of training rows, so that an epoch counts it once whatever the batch size.
+
+    Parameters
+    ----------
+    likelihood : of the targets.
+    alpha : weight of the KL term, in (0, 1]; 1 is the evidence lower bound.
+    warmup : share of the run, in [0, 1], over which the factor `warm` rises in a straight line to 1.
+    attack : what makes x' of x; None where x' is x.
+    """
+
+    likelihood: Likelihood = CLASSES
+    alpha: float = 1.0
+    warmup: float = 0.0
+    attack: Attack | None = None
+
+    def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
+        x, y = labelled(batch)
+        if self.attack is not None:
+            x = self.attack.seek(model, x, self.likelihood.goal(y), generator=moment.generator)
+        weight = self.alpha * self.warm(moment.step, moment.steps) / moment.rows
+        return self.likelihood.nats(model(x), y).mean() + weight * kl(model)
+
+    def warm(self, step: int, steps: int) -> float:
+        """Factor on the KL term at `step`."""
+        rising = self.warmup * steps
+        return min(1.0, (step + 1) / rising) if rising > 0 else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariationalBayes(Defense):
+    """Mean-field Gaussian posteriors of all weights by the evidence bound (2.16), its KL term weighted as in (2.22).
+
+    The mean log loss of a draw (`data_term`, nats per row), the KL term (`kl`, nats of the whole network) and the data
+    term of the best answer that does not look at the input are among the metrics of each epoch: of the validation rows,
+    or of the training rows where there are none.
+
+    Parameters
+    ----------
+    prior_std : standard deviation of the prior of every weight, > 0.
+    init_std : of every posterior at the start, > 0; the means start at the weights of the given model.
+    alpha : weight of the KL term, in (0, 1]; smaller for a large model or few rows.
+    warmup : share of the run, in [0, 1], over which the KL term is faded in.
+    likelihood : `Categorical()` for classes, `Gaussian(std=...)` for numbers.
+    local : the local reparameterisation, which draws activations instead of weights.
+
+    Cost: one forward and backward pass of the Bayesian network a step. Random: the weights, from torch's global stream.
+    Warns where the posterior has collapsed in the last epoch: it is hardly told from the prior, and the network says no
+    more about the targets than a guess.
+    """
+
+    prior_std: float = 0.1
+    init_std: float = 0.05
+    alpha: float = 1.0
+    warmup: float = 0.0
+    likelihood: Likelihood = CLASSES
+    local: bool = False
+    draws: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.real("prior_std", self.prior_std, above=0.0)
+        checks.real("init_std", self.init_std, above=0.0)
+        checks.real("alpha", self.alpha, above=0.0, at_most=1.0)
+        checks.real("warmup", self.warmup, at_least=0.0, at_most=1.0)
+
+    @property
+    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        options = {"prior_std": self.prior_std, "init_std": self.init_std, "local": self.local}
+        return (("to_bayesian", options),)
+
+    @property
+    def objective(self) -> Loss:
+        return EvidenceLoss(likelihood=self.likelihood, alpha=self.alpha, warmup=self.warmup, attack=self.judge)
+
+    @property
+    def likelihood_of_targets(self) -> Likelihood:
+        return self.likelihood
+
+    @property
+    def metrics_anyway(self) -> dict[str, Metric]:
+        data = Judged(score=self.likelihood.data_term, draws=self.draws)
+        return {KL: OfModel(_divergence), DATA: OfModel(data), GUESS: OfModel(_Guess(self.likelihood))}
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        return {**self.metrics_anyway, **super().metrics}
+
+    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+        history = self.fitted(model, lesson, self.objective)
+        told = self.told(model, history)
+        nats, data, guess = (told.last.metrics[name] for name in (KL, DATA, GUESS))
+        nats /= sum(std.numel() for name, std in model.named_parameters() if name.endswith("_log_std"))
+        if data < guess - 0.02 * abs(guess) or nats > COLLAPSED:
+            return told
+        note = (
+            f"the posterior has collapsed: its data term is {data:.3g} nats per row, and that of the best answer that "
+            f"does not look at the input {guess:.3g}, its KL {nats:.2g} nats per weight. Lower alpha, fade the KL term "
+            "in over more of the run by warmup, or choose a smaller prior_std."
+        )
+        warn(note)
+        return self.told(model, history, notes=(note,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialBayes(VariationalBayes):
+    """Adv-BNN, Algorithm 3: the evidence bound (2.17) of examples that PGD makes for the posterior as it is.
+
+    At eps 0 it is `VariationalBayes`. For numbers the attack maximises the squared error of the mean.
+
+    Parameters
+    ----------
+    eps : radius of the adversary in `norm`, >= 0, in the units of the inputs.
+    steps : gradient steps of the attack, >= 1.
+    eot : draws averaged in each step, >= 1; 1 as in Algorithm 3, where each step meets other weights.
+    norm, bounds : see `PGD`.
+
+    Cost: each step steps * eot gradients more than `VariationalBayes`, and eot + 1 forward passes of the attack.
+    """
+
+    eps: float
+    steps: int = 10
+    eot: int = 1
+    norm: Norm = "linf"
+    bounds: Bounds | None = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._attack()  # checks what is its own
+
+    @property
+    def judge(self) -> Attack | None:
+        return self._attack() if self.eps > 0 else None
+
+    def _attack(self) -> Attack:
+        return PGD(eps=self.eps, steps=self.steps, eot=self.eot, norm=self.norm, bounds=self.bounds)
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """What `Likelihood.guess` says of the targets, as a metric."""
+
+    likelihood: Likelihood
+
+    def __call__(self, model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
+        return self.likelihood.guess(data[1])
+
+
+def _divergence(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
+    with torch.no_grad():
+        return float(kl(model))
