@@ -48,7 +48,10 @@ def defenses(
 
 def _check(name: str, defense: Defense) -> None:
     if not isinstance(defense, Defense):
-        raise InvalidInput(f"methods must hold defences by name, got {type(defense).__name__} for {name!r}.")
+        raise InvalidInput(
+            f"methods must hold defences by name, got {type(defense).__name__} for {name!r}; make one, or call "
+            "trustworthy.defenses.METHODS['rse'](eps=0.1, epochs=20), or give names alone."
+        )
     if name in _TAKEN or not re.fullmatch(r"\w[\w.-]*", name):
         raise InvalidInput(
             f"methods must name each defence by letters, digits, dots and dashes, and not {', '.join(_TAKEN)}, got "

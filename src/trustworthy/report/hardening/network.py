@@ -67,7 +67,7 @@ def network(
     else:
         _check_kind(model)
         if options:
-            raise InvalidInput("option is given to a factory, and the model is built already; leave it out.")
+            raise InvalidInput("options are arguments of a factory, and the model is built already; leave them out.")
         model, source, given = copy.deepcopy(model), type(model).__name__, True
     if weights is not None:
         load_weights(model, weights)
@@ -94,7 +94,7 @@ def redrawn(model: nn.Module, seed: int) -> nn.Module:
 
 
 def in_attacked_units(model: nn.Module, domain: Domain) -> nn.Module:
-    """The network, its submodule `NETWORK`, as it takes inputs in the attacked units, standard deviations of columns."""
+    """The network, as the submodule `NETWORK` of what takes inputs in the attacked units (of a table)."""
     whole = nn.Sequential()
     if domain.center is not None and domain.spread is not None:
         whole.append(Normalize(-domain.center / domain.spread, 1.0 / domain.spread))

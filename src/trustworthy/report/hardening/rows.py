@@ -91,7 +91,9 @@ def told(dataset: Dataset) -> str:
 def apart(y: Int[np.ndarray, " n"], count: float, seed: int, name: str) -> Bool[np.ndarray, " n"]:
     """Which rows are among `count` that are drawn, at least one of them and not all, classes in proportion."""
     if len(y) < 2:
-        raise InvalidInput(f"data must have rows to train on and others to measure by, got {len(y)}; give more rows.")
+        raise InvalidInput(
+            f"data must have rows to train on and others to choose the epoch by, got {len(y)}; give more rows."
+        )
     chosen = np.zeros(len(y), dtype=bool)
     chosen[stratified_rows(y, max(1, round(count)), seeds.derived_seed(seed, name))] = True
     return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ from trustworthy.report.audit import OnProgress
 from trustworthy.report.hardening.network import NETWORK, in_attacked_units
 from trustworthy.report.hardening.rows import Parts
 from trustworthy.training import Checkpoints, Engine, EpochRecord, History
-from trustworthy.training.weights import model_tensors
+from trustworthy.training.weights import first_few, model_tensors
 
 CHECKPOINTS, RUN = "checkpoints", "run.json"
+SHORT = 30
+"""Letters of a setting up to which it is shown; others are long, or digests."""
 NOISE = (GaussianNoise, BernoulliGaussianNoise)
 
 
@@ -89,9 +91,12 @@ class Trainer:
     def _same_run(self, folder: Path, defense: Defense, start: nn.Module) -> None:
         """Refuse checkpoints of a run with other settings, and say in which they differ; note those of this run."""
         now = {
-            "defense": repr(defense), "seed": str(self.seed), "rows": self.rows.fingerprint,
+            "method": type(defense).__name__,
+            **{field.name: repr(getattr(defense, field.name)) for field in fields(defense)},
+            "seed": str(self.seed),
+            "rows": self.rows.fingerprint,
             "weights to begin from": digest(model_tensors(start)),
-        }  # fmt: skip
+        }
         file = folder / RUN
         if not file.is_file():
             folder.mkdir(parents=True, exist_ok=True)
@@ -100,24 +105,24 @@ class Trainer:
             return
         before = json.loads(file.read_text(encoding="utf-8"))
         changed = [
-            f"{name} was {before.get(name)}, is {value}" if name in ("defense", "seed") else f"other {name}"
+            f"{name} was {before.get(name)}, is {value}" if len(value) < SHORT else f"other {name}"
             for name, value in now.items()
             if before.get(name) != value
         ]
         if changed:
             raise InvalidInput(
-                f"{folder.parent} holds a network of other settings: {'; '.join(changed)}. Choose another out, or "
-                "delete that folder."
+                f"{folder.parent} holds a network of other settings: {'; '.join(first_few(changed, 4))}. Choose "
+                "another out, or delete that folder."
             )
 
     def _about(self, defended: Defended, defense: Defense, begin: str) -> dict[str, Any]:
         """What `model.json` says of the training."""
-        return {
+        return {"training": {
             "defense": repr(defense), "begins_from": begin, "data": self.rows.dataset.name,
             "rows": len(self.rows.train[1]), "rows_that_choose": len(self.rows.validation[1]), "seed": self.seed,
             "eps": self.eps, "units": self.rows.domain.units, "epochs": defense.epochs, "seconds": defended.seconds,
             "best": _told(defended.best), "last": _told(defended.last), "notes": list(defended.notes),
-        }  # fmt: skip
+        }}  # fmt: skip
 
 
 def _told(record: EpochRecord) -> Mapping[str, Any]:
