@@ -147,7 +147,7 @@ HARDENING = {
         right=lambda said: {"model": network()},
     ),
     "Bayesian already": refused(
-        "is Bayesian already",
+        "to make Bayesian, got none",
         model=to_bayesian(network()),
         recipe=Recipe("net.py:net"),
         methods="vi",

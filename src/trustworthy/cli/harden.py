@@ -53,7 +53,7 @@ def harden(
         str | None, typer.Option(metavar="COLUMN", help="Column that says which rows belong together; never split.")
     ] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick (default), standard or thorough.")] = None,
     plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Audited rows, 0 for all; default by the plan.")
@@ -79,12 +79,12 @@ def harden(
 
     from trustworthy.report.gate import parse_limits
     from trustworthy.report.hardening.harden import harden as run
+    from trustworthy.report.hardening.harden import plan_of
     from trustworthy.report.hardening.rows import read_parted, told
     from trustworthy.report.hardening.words import chosen_epochs, table
-    from trustworthy.report.plan import make_plan
 
     limits = parse_limits([*(fail_under or []), *trailing])
-    chosen = make_plan(profile, plan)
+    chosen = plan_of(profile, plan)
     set_threads(threads)
     parted: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
     dataset = read_parted(data, chosen.rows if limit is None else limit, seed, **parted)

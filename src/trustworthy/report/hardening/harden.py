@@ -25,7 +25,7 @@ from trustworthy.report.hardening.network import check_answers, network, redrawn
 from trustworthy.report.hardening.rows import parts, read_parted
 from trustworthy.report.hardening.training import Trainer
 from trustworthy.report.kind import Kind
-from trustworthy.report.plan import Plan, make_plan
+from trustworthy.report.plan import Plan, make_plan, read_toml
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +47,12 @@ class Hardened:
         models = [model for model in self.record.models if model["name"] != first]
         findings = [finding for finding in self.record.findings if finding.model != first]
         return self.record.model_copy(update={"models": models, "findings": findings})
+
+
+def plan_of(profile: str | None, changes: dict[str, Any] | str | Path | None, kinds: Sequence[Kind] = KINDS) -> Plan:
+    """As `make_plan`, but "quick" where no profile is named: several networks are audited, some asked many times."""
+    given = read_toml(Path(changes)) if isinstance(changes, str | Path) else changes or {}
+    return make_plan(profile or given.get("profile", "quick"), given, kinds=kinds)
 
 
 def harden(
@@ -97,7 +103,8 @@ def harden(
     epochs : of each method that is given by its name, and of the plain model.
     eps : linf radius of the attacks in training and of the audit's summary, in its units: of images pixels in [0, 1],
         of tables standard deviations of each column. None for the plan's, or by the data.
-    profile, plan, limit, title, command, kinds, device, seed : see `audit`; the seed is that of training too.
+    profile, plan, limit, title, command, kinds, device, seed : see `audit`; the profile is "quick" where none is named,
+        and the seed is that of training too.
     on_progress : told the model, the step and the share of it that is done, from 0 to 1; after each epoch in training.
 
     Raises
@@ -111,7 +118,7 @@ def harden(
     checks.integer("epochs", epochs, at_least=1)
     if eps is not None:
         checks.real("eps", eps, above=0.0)
-    chosen = plan if isinstance(plan, Plan) else make_plan(profile, plan, kinds=kinds)
+    chosen = plan if isinstance(plan, Plan) else plan_of(profile, plan, kinds)
     net = network(model, weights, options or {}, recipe, seed)
     if out is not None and net.recipe is None:
         raise InvalidInput(
