@@ -57,5 +57,10 @@ class Goal(AbstractGoal):
         predicted = logits.argmax(1)
         return predicted != self.y if self.target is None else predicted == self.target
 
+    @property
+    def sought(self) -> Classes:
+        """The class on which success depends: the target, or the true one where there is none."""
+        return self.y if self.target is None else self.target
+
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
         return replace(self, y=self.y[chosen], target=None if self.target is None else self.target[chosen])

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import AbstractGoal
+from trustworthy.attacks.goal import AbstractGoal, Goal
+from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, warn
 from trustworthy.core.free import Examples, Free
@@ -37,11 +38,12 @@ class Problem:
         free: Free = None,
         grid: Grid | None = None,
         generator: torch.Generator | None = None,
+        judge: FreshDraws | None = None,
     ) -> None:
         # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
         self.dtype, self.x = x.dtype, single(x)
         self.posterior, self.goal, self.free, self.grid = posterior, goal, free, grid
-        self.eot, self.generator = eot, generator
+        self.eot, self.generator, self.judge = eot, generator, judge
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)
@@ -58,6 +60,11 @@ class Problem:
     def draws(self) -> Iterator[Predictor]:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the model is said to be stochastic, so that one answer proves nothing."""
+        return self.eot > 1 or self.judge is not None
 
     def asked(self, x: Examples) -> Examples:
         """Points of the search as the model sees and the caller gets them: on the grid, in the type of the inputs.
@@ -95,23 +102,32 @@ class Problem:
         """Whether the attack succeeds at `x`."""
         return self.goal.reached(self.scores(x))
 
-    def judged(self, x: Examples) -> Bool[Tensor, " batch"]:
-        """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
+    def judged(self, x: Examples) -> tuple[Bool[Tensor, " batch"], Bool[Tensor, " batch"]]:
+        """As `is_adversarial`, for a result, by the judge if there is one; and whether that is open.
 
-        Warns where it did so on the way.
+        Refuses a model that answers NaN there, where no class is predicted. Warns where it did so on the way.
         """
-        scores = self.scores(x)
-        if bool(scores.isnan().any()):
-            raise ModelContractError(
-                "the model returned NaN for an input that the attack may choose; no class is predicted there. "
-                "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
+        if self.judge is None:
+            scores = self.scores(x)
+            reached, unsure = self.goal.reached(scores), torch.zeros_like(self.rows, dtype=torch.bool)
+            if bool(scores.isnan().any()):
+                raise ModelContractError(
+                    "the model returned NaN for an input that the attack may choose; no class is predicted there. "
+                    "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
+                )
+        else:
+            assert isinstance(self.goal, Goal)  # fresh draws judge classes alone
+            found = self.judge(
+                self.posterior, self.asked(x), self.goal.sought, generator=self.generator, batch_size=len(x)
             )
+            reached, unsure = found.holds if self.goal.target is not None else ~found.holds, found.open
+            self.queries.index_add_(0, self.rows, torch.full_like(self.rows, self.judge.draws))
         if bool(self.nan_seen):
             warn(
                 "the model returned NaN for some inputs that the attack tried; the search avoided them, and may have "
                 "missed adversarial examples behind them."
             )
-        return self.goal.reached(scores)
+        return reached, unsure
 
     def ascent(self, x: Examples) -> tuple[Examples, PerExample, Bool[Tensor, " batch"]]:
         """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,7 @@ class Subject:
     hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
     is_random : whether two draws answer differently.
     places : class index of each label that the model knows by name; empty for a model of class indices.
+    origin : what else is known of the model: `source`, `notes`, `training`, `parameters`.
     predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
     """
 
@@ -124,6 +125,8 @@ def examine(
     origin: dict[str, Any] = {"source": loaded.source} if loaded.source else {}
     if read.notes:
         origin["notes"] = read.notes
+    if isinstance(training := loaded.about.get("training"), Mapping):
+        origin["training"] = dict(training)
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
