@@ -18,9 +18,11 @@ from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, RandomSelfEnsemble
 from trustworthy.models import Recipe, load_model
 from trustworthy.report.hardening.harden import harden
+from trustworthy.report.hardening.harden import plan_of as plan_of_harden
 from trustworthy.report.hardening.methods import PlainTraining, defenses
 from trustworthy.report.hardening.network import in_attacked_units
 from trustworthy.report.hardening.rows import parts
+from trustworthy.report.plan import make_plan
 from trustworthy.training import save_weights
 
 KINDS = [LOGIT]
@@ -216,3 +218,12 @@ def test_a_module_is_saved_where_it_is_said_how_it_is_built(file, digits, tmp_pa
         run(module, digits, tmp_path / "out")
     run(module, digits, tmp_path / "out", recipe=Recipe(f"{file}:net"), epochs=1)
     assert load_model(tmp_path / "out" / "rse", trust=True).about["training"]["begins_from"] == "before"
+
+
+def test_the_plan_is_quick_with_gradients_over_64_draws_unless_a_profile_or_such_a_number_is_given():
+    plan = dict(plan_of_harden(None, {"rows": 3}))
+    assert (plan["profile"], plan["rows"], plan["randomness"].eot) == ("quick", 3, [1, 8, 64])
+    assert plan_of_harden("standard", None) == make_plan("standard")
+    assert plan_of_harden(None, {"profile": "thorough"}) == make_plan("thorough")
+    mine = {"randomness": {"eot": [1, 2]}}
+    assert plan_of_harden(None, mine) == make_plan("quick", mine)

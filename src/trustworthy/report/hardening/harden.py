@@ -27,6 +27,9 @@ from trustworthy.report.hardening.training import Trainer
 from trustworthy.report.kind import Kind
 from trustworthy.report.plan import Plan, make_plan, read_toml
 
+EOT = [1, 8, 64]
+"""Draws that each gradient of the attacks on a stochastic network averages."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Hardened:
@@ -50,9 +53,16 @@ class Hardened:
 
 
 def plan_of(profile: str | None, changes: dict[str, Any] | str | Path | None, kinds: Sequence[Kind] = KINDS) -> Plan:
-    """As `make_plan`, but "quick" where no profile is named: several networks are audited, some asked many times."""
+    """As `make_plan`; where no profile is named "quick", with gradients averaged over 64 draws.
+
+    Several networks are audited, and stochastic ones asked many times: "standard" takes four times as long.
+    """
     given = read_toml(Path(changes)) if isinstance(changes, str | Path) else changes or {}
-    return make_plan(profile or given.get("profile", "quick"), given, kinds=kinds)
+    plan = make_plan(profile or given.get("profile", "quick"), given, kinds=kinds)
+    section = dict(plan).get("randomness")
+    if profile or section is None or given.keys() & {"profile", "randomness"}:
+        return plan
+    return plan.model_copy(update={"randomness": section.model_copy(update={"eot": EOT})})
 
 
 def harden(
