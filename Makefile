@@ -43,6 +43,7 @@ bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/neighbors.py
 	$(BIN)/python benchmarks/metric_learning.py digits
 	$(BIN)/python benchmarks/graphs.py
+	$(BIN)/python benchmarks/stochastic.py
 
 recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
 	find src -name '*.nb[ic]' -delete
@@ -67,5 +68,5 @@ clean: ## remove what the other targets make
 
 .venv/.peers: .venv/.base
 	$(PIP) --editable '.[peers]'
-	$(PIP) --no-deps torchattacks imagecorruptions opencv-python-headless
+	$(PIP) --no-deps torchattacks bayesian-torch imagecorruptions opencv-python-headless
 	touch $@

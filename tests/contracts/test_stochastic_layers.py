@@ -19,7 +19,14 @@ from torch.func import functional_call, vmap
 
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.predictive import predict
-from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
+from trustworthy.nn import (
+    BernoulliGaussianNoise,
+    GaussianNoise,
+    PersistentDropout,
+    add_noise,
+    persist_dropout,
+    to_bayesian,
+)
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.training.description import describe_model
 
@@ -53,6 +60,23 @@ def noisy(network: Callable[[], nn.Module], shape: tuple[int, ...], **known: obj
 
     make = lambda: add_noise(network(), sigma_init=0.5, sigma_inner=0.3)  # noqa: E731
     return Stochastic(make, shape, lambda: add_noise(network(), sigma_init=0.4), still, **known)  # type: ignore[arg-type]
+
+
+def bayesian(network: Callable[[], nn.Module], shape: tuple[int, ...], *, local: bool, **known: object) -> Stochastic:
+    """A network with Gaussian weights."""
+
+    def still() -> tuple[nn.Module, nn.Module]:
+        plain = network()
+        return to_bayesian(plain, init_std=1e-30, local=local), plain
+
+    make = lambda: to_bayesian(network(), init_std=0.5, local=local)  # noqa: E731
+    return Stochastic(make, shape, lambda: to_bayesian(network(), prior_std=1, local=local), still, **known)  # type: ignore[arg-type]
+
+
+def of_bayesian_linear(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """W x + b with Gaussian W and b."""
+    mean = x @ layer.weight_mean.detach().T + layer.bias_mean.detach()
+    return mean, torch.full_like(mean, 0.25 * float(x.square().sum() + 1))
 
 
 def of_linear(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,6 +120,14 @@ MODULES = {
     "add_noise, linear": noisy(lambda: nn.Linear(3, 2), (3,), moments=of_linear),
     "add_noise, MLP": noisy(lambda: MLP(features=3, classes=2, hidden=[4]), (3,)),
     "add_noise, convolutions": noisy(lambda: SmallConvNet(image_size=8, width=2), (1, 8, 8), alike=False),
+    "to_bayesian, linear": bayesian(lambda: nn.Linear(3, 2), (3,), local=False, moments=of_bayesian_linear),
+    "to_bayesian, linear, local": bayesian(lambda: nn.Linear(3, 2), (3,), local=True, moments=of_bayesian_linear),
+    "to_bayesian, convolutions": bayesian(
+        lambda: SmallConvNet(image_size=8, width=2), (1, 8, 8), local=False, alike=False
+    ),
+    "to_bayesian, convolutions, local": bayesian(
+        lambda: SmallConvNet(image_size=8, width=2), (1, 8, 8), local=True, alike=False
+    ),
 }
 
 each = pytest.mark.parametrize("known", MODULES.values(), ids=MODULES)
@@ -167,7 +199,7 @@ def test_a_generator_rules_all_of_its_draws_and_the_global_stream_stays(known, d
 def test_without_randomness_it_is_the_plain_network_to_the_last_bit(known, device):
     still, plain = (module.to(device) for module in known.still())
     _, x = case(known, device)
-    assert torch.equal(predict(still, x, draws=2).members, predict(plain, x, draws=2).members)
+    assert torch.equal(predict(still, x).members, predict(plain, x).members)
     assert torch.equal(answer(still.train(), x), answer(plain.train(), x))
 
 

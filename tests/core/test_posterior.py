@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from trustworthy.attacks import PGD
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.guard import reachable_modules, undisturbed
-from trustworthy.core.predictive import Predictive, predict
-from trustworthy.core.protocols import Posterior, as_posterior, drawn
+from trustworthy.core.predictive import AT_ONCE, Predictive, predict
+from trustworthy.core.protocols import Posterior, Wrapped, as_posterior, drawn
 
 
 class Members:
@@ -275,3 +275,65 @@ def test_more_draws_in_an_attack_average_an_ensemble_exactly():
 def test_predictive_statistics_are_those_of_the_draws():
     members = torch.rand(4, 3, 2, 2)
     assert_close(Predictive(members).std, members.std(0, correction=0))
+
+
+class Noise(nn.Module):
+    """Adds noise whenever it is asked; `look`: looks at a number, which one pass for several draws cannot."""
+
+    draws_together = True
+
+    def __init__(self, look=False):
+        super().__init__()
+        self.look, self.calls = look, 0
+
+    def forward(self, x):
+        self.calls += 1
+        noisy = x + torch.randn_like(x)
+        return noisy if not self.look or noisy.sum().isfinite().item() else x
+
+
+class OneByOne(Noise):
+    draws_together = False
+
+
+def test_several_draws_are_asked_in_one_pass_and_are_independent():
+    noise = Noise()
+    members = predict(noise, torch.zeros(3, 2), draws=4000, generator=seeded()).members
+    assert members.shape == (4000, 3, 2)
+    assert noise.calls <= 3  # one to see that it can be done
+    flat = members.flatten(1).double()
+    assert_close(flat.mean(0), torch.zeros(6).double(), atol=0.08, rtol=0)
+    assert_close(flat.T.cov(), torch.eye(6).double(), atol=0.1, rtol=0)
+    assert_close(predict(noise, torch.zeros(3, 2), draws=4000, generator=seeded()).members, members, atol=0, rtol=0)
+
+
+def test_what_one_pass_holds_is_bounded(monkeypatch):
+    monkeypatch.setitem(AT_ONCE, "cpu", 48)
+    noise = Noise()
+    members = predict(noise, torch.zeros(5, 2), draws=20, batch_size=3, generator=seeded()).members
+    assert members.shape == (20, 5, 2)
+    assert len(members.unique()) == 200
+    assert noise.calls == 1 + 2 * 3  # two batches, and of twenty draws eight at once
+    monkeypatch.setitem(AT_ONCE, "cpu", 47)
+    predict(noise, torch.zeros(5, 2), draws=20, batch_size=3, generator=seeded())
+    assert noise.calls == 7 + 2 * 20
+
+
+@pytest.mark.parametrize("model", [OneByOne(), Noise(look=True)])
+def test_a_network_that_one_pass_would_ask_wrongly_is_asked_draw_by_draw(model):
+    members = predict(model, torch.zeros(3, 2), draws=4, generator=seeded()).members
+    assert len(members.unique()) == 24
+    assert model.calls >= 4
+
+
+def test_a_wrapped_posterior_asks_in_one_pass_too_and_puts_each_question_once():
+    noise = Noise()
+    doubled = Wrapped(as_posterior(noise), lambda predictor, x: predictor(2 * x) + predictor(x))
+    members = predict(doubled, torch.full((3, 2), 100.0), draws=6, generator=seeded()).members
+    assert noise.calls == 4
+    assert len(members.unique()) == 36
+    assert_close(members.mean(0), torch.full((3, 2), 300.0), atol=3, rtol=0)
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
@@ -119,46 +119,33 @@ def test_the_global_stream_alone_decides_what_is_drawn_and_looking_at_a_layer_dr
     torch.manual_seed(1)
     repr(random), random.state_dict(), kl(random), copy.deepcopy(random)
     assert_close(random(x), first, rtol=0, atol=0)
-    weight = BayesianLinear(50, 40, init_std=0.3)
-    with torch.no_grad():
-        weight.weight_mean.fill_(2.0)
-    drawn = torch.stack([weight.weight for _ in range(20)])
-    assert abs(drawn.mean() - 2) < 4 * 0.3 / 200
-    assert abs(drawn.std() - 0.3) < 4 * 0.3 / 280
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_draws_are_vectorised(local):
+def test_draws_made_at_once_are_distributed_as_those_of_a_loop(local):
     random, x = to_bayesian(small(), local=local), torch.rand(5, 1, 4, 4)
-    weights = {**dict(random.named_parameters()), **dict(random.named_buffers())}
-    with undisturbed(random, x, None):
-        answers = vmap(lambda _: functional_call(random, weights, (x,)), randomness="different")(torch.zeros(400))
-        loop = torch.stack([random(x) for _ in range(400)])
-    assert answers.shape == (400, 5, 3)
-    assert len({answer[0, 0].item() for answer in answers}) == 400
-    error = (answers.var(0) + loop.var(0)).div(400).sqrt()
+    with undisturbed(random, x, None), torch.no_grad():
+        answers = vmap(lambda _: random(x), randomness="different")(torch.zeros(200))
+        loop = torch.stack([random(x) for _ in range(200)])
+    error = (answers.var(0) + loop.var(0)).div(200).sqrt()
     assert ((answers.mean(0) - loop.mean(0)).abs() < 4 * error).all()
     assert_close(answers.std(0), loop.std(0), rtol=0.3, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [(nn.Linear(6, 4), (6,)), (nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect"), (4, 3, 3))],
-)
-def test_local_draws_have_the_mean_and_the_variance_of_drawn_weights(layer, shape):
-    """Closed form: W x + b has the mean of the layer itself and the variance sum x^2 s^2 + s_b^2."""
-    x, std = torch.randn(3, *shape).double(), 0.3
-    layer = layer.double()
-    ours = {local: to_bayesian(layer, init_std=std, local=local) for local in (False, True)}
+def test_local_draws_of_a_convolution_have_the_mean_and_the_variance_of_drawn_weights():
+    """The output has the mean of the layer itself and the variance of a layer with weights s^2, at the input x^2."""
+    layer = nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect").double()
+    x, std, draws = torch.randn(2, 4, 3, 3).double(), 0.3, 1000
     with torch.no_grad():
         spread = copy.deepcopy(layer)
         for weight in spread.parameters():
             weight.fill_(std**2)
         variance = spread(x.square())
-        for random in ours.values():
-            draws = torch.stack([random(x) for _ in range(2000)])
-            assert ((draws.mean(0) - layer(x)).abs() < 5 * (variance / 2000).sqrt()).all()
-            assert ((draws.var(0) / variance - 1).abs() < 5 * math.sqrt(2 / 2000)).all()
+        for local in (False, True):
+            random = to_bayesian(layer, init_std=std, local=local)
+            answers = vmap(lambda _, random=random: random(x), randomness="different")(torch.zeros(draws))
+            assert ((answers.mean(0) - layer(x)).abs() < 5 * (variance / draws).sqrt()).all()
+            assert ((answers.var(0) / variance - 1).abs() < 5 * math.sqrt(2 / draws)).all()
 
 
 def test_rows_move_together_unless_draws_are_local():
@@ -166,7 +153,6 @@ def test_rows_move_together_unless_draws_are_local():
     for local in (False, True):
         random = BayesianLinear(8, 1, local=local, init_std=1.0)
         first, second = random(x)[:, 0]
-        assert (first == second) is not local or first.item() != second.item()
         assert torch.equal(first, second) is not local
 
 
@@ -200,6 +186,19 @@ def test_a_fresh_draw_is_that_of_torch():
     assert not torch.equal(to_bayesian(model, warm_start=False)[4].weight_mean, random[4].weight_mean)
 
 
+def test_a_layer_is_reset_as_one_of_torch():
+    random = to_bayesian(small())
+    for layer in (random[0], random[1], random[4]):
+        plain = getattr(nn, type(layer).__name__.removeprefix("Bayesian"))
+        fresh = plain(*{nn.Conv2d: (1, 2, 3), nn.BatchNorm2d: (2,), nn.Linear: (8, 3)}[plain])
+        for module in (layer, fresh):
+            with torch.no_grad():
+                getattr(module, "bias_mean" if module is layer else "bias").fill_(7.0)
+            torch.manual_seed(3)
+            module.reset_parameters()
+        assert_close([layer.weight_mean, layer.bias_mean], [fresh.weight, fresh.bias], rtol=0, atol=0)
+
+
 def test_what_is_not_covered_is_named_and_kept():
     class Own(nn.Linear):
         pass
@@ -210,6 +209,7 @@ def test_what_is_not_covered_is_named_and_kept():
             "attention": nn.MultiheadAttention(4, 2),
             "lstm": nn.LSTM(3, 3),
             "own": Own(2, 2),
+            "spectral": nn.utils.spectral_norm(nn.Linear(2, 2)),
             "normed": nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)),
         }
     )
@@ -219,7 +219,7 @@ def test_what_is_not_covered_is_named_and_kept():
     assert (
         "attention (MultiheadAttention), attention.out_proj (NonDynamicallyQuantizableLinear), lstm (LSTM)" in message
     )
-    assert "own (Own), normed (ParametrizedLinear) and 1 more fixed" in message
+    assert "own (Own), spectral (Linear) and 2 more fixed" in message
     assert [name for name, module in random.named_modules() if isinstance(module, BayesianLayer)] == ["linear"]
     assert_close(random["lstm"].state_dict(), model["lstm"].state_dict())
     again = to_bayesian(nn.Sequential(random["linear"], nn.Linear(3, 3)))  # in silence
@@ -266,11 +266,27 @@ def test_a_saved_recipe_can_name_the_transform_and_its_prior():
     assert_close(copied.state_dict(), random.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_a_layer_takes_the_arguments_of_torch():
     layer = BayesianConv2d(2, 4, 3, padding="same", bias=False, init_std=0.2, dtype=torch.float64)
     assert [*layer.state_dict()] == ["weight_mean", "weight_log_std"]
     assert layer.weight_log_std.exp().unique().item() == pytest.approx(0.2)
     assert layer.bias is None
+    with pytest.raises(InvalidInput, match="prior must be a Prior or a mapping"):
+        BayesianLinear(1, 1, prior=0.1)
     assert layer(torch.rand(1, 2, 5, 5).double()).shape == (1, 4, 5, 5)
     assert {kind.__mro__[-2] for kind in BAYESIAN.values()} == {nn.Module}
     assert all(issubclass(kind, plain) for plain, kind in BAYESIAN.items())
+
+
+@pytest.mark.filterwarnings("ignore:to_bayesian keeps the weights of self_attn")
+def test_a_transformer_block_draws_in_evaluation_too():
+    """Where torch has a way for evaluation that passes by the layers of a block."""
+    block, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.randn(1, 5, 8).expand(2, 5, 8)
+    with torch.no_grad():
+        for local in (False, True):
+            random = to_bayesian(block, local=local)
+            answers = random(x)
+            assert not torch.equal(answers, random(x))
+            assert torch.equal(answers[0], answers[1]) is not local
+            assert_close(to_bayesian(block, local=local, init_std=1e-12)(x), block(x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,14 @@ from torch import Tensor
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.protocols import drawn
+from trustworthy.core.protocols import Together, as_posterior, drawn, together
+
+AT_ONCE, FEWEST = {"cpu": 2**14, "": 2**24}, 8
+"""Numbers of the inputs that several draws are asked about in one pass at most, by the device ("" for any other), and
+draws below which one pass for all takes as long as one for each.
+
+On a CPU a pass over more than fits into its caches takes longer (benchmarks/stochastic.py).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +69,8 @@ def predict(
     ----------
     model : a posterior, or a callable from a batch (batch, *shape) to outputs (batch, *outputs).
     x : inputs; batches of them are moved to `device` (None: where they are), the answers come back to where `x` is.
-    draws : >= 1; every draw answers all batches, so that a member of an ensemble is asked about all inputs.
+    draws : >= 1; every draw answers all batches, so that a member of an ensemble is asked about all inputs. A network
+        that draws anew whenever it is asked answers small batches for several draws in one pass (`AT_ONCE`).
     batch_size : inputs in one forward pass, >= 1.
     generator : on `device`, source of all randomness; None uses torch's global stream.
 
@@ -75,11 +83,36 @@ def predict(
     checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
     with undisturbed(model, x[:1].to(place), generator), torch.no_grad():
+        several = _several(model, x[:batch_size].to(place), checks.integer("draws", draws, at_least=1))
+        if several is not None:
+            return Predictive(
+                torch.cat([several(batch.to(place)).to(x.device) for batch in x.split(batch_size)], dim=1)
+            )
         members = [
             torch.cat([_answer(predictor, batch.to(place)).to(x.device) for batch in x.split(batch_size)])
             for predictor in drawn(model, draws)
         ]
     return Predictive(stacked(members))
+
+
+def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
+    """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
+    at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
+    ask = together(as_posterior(model)) if draws > 1 and at_once >= FEWEST else None
+    if ask is None:
+        return None
+    try:
+        ask(batch[:1], 2)
+    except Exception:  # vmap refuses what looks at numbers, .item() for instance; and what is wrong is told by a loop
+        return None
+    counts = [len(part) for part in torch.arange(draws).split(at_once)]
+    return lambda x: torch.cat([_answers(ask, x, count) for count in counts])
+
+
+def _answers(ask: Together, x: Tensor, count: int) -> Tensor:
+    outputs = ask(x, count)
+    _answer(lambda _: outputs[0], x)
+    return outputs.detach()
 
 
 def stacked(outputs: Sequence[Tensor]) -> Float[Tensor, "draws n *outputs"]:

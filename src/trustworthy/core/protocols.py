@@ -38,6 +38,10 @@ class Posterior(Protocol):
         ...
 
 
+Together: TypeAlias = Callable[[Tensor, int], Tensor]
+"""A batch (batch, *shape) and a count in, the answers of as many fresh draws (count, batch, *outputs) out."""
+
+
 AnyClassifier: TypeAlias = Callable[[Any], Any] | Posterior
 """A `Classifier`, a posterior of them, or a callable on NumPy arrays to scores (batch, classes) or labels (batch,)."""
 
@@ -55,6 +59,21 @@ class Repeated:
     def modules(self) -> Iterator[nn.Module]:
         """The modules that the callable is, holds or refers to."""
         return iter(reachable_modules(self.model))
+
+    def together(self) -> Together | None:
+        """How several draws are asked in one pass, by `torch.func.vmap`; None where that is not known to be right.
+
+        It is for a module that holds a layer with the attribute `draws_together = True`: one that draws from torch's
+        global stream alone. What draws from NumPy would draw once for all.
+        """
+        if not any(getattr(module, "draws_together", False) for module in self.modules()):
+            return None
+
+        def ask(x: Tensor, count: int) -> Tensor:
+            each = torch.func.vmap(lambda _: self.model(x), randomness="different")
+            return each(torch.arange(count, device=x.device))
+
+        return ask
 
 
 def as_posterior(model: Any) -> Posterior:
@@ -98,3 +117,26 @@ class Wrapped:
     def modules(self) -> Iterable[nn.Module]:
         """Modules of the model."""
         return self.posterior.modules()
+
+    def together(self) -> Together | None:
+        """As the posterior inside, if it can: `ask` is called for each draw, with what was answered to its question."""
+        inner = together(self.posterior)
+        return None if inner is None else partial(self._together, inner)
+
+    def _together(self, inner: Together, x: Tensor, count: int) -> Tensor:
+        asked: list[tuple[Tensor, Tensor]] = []  # the question put, and what all draws answer to it
+
+        def answer(draw: int, question: Tensor) -> Tensor:
+            known = next((found for put, found in asked if put.shape == question.shape and put.equal(question)), None)
+            if known is None:
+                known = inner(question, count)
+                asked.append((question, known))
+            return known[draw]
+
+        return torch.stack([self.ask(partial(answer, draw), x) for draw in range(count)])
+
+
+def together(posterior: Posterior) -> Together | None:
+    """How a posterior is asked for several draws in one pass; None where it gives its draws one by one."""
+    given: Any = getattr(posterior, "together", None)
+    return None if given is None else given()

@@ -1,4 +1,7 @@
-"""Layers that draw noise in training and in evaluation, and any network with noise before its convolutions (RSE)."""
+"""Layers that draw noise in training and in evaluation, and any network with noise before its convolutions (RSE).
+
+`draws_together` says that a layer draws from torch's global stream alone: see `core.protocols.Repeated.together`.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ class GaussianNoise(nn.Module):
     sigma : standard deviation in the units of the input, >= 0; at 0 the layer is the identity and draws nothing.
     """
 
+    draws_together = True
+
     def __init__(self, sigma: float) -> None:
         super().__init__()
         self.sigma = checks.real("sigma", sigma, at_least=0)
@@ -51,6 +56,8 @@ class BernoulliGaussianNoise(nn.Module):
     sigma : standard deviation of e, >= 0; at 0 the layer is the identity.
     p : probability in (0, 1] that an entry gets noise; 1 is `GaussianNoise`.
     """
+
+    draws_together = True
 
     def __init__(self, sigma: float, p: float) -> None:
         super().__init__()
@@ -80,6 +87,8 @@ class PersistentDropout(nn.Module):
     ----------
     Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
     """
+
+    draws_together = True
 
     def __init__(self, p: float) -> None:
         super().__init__()

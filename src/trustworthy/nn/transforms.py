@@ -13,7 +13,7 @@ from trustworthy.nn.noise import add_noise, persist_dropout
 TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "add_noise": add_noise,
     "bound_relu": bound_relu,
-    "persist_dropout": persist_dropout,
     "to_bayesian": to_bayesian,
+    "persist_dropout": persist_dropout,
 }
 """Each is called as `transform(model, **options)`, with options that JSON can hold, and gives a copy."""

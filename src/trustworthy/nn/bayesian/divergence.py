@@ -50,12 +50,9 @@ def collapsed(model: nn.Module, *, nats: float = 0.01) -> float:
 def _gathered(model: nn.Module) -> Iterator[tuple[Prior, Tensor, Tensor]]:
     """All weights with the same prior in one vector, less its mean: a few long operations, not many short ones."""
     groups: dict[tuple[Any, ...], dict[nn.Parameter, nn.Parameter]] = defaultdict(dict)
-    seen: set[nn.Parameter] = set()
     for layer in model.modules():
         for q in layer.posteriors() if isinstance(layer, BayesianLayer) else ():
-            if q.mean not in seen:
-                groups[q.prior, q.prior_mean, q.mean.dtype, q.mean.device][q.mean] = q.log_std
-                seen.add(q.mean)
+            groups[q.prior, q.prior_mean, q.mean.dtype, q.mean.device][q.mean] = q.log_std
     if not groups:
         raise InvalidInput(
             f"model must have Bayesian layers with weights, got {type(model).__name__} without; make it one with "

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +16,6 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 
 _LOG_TWO_PI = math.log(2 * math.pi)
-_NODES = 64
 
 
 class Prior(ABC):
@@ -104,12 +102,12 @@ class GaussianMixture(Prior):
         ).sum()
 
     def kl_each(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """By quadrature of Gauss and Hermite with 64 nodes."""
-        nodes, shares = np.polynomial.hermite_e.hermegauss(_NODES)
-        shares = shares / shares.sum()
-        return self._divergence(
-            mean, log_std, ((share, mean.new_tensor(node)) for share, node in zip(shares, nodes, strict=True))
-        )
+        """By the trapezoidal rule, 241 nodes within 6 standard deviations of the posterior: to 1e-5 nats where no
+        component is narrower than a tenth of that, to 1e-3 for a twentieth."""
+        nodes = torch.linspace(-6, 6, 241, dtype=torch.float64)
+        shares = (-nodes.square() / 2).softmax(0)
+        points = ((share, mean.new_tensor(node)) for share, node in zip(shares.tolist(), nodes.tolist(), strict=True))
+        return self._divergence(mean, log_std, points)
 
     def _divergence(self, mean: Tensor, log_std: Tensor, points: Iterable[tuple[float, Tensor]]) -> Tensor:
         """Minus the entropy of the posterior, minus the mean of the log prior over weighted standard normal points."""
