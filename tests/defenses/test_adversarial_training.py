@@ -11,12 +11,15 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from trustworthy.attacks import FGSM, PGD, UniformFGSM
+from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, CleanOrAdversarial, Trades, Watch
 from trustworthy.defenses.adversarial_training import Divergence
+from trustworthy.defenses.defense import cloned
 from trustworthy.defenses.watch import Later
-from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy
+from trustworthy.nn.backbones import SmallConvNet
+from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy, load_weights
 
 X = torch.rand(24, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
@@ -104,35 +107,64 @@ def test_the_attack_inside_of_training_leaves_statistics_modes_and_flags_as_they
     assert model[4].bias.grad is None
 
 
-def digits():
-    pixels, labels = load_digits(return_X_y=True)
-    return torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
+def epoch(single, robust):
+    metrics = {"single_step_accuracy": single, "robust_accuracy": robust}
+    return EpochRecord(epoch=1, loss=0.0, learning_rate=0.1, seconds=0.0, metrics=metrics)
 
 
 @pytest.mark.parametrize(
-    ("single", "robust", "collapsed"),
+    ("earlier", "single", "robust", "before", "collapsed"),
     [
-        (0.9, 0.02, True),
-        (0.9, 0.44, True),
-        (0.9, 0.46, False),
-        (0.5, 0.4, False),
-        (0.1, 0.02, False),
-        (0.0, 0.0, False),
+        ([], 0.9, 0.02, None, True),
+        ([], 0.9, 0.29, None, True),
+        ([], 0.9, 0.31, None, False),
+        ([], 0.09, 0.0, None, False),  # too few rows withstand anything to tell
+        ([], 0.9, 0.02, 0.05, False),  # a shorter step reaches less far: what it leaves is no measure
+        ([0.5], 0.9, 0.16, 0.2, True),
+        ([0.5], 0.9, 0.17, 0.2, False),
+        ([0.2], 0.9, 0.16, 0.5, True),
+        ([0.9], 0.3, 0.25, None, False),  # the model has become bad at everything
     ],
 )
-def test_a_collapse_is_a_large_gap_between_the_single_step_and_pgd(single, robust, collapsed):
-    metrics = {"single_step_accuracy": single, "robust_accuracy": robust}
-    record = EpochRecord(epoch=1, loss=0.0, learning_rate=0.1, seconds=0.0, metrics=metrics)
-    assert Watch().collapsed(record) is collapsed
+def test_a_collapse_is_a_fall_under_pgd_that_the_single_step_does_not_see(earlier, single, robust, before, collapsed):
+    records = [*(epoch(0.9, each) for each in earlier), epoch(single, robust)]
+    assert Watch().collapsed(records, before) is collapsed
+
+
+@pytest.mark.slow
+def test_a_run_that_collapses_is_caught_in_the_first_epoch_that_does():
+    """FGSM without a random start at a large radius, which on these pictures never learns to withstand PGD."""
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
+    torch.manual_seed(0)
+    defense = AdversarialTraining(
+        loss=AdversarialCrossEntropy(attack=UniformFGSM(eps=0.3, start=0.0, step=1.0)),
+        examined_by=PGD(eps=0.3, steps=10), watch=Watch(), epochs=10, learning_rate=0.003, batch_size=32,
+        schedule="constant",
+    )  # fmt: skip
+    with pytest.warns(TrustworthyWarning, match="catastrophic overfitting") as warned:
+        defended = defense(
+            SmallConvNet(image_size=8, channels=1, classes=10), (x[:1000], y[:1000]),
+            validation=(x[1000:1200], y[1000:1200]),
+        )  # fmt: skip
+    assert [str(each.message) for each in warned] == [*defended.notes]
+    records = defended.history.records
+    first = next(k for k in range(1, 11) if Watch().collapsed(records[:k]))
+    assert defended.notes[0].startswith(f"catastrophic overfitting in epoch {first}:")
+    assert "goes on with a step of 0.7 radii" in defended.notes[0]
+    assert "Training goes back to the weights of epoch" in defended.notes[-1]
+    assert "and ends: the single step does not hold" in defended.notes[-1]
+    assert len(records) < 10
+    assert defended.best.metrics["robust_accuracy"] == max(record.metrics["robust_accuracy"] for record in records)
 
 
 class Rigged(Watch):
     """Finds a collapse in the second and the third epoch of all stages, known again by their losses."""
 
-    def collapsed(self, record):
-        if record.loss not in order:
-            order.append(record.loss)
-        return order.index(record.loss) in (1, 2)
+    def collapsed(self, records, before=None):
+        if records[-1].loss not in order:
+            order.append(records[-1].loss)
+        return order.index(records[-1].loss) in (1, 2)
 
 
 order: list[float] = []
@@ -153,11 +185,24 @@ def trained(defense, folder=None):
     return found, [str(warning.message) for warning in warned]
 
 
-def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path):
+def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path, monkeypatch):
+    begun, fitted = [], AdversarialTraining.fitted
+
+    def noted(self, model, *given, **settings):
+        begun.append(cloned(model))
+        return fitted(self, model, *given, **settings)
+
+    monkeypatch.setattr(AdversarialTraining, "fitted", noted)
     defended, told = trained(fast(), tmp_path / "run")
+    best = network()
+    load_weights(best, tmp_path / "run" / "stage-1" / "best.safetensors")
+    assert "the weights of epoch 1 and goes" in told[0]
+    assert all(torch.equal(value, begun[1][name]) for name, value in best.state_dict().items())
+    assert "the weights before epoch 3 and goes" in told[1]  # no epoch before was better under PGD
+    assert all(torch.equal(value, begun[1][name]) for name, value in begun[2].items())
     assert [message.split(":")[0] for message in told] == [f"catastrophic overfitting in epoch {k}" for k in (2, 3)]
     assert told == [*defended.notes]
-    assert "with a step of 0.875 radii" in told[0]
+    assert "and goes on with a step of 0.875 radii for" in told[0]
     assert "with a step of 0.612 radii" in told[1]
     assert [record.epoch for record in defended.history.records] == [1, 2, 3, 4, 5]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["stage-1", "stage-2", "stage-3"]

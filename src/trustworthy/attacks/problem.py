@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Int
@@ -116,11 +117,9 @@ class Problem:
                     "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
                 )
         else:
-            assert isinstance(self.goal, Goal)  # fresh draws judge classes alone
-            found = self.judge(
-                self.posterior, self.asked(x), self.goal.sought, generator=self.generator, batch_size=len(x)
-            )
-            reached, unsure = found.holds if self.goal.target is not None else ~found.holds, found.open
+            goal = cast("Goal", self.goal)  # only a goal about classes is posed with a judge
+            found = self.judge(self.posterior, self.asked(x), goal.sought, generator=self.generator, batch_size=len(x))
+            reached, unsure = found.holds if goal.target is not None else ~found.holds, found.open
             self.queries.index_add_(0, self.rows, torch.full_like(self.rows, self.judge.draws))
         if bool(self.nan_seen):
             warn(

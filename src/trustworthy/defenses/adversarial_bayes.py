@@ -104,7 +104,12 @@ class VariationalBayes(Defense):
 
     @property
     def objective(self) -> Loss:
-        return EvidenceLoss(likelihood=self.likelihood, alpha=self.alpha, warmup=self.warmup, attack=self.judge)
+        return EvidenceLoss(likelihood=self.likelihood, alpha=self.alpha, warmup=self.warmup, attack=self.attack)
+
+    @property
+    def attack(self) -> Attack | None:
+        """What makes examples of training of the rows; None for the rows themselves."""
+        return None
 
     @property
     def likelihood_of_targets(self) -> Likelihood:
@@ -159,14 +164,19 @@ class AdversarialBayes(VariationalBayes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._attack()  # checks what is its own
+        self._pgd(self.eot)  # checks what is its own
+
+    @property
+    def attack(self) -> Attack | None:
+        return self._pgd(self.eot) if self.eps > 0 else None
 
     @property
     def judge(self) -> Attack | None:
-        return self._attack() if self.eps > 0 else None
+        """As `attack`, with two draws at least: of one, the search keeps the point that a lucky draw liked."""
+        return self._pgd(max(2, self.eot)) if self.eps > 0 else None
 
-    def _attack(self) -> Attack:
-        return PGD(eps=self.eps, steps=self.steps, eot=self.eot, norm=self.norm, bounds=self.bounds)
+    def _pgd(self, eot: int) -> Attack:
+        return PGD(eps=self.eps, steps=self.steps, eot=eot, norm=self.norm, bounds=self.bounds)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +28,17 @@ ROBUST = "robust_accuracy"
 class Watch:
     """After each epoch the validation rows are attacked by the single step of the training and by PGD.
 
-    A network that has learned to answer the single step alone is right after it and wrong after PGD. Where PGD leaves
-    less than the share `left` of the accuracy that the single step leaves, and at least `gap` less, the epoch has
-    collapsed: training goes back to the weights that were best under PGD and goes on with a step shorter by the factor
-    `shrink`, for the epochs that are left of all that were asked for.
+    A network that has learned to answer the single step alone is right after it and wrong after PGD, from one epoch to
+    the next. Where PGD leaves less than the share `left` of the best accuracy that it left after an epoch before, or
+    (as long as the step is not shortened, and so reaches as far as PGD) of the accuracy that the single step leaves,
+    and at least `gap` less than the single step, the epoch has collapsed: training goes back to the weights that were
+    best under PGD and goes on with a step shorter by the factor `shrink`, for the epochs that are left of all that were
+    asked for. It ends where it collapses once more after `tries` shorter steps, as a step far inside of the ball trains
+    for little.
 
     Parameters
     ----------
+    tries : >= 0.
     shrink : in (0, 1).
     left : in (0, 1).
     gap : in [0, 1].
@@ -42,20 +47,27 @@ class Watch:
     12/255 collapses with steps of 1.25 radii and holds with 1.08.
     """
 
+    tries: int = 2
     shrink: float = 0.7
-    left: float = 0.5
+    left: float = 1 / 3
     gap: float = 0.1
 
     def __post_init__(self) -> None:
+        checks.integer("tries", self.tries, at_least=0)
         for name in ("shrink", "left"):
             if not 0.0 < checks.real(name, getattr(self, name)) < 1.0:
                 raise InvalidInput(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
         checks.real("gap", self.gap, at_least=0.0, at_most=1.0)
 
-    def collapsed(self, record: EpochRecord) -> bool:
-        """Whether the single step of this epoch trained nothing that PGD does not break."""
-        single, robust = record.metrics[SINGLE], record.metrics[ROBUST]
-        return robust < self.left * single and single - robust >= self.gap
+    def collapsed(self, records: Sequence[EpochRecord], before: float | None = None) -> bool:
+        """Whether the last of the epochs of a stage has collapsed.
+
+        before : the best accuracy under PGD of earlier stages; None in the first one.
+        """
+        *earlier, last = records
+        single, robust = last.metrics[SINGLE], last.metrics[ROBUST]
+        expected = max([single if before is None else before, *(record.metrics[ROBUST] for record in earlier)])
+        return robust < self.left * expected and single - robust >= self.gap
 
     def train(self, defense: Defense, model: nn.Module, lesson: Lesson) -> Defended:
         """Train `model` by `defense` in stages, each of which ends where the epochs or the step do.
@@ -73,20 +85,20 @@ class Watch:
         notes: tuple[str, ...] = ()
         kept: dict[str, Tensor] = {}
         steps, stage, first = 0, 1, None
-        while len(records) < defense.epochs:
-            start, spent = cloned(model), len(records)
-            history = self._stage(defense, model, lesson, stage, spent, steps)
+        while len(records) < defense.epochs and stage <= self.tries + 1:
+            start, spent, before = cloned(model), len(records), best and best.metrics[ROBUST]
+            history = self._stage(defense, model, lesson, stage, spent, steps, before)
             first = history if first is None else first
             own = [dataclasses.replace(record, epoch=record.epoch + spent) for record in history.records]
             records, steps = (*records, *own), steps + history.steps
             found = own[(history.best or history.records[-1]).epoch - 1]
             if best is None or found.metrics[ROBUST] > best.metrics[ROBUST]:
                 best, kept = found, cloned(model)
-            if self.collapsed(own[-1]):
+            if self.collapsed(own, before):
                 sound = best is not own[-1]
                 model.load_state_dict(kept if sound else start)
                 back = f"of epoch {best.epoch}" if sound else f"before epoch {spent + 1}"
-                notes = (*notes, _told(own[-1], back, _attack(defense).step * self.shrink**stage))
+                notes = (*notes, _told(own[-1], back, self._what_next(defense, stage)))
                 warn(notes[-1])
             stage += 1
         model.load_state_dict(kept)
@@ -94,7 +106,16 @@ class Watch:
         history = History(records=records, steps=steps, resumed_from=resumed, best=best)
         return defense.told(model, history, notes=notes)
 
-    def _stage(self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int) -> History:
+    def _what_next(self, defense: Defense, stage: int) -> str:
+        step = _attack(defense).step * self.shrink**stage
+        if stage <= self.tries:
+            return f"goes on with a step of {step:.3g} radii for the epochs that are left"
+        return "ends: the single step does not hold at this radius. Use AdversarialTraining.pgd, or a smaller radius"
+
+    def _stage(
+        self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int,
+        before: float | None,
+    ) -> History:  # fmt: skip
         attack = _attack(defense)
         attack = dataclasses.replace(attack, step=attack.step * self.shrink ** (stage - 1))
         part = lesson.part(f"stage-{stage}")
@@ -107,7 +128,7 @@ class Watch:
             epochs=defense.epochs - spent,
             schedule=Later(schedule=defense.usual_schedule, skipped=steps),
             metrics={SINGLE: OfModel(Judged(score=Categorical().score, attack=attack)), **defense.metrics},
-            callbacks=[lambda model, history: self.collapsed(history.records[-1])],
+            callbacks=[lambda model, history: self.collapsed(history.records, before)],
         )
 
 
@@ -130,9 +151,9 @@ def _attack(defense: Defense) -> UniformFGSM:
     return loss.attack
 
 
-def _told(record: EpochRecord, back: str, step: float) -> str:
+def _told(record: EpochRecord, back: str, what_next: str) -> str:
     return (
         f"catastrophic overfitting in epoch {record.epoch}: {record.metrics[SINGLE]:.1%} of the validation rows "
         f"withstand the single step of the training, {record.metrics[ROBUST]:.1%} PGD. Training goes back to the "
-        f"weights {back}, with a step of {step:.3g} radii for the epochs that are left."
+        f"weights {back} and {what_next}."
     )
