@@ -15,7 +15,7 @@ from report.toys import LOGIT
 from trustworthy import datasets
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
-from trustworthy.defenses import AdversarialTraining, RandomSelfEnsemble
+from trustworthy.defenses import METHODS, AdversarialTraining, RandomSelfEnsemble
 from trustworthy.models import Recipe, load_model
 from trustworthy.report.hardening.harden import harden
 from trustworthy.report.hardening.harden import plan_of as plan_of_harden
@@ -37,6 +37,12 @@ def net(width=4):
 def remembered():
     torch.manual_seed(3)
     return net()
+"""
+ROWS_NET = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
 """
 
 
@@ -157,12 +163,30 @@ def test_a_hardening_that_was_killed_goes_on_to_the_same_weights(file, digits, t
     assert (tmp_path / "out" / "rse" / "model.json").is_file()
     assert not (tmp_path / "out" / "adversarial" / "model.json").exists()
     assert not (tmp_path / "out" / "report.html").exists()
-    again = run(f"{file}:net", digits, tmp_path / "out", **given)
+    told = []
+    again = run(f"{file}:net", digits, tmp_path / "out", on_progress=lambda *step: told.append(step), **given)
+    trained = [(name, share) for name, step, share in told if step == "training"]
+    assert trained == [("plain", 0), ("rse", 0), ("adversarial", 0), ("adversarial", 2 / 3), ("adversarial", 1)]
     for name, loaded in whole.models.items():
         assert torch.equal(weights(again.models[name]), weights(loaded))
     assert [again.models[name].about["training"]["best"] for name in again.models] == [
         m.about["training"]["best"] for m in whole.models.values()
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_a_table", [False, True])
+def test_every_method_of_the_command_trains_saves_and_loads(file, digits, tmp_path, of_a_table):
+    (tmp_path / "rows.py").write_text(ROWS_NET)
+    model, data = (f"{tmp_path}/rows.py:net", table()) if of_a_table else (f"{file}:net", digits)
+    found = run(model, data, tmp_path / "out", methods=list(METHODS), epochs=2)
+    assert list(found.models) == ["plain", *METHODS]
+    for name, loaded in found.models.items():
+        again = load_model(tmp_path / "out" / name, trust=True)
+        assert torch.equal(weights(again), weights(loaded))
+        assert again.about["training"]["seconds"] > 0
+        judged = "robust_accuracy" if name.startswith("adv") or name == "trades" else "accuracy"
+        assert list(again.about["training"]["best"])[-1] == judged
 
 
 def test_a_folder_of_other_settings_is_refused_with_the_difference(file, digits, tmp_path):
@@ -202,6 +226,13 @@ def test_noise_that_some_columns_drown_in_is_warned_of():
         run(mlp(), table(scale=(1000.0, 0.01)), methods={"mine": RandomSelfEnsemble(epochs=1)})
     whitened = nn.Sequential(trustworthy.nn.Normalize([5.0, 5.0], [1000.0, 0.01]), mlp())
     run(whitened, table(scale=(1000.0, 0.01)), methods={"mine": RandomSelfEnsemble(epochs=1)})
+
+
+def test_what_a_method_cannot_change_is_told_once(file, digits, tmp_path):
+    (tmp_path / "named.py").write_text(NET.replace("nn.Flatten()", "nn.Flatten(), nn.LayerNorm(64)"))
+    with pytest.warns(TrustworthyWarning, match=r"keeps the weights of network.1 \(LayerNorm\) fixed") as told:
+        run(f"{tmp_path}/named.py:net", digits, tmp_path / "out", methods="vi", epochs=1)
+    assert len(told) == 1
 
 
 def test_the_radius_is_that_of_the_audit_that_follows(digits):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from trustworthy.core.digest import digest
-from trustworthy.core.errors import InvalidInput, warn
+from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
 from trustworthy.core.predictive import predict
 from trustworthy.core.study import writing
 from trustworthy.defenses import Defended, Defense
@@ -71,14 +72,16 @@ class Trainer:
         network, about = defended.model.get_submodule(NETWORK), self._about(defended, defense, begin)
         if folder is not None and self.recipe is not None:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
-            save_posterior(network, folder, built, about)
+            with _told_before():
+                save_posterior(network, folder, built, about)
         return LoadedModel(
             model=network, name=name, source="" if folder is None else str(folder), about=about, notes=defended.notes
         )
 
     def check(self, defense: Defense, model: nn.Module) -> None:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
-        changed = defense.changed(in_attacked_units(model, self.rows.domain)).to(self.device)
+        with _told_before():
+            changed = defense.changed(in_attacked_units(model, self.rows.domain)).to(self.device)
         noise = next((layer for layer in changed.modules() if isinstance(layer, NOISE)), None)
         if noise is not None and self.rows.domain.kind == "table":
             x = self.rows.train[0].to(self.device, precision(model))
@@ -123,6 +126,14 @@ class Trainer:
             "eps": self.eps, "units": self.rows.domain.units, "epochs": defense.epochs, "seconds": defended.seconds,
             "best": _told(defended.best), "last": _told(defended.last), "notes": list(defended.notes),
         }}  # fmt: skip
+
+
+@contextmanager
+def _told_before() -> Iterator[None]:
+    """Without the warnings about an architecture, which are given once, where it is trained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrustworthyWarning)
+        yield
 
 
 def _told(record: EpochRecord) -> Mapping[str, Any]:
