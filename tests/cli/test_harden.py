@@ -19,6 +19,7 @@ from torch import nn
 def net(width=8):
     return nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 2))
 """
+FEW = "[randomness]\neot = [1, 4]\ndraws = [1, 4]\nrows = 6\n"
 MEASURED = ("accuracy", "robustness.randomness", "robustness.defenses")
 
 
@@ -32,7 +33,7 @@ def folder(tmp_path_factory):
     rows.to_csv(place / "rows.csv", index=False)
     (place / "net.py").write_text(NET)
     skipped = [kind.step for kind in KINDS if kind.step not in MEASURED]
-    (place / "plan.toml").write_text(f"rows = 0\nresamples = 20\nskip = {json.dumps(skipped)}\n")
+    (place / "plan.toml").write_text(f"rows = 0\nresamples = 20\nskip = {json.dumps(skipped)}\n{FEW}")
     return place
 
 
@@ -46,7 +47,7 @@ def ran(folder):
         patch.chdir(folder)
         result = run(
             "net.py:net", "--option", "width=6", "--data", "rows.csv", "--method", "rse", "--method", "brelu",
-            "--epochs", 8, "--plan", "plan.toml", "--out", "out", "--fail-under", "accuracy=0.0", "accuracy=0.01",
+            "--epochs", 4, "--plan", "plan.toml", "--out", "out", "--fail-under", "accuracy=0.0", "accuracy=0.01",
         )  # fmt: skip
     assert result.exit_code == 0, result.output
     return result
@@ -62,7 +63,7 @@ def test_one_line_for_each_network_has_what_the_record_and_the_folder_say(ran, f
         about = load_model(folder / "out" / name, trust=True).about["training"]
         assert f"{100 * accuracy[name]:.1f}%" in lines[name]
         assert f"{about['seconds']:.1f}\u00a0s" in lines[name]
-        chosen = f"epoch {about['best']['epoch']} of 8 was chosen by accuracy, {100 * about['best']['accuracy']:.1f}%"
+        chosen = f"epoch {about['best']['epoch']} of 4 was chosen by accuracy, {100 * about['best']['accuracy']:.1f}%"
         assert f"{name}: {chosen}; after the last epoch {100 * about['last']['accuracy']:.1f}%" in ran.stdout
     assert "report: out/report.html" in ran.stdout
     prediction = {name: line.split()[-2] for name, line in lines.items() if name in ("plain", "rse", "brelu")}
@@ -85,7 +86,7 @@ def test_the_command_that_it_ends_with_audits_one_network(ran, folder, monkeypat
 
 def test_limits_hold_for_the_hardened_networks_alone(ran, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    given = ("net.py:net", "--data", "rows.csv", "--method", "rse", "--method", "brelu", "--epochs", 8)
+    given = ("net.py:net", "--data", "rows.csv", "--method", "rse", "--method", "brelu", "--epochs", 4)
     limits = ("--option", "width=6", "--plan", "plan.toml", "--out", "out", "--fail-under", "accuracy=1.1")
     assert "must be a share from 0 to 1" in run(*given, *limits).stderr
     result = run(*given, *limits[:-1], "accuracy=1.0", "--strict")

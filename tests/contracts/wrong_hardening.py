@@ -43,11 +43,9 @@ def estimator():
 
 
 def hardened(model: Any = "net.py:net", data: Any = (ROWS, LABELS), out: str | None = None, **given: Any) -> Any:
-    """Adversarial training of one epoch, and an audit of accuracy alone; the network is that of `NET`."""
+    """Training with bounded ReLUs for one epoch, and an audit of accuracy alone; the network is that of `NET`."""
     written("net.py", NET)
-    return harden(
-        model, data, out, **({"methods": "adversarial", "epochs": 1, "plan": PLAN, "kinds": ACCURACY} | given)
-    )
+    return harden(model, data, out, **({"methods": "brelu", "epochs": 1, "plan": PLAN, "kinds": ACCURACY} | given))
 
 
 def refused(
@@ -112,7 +110,7 @@ HARDENING = {
         right=lambda said: {"methods": after("Known:")(said), "model": CLEAN()},
     ),
     "epochs": refused("epochs must be >= 1, got 0", epochs=0, right=lambda said: {"epochs": 1}),
-    "eps": refused("eps must be > 0, got -0.1", eps=-0.1, right=lambda said: {"eps": 0.1}),
+    "eps": refused("eps must be > 0, got -0.1", eps=-0.1, methods="adversarial", right=lambda said: {"eps": 0.1}),
     "a name of its own": refused(
         "methods must name each defence by letters",
         "and not before, plain, parts, got 'parts'",
@@ -157,6 +155,7 @@ HARDENING = {
         "from-scratch cannot draw the weights of the model anew, as Bare has no reset_parameters(); write one",
         model=Bare(),
         recipe=Recipe("net.py:net"),
+        methods="adversarial",
         from_scratch=True,
         right=lambda said: {"model": Drawn()},
     ),
