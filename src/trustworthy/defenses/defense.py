@@ -41,13 +41,14 @@ engine_by_default = Engine()
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What a defence is trained on, and where its runs are kept."""
+    """What a defence is trained on, where its runs are kept, and who is told of each epoch."""
 
     data: Data
     validation: Data | None
     checkpoints: Checkpoints | None
     engine: Engine
     seed: int
+    callbacks: Sequence[Callback] = ()
 
     def part(self, name: str) -> Lesson:
         """The same for one of several runs, with a folder of its own in that of the checkpoints."""
@@ -125,6 +126,7 @@ class Defense(ABC):
         *,
         validation: Data | None = None,
         checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callback] = (),
         engine: Engine = engine_by_default,
         seed: int = 0,
     ) -> Defended:
@@ -137,6 +139,7 @@ class Defense(ABC):
         data : pairs (x, y), see `training.fit`. Images lie in [0, 1].
         validation : rows that are not in `data`, on which the epoch is chosen; without them it is the last one.
         checkpoints : where the training is saved and resumed from; None for nowhere.
+        callbacks : called after each epoch of each run, see `training.fit`.
         engine : device, memory and display.
         seed : >= 0, of everything that is random.
 
@@ -151,7 +154,9 @@ class Defense(ABC):
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
                 self._check(name, defended, given)
-        lesson = Lesson(data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed)
+        lesson = Lesson(
+            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, callbacks=callbacks
+        )
         outcome = self.train(defended, lesson)
         if validation is None:
             note = "no validation rows were given, so the weights are those of the last epoch."
@@ -261,7 +266,7 @@ class Defense(ABC):
             augment=self.augmentation,
             validation=held_out,
             metrics=metrics,
-            callbacks=[*callbacks, *([keeper] if keeper and checkpoints is None else [])],
+            callbacks=[*lesson.callbacks, *callbacks, *([keeper] if keeper and checkpoints is None else [])],
             checkpoints=checkpoints,
             engine=lesson.engine,
             seed=lesson.seed,

@@ -170,7 +170,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     model, x = loaded.model, examples.x
     by_estimator = is_estimator(model)
     if not by_estimator:
-        _check_numbers(name, examples)
+        check_columns(name, examples)
         check_finite(x)
     known = classes_of(model) if by_estimator else loaded.classes
     labels = _labels(examples, known)
@@ -203,7 +203,7 @@ def _safely(model: Any, *, copied: bool) -> Posterior:
     return Wrapped(as_posterior(model), ask)
 
 
-def _check_numbers(name: str, examples: Examples) -> None:
+def check_columns(name: str, examples: Examples) -> None:
     """Refuse columns of words where no estimator is asked, which was fitted on the words themselves."""
     words = [str(column.name) for column in examples.columns if column.kind == "category"]
     if words:
