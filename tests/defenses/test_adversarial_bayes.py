@@ -80,6 +80,31 @@ def test_the_attack_maximises_the_squared_error_of_a_regression():
     assert_close(replace(clean, attack=attack)(model, (x, y), moment()), expected.float().double(), rtol=1e-5, atol=0)
 
 
+def test_the_examples_of_training_are_the_last_of_the_search_not_those_that_one_draw_liked():
+    """A linear model behind noise: each step goes one way, so the last point is a corner of the ball."""
+
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = to_bayesian(nn.Linear(5, 2).double(), init_std=1e-9)
+
+        def forward(self, x):
+            self.seen = x
+            return self.linear(x) + 3 * torch.randn(len(x), 2)
+
+    model, x = Noisy(), X.double()
+    attack = PGD(eps=0.1, bounds=None, steps=4, step_size=0.025, random_start=False)
+    EvidenceLoss(attack=attack)(model, (x, Y.clamp_max(1)), moment())
+    assert_close((model.seen - x).abs(), torch.full_like(x, 0.1))
+
+
+def test_outputs_that_do_not_fit_the_targets_are_refused_wherever_they_meet():
+    """Of a torch Dataset they first do in training, where (3, 2) and (3, 1) would be broadcast."""
+    for function in (Gaussian().nats, Gaussian().squared_error):
+        with pytest.raises(ModelContractError, match=r"must return 1 numbers for each row .* got shape \(3, 2\)"):
+            function(torch.zeros(3, 2), torch.zeros(3))
+
+
 def test_gaussian_nats_are_those_of_the_normal_distribution():
     outputs, y = torch.randn(7, 4).double(), torch.randn(7, 2).double()
     learned = torch.distributions.Normal(outputs[:, :2], outputs[:, 2:].exp())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -50,8 +49,7 @@ class Distilled:
 
     def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
         x, _ = labelled(batch)
-        with torch.no_grad():
-            soft = predict(self.teacher, x, batch_size=len(x), generator=moment.generator).members[0]
+        soft = predict(self.teacher, x, batch_size=len(x), generator=moment.generator).members[0]
         return F.cross_entropy(model(x) / self.temperature, (soft / self.temperature).softmax(1))
 
 
