@@ -21,8 +21,8 @@ from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import CheckpointError
 from trustworthy.defenses.adversarial_bayes import EvidenceLoss
 from trustworthy.defenses.adversarial_training import CleanOrAdversarial, Trades
-from trustworthy.defenses.bounded_relu import InTurn
 from trustworthy.defenses.distillation import Tempered
+from trustworthy.defenses.noise import InTurn
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.training import AbstractSchedule, Checkpoints, Engine, fit

@@ -13,7 +13,7 @@ from trustworthy.core.errors import InvalidInput, ModelContractError, Trustworth
 from trustworthy.core.predictive import Predictive
 from trustworthy.defenses import AdversarialBayes, Categorical, Gaussian, VariationalBayes
 from trustworthy.defenses.adversarial_bayes import EvidenceLoss
-from trustworthy.nn.bayesian import kl, to_bayesian
+from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.training import Moment, OfModel, fit
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
@@ -126,11 +126,13 @@ def test_a_guess_is_the_best_answer_that_does_not_look():
 
 
 def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
-    defense = VariationalBayes(epochs=2, alpha=0.1)
+    defense = VariationalBayes(epochs=2, alpha=0.1, init_std=0.1)
     for given in ({"validation": (X, Y)}, {}):
         defended = defense(network(), (X, Y), **given)
         last = defended.last.metrics
         assert last["kl"] == pytest.approx(kl(defended.model).item(), rel=1e-5) or given
+        assert 0 < last["collapsed"] < 1
+        assert last["collapsed"] == collapsed(defended.model) or given
         assert 0 < last["data_term"] < last["data_term_of_a_guess"] * 2
         assert ("accuracy" in last) == bool(given)
     assert defended.notes[0].startswith("no validation rows were given")
@@ -139,8 +141,8 @@ def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
 def test_a_collapsed_posterior_is_warned_of():
     defense = VariationalBayes(epochs=25, learning_rate=0.1, init_std=0.1, batch_size=24, draws=2)
     with pytest.warns(TrustworthyWarning, match=r"the posterior has collapsed: .* Lower alpha") as warned:
-        collapsed = defense(network(), (X[:4].repeat(6, 1), torch.arange(24) % 3), validation=(X, Y))
-    assert collapsed.notes == (str(warned[0].message),)
+        defended = defense(network(), (X[:4].repeat(6, 1), torch.arange(24) % 3), validation=(X, Y))
+    assert defended.notes == (str(warned[0].message),)
 
 
 def test_a_regression_is_defended_and_chosen_by_its_likelihood():

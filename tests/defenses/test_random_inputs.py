@@ -8,7 +8,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import predict
 from trustworthy.core.seeds import torch_generator
 from trustworthy.defenses import BoundedReLUTraining, RandomSelfEnsemble
-from trustworthy.defenses.bounded_relu import InTurn
+from trustworthy.defenses.noise import InTurn
 from trustworthy.nn.bounded_relu import BoundedReLU
 from trustworthy.training import CropAndFlip, Moment, fit
 

@@ -138,7 +138,7 @@ class Defense(ABC):
         ----------
         data : pairs (x, y), see `training.fit`. Images lie in [0, 1].
         validation : rows that are not in `data`, on which the epoch is chosen; without them it is the last one.
-        checkpoints : where the training is saved and resumed from; None for nowhere.
+        checkpoints : where the training is saved and resumed from, `best` being that of the defence; None for nowhere.
         engine : device, memory and display.
         seed : >= 0, of everything that is random.
 

@@ -8,10 +8,9 @@ from typing import Any
 from trustworthy.core.checks import Bounds
 from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining
-from trustworthy.defenses.bounded_relu import BoundedReLUTraining
 from trustworthy.defenses.defense import Defense
 from trustworthy.defenses.distillation import DefensiveDistillation
-from trustworthy.defenses.self_ensemble import RandomSelfEnsemble
+from trustworthy.defenses.noise import BoundedReLUTraining, RandomSelfEnsemble
 
 IMAGES: Bounds = (0.0, 1.0)
 BAYES: dict[str, Any] = {"alpha": 0.1, "warmup": 0.5}
