@@ -165,6 +165,7 @@ def test_a_regression_is_defended_and_chosen_by_its_likelihood():
         ({"prior_std": 0.0}, "prior_std must be > 0"),
         ({"init_std": -1.0}, "init_std must be > 0"),
         ({"warmup": 2.0}, "warmup must be <= 1"),
+        ({"weight_decay": 1e-4}, "weight_decay must be 0 for Bayesian weights, got 0.0001"),
         ({"draws": 0}, "draws must be >= 1"),
         ({"eps": -0.1}, "eps must be >= 0"),
         ({"eot": 0}, "eot must be >= 1"),

@@ -217,6 +217,12 @@ def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_
     )
 
 
+def test_a_collapse_in_the_last_epoch_promises_no_further_ones():
+    _, told = trained(fast(epochs=2))
+    assert len(told) == 1
+    assert "and ends, as no epochs are left" in told[0]
+
+
 class Interruption(Exception):
     pass
 

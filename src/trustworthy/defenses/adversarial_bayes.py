@@ -12,7 +12,7 @@ from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.pgd import PGD
 from trustworthy.core import checks
 from trustworthy.core.checks import Bounds
-from trustworthy.core.errors import warn
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.norms import Norm
 from trustworthy.defenses.defense import Defended, Defense, Lesson
 from trustworthy.defenses.likelihoods import Categorical, Likelihood
@@ -72,6 +72,7 @@ class VariationalBayes(Defense):
     init_std : of every posterior at the start, > 0; the means start at the weights of the given model.
     alpha : weight of the KL term, in (0, 1]; smaller for a large model or few rows.
     warmup : share of the run, in [0, 1], over which the KL term is faded in.
+    weight_decay : 0, as the prior is what holds the weights.
     likelihood : `Categorical()` for classes, `Gaussian(std=...)` for numbers.
     local : the local reparameterisation, which draws activations instead of weights.
 
@@ -96,6 +97,11 @@ class VariationalBayes(Defense):
         checks.real("init_std", self.init_std, above=0.0)
         checks.real("alpha", self.alpha, above=0.0, at_most=1.0)
         checks.real("warmup", self.warmup, at_least=0.0, at_most=1.0)
+        if self.weight_decay > 0:
+            raise InvalidInput(
+                f"weight_decay must be 0 for Bayesian weights, got {self.weight_decay}: it would pull their standard "
+                "deviations to 1. Choose a smaller prior_std, which holds the means."
+            )
 
     @property
     def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:

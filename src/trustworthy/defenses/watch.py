@@ -106,7 +106,13 @@ class Watch:
                 sound = best is not own[-1]
                 model.load_state_dict(kept if sound else start)
                 back = f"of epoch {best.epoch}" if sound else f"before epoch {spent + 1}"
-                notes = (*notes, _told(own[-1], back, attack.step if stage <= self.tries else None))
+                if stage > self.tries:
+                    what_next = "ends: the single step does not hold at this radius. Use AdversarialTraining.pgd"
+                elif len(records) == defense.epochs:
+                    what_next = "ends, as no epochs are left. Train for more, or by AdversarialTraining.pgd"
+                else:
+                    what_next = f"goes on with a step of {attack.step:.3g} radii for the epochs that are left"
+                notes = (*notes, _told(own[-1], back, what_next))
                 warn(notes[-1])
             if len(records) == defense.epochs:
                 break
@@ -129,12 +135,7 @@ class Later(AbstractSchedule):
         return self.schedule.phase(step + self.skipped, steps + self.skipped)
 
 
-def _told(record: EpochRecord, back: str, step: float | None) -> str:
-    what_next = (
-        "ends: the single step does not hold at this radius. Use AdversarialTraining.pgd, or a smaller radius"
-        if step is None
-        else f"goes on with a step of {step:.3g} radii for the epochs that are left"
-    )
+def _told(record: EpochRecord, back: str, what_next: str) -> str:
     return (
         f"catastrophic overfitting in epoch {record.epoch}: {record.metrics[SINGLE]:.1%} of the validation rows "
         f"withstand the single step of the training, {record.metrics[ROBUST]:.1%} PGD. Training goes back to the "
