@@ -1,5 +1,6 @@
 """Adversarial training: what is trained on, closed forms, and the watch over the single step."""
 
+import copy
 import warnings
 from dataclasses import replace
 
@@ -12,11 +13,11 @@ from torch.testing import assert_close
 
 from trustworthy.attacks import FGSM, PGD, UniformFGSM
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
+from trustworthy.attacks.goal import Largest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, CleanOrAdversarial, Trades, Watch
-from trustworthy.defenses.adversarial_training import Divergence
-from trustworthy.defenses.defense import cloned
+from trustworthy.defenses.adversarial_training import divergence
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.backbones import SmallConvNet
 from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy, load_weights
@@ -77,7 +78,7 @@ def test_trades_adds_beta_times_the_mean_divergence_at_the_point_where_it_is_lar
     best = 3.0 * torch.maximum(*ends).mean()
     assert float(found) <= float(best) * (1 + 1e-9)
     assert float(found) >= 3.0 * float(torch.minimum(*ends).mean())
-    moved = attack.seek(model, x, Divergence(clean.exp().detach()), generator=torch.Generator().manual_seed(0))
+    moved = attack.seek(model, x, Largest(divergence, clean.exp().detach()), generator=torch.Generator().manual_seed(0))
     assert_close((moved - x).abs(), torch.full_like(x, 0.2))  # the divergence is convex: its maximum is a corner
 
 
@@ -189,7 +190,7 @@ def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_
     begun, fitted = [], AdversarialTraining.fitted
 
     def noted(self, model, *given, **settings):
-        begun.append(cloned(model))
+        begun.append(copy.deepcopy(model.state_dict()))
         return fitted(self, model, *given, **settings)
 
     monkeypatch.setattr(AdversarialTraining, "fitted", noted)
@@ -214,6 +215,12 @@ def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_
     assert all(
         torch.equal(value, again.model.state_dict()[name]) for name, value in defended.model.state_dict().items()
     )
+
+
+def test_a_collapse_in_the_last_epoch_promises_no_further_ones():
+    _, told = trained(fast(epochs=2))
+    assert len(told) == 1
+    assert "and ends, as no epochs are left" in told[0]
 
 
 class Interruption(Exception):

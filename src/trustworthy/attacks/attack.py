@@ -125,15 +125,22 @@ class Attack(ABC):
 
     @final
     def seek(
-        self, model: AnyClassifier, x: Tensor, goal: AbstractGoal, *, generator: torch.Generator | None = None
+        self,
+        model: AnyClassifier,
+        x: Tensor,
+        goal: AbstractGoal,
+        *,
+        noisy: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """The points where the search finds most of what `goal` asks for, whatever the model's answers are.
 
         As `perturb`, for a goal that is not about classes, or about other classes than true ones; `loss` is not used.
+        With `noisy`, as with eot > 1, the search takes no single answer of the model for a proof.
         """
         with torch.inference_mode(False):
             inputs = as_batch(x, self.bounds)
-            problem = Problem(as_posterior(model), inputs, goal, eot=self.eot, generator=generator)
+            problem = Problem(as_posterior(model), inputs, goal, eot=self.eot, generator=generator, noisy=noisy)
             with undisturbed(model, inputs, generator):
                 return self._found(problem)
 

@@ -40,11 +40,14 @@ class Problem:
         grid: Grid | None = None,
         generator: torch.Generator | None = None,
         judge: FreshDraws | None = None,
+        noisy: bool = False,
     ) -> None:
         # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
         self.dtype, self.x = x.dtype, single(x)
         self.posterior, self.goal, self.free, self.grid = posterior, goal, free, grid
         self.eot, self.generator, self.judge = eot, generator, judge
+        # Whether the model is said to be stochastic, so that one answer proves nothing.
+        self.is_noisy = noisy or eot > 1 or judge is not None
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)
@@ -61,11 +64,6 @@ class Problem:
     def draws(self) -> Iterator[Predictor]:
         """The `eot` predictors that one question is put to."""
         return drawn(self.posterior, self.eot, self.generator)
-
-    @property
-    def is_noisy(self) -> bool:
-        """Whether the model is said to be stochastic, so that one answer proves nothing."""
-        return self.eot > 1 or self.judge is not None
 
     def asked(self, x: Examples) -> Examples:
         """Points of the search as the model sees and the caller gets them: on the grid, in the type of the inputs.

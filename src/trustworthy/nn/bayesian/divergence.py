@@ -31,11 +31,11 @@ def kl(model: nn.Module) -> Float[Tensor, ""]:
     return torch.stack([part.to(parts[0]) for part in parts]).sum()
 
 
-def collapsed(model: nn.Module, *, nats: float = 0.01) -> float:
+def collapsed(model: nn.Module, *, nats: float = 0.05) -> float:
     """Share of the weights, in [0, 1], whose posterior is less than `nats` from the prior: they have learned nothing.
 
-    0.01 nats are a mean 0.14 standard deviations of the prior away from its mean, or a standard deviation 7 % off. Near
-    1 the KL term outweighs the data: lower alpha, or start with a smaller posterior and warm the KL term up.
+    0.05 nats are a mean 0.32 standard deviations of the prior away from its mean, or a standard deviation a fifth off.
+    Near 1 the KL term may outweigh the data: lower alpha, or start with a smaller posterior and warm the KL term up.
 
     Raises
     ------
