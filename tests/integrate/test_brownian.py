@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.integrate import BrownianPath, Terms, integrate
+from trustworthy.integrate import BrownianPath, GaussianMarks, Terms, drawn_paths, integrate
 
 DOUBLE = torch.float64
 MOMENTS = st.floats(0, 1)
@@ -54,7 +55,7 @@ def test_finer_steps_see_the_same_path(factor):
 
 def test_blocks_of_draws_are_joined(monkeypatch):
     whole = path(steps=9)(0.05, 0.95)
-    monkeypatch.setattr("trustworthy.integrate.counted._BLOCK", 12)  # two cells of 6 numbers
+    monkeypatch.setattr("trustworthy.integrate.paths._BLOCK", 12)  # two cells of 6 numbers
     motion = path(steps=9)
     parts = [motion(at / 20, (at + 1) / 20) for at in range(1, 19)]
     torch.testing.assert_close(sum(parts), motion(0.05, 0.95))
@@ -115,14 +116,42 @@ def test_grid_times_with_rounding_are_grid_times():
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ((-0.1, 0.2), r"covers times from 0 to 1, got -0.1; make it with interval=\(-0.1, 1\)"),
-        ((0.5, 1.5), r"got 1.5; make it with interval=\(0, 1.5\)"),
+        ((-0.1, 0.2), r"covers times from 0 to 1, got -0.1 to 0.2; make it with interval=\(-0.1, 1\)"),
+        ((0.5, 1.5), r"got 0.5 to 1.5; make it with interval=\(0, 1.5\)"),
         ((0.5, 0.2), "end must be >= start"),
+        ((math.nan, 0.5), "covers times from 0 to 1, got nan"),
+        ((0.5, math.inf), "covers times from 0 to 1, got 0.5 to inf"),
     ],
 )
 def test_questions_that_have_no_answer(question, message):
     with pytest.raises(InvalidInput, match=message):
         path()(*question)
+
+
+def test_rows_that_are_not_there():
+    with pytest.raises(InvalidInput, match="rows must lie from 0 to 2, got \\[3\\]"):
+        path().rows([3])
+
+
+def test_inside_of_vmap_a_path_is_one_path():
+    """Drawn there first: on the grid, inside of its cells, and jumps, of a rate of the state as well."""
+    y = torch.linspace(0.5, 1.5, 12, dtype=DOUBLE).reshape(2, 3, 2)
+    terms = Terms(
+        drift=lambda t, y: -y, diffusion=lambda t, y: y, jump=lambda t, y: y,
+        rate=lambda t, y: y[:, 0].abs().clamp(max=9), rate_bound=9.0, marks=GaussianMarks(),
+    )  # fmt: skip
+
+    def ends(y, steps, paths):
+        return integrate(terms, y, steps=steps, **paths._asdict()).end
+
+    for steps in (7, 14):
+        for randomness in ("error", "different"):
+            make = partial(drawn_paths, terms, y[0], steps=7)
+            seen = make(generator=torch.Generator().manual_seed(0))
+            found = torch.func.vmap(partial(ends, steps=steps, paths=seen), randomness=randomness)(y)
+            alone = make(generator=torch.Generator().manual_seed(0))
+            assert torch.equal(found, torch.stack([ends(row, steps, alone) for row in y]))
+            assert torch.equal(found[0], ends(y[0], steps, seen)), "what was drawn there is of use outside"
 
 
 def alive():

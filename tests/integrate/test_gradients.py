@@ -55,7 +55,9 @@ def test_gradients_with_noise_equal_differences(solver, check, y, generator):
 
 
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck], ids=["once", "twice"])
-@pytest.mark.parametrize("solver", [RK4(), DormandPrince(first_step=0.5, rtol=1.0, atol=1.0)], ids=["RK4", "adaptive"])
+@pytest.mark.parametrize(
+    "solver", [RK4(), pytest.param(DormandPrince(rtol=1e-5), marks=pytest.mark.slow)], ids=["RK4", "adaptive"]
+)
 def test_gradients_without_noise_equal_differences(solver, check, y):
     steps = {"steps": 2} if solver == RK4() else {}
 
@@ -103,6 +105,14 @@ def test_the_first_time_may_be_saved_and_weights_may_be_frozen(field, y):
 def test_adjoint_finds_the_weights_of_any_callable(field, y):
     integrate(lambda t, y: 2 * field(t, y), y, steps=4, adjoint=Adjoint()).end.sum().backward()
     assert all(p.grad is not None for p in field.parameters())
+
+
+@pytest.mark.parametrize("solving", [{"steps": 4}, {"solver": ADAPTIVE}], ids=["fixed", "adaptive"])
+def test_the_adjoint_of_a_drift_that_depends_on_nothing_and_of_the_first_time_alone(solving, y):
+    for at in ((0.5, 1.0), (0.0,)):
+        states = integrate(lambda t, y: torch.ones_like(y), y, at=at, adjoint=Adjoint(), **solving).states
+        (slope,) = torch.autograd.grad(states.sum(), y)
+        assert torch.equal(slope, torch.full_like(y, len(at)))
 
 
 def test_a_tensor_that_the_adjoint_does_not_know_is_refused(field, y):

@@ -131,7 +131,7 @@ def test_the_mean_of_the_noise_takes_its_place(x):
 )
 def test_diffusions_are_those_of_the_equations(noise, g):
     """f = 3 h at h = 2."""
-    values = noise.terms(lambda t, h: 3 * h, None).evaluator()(0.0, torch.full((1, 1), 2.0))
+    values = noise.terms(lambda t, h: 3 * h, None).values(0.0, torch.full((1, 1), 2.0))
     assert float(values[0]) == 6.0
     assert float(values[1]) == pytest.approx(g)
     assert values[2] is None
@@ -141,7 +141,7 @@ def test_diffusions_are_those_of_the_equations(noise, g):
 def test_jumps_are_those_of_the_equations(kind, generator):
     """f = 3 h at h = 2: drift 3 and jumps of 12, up with probability 1 - p."""
     terms = kind(p=0.2, rate=1.5).terms(lambda t, h: 3 * h, None)
-    f, g, j = terms.evaluator()(0.0, torch.full((1, 1), 2.0))
+    f, g, j = terms.values(0.0, torch.full((1, 1), 2.0))
     assert (float(f), g, float(j), terms.rate) == (3.0, None, 12.0, 1.5)
     signs = terms.marks.draw((4000, 2), DOUBLE, generator).expand(-1, 2)
     assert (signs > 0).double().mean().item() == pytest.approx(0.8, abs=4 * 0.4 / math.sqrt(4000))

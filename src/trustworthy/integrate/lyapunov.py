@@ -12,7 +12,7 @@ from torch import Tensor
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.integrate.grid import Grid, Interval
-from trustworthy.integrate.paths import Paths, drawn_paths
+from trustworthy.integrate.noise import Paths, drawn_paths
 from trustworthy.integrate.solve import integrate
 from trustworthy.integrate.solvers import Euler, FixedStep
 from trustworthy.integrate.terms import Terms
@@ -76,6 +76,8 @@ def lyapunov_exponent(
     """
     checks.real("sigma", sigma, at_least=0.0)
     checks.real("eps", eps, above=0.0)
+    if len(y) == 0:
+        raise InvalidInput("y must have at least one row, got none; there is no difference to follow.")
     grid = Grid.of(interval, steps)
     if steps % checks.integer("pieces", pieces, at_least=1):
         raise InvalidInput(
