@@ -53,7 +53,7 @@ class BrownianPath(Path):
         super().__init__(shape, Grid.of(interval, steps), generator, dtype, device)
         self._whole, self._rows = self.shape, None
         self._start, self._rate, self._last = self.grid.start, _RESOLUTION / self.grid.step, steps * _RESOLUTION
-        self._cells = Blocks(self._increments, steps, math.prod(self.shape), self._seed, self._home, self.device)
+        self._cells = Blocks(self, "cells", self._increments, steps, math.prod(self.shape))
         self._bridge: tuple[int, dict[int, Tensor]] = (-1, {})  # of the cell that was asked last
 
     def __call__(self, start: float, end: float) -> Float[Tensor, "batch *state"]:
@@ -111,8 +111,8 @@ class BrownianPath(Path):
             left, right = (left, middle) if moment < middle else (middle, right)
 
     def _halved(self, cell: int, known: dict[int, Tensor], left: int, middle: int, right: int) -> Tensor:
-        generator = torch_generator(self._seed, "bridge", cell, middle, device=self._home)
+        generator = torch_generator(self.seed, "bridge", cell, middle, device=self.home)
         with plain():
-            normal = torch.randn(self._whole, dtype=self.dtype, generator=generator, device=self._home)
+            normal = torch.randn(self._whole, dtype=self.dtype, generator=generator, device=self.home)
         spread = math.sqrt(self.grid.step * (right - left) / _RESOLUTION) / 2
         return torch.add((known[left] + known[right]) / 2, normal.to(self.device), alpha=spread)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.seeds import derived_seed
 from trustworthy.integrate.grid import Grid, Interval
 from trustworthy.integrate.marks import Marks, Ones
 from trustworthy.integrate.paths import Blocks, Path, plain
@@ -58,11 +57,11 @@ class JumpPath(Path):
                 f"in {self.shape[0]} rows, and a path holds {_MOST:,}; take a lower rate, a shorter interval or fewer "
                 "rows, or a diffusion in place of so many jumps."
             )
-        seeded = torch.Generator(device=self._home).manual_seed(self._seed)
+        seeded = torch.Generator(device=self.home).manual_seed(self.seed)
         with plain():
-            per_row = torch.full(self.shape[:1], mean, dtype=torch.float64, device=self._home)
+            per_row = torch.full(self.shape[:1], mean, dtype=torch.float64, device=self.home)
             rows = torch.repeat_interleave(torch.poisson(per_row, generator=seeded).long()).cpu().numpy()
-            draws = torch.rand(len(rows), dtype=torch.float64, generator=seeded, device=self._home).cpu().numpy()
+            draws = torch.rand(len(rows), dtype=torch.float64, generator=seeded, device=self.home).cpu().numpy()
         # rand is in [0, 1), and the first time of the interval does not belong to it.
         self._order(self.grid.start + self.grid.step * (1 - draws), rows)
 
@@ -111,9 +110,8 @@ class JumpPath(Path):
     def _order(self, times: np.ndarray, rows: np.ndarray) -> None:
         order = np.argsort(times, kind="stable")
         self._time, self._row = times[order], rows[order]
-        place = (self._home, self.device)
-        self._marks = Blocks(self._draw_marks, len(times), math.prod(self.shape[1:]), self._seed, *place)
-        self._uniforms = Blocks(_uniforms, len(times), 1, derived_seed(self._seed, "uniforms"), *place)
+        self._marks = Blocks(self, "marks", self._draw_marks, len(times), math.prod(self.shape[1:]))
+        self._uniforms = Blocks(self, "uniforms", _uniforms, len(times), 1)
 
     def _draw_marks(self, count: int, generator: torch.Generator) -> Tensor:
         return self._distribution.draw((count, *self.shape[1:]), self.dtype, generator)

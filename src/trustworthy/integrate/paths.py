@@ -19,7 +19,8 @@ _BLOCK = 2**15
 
 
 class Path:
-    """Shape, grid, type and devices of a path, checked, and its seed: one number drawn from `generator`."""
+    """Shape, grid and type of a path, checked; the device that draws (`home`) and the one it is for; its seed, one
+    number drawn from `generator`."""
 
     def __init__(
         self,
@@ -35,8 +36,8 @@ class Path:
         self.grid = grid
         self.dtype = torch.get_default_dtype() if dtype is None else dtype
         self.device = torch.get_default_device() if device is None else torch.device(device)
-        self._home = torch.device("cpu") if generator is None else generator.device
-        self._seed = int(torch.randint(2**62, (), generator=generator, device=self._home))
+        self.home = torch.device("cpu") if generator is None else generator.device
+        self.seed = int(torch.randint(2**62, (), generator=generator, device=self.home))
 
     @property
     def interval(self) -> Interval:
@@ -60,24 +61,19 @@ class Path:
 
 
 class Blocks:
-    """Rows of random numbers by their place: drawn in blocks, each from the seed and its number alone.
+    """Rows of random numbers of a path by their place: drawn in blocks, each from its number and the seed alone.
 
     draw : function of a number of rows and a generator: that many rows, on the generator's device.
-    rows : how many there are; size : numbers in a row, on which the length of a block depends.
-    home : the device that draws; what is drawn moves to `device`.
+    rows, size : how many there are, and numbers in each, on which the length of a block depends.
+    name : of the stream, different from that of other blocks of the path.
     """
 
     def __init__(
-        self,
-        draw: Callable[[int, torch.Generator], Tensor],
-        rows: int,
-        size: int,
-        seed: int,
-        home: torch.device,
-        device: torch.device,
+        self, path: Path, name: str, draw: Callable[[int, torch.Generator], Tensor], rows: int, size: int
     ) -> None:
         self.length = max(1, min(1024, _BLOCK // max(1, size)))
-        self._rows, self._draw, self._seed, self._home, self._device = rows, draw, seed, home, device
+        self._draw, self._rows, self._name = draw, rows, name
+        self._seed, self._home, self._device = path.seed, path.home, path.device
         self._number, self._block = -1, torch.empty(0)  # of the block that was asked last, the only one that is kept
         self._first: int = 0
         self._current: tuple[Tensor, ...] = ()  # a block row by row: an index costs more
@@ -101,7 +97,7 @@ class Blocks:
     def _drawn(self, number: int) -> Tensor:
         if number != self._number:
             count = min(self.length, self._rows - number * self.length)
-            generator = torch_generator(self._seed, number, device=self._home)
+            generator = torch_generator(self._seed, self._name, number, device=self._home)
             with plain():
                 self._number, self._block = number, self._draw(count, generator).to(self._device)
         return self._block
