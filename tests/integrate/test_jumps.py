@@ -147,6 +147,12 @@ def test_rows_of_a_batch_alone(generator):
         path.rows([1, 1])
 
 
+def test_fresh_marks_have_the_precision_of_the_state(generator):
+    terms = counting(5.0, marks=GaussianMarks(mean=0.1, std=0.0))
+    end = integrate(terms, torch.zeros(8, 1, dtype=DOUBLE), steps=1, generator=generator).end
+    torch.testing.assert_close(end, 0.1 * (10 * end).round(), atol=1e-15, rtol=0)
+
+
 def test_no_jumps_at_rate_zero():
     assert JumpPath((3, 2), rate=0.0)(0.0, 1.0).tolist() == [[0.0, 0.0]] * 3
 

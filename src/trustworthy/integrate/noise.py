@@ -89,11 +89,12 @@ def jump_increments(
             "or a diffusion in place of so many jumps."
         )
     ones, home = (len(y), *[1] * (y.ndim - 1)), y.device if generator is None else generator.device
-    # In float32: counts of half precision end at 2,048, and there is no binomial draw for them.
-    means = torch.full(ones, highest * h, dtype=torch.float32, device=y.device)
+    # Counts of half precision end at 2,048, and there is no binomial draw for them.
+    dtype = torch.promote_types(y.dtype, torch.float32)
+    means = torch.full(ones, highest * h, dtype=dtype, device=y.device)
 
     def increment(start: float, end: float, y: Tensor) -> Tensor:
-        expected = _rates(terms, start, y).reshape(ones).float() * h if varies else means
+        expected = _rates(terms, start, y).reshape(ones).to(dtype) * h if varies else means
         counts = torch.poisson(expected.to(home), generator=generator)
         return terms.marks.total(counts, tuple(y.shape), generator).to(y.device, y.dtype)
 
