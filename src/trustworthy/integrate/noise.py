@@ -63,12 +63,12 @@ def brownian_increments(
     if path is not None:
         return lambda start, end, y: path(start, end)
     root, dtype, device = math.sqrt(h), y.dtype, y.device
-    if generator is None:
-        return lambda start, end, y: torch.normal(0.0, root, shape, dtype=dtype, device=device)
-    home = generator.device
-    return lambda start, end, y: torch.normal(0.0, root, shape, generator=generator, dtype=dtype, device=home).to(
-        device
-    )
+    home = device if generator is None else generator.device
+
+    def increment(start: float, end: float, y: Tensor) -> Tensor:
+        return torch.normal(0.0, root, shape, generator=generator, dtype=dtype, device=home).to(device)
+
+    return increment
 
 
 def jump_increments(

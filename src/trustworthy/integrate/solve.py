@@ -15,11 +15,14 @@ from trustworthy.integrate.brownian import BrownianPath
 from trustworthy.integrate.dormand_prince import DormandPrince
 from trustworthy.integrate.grid import Grid, Interval, ascending, steps_of
 from trustworthy.integrate.jumps import JumpPath
-from trustworthy.integrate.noise import brownian_increments, jump_increments
+from trustworthy.integrate.noise import Increment, brownian_increments, jump_increments
 from trustworthy.integrate.runge_kutta import Integrator, State, advanced
 from trustworthy.integrate.solvers import Euler, FixedStep, Noisy, Solver
 from trustworthy.integrate.terms import Field, Terms
 from trustworthy.integrate.watch import Watch
+
+Step = Callable[[float, float, float, State], State]
+"""Function of the beginning, the end and the length of a step, negative backward, and of a state: the next one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +109,7 @@ def integrate(
         states, taken = solved(drift, _integrator(solver, grid), way, y, adjoint.of(drift, grid.start, y))
         return Solution(times, states, taken)
     if isinstance(solver, Noisy) and terms.noisy:
-
-        def step(t: float, later: float, h: float, state: State) -> State:
-            (y,) = state
-            motion = None if dw is None else dw(t, later, y)
-            marks = None if dz is None else dz(t, later, y)
-            return (solver.step(terms, t, h, y, motion, marks),)
-
-        found, taken = _marched(step, grid, way, (y,))
+        found, taken = _marched(_noisy_step(terms, solver, dw, dz), grid, way, (y,))
     else:
         found, taken = _integrator(solver, grid)(lambda t, state: (drift(t, state[0]),), way, (y,))
     states = found[0][0][None] if len(found) == 1 else torch.stack([state for (state,) in found])
@@ -142,13 +138,18 @@ def _integrator(solver: Solver, grid: Grid) -> Integrator:
     )
 
 
-def _marched(
-    step: Callable[[float, float, float, State], State], grid: Grid, times: Sequence[float], state: State
-) -> tuple[list[State], int]:
-    """The states at times[1:], from the one at times[0], and the number of steps.
+def _noisy_step(terms: Terms, solver: Noisy, dw: Increment | None, dz: Increment | None) -> Step:
+    def step(t: float, later: float, h: float, state: State) -> State:
+        (y,) = state
+        motion = None if dw is None else dw(t, later, y)
+        marks = None if dz is None else dz(t, later, y)
+        return (solver.step(terms, t, h, y, motion, marks),)
 
-    step : function of the beginning, the end and the length of a step, negative backward, and of a state.
-    """
+    return step
+
+
+def _marched(step: Step, grid: Grid, times: Sequence[float], state: State) -> tuple[list[State], int]:
+    """The states at times[1:], from the one at times[0], and the number of steps."""
     found, watch = [], Watch()
     first, *stops = (grid.index(time) for time in times)
     at, t = first, grid.time(first)
