@@ -170,7 +170,7 @@ def test_memory_does_not_grow_with_the_steps(finer):
     before, moments = alive(), 400 * finer
     for step in range(400 if finer == 1 else 200):
         motion(step / moments, (step + 1) / moments)
-    block, nodes = 2**15 * 4, 2 * 522 * 64 * 64 * 4
+    block, nodes = 2**16 * 4, 2 * 522 * 64 * 64 * 4
     assert alive() - before <= block + nodes * (finer > 1)
 
 

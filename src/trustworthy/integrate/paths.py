@@ -14,8 +14,8 @@ from trustworthy.integrate.grid import Grid, Interval
 
 plain = torch._C._DisableFuncTorch  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 """Context where draws are those of no transform: a path that is asked inside of `torch.func.vmap` is one path still."""
-_BLOCK = 2**15
-"""Numbers that are drawn at once: 128 KB in float32, which stay in a core's cache."""
+_BLOCK = 2**16
+"""Numbers that are drawn at once: 256 KB in float32, which stay in a core's cache and outweigh the call."""
 
 
 class Path:
