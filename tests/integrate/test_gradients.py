@@ -128,6 +128,14 @@ def test_a_tensor_that_the_adjoint_does_not_know_is_refused(field, y):
     assert scale.grad is not None
 
 
+def test_the_adjoint_does_not_look_behind_what_it_knows(y):
+    log = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+    scale = log.exp()
+    end = integrate(lambda t, y: -scale * y, y, solver=ADAPTIVE, adjoint=Adjoint(parameters=(scale,))).end
+    (found,) = torch.autograd.grad(end.sum(), log)
+    torch.testing.assert_close(found, (-scale * torch.exp(-scale) * y.sum()).detach())
+
+
 def test_the_adjoint_has_no_second_derivative(field, y):
     end = integrate(field, y, steps=4, adjoint=Adjoint()).end
     (slope,) = torch.autograd.grad(end.sum(), y, create_graph=True)

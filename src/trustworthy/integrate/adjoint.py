@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Adjoint:
         known = {id(tensor): tensor for tensor in given if tensor.requires_grad}
         with torch.enable_grad():
             value = drift(t, y.detach())
-        unknown = next((leaf for leaf in _leaves(value, set(known)) if id(leaf) not in known), None)
+        unknown = next((leaf for leaf in _leaves(value, known.values()) if id(leaf) not in known), None)
         if unknown is not None:
             raise InvalidInput(
                 f"parameters must name every tensor that the drift depends on, and one of shape {tuple(unknown.shape)} "
@@ -59,9 +59,9 @@ class Adjoint:
         return tuple(known.values())
 
 
-def _leaves(value: Tensor, known: set[int]) -> list[Tensor]:
+def _leaves(value: Tensor, known: Iterable[Tensor]) -> list[Tensor]:
     """The leaves of the graph of `value`, not looking behind tensors that are known."""
-    found, waiting, seen = [], [value.grad_fn], set()
+    found, waiting, seen = [], [value.grad_fn], {tensor.grad_fn for tensor in known}
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
