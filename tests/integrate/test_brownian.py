@@ -121,8 +121,8 @@ def test_grid_times_with_rounding_are_grid_times():
         ((-0.1, 0.2), r"covers times from 0 to 1, got -0.1 to 0.2; make it with interval=\(-0.1, 1\)"),
         ((0.5, 1.5), r"got 0.5 to 1.5; make it with interval=\(0, 1.5\)"),
         ((0.5, 0.2), "end must be >= start"),
-        ((math.nan, 0.5), "covers times from 0 to 1, got nan"),
-        ((0.5, math.inf), "covers times from 0 to 1, got 0.5 to inf"),
+        ((math.nan, 0.5), "start must be finite, got nan"),
+        ((0.5, math.inf), "end must be finite, got inf"),
     ],
 )
 def test_questions_that_have_no_answer(question, message):

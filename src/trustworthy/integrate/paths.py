@@ -51,7 +51,7 @@ class Path:
 
     def _refuse(self, start: float, end: float) -> None:
         """Of a question that the interval does not answer."""
-        low, high = self.interval
+        start, end, (low, high) = checks.real("start", start), checks.real("end", end), self.interval
         if end < start:
             raise InvalidInput(f"end must be >= start, got start {start!r} and end {end!r}; swap them.")
         raise InvalidInput(
