@@ -77,3 +77,8 @@ def test_the_spectral_norm_is_that_of_the_jacobian(generator):
 def test_pieces_have_to_divide_the_steps():
     with pytest.raises(InvalidInput, match="pieces must divide steps, got 10 and 25; take steps=30"):
         lyapunov_exponent(lambda_terms(1.0), torch.ones(1, 1), sigma=0.0, steps=25)
+
+
+def test_at_least_one_row_is_needed():
+    with pytest.raises(InvalidInput, match="y must have at least one row"):
+        lyapunov_exponent(lambda_terms(1.0), torch.ones(0, 2), sigma=0.0, steps=10)

@@ -32,8 +32,8 @@ def test_strong_order_on_one_path(solver, expected, generator):
 
 def test_strong_order_of_a_diffusion_that_mixes_two_motions(generator):
     motion = GeometricBrownianMotion()
-    path = BrownianPath((4000, 2), steps=128, generator=generator, dtype=torch.float64)
-    y = torch.ones(4000, 1, dtype=torch.float64)
+    path = BrownianPath((2000, 2), steps=128, generator=generator, dtype=torch.float64)
+    y = torch.ones(2000, 1, dtype=torch.float64)
     exact = motion.at(1.0, path(0.0, 1.0) @ torch.tensor([[0.8], [0.6]], dtype=torch.float64))
     errors = [
         (integrate(motion.mixed, y, steps=steps, brownian=path).end - exact).abs().mean() for steps in (8, 32, 128)
