@@ -18,8 +18,9 @@ demo: .venv/.base ## train two models on real digits, audit both, write trust-re
 test: .venv/.dev ## the fast tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(if $(COVERAGE),--cov --cov-report=term --cov-fail-under=90)
 
-test-slow: .venv/.dev ## the tests that take longer
+test-slow: .venv/.dev ## the tests that take longer, and properties on many examples
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "hypothesis and not slow" --hypothesis-profile=many
 
 test-peers: .venv/.dev .venv/.peers ## agreement with other libraries
 	$(BIN)/python -m pytest tests/peers
