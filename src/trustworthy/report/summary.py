@@ -88,13 +88,16 @@ def most_robust(record: AuditRecord) -> str:
 
     Models may be as accurate whose interval reaches into that of the first. One whose attacks failed a check is named.
     """
-    held = [(finding.interval or (finding.value,) * 2, finding) for finding in under_attack(record).values()]
-    known = sorted((each for each in held if each[1].value is not None), key=lambda each: -each[1].value)
-    if len(known) < 2:
+    held = [
+        (finding.value, *(finding.interval or (finding.value, finding.value)), finding)
+        for finding in under_attack(record).values()
+        if finding.value is not None
+    ]
+    if len(held) < 2:
         return ""
-    ((low, _), best), *others = known
+    (_, low, _, best), *others = sorted(held, key=lambda each: -each[0])
     told = f"Most accurate under attack (linf): {best.model}, {findings.value(best)}"
-    within = [f"{each.model} ({findings.value(each)})" for (_, high), each in others if high >= low]
+    within = [f"{each.model} ({findings.value(each)})" for _, _, high, each in others if high >= low]
     told += (
         f"; by their intervals {_and(within)} may be as accurate."
         if within
