@@ -254,6 +254,7 @@ def test_a_module_is_saved_where_it_is_said_how_it_is_built(file, digits, tmp_pa
 def test_the_plan_is_quick_with_gradients_over_64_draws_unless_a_profile_or_such_a_number_is_given():
     plan = dict(plan_of_harden(None, {"rows": 3}))
     assert (plan["profile"], plan["rows"], plan["randomness"].eot) == ("quick", 3, [1, 8, 64])
+    assert plan["randomness"].rows == 3  # the rows on which fixed networks are attacked
     assert plan_of_harden("standard", None) == make_plan("standard")
     assert plan_of_harden(None, {"profile": "thorough"}) == make_plan("thorough")
     mine = {"randomness": {"eot": [1, 2]}}

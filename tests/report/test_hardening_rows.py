@@ -66,6 +66,8 @@ def test_three_parts_share_no_row_and_are_in_the_units_of_the_attacks():
     (x, y), (chosen, labels) = found.train, found.validation
     assert (len(x), len(chosen), len(dataset.y_test)) == (51, 9, 20)
     assert told(dataset) == "51 rows to train on, 9 to choose the epoch by, 20 to audit"
+    assert told(dataset, 20).endswith(", 20 to audit")
+    assert told(dataset, 15).endswith(", 15 of 20 to audit")
     given = found.domain.as_given(torch.cat([x, chosen]))
     assert np.allclose(np.sort(given[:, 0]), np.sort(dataset.x_train[:, 0]))
     assert rows_of(x).isdisjoint(rows_of(chosen))

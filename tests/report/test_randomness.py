@@ -98,10 +98,19 @@ def test_models_stand_side_by_side_with_their_costs(tmp_path):
     assert (fixed["name"], fixed["draws"], fixed["seconds"], fixed["epochs"]) == ("b", 1, 75.0, 12)
     assert noisy["milliseconds"] > 0
     page = (tmp_path / "report.html").read_text()
+    assert page.index("Most accurate under attack (linf): ") < page.index("Models side by side")
+    assert page.index("Models side by side") < page.index("Accuracy under attack, averaged over draws</h4>")
     table = page.split("Models side by side")[1].split("</table>")[0]
     for text in ("attacked, 8 draws averaged", "1\u00a0min 15\u00a0s", "12", "\u00a0ms"):
         assert text in table
     assert record.models[1]["training"]["method"] == "brelu"
+
+
+def test_what_a_prediction_costs_is_told_of_a_model_that_guesses_too():
+    guessing = {"a": lambda x: torch.zeros(len(x), 2), "b": Jittered()}
+    statement = found(audited(guessing, images(), "accuracy", "robustness.defenses"), "robustness.defenses").statement
+    assert statement.startswith("A prediction of ")
+    assert "Not judged" not in statement
 
 
 def test_fixed_models_of_unknown_training_have_no_table():

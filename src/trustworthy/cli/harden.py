@@ -82,14 +82,16 @@ def harden(
     from trustworthy.report.hardening.harden import plan_of
     from trustworthy.report.hardening.rows import read_parted, told
     from trustworthy.report.hardening.words import chosen_epochs, table
+    from trustworthy.report.summary import most_robust
 
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = plan_of(profile, plan)
     set_threads(threads)
     parted: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
-    dataset = read_parted(data, chosen.rows if limit is None else limit, seed, **parted)
+    rows = chosen.rows if limit is None else limit
+    dataset = read_parted(data, rows, seed, **parted)
     tell_data(dataset)
-    typer.echo(told(dataset), err=True)
+    typer.echo(told(dataset, rows), err=True)
     with shares() as tell:
         hardened = run(
             names[0], dataset, out, methods=method, weights=weights, options=_options(option), epochs=epochs, eps=eps,
@@ -97,7 +99,7 @@ def harden(
             command=command_line(), on_progress=lambda model, step, share: tell(f"{model}: {step}", share),
         )  # fmt: skip
     Console().print(table(hardened))
-    for line in chosen_epochs(hardened):
+    for line in filter(None, (most_robust(hardened.record), *chosen_epochs(hardened))):
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")
     typer.echo(f"audit one alone: {_again(names[0], out / list(hardened.models)[-1], dataset, data)}")

@@ -315,7 +315,7 @@ class Case:
             verdict = about.rule(judged) if about.rule else "information"
         if self.kind.property == "robustness" and self.kind.name != "accuracy" and not self.is_useful:
             verdict = "information"
-            if "statement" in given:
+            if "statement" in given and model is None:  # what compares models chooses those that it can judge
                 given["statement"] += " Not judged: the model is hardly better than guessing."
         without = {"no_interval": no_interval} if interval is None and value is not None else {}
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}

@@ -28,8 +28,8 @@ from trustworthy.report.findings import (
 from trustworthy.report.kind import Kind, Rule
 
 KINDS: tuple[Kind, ...] = (
-    accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, randomness.KIND, certificate.KIND, distortion.KIND,
-    exchange.KIND, pictures.KIND, corruptions.KIND, transfer.KIND, defense.KIND, poisoning.KIND, diagnosis.KIND,
+    defense.KIND, accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, randomness.KIND, certificate.KIND,
+    distortion.KIND, exchange.KIND, pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND,
     calibration.KIND, scores.KIND, selective.KIND, saliency.KIND,
 )  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}

@@ -53,16 +53,17 @@ class Hardened:
 
 
 def plan_of(profile: str | None, changes: dict[str, Any] | str | Path | None, kinds: Sequence[Kind] = KINDS) -> Plan:
-    """As `make_plan`; where no profile is named "quick", with gradients averaged over 64 draws.
+    """As `make_plan`; where no profile is named "quick", with gradients averaged over 64 draws on all of its rows.
 
-    Several networks are audited, and stochastic ones asked many times: "standard" takes four times as long.
+    Several networks are audited, and stochastic ones asked many times: "standard" takes four times as long. On all
+    rows, as this number is compared with that of fixed networks.
     """
     given = read_toml(Path(changes)) if isinstance(changes, str | Path) else changes or {}
     plan = make_plan(profile or given.get("profile", "quick"), given, kinds=kinds)
     section = dict(plan).get("randomness")
     if profile or section is None or given.keys() & {"profile", "randomness"}:
         return plan
-    return plan.model_copy(update={"randomness": section.model_copy(update={"eot": EOT})})
+    return plan.model_copy(update={"randomness": section.model_copy(update={"eot": EOT, "rows": plan.rows})})
 
 
 def harden(

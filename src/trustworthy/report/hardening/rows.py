@@ -81,11 +81,12 @@ def split(dataset: Dataset, seed: int) -> Dataset:
     )  # fmt: skip
 
 
-def told(dataset: Dataset) -> str:
-    """How many rows each part has, in one line."""
-    trained, audited = len(dataset.y_train), len(dataset.y_test)
+def told(dataset: Dataset, rows: int = 0) -> str:
+    """How many rows each part has, in one line; `rows` are drawn of those that are left for the audit, 0 for all."""
+    trained, left = len(dataset.y_train), len(dataset.y_test)
+    audited = f"{rows:,} of {left:,}" if 0 < rows < left else f"{left:,}"
     choosing = max(1, round(_choosing(trained)))
-    return f"{trained - choosing:,} rows to train on, {choosing:,} to choose the epoch by, {audited:,} to audit"
+    return f"{trained - choosing:,} rows to train on, {choosing:,} to choose the epoch by, {audited} to audit"
 
 
 def apart(y: Int[np.ndarray, " n"], count: float, seed: int, name: str) -> Bool[np.ndarray, " n"]:

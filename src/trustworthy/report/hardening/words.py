@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trustworthy.report import findings, formatting
+from trustworthy.report import findings, formatting, summary
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def table(hardened: Hardened) -> Table:
     from rich.text import Text
 
     record, attacks = hardened.record, hardened.record.plan["attacks"]
+    held = summary.under_attack(record)
     caption = f"Under attack: within {attacks['linf']:.3g} (linf) in {record.data['units']}."
     shown = Table(
         title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left",
@@ -36,19 +37,19 @@ def table(hardened: Hardened) -> Table:
     for name, loaded in hardened.models.items():
         seconds, milliseconds = loaded.about.get("training", {}).get("seconds"), timed.get(name)
         shown.add_row(
-            name, _value(_found(record, "accuracy", name)), *_attacked(record, name),
+            name, _value(_found(record, "accuracy", name)), *_attacked(held.get(name)),
             formatting.NOTHING if seconds is None else formatting.duration(seconds),
             formatting.NOTHING if milliseconds is None else f"{formatting.number(milliseconds)} ms",
         )  # fmt: skip
     return shown
 
 
-def _attacked(record: AuditRecord, name: str) -> tuple[str, str]:
+def _attacked(held: Finding | None) -> tuple[str, str]:
     """Accuracy under attack by the gradients of single draws, and by their means; a fixed network has the latter."""
-    stochastic = _found(record, "robustness.linf.randomness", name)
-    if stochastic is None:
-        return formatting.NOTHING, _value(_found(record, "robustness.linf.accuracy", name))
-    return formatting.percent(stochastic.series["attacks"][0]["accuracy"]), _value(stochastic)
+    single = formatting.NOTHING
+    if held is not None and held.kind == "randomness":
+        single = formatting.percent(held.series["attacks"][0]["accuracy"])
+    return single, _value(held)
 
 
 def _found(record: AuditRecord, finding: str, model: str) -> Finding | None:
