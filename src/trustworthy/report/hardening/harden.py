@@ -56,14 +56,19 @@ def plan_of(profile: str | None, changes: dict[str, Any] | str | Path | None, ki
     """As `make_plan`; where no profile is named "quick", with gradients averaged over 64 draws on all of its rows.
 
     Several networks are audited, and stochastic ones asked many times: "standard" takes four times as long. On all
-    rows, as this number is compared with that of fixed networks.
+    rows, as this number is compared with that of fixed networks. Poisoned labels, which tell of the data and not of a
+    defence, are left out.
     """
     given = read_toml(Path(changes)) if isinstance(changes, str | Path) else changes or {}
     plan = make_plan(profile or given.get("profile", "quick"), given, kinds=kinds)
-    section = dict(plan).get("randomness")
-    if profile or section is None or given.keys() & {"profile", "randomness"}:
+    if profile or "profile" in given:
         return plan
-    return plan.model_copy(update={"randomness": section.model_copy(update={"eot": EOT, "rows": plan.rows})})
+    sections, changed = dict(plan), {}
+    if "randomness" in sections and "randomness" not in given:
+        changed["randomness"] = sections["randomness"].model_copy(update={"eot": EOT, "rows": plan.rows})
+    if not given.keys() & {"poisoning", "skip"}:
+        changed["skip"] = [kind.step for kind in kinds if kind.about == "data"]
+    return plan.model_copy(update=changed)
 
 
 def harden(
