@@ -64,7 +64,9 @@ class Claim(_Strict):
 
     values : printed numbers, nested tables keyed by the parts of a name; a list is a curve over `axis` of its first
         part ("mnist.euclidean" -> "mnist.euclidean@0.5").
-    orderings : names in ascending order, "*" standing for any data set; what they say must hold for a "trend".
+    orderings : names in ascending order, "*" standing for any data set; what they say must hold for a "trend". They are
+        of all places of an axis, or of those that they name ("*.left@8").
+    log_axis : draw curves over the logarithm of the axis, linear below its smallest place above 0.
     notes : pattern of names -> why a number differs or how it was measured.
     scales : options of the script for each scale.
     """
@@ -73,9 +75,10 @@ class Claim(_Strict):
     title: str
     shows: str
     script: str
-    plot: Literal["none", "curves", "ratios", "bars", "picture", "regions", "toy"] = "none"
+    plot: Literal["none", "curves", "ratios", "bars", "picture", "regions", "toy", "matrix"] = "none"
     unit: str = ""
     axis_label: str = ""
+    log_axis: bool = False
     seed: int = 42
     rules: list[Rule] = Field(default_factory=list)
     axis: dict[str, list[float]] = Field(default_factory=dict)

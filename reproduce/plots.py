@@ -29,6 +29,8 @@ STYLE: dict[Any, Any] = {
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 _MANY = (*mpl.color_sequences["tab20"][::2], *mpl.color_sequences["tab20"][1::2])  # dark ones first
 DASHES = {"certified": "-", "empirical": "--", "best": ":"}
+EOT = "-eot"
+"""End of the name of a curve under an attack that averages draws: dashed, in the colour of the one without."""
 Records = dict[str, Record]
 
 
@@ -68,21 +70,28 @@ def _curves(claim: Claim, records: Records) -> Figure:
     """
     heads = sorted({name.partition(".")[0] for name in records if "@" in name}, key=_order(claim))
     curves = {head: _curves_of(head, records) for head in heads}
-    methods = list(dict.fromkeys(_parts(curve)[1] for head in heads for curve in curves[head]))
+    named = [_parts(curve)[1] for head in heads for curve in curves[head]]
+    methods = list(dict.fromkeys(method.removesuffix(EOT) for method in named))
     palette = COLOURS if len(methods) <= len(COLOURS) else _MANY
     colours = dict(zip(methods, palette * len(methods), strict=False))
     figure, axes = _panels(len(heads))
     printed = {place: value for place, value in claim.printed().items() if place in records}
     for axis, head in zip(axes, heads, strict=True):
         for curve in curves[head]:
-            _curve(axis, curve, records, printed, colours[_parts(curve)[1]])
+            _curve(axis, curve, records, printed, colours[_parts(curve)[1].removesuffix(EOT)])
         if axis.collections:
             heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axis.lines])
             low, room = heights.min(), 0.25 * np.ptp(heights) + 0.01
             axis.set_ylim(low - room, heights.max() + room)
+        if claim.log_axis:
+            places = np.concatenate([np.asarray(line.get_xdata(), dtype=float) for line in axis.lines])
+            axis.set_xscale("symlog", linthresh=places[places > 0].min())
         axis.set(title=head, xlabel=claim.axis_label, ylabel=claim.unit)
     kinds = [kind for kind in DASHES if any(_parts(curve)[0] == kind for found in curves.values() for curve in found)]
-    _legend(figure, colours, kinds, crosses=any("@" in place for place in printed))
+    styles = {kind: DASHES[kind] for kind in kinds}
+    if any(method.endswith(EOT) for method in named):
+        styles["attacked by the mean of draws"] = "--"
+    _legend(figure, colours, styles, crosses=any("@" in place for place in printed))
     return figure
 
 
@@ -92,7 +101,7 @@ def _curve(axis: Axes, curve: str, records: Records, printed: dict[str, float], 
     )
     x, y = [at for at, _ in points], [record.value or 0.0 for _, record in points]
     kind = _parts(curve)[0]
-    axis.plot(x, y, DASHES.get(kind, "-"), color=colour, lw=1.2)
+    axis.plot(x, y, "--" if curve.endswith(EOT) else DASHES.get(kind, "-"), color=colour, lw=1.2)
     bands = [(at, *record.interval) for at, record in points if record.interval and "seeds" in record.conditions]
     if bands:
         axis.fill_between(*zip(*bands, strict=True), color=colour, alpha=0.15, lw=0)
@@ -113,10 +122,10 @@ def _parts(curve: str) -> tuple[str, str]:
     return (kind, method) if kind in DASHES else ("", rest)
 
 
-def _legend(figure: Figure, colours: dict[str, Any], kinds: list[str], *, crosses: bool) -> None:
+def _legend(figure: Figure, colours: dict[str, Any], styles: dict[str, str], *, crosses: bool) -> None:
     """One legend for all panels, below them."""
     handles = [Line2D([], [], color=colour, lw=1.2, label=method) for method, colour in colours.items()]
-    handles += [Line2D([], [], ls=DASHES[kind], color="black", lw=1.2, label=kind) for kind in kinds]
+    handles += [Line2D([], [], ls=style, color="black", lw=1.2, label=label) for label, style in styles.items()]
     if crosses:
         handles.append(Line2D([], [], ls="none", marker="x", color="black", ms=4, label="printed"))
     width, height = figure.get_size_inches()
@@ -199,6 +208,28 @@ def _regions(claim: Claim, records: Records) -> Figure:
     return figure
 
 
+def _matrix(claim: Claim, records: Records) -> Figure:
+    """A panel a data set of the values "data.row-to-column"."""
+    pairs = {name: name.partition(".")[2].partition("-to-")[::2] for name in records if "-to-" in name}
+    heads = list(dict.fromkeys(name.partition(".")[0] for name in pairs))
+    labels = list(dict.fromkeys(row for row, _ in pairs.values()))
+    figure, axes = _panels(len(heads))
+    for axis, head in zip(axes, heads, strict=True):
+        grid = np.full((len(labels), len(labels)), np.nan)
+        for name, (row, column) in pairs.items():
+            if name.startswith(f"{head}."):
+                grid[labels.index(row), labels.index(column)] = records[name].value
+        axis.imshow(grid, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(grid):
+            if np.isfinite(value):
+                colour = "white" if value > 0.6 else "black"
+                axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
+        axis.set(title=head, xlabel="to", ylabel="from")
+        axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+        axis.set_yticks(range(len(labels)), labels)
+    return figure
+
+
 def _toy(claim: Claim, records: Records) -> Figure:
     """Labelled (large) and unlabelled points before and after a flip; the shaded ones, and the flipped one ringed."""
     shown = next(record.conditions for record in records.values() if "flipped" in record.conditions)
@@ -241,4 +272,5 @@ KINDS: dict[str, Callable[[Claim, Records], Figure]] = {
     "bars": _bars,
     "regions": _regions,
     "toy": _toy,
+    "matrix": _matrix,
 }

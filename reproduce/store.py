@@ -63,7 +63,7 @@ def mark(options: Any, seed: int | None) -> str:
 def cell(measured: list[Measured], *, conditions: dict[str, Any], seed: int, wall_time: float) -> Cell:
     """Pack what a script measured."""
     rows = [{key: value for key, value in vars(row).items() if value not in (None, "", {})} for row in measured]
-    common = {"conditions": conditions, "seed": seed, "versions": versions(), "wall_time": round(wall_time, 3)}
+    common = {"conditions": conditions, "seed": seed, "versions": versions(), "wall_time": round(wall_time, 6)}
     packed = Cell(common=common, rows=[{"value": None, **row} for row in rows])
     packed.records()  # raises here, not at the next reading, what is no record
     return packed

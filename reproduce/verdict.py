@@ -112,7 +112,7 @@ def _pairs(claim: Claim, names: set[str]) -> list[tuple[str, str]]:
     heads = sorted({name.partition(".")[0] for name in names})
     places = sorted({name.partition("@")[2] for name in names})
     chains = [
-        [entry.replace("*", head) + (f"@{place}" if place else "") for entry in ordering]
+        [entry.replace("*", head) + (f"@{place}" if place and "@" not in entry else "") for entry in ordering]
         for ordering in claim.orderings
         for head in heads
         for place in places

@@ -170,6 +170,16 @@ def test_model_a_of_adv_bnn():
     assert order(model) == "32 M 64 M 128 M 256 M 256(0) 512(0) A"
 
 
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [(model_a_rse, "8 M 16 M 32 M 32 M 64(0) 64(0) M"), (model_a_adv_bnn, "8 M 16 M 32 M 64 M 64(0) 128(0) A")],
+)
+def test_the_width_factor_scales_every_convolution_of_model_a(network, layers):
+    model = network(width=0.25)
+    assert order(model) == layers
+    assert model(torch.rand(2, 3, 96, 96)).shape == (2, 10)
+
+
 def test_mlp_without_hidden_layers_is_linear():
     model = MLP(features=12, classes=3, hidden=())
     x = torch.rand(4, 3, 2, 2)
@@ -213,6 +223,7 @@ def test_model_a_refuses_images_that_do_not_pool_to_one_position(network):
     ("build", "message"),
     [
         (lambda: vgg16(width=0), "width must be > 0"),
+        (lambda: model_a_rse(width=0), "width must be > 0"),
         (lambda: vgg16(width=-1.0), "width must be > 0"),
         (lambda: vgg16(width=float("inf")), "width must be finite"),
         (lambda: SmallConvNet(width=0), "width must be >= 1"),

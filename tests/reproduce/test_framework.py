@@ -13,7 +13,7 @@ from reproduce.store import Measured, best, cell, store
 from reproduce.verdict import agrees, compare, judge
 
 from reproduce import claim as claims
-from reproduce import intervals
+from reproduce import intervals, plots
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.core.record import Record
 
@@ -204,6 +204,9 @@ def test_curves_are_named_by_their_place_and_ordered_place_by_place():
     values = {"d.low@0": 0.0, "d.high@0": 0.5, "d.low@0.5": 0.9, "d.high@0.5": 0.5}
     found = judge(claim, {name: record(name, value) for name, value in values.items()})
     assert [row.verdict for row in found] == ["trend", "off", "trend", "off"]
+    claim = claim.model_copy(update={"orderings": [["*.low@0", "*.high@0"], ["*.high@0.5", "*.low@0.5"]]})
+    found = judge(claim, {name: record(name, value) for name, value in values.items()})
+    assert [row.verdict for row in found] == ["trend"] * 4
 
 
 def test_a_sentence_is_judged_where_it_was_measured():
@@ -246,6 +249,23 @@ def test_a_table_of_places_leaves_out_those_that_nothing_is_printed_for():
 def test_curves_of_numbers_of_labels_are_in_their_order():
     assert _by_size(["d.n1000", "d.n50", "d.n50-bound"]) == ["d.n50", "d.n50-bound", "d.n1000"]
     assert _by_size(["d.n50", "d.attack", "d.n5"]) == ["d.n50", "d.attack", "d.n5"]
+
+
+def test_what_averages_draws_is_dashed_in_the_colour_of_what_does_not():
+    claim = Claim(name="figure-9.1", title="", shows="", script="", axis_label="c", log_axis=True, scales={})
+    names = ("d.rse@0", "d.rse@0.01", "d.rse-eot@0", "d.rse-eot@0.01", "d.none@0", "d.none@0.01")
+    figure = plots._curves(claim, {name: record(name, 0.5) for name in names})
+    (axis,) = figure.axes
+    drawn = [(line.get_color(), line.get_linestyle()) for line in axis.lines]
+    colours = dict.fromkeys(colour for colour, _ in drawn)
+    assert len(colours) == 2
+    assert sorted(style for _, style in drawn) == ["-", "-", "--"]
+    assert axis.get_xscale() == "symlog"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "rse",
+        "none",
+        "attacked by the mean of draws",
+    ]
 
 
 def test_the_page_says_verdicts_reasons_and_notes_and_is_the_same_each_time(root, tmp_path):

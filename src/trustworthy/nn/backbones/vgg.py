@@ -33,8 +33,8 @@ def vgg16(*, channels: int = 3, classes: int = 10, image_size: int = 32, width: 
     Simonyan and Zisserman (2015), Very deep convolutional networks for large-scale image recognition.
     """
     image_arguments("vgg16", channels, classes, image_size, smallest=32)
-    factor = checks.real("width", width, above=0.0)
-    scaled = [(max(1, round(wide * factor)), depth) for wide, depth in _STAGES]
+    widths = _scaled(width, tuple(wide for wide, _ in _STAGES))
+    scaled = list(zip(widths, (depth for _, depth in _STAGES), strict=True))
     head = nn.Linear(scaled[-1][0], classes)  # drawn before the convolutions: a seed keeps its weights
     layers: list[nn.Module] = []
     for wide, depth in scaled:
@@ -45,7 +45,7 @@ def vgg16(*, channels: int = 3, classes: int = 10, image_size: int = 32, width: 
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
 
 
-def model_a_rse(*, channels: int = 3, classes: int = 10, image_size: int = 96) -> nn.Sequential:
+def model_a_rse(*, channels: int = 3, classes: int = 10, image_size: int = 96, width: float = 1.0) -> nn.Sequential:
     """Model A of the random self-ensemble experiments on STL-10: batch normalisation without scale and shift.
 
     Parameters
@@ -53,19 +53,27 @@ def model_a_rse(*, channels: int = 3, classes: int = 10, image_size: int = 96) -
     channels : channels of the images, >= 1.
     classes : number of logits, >= 2.
     image_size : side of the square images, 96 to 127 pixels: what pools down to one position.
+    width : > 0, factor on the channels of every convolution, rounded, at least one channel.
     """
     image_arguments("model_a_rse", channels, classes, image_size, smallest=96, largest=127)
-    return _model_a((channels, 32, 64, 128, 128), (256, 256), nn.MaxPool2d(2), classes, affine=False)
+    wide = _scaled(width, (32, 64, 128, 128, 256, 256))
+    return _model_a((channels, *wide[:4]), wide[4:], nn.MaxPool2d(2), classes, affine=False)
 
 
-def model_a_adv_bnn(*, channels: int = 3, classes: int = 10, image_size: int = 96) -> nn.Sequential:
+def model_a_adv_bnn(*, channels: int = 3, classes: int = 10, image_size: int = 96, width: float = 1.0) -> nn.Sequential:
     """Model A of the Adv-BNN experiments: wider at the end, which pools by the mean. Parameters of `model_a_rse`."""
     image_arguments("model_a_adv_bnn", channels, classes, image_size, smallest=96, largest=127)
-    return _model_a((channels, 32, 64, 128, 256), (256, 512), nn.AvgPool2d(2), classes, affine=True)
+    wide = _scaled(width, (32, 64, 128, 256, 256, 512))
+    return _model_a((channels, *wide[:4]), wide[4:], nn.AvgPool2d(2), classes, affine=True)
+
+
+def _scaled(width: float, channels: tuple[int, ...]) -> list[int]:
+    factor = checks.real("width", width, above=0.0)
+    return [max(1, round(wide * factor)) for wide in channels]
 
 
 def _model_a(
-    halving: tuple[int, ...], unpadded: tuple[int, int], pool: nn.Module, classes: int, *, affine: bool
+    halving: tuple[int, ...], unpadded: list[int], pool: nn.Module, classes: int, *, affine: bool
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     for entering, wide in pairwise(halving):

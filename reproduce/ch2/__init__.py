@@ -1,0 +1,1 @@
+"""Chapter 2: randomised and Bayesian defences, and neural jump-diffusion."""
