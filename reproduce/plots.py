@@ -68,7 +68,7 @@ def _curves(claim: Claim, records: Records) -> Figure:
     A method has its colour in all panels, a kind of error its dashes. Intervals are shaded where they are over random
     splits, and cut off where they would flatten the lines.
     """
-    heads = sorted({name.partition(".")[0] for name in records if "@" in name}, key=_order(claim))
+    heads = sorted(dict.fromkeys(name.partition(".")[0] for name in records if "@" in name), key=_order(claim))
     curves = {head: _curves_of(head, records) for head in heads}
     named = [_parts(curve)[1] for head in heads for curve in curves[head]]
     methods = list(dict.fromkeys(method.removesuffix(EOT) for method in named))

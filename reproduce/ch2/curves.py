@@ -55,7 +55,7 @@ def _curves(cell: str, entry: dict[str, Any], specs: list[Spec], setting: Settin
 def _draws(cell: str, entry: dict[str, Any], specs: list[Spec], setting: Setting) -> Iterator[Measured]:
     (spec,) = specs
     for eps in entry["eps"]:
-        name = f"{cell.replace('.', f'-{eps:g}.', 1)}" if len(entry["eps"]) > 1 else cell
+        name = f"{cell}-{eps:g}" if len(entry["eps"]) > 1 else cell
         for count, right in over_draws(spec, eps, entry["draws"]).items():
             yield intervals.mean(f"{name}@{count}", right, **conditions(specs))
 
