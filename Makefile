@@ -18,8 +18,9 @@ demo: .venv/.base ## train two models on real digits, audit both, write trust-re
 test: .venv/.dev ## the fast tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(if $(COVERAGE),--cov --cov-report=term --cov-fail-under=90)
 
-test-slow: .venv/.dev ## the tests that take longer
+test-slow: .venv/.dev ## the tests that take longer, and properties on many examples
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "hypothesis and not slow" --hypothesis-profile=many
 
 test-peers: .venv/.dev .venv/.peers ## agreement with other libraries
 	$(BIN)/python -m pytest tests/peers
@@ -43,6 +44,7 @@ bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/neighbors.py
 	$(BIN)/python benchmarks/metric_learning.py digits
 	$(BIN)/python benchmarks/graphs.py
+	$(BIN)/python benchmarks/stochastic.py
 
 recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
 	find src -name '*.nb[ic]' -delete
@@ -67,5 +69,5 @@ clean: ## remove what the other targets make
 
 .venv/.peers: .venv/.base
 	$(PIP) --editable '.[peers]'
-	$(PIP) --no-deps torchattacks imagecorruptions opencv-python-headless
+	$(PIP) --no-deps torchattacks bayesian-torch imagecorruptions opencv-python-headless
 	touch $@

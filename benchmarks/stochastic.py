@@ -1,4 +1,5 @@
-"""What does randomness cost? A Bayesian training step beside the plain one, and the KL of Bayesian layers beside peers.
+"""What does randomness cost? Fifty draws, a Bayesian training step, and the KL of Bayesian layers beside peers; a
+stochastic differential equation beside a loop written by hand and beside peers, and the memory of its gradients.
 
 Times are of the processor, on one thread, of runs made in turn, so that other work on the machine counts little. A peer
 that is not installed is left out with a note. The record is written to benchmarks/records/stochastic.json.
@@ -10,6 +11,8 @@ import importlib
 import json
 import math
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,11 +26,15 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
+from trustworthy.core.predictive import predict
 from trustworthy.core.record import Record
+from trustworthy.integrate import RK4, BrownianPath, Terms, integrate
+from trustworthy.nn import add_noise
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.nn.bayesian import BayesianLinear, GaussianPrior, kl, to_bayesian
 
 BATCH_SIZE, REPEATS, SEED = 128, 15, 0
+DRAWS = 50
 STD, PRIOR_STD = math.log1p(math.exp(-3.0)), 1.0
 RECORD = Path(__file__).parent / "records" / "stochastic.json"
 Weights = list[tuple[Tensor, Tensor]]  # (out, in) and (out) for each linear layer
@@ -36,7 +43,7 @@ Weights = list[tuple[Tensor, Tensor]]  # (out, in) and (out) for each linear lay
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    records = [*training_steps(), *divergences()]
+    records = [*fifty_draws(), *training_steps(), *divergences(), *equations(), *gradient_memory()]
     for record in records:
         spread = f" ({record.interval[0]:.3f}..{record.interval[1]:.3f})" if record.interval else ""
         print(f"{record.name:44} {record.value:10.3f}{spread} {record.unit}")
@@ -45,13 +52,18 @@ def main() -> None:
 
 
 def paired(
-    name: str, plain: Callable[[], object], other: Callable[[], object], calls: int, **conditions: Any
+    name: str,
+    plain: Callable[[], object],
+    other: Callable[[], object],
+    calls: int,
+    repeats: int = REPEATS,
+    **conditions: Any,
 ) -> Record:
     """Median over the repeats of the ratio of two runs made one after the other, each of `calls` calls."""
     began = time.perf_counter()
     for run in (plain, other):
         seconds(run, calls)
-    pairs = [(seconds(plain, calls), seconds(other, calls)) for _ in range(REPEATS)]
+    pairs = [(seconds(plain, calls), seconds(other, calls)) for _ in range(repeats)]
     ratios = sorted(second / first for first, second in pairs)
     first, second = (statistics.median(column) * 1e3 for column in zip(*pairs, strict=True))
     return Record(
@@ -63,7 +75,7 @@ def paired(
         conditions={
             **conditions,
             "calls": calls,
-            "repeats": REPEATS,
+            "repeats": repeats,
             "threads": torch.get_num_threads(),
             "milliseconds_per_call_plain": round(first, 3),
             "milliseconds_per_call": round(second, 3),
@@ -79,6 +91,32 @@ def seconds(run: Callable[[], object], calls: int) -> float:
     for _ in range(calls):
         run()
     return (time.process_time() - started) / calls
+
+
+def fifty_draws() -> Iterator[Record]:
+    """Fifty draws by `predict` per loop of fifty passes; beside them what fifty passes of the plain network take.
+
+    The plain passes are what one pass for all draws cannot save: convolutions of that many rows. Where they are most of
+    the loop, `predict` asks draw by draw.
+    """
+    for side, width, batch in ((8, 8, 1), (8, 8, 8), (8, 8, 64), (8, 8, 256), (28, 16, 1), (28, 16, 8), (28, 16, 64)):
+        model = SmallConvNet(image_size=side, width=width).eval()
+        x = torch.rand(batch, 1, side, side)
+        for name, random in (("rse", add_noise(model)), ("bayes", to_bayesian(model))):
+            plain = seconds(partial(looped, model, x), calls=1)
+            found = paired(
+                f"draws.{name}.{side}x{side}.batch_{batch}", partial(looped, random, x),
+                lambda random=random, x=x: predict(random, x, draws=DRAWS), calls=max(1, 8 // batch),
+                draws=DRAWS, width=width,
+            )  # fmt: skip
+            found.conditions["milliseconds_per_call_without_randomness"] = round(1e3 * plain, 3)
+            yield found
+
+
+def looped(model: nn.Module, x: Tensor) -> Tensor:
+    """The loop that a reader of the dissertation writes."""
+    with torch.no_grad():
+        return torch.stack([model(x) for _ in range(DRAWS)])
 
 
 def training_steps() -> Iterator[Record]:
@@ -120,6 +158,7 @@ def training_step(
 def divergences() -> Iterator[Record]:
     """KL of the same posterior of linear layers from the same prior, in all libraries, beside that of torch."""
     for sizes in ((64, 32), (64, 32, 10)):
+        torch.manual_seed(SEED)
         weights = [(0.1 * torch.randn(b, a), 0.1 * torch.randn(b)) for a, b in pairwise(sizes)]
         prior, std = Normal(torch.tensor(0.0).double(), PRIOR_STD), torch.tensor(STD).double()
         exact = sum(float(kl_divergence(Normal(part.double(), std), prior).sum()) for pair in weights for part in pair)
@@ -185,6 +224,157 @@ KL_OF: dict[str, Callable[[Weights], Tensor]] = {
     "torchbnn_sum": partial(torchbnn, reduction="sum"),
     "last_layer_alone": last_layer,
 }
+
+
+STEPS = 100
+Y = torch.randn(64, 64, generator=torch.Generator().manual_seed(SEED))
+WEIGHT = (torch.randn(64, 64, generator=torch.Generator().manual_seed(SEED + 1)) / 8).requires_grad_()
+
+
+def linear(t: float, y: Tensor) -> Tensor:
+    """The cheapest drift: what a solver adds weighs most."""
+    return -y
+
+
+def network(t: float, y: Tensor) -> Tensor:
+    return torch.tanh(y @ WEIGHT)
+
+
+def diffusion(t: float, y: Tensor) -> Tensor:
+    return 0.1 * y
+
+
+def equations() -> Iterator[Record]:
+    """100 steps of a state of 64 numbers, batch 64, per the same steps in a loop written by hand."""
+    for drift in (linear, network):
+        euler = {"by_hand": partial(euler_by_hand, drift), **euler_contenders(drift)}
+        rk4 = {"by_hand": partial(rk4_by_hand, drift), **rk4_contenders(drift)}
+        for task, contenders in (("sde.euler", euler), ("ode.rk4", rk4)):
+            for name, run in contenders.items():
+                slow = name.startswith("torchsde")
+                for ends, backward in (("forward", False), ("with_backward", True)):
+                    if name != "by_hand":
+                        yield paired(
+                            f"{task}.{drift.__name__}.{ends}.{name}",
+                            partial(solve, contenders["by_hand"], backward),
+                            partial(solve, run, backward),
+                            calls=1 if slow else 4,
+                            repeats=3 if slow else REPEATS,
+                            steps=STEPS,
+                            state=list(Y.shape),
+                        )
+
+
+def solve(run: Callable[[Tensor], Tensor], backward: bool) -> None:
+    if backward:
+        y = Y.clone().requires_grad_()
+        torch.autograd.grad(run(y).sum(), y)
+    else:
+        with torch.no_grad():
+            run(Y)
+
+
+def euler_by_hand(drift: Callable[[float, Tensor], Tensor], y: Tensor) -> Tensor:
+    h = 1 / STEPS
+    root = math.sqrt(h)
+    for step in range(STEPS):
+        y = y + drift(step * h, y) * h + diffusion(step * h, y) * (torch.randn_like(y) * root)
+    return y
+
+
+def rk4_by_hand(drift: Callable[[float, Tensor], Tensor], y: Tensor) -> Tensor:
+    h = 1 / STEPS
+    for step in range(STEPS):
+        t = step * h
+        a = drift(t, y)
+        b = drift(t + h / 2, y + h / 2 * a)
+        c = drift(t + h / 2, y + h / 2 * b)
+        d = drift(t + h, y + h * c)
+        y = y + h / 6 * (a + 2 * b + 2 * c + d)
+    return y
+
+
+def euler_contenders(drift: Callable[[float, Tensor], Tensor]) -> dict[str, Callable[[Tensor], Tensor]]:
+    terms = Terms(drift=drift, diffusion=diffusion)
+    found = {
+        "ours": lambda y: integrate(terms, y, steps=STEPS).end,
+        "ours_on_a_path": lambda y: (
+            integrate(terms, y, steps=STEPS, brownian=BrownianPath(tuple(y.shape), steps=STEPS)).end
+        ),
+    }
+    library = installed("torchsde")
+    if library is not None:
+        times, equation = torch.tensor([0.0, 1.0]), AsTorchsde(drift)
+        found["torchsde"] = lambda y: library.sdeint(equation, y, times, method="euler", dt=1 / STEPS)[-1]
+        found["torchsde_path"] = lambda y: library.sdeint(
+            equation, y, times, method="euler", dt=1 / STEPS, bm=library.BrownianPath(0.0, torch.zeros_like(Y))
+        )[-1]
+    return found
+
+
+def rk4_contenders(drift: Callable[[float, Tensor], Tensor]) -> dict[str, Callable[[Tensor], Tensor]]:
+    found = {"ours": lambda y: integrate(drift, y, steps=STEPS, solver=RK4()).end}
+    library = installed("torchdiffeq")
+    if library is not None:
+        times, options = torch.tensor([0.0, 1.0]), {"step_size": 1 / STEPS}
+        found["torchdiffeq"] = lambda y: library.odeint(drift, y, times, method="rk4", options=options)[-1]
+    return found
+
+
+class AsTorchsde(nn.Module):
+    noise_type, sde_type = "diagonal", "ito"
+
+    def __init__(self, drift: Callable[[float, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.f, self.g = drift, diffusion
+
+
+def installed(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        print(f"{name}: {error}; not measured")
+        return None
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+import torch
+from trustworthy.integrate import Adjoint, RK4, integrate
+torch.set_num_threads(1)
+steps, times, adjoint = int(sys.argv[1]), int(sys.argv[2]), Adjoint() if sys.argv[3] == "adjoint" else None
+layer = torch.nn.Linear(512, 512)
+def solve(steps, times):
+    y = torch.zeros(256, 512, requires_grad=True)
+    at = [(index + 1) / times for index in range(times)]
+    solution = integrate(lambda t, y: torch.tanh(layer(y)), y, steps=steps, solver=RK4(), at=at, adjoint=adjoint)
+    solution.end.square().mean().backward()
+solve(2, 1)
+def peak():  # of this process: what the resource module tells begins at that of the parent
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+before = peak()
+solve(steps, times)
+print(peak() - before)
+"""
+
+
+def gradient_memory() -> Iterator[Record]:
+    """How much the gradient of an RK4 solution adds to the peak of a process, against the steps and the saved times."""
+    for how in ("adjoint", "backpropagation"):
+        for steps, times in ((10, 1), (40, 1), (160, 1), (160, 40)):
+            began = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-c", PEAK, str(steps), str(times), how], capture_output=True, text=True, check=True
+            )
+            yield Record(
+                name=f"ode.gradient_memory.{how}.{steps}_steps.{times}_saved",
+                value=float(done.stdout),
+                unit="MB of resident memory above that of 2 steps",
+                conditions={"state": [256, 512], "state_megabytes": 0.5, "solver": "RK4"},
+                seed=SEED,
+                wall_time=time.perf_counter() - began,
+            )
 
 
 if __name__ == "__main__":

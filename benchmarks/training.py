@@ -1,8 +1,9 @@
-"""What does a step of `training.fit` cost beside the same step in a bare torch loop?
+"""What does a step of `training.fit`, and of adversarial training, cost beside the same step in a bare torch loop?
 
 Both train the same network on the same batches with the same optimizer, in turn, several times. The bare loop does the
-least that trains: pick the rows, forward, backward, update. Times are of the processor, on one thread, so that other
-work on the machine counts little. The record is written to benchmarks/records/training.json.
+least that trains: pick the rows, forward, backward, update. The bare adversarial loop does so on the worst of the
+iterates of PGD, with as many forward and backward passes as the library. Times are of the processor, on one thread, so
+that other work on the machine counts little. The record is written to benchmarks/records/training.json.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trustworthy.core.record import Record
+from trustworthy.defenses import AdversarialTraining
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.training import fit
 
 EPOCHS, BATCH_SIZE, REPEATS, SEED = 6, 128, 11, 0
+EPS, STEPS, ADVERSARIAL_EPOCHS = 0.1, 10, 1
 RECORD = Path(__file__).parent / "records" / "training.json"
 SGD = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
+Loops = tuple[Callable[[nn.Module, Tensor, Tensor], None], Callable[[nn.Module, Tensor, Tensor], None]]
 
 
 def bare(model: nn.Module, x: Tensor, y: Tensor) -> None:
@@ -48,6 +52,47 @@ def ours(model: nn.Module, x: Tensor, y: Tensor) -> None:
     fit(model, (x, y), epochs=EPOCHS, batch_size=BATCH_SIZE, optimizer=SGD, seed=SEED)
 
 
+def worst(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """PGD as a reader of Madry et al. writes it, who keeps the worst of the points that were seen."""
+    model.eval()
+    at = (x + torch.empty_like(x).uniform_(-EPS, EPS, generator=generator)).clamp(0, 1)
+    best, highest = x.clone(), torch.full((len(x),), -torch.inf)
+    for step in range(STEPS + 2):  # the last two, the end and the input, ask for no gradient
+        point = at.detach().requires_grad_(step < STEPS) if step <= STEPS else x
+        with torch.set_grad_enabled(step < STEPS):
+            losses = F.cross_entropy(model(point), y, reduction="none")
+        better = losses.detach() > highest
+        best[better], highest[better] = point.detach()[better], losses.detach()[better]
+        if step < STEPS:
+            (gradient,) = torch.autograd.grad(losses.sum(), point)
+            at = (x + (point.detach() + 2.5 * EPS / STEPS * gradient.sign() - x).clamp(-EPS, EPS)).clamp(0, 1)
+    model.train()
+    return best
+
+
+def bare_adversarial(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """The loop of `bare` on adversarial examples."""
+    optimizer = SGD(model.parameters())
+    generator = torch.Generator().manual_seed(SEED)
+    model.train()
+    for _ in range(ADVERSARIAL_EPOCHS):
+        order = torch.randperm(len(x), generator=generator)
+        for rows in order.split(BATCH_SIZE):
+            loss = F.cross_entropy(model(worst(model, x[rows], y[rows], generator)), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def our_adversarial(model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """The same through the library."""
+    defense = AdversarialTraining.pgd(
+        eps=EPS, steps=STEPS, epochs=ADVERSARIAL_EPOCHS, batch_size=BATCH_SIZE, optimizer="sgd", learning_rate=0.01,
+        schedule="constant",
+    )  # fmt: skip
+    defense(model, (x, y), seed=SEED)
+
+
 def seconds(train: Callable[[nn.Module, Tensor, Tensor], None], model: nn.Module, x: Tensor, y: Tensor) -> float:
     fresh = copy.deepcopy(model)
     started = time.process_time()
@@ -55,13 +100,15 @@ def seconds(train: Callable[[nn.Module, Tensor, Tensor], None], model: nn.Module
     return time.process_time() - started
 
 
-def compare(name: str, model: nn.Module, x: Tensor, y: Tensor) -> Record:
+def compare(
+    name: str, model: nn.Module, x: Tensor, y: Tensor, *, loops: Loops = (bare, ours), epochs: int = EPOCHS
+) -> Record:
     """Median over the repeats of the ratio of two runs made one after the other."""
     began = time.perf_counter()
-    steps = EPOCHS * -(-len(x) // BATCH_SIZE)
-    for train in (bare, ours):
+    steps = epochs * -(-len(x) // BATCH_SIZE)
+    for train in loops:
         seconds(train, model, x, y)
-    pairs = [(seconds(bare, model, x, y), seconds(ours, model, x, y)) for _ in range(REPEATS)]
+    pairs = [(seconds(loops[0], model, x, y), seconds(loops[1], model, x, y)) for _ in range(REPEATS)]
     ratios = sorted(fitted / loop for loop, fitted in pairs)
     loop, fitted = (statistics.median(column) / steps for column in zip(*pairs, strict=True))
     return Record(
@@ -94,6 +141,14 @@ def main() -> None:
         compare("linear", MLP(features=64, classes=10, hidden=()), x, y),
         compare("mlp", MLP(features=64, classes=10), x, y),
         compare("small_conv_net", SmallConvNet(image_size=8), x, y),
+        compare(
+            "adversarial.small_conv_net",
+            SmallConvNet(image_size=8),
+            x,
+            y,
+            loops=(bare_adversarial, our_adversarial),
+            epochs=ADVERSARIAL_EPOCHS,
+        ),
     ]
     for record in records:
         per_step = [record.conditions[f"microseconds_per_step_{loop}"] for loop in ("bare", "fit")]

@@ -1,5 +1,6 @@
 """Every test is also a shape test: annotations of the library are enforced while the tests run."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,9 +13,17 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
-# The same examples on every run, and no deadline: the first call of a metric may import scikit-learn.
-settings.register_profile("deterministic", derandomize=True, deadline=None)
+# The same few examples on every run, many by `make test-slow`, and no deadline: the first call of a metric may import
+# scikit-learn.
+settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=40)
+settings.register_profile("many", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("deterministic")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what is there before the first test, most of it imported: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 _HOME = {
     "audit": "report.audit",
+    "harden": "report.hardening.harden",
     "LabelPropagation": "graphs",
     "NearestNeighborVerifier": "neighbors",
     "ThreatModel": "core.threat",

@@ -33,7 +33,10 @@ def test_approaches_the_boundary_of_a_linear_scikit_learn_model(tabular, logisti
     x, y = tabular[0][:20], tabular[1][:20]
     right = logistic.predict(x) == y
     distance = np.abs(logistic.decision_function(x)) / np.linalg.norm(logistic.coef_)
-    result = BoundaryAttack(bounds=None, steps=steps)(logistic.predict, x, y, generator=seeded())
+    weight, bias = logistic.coef_[0], logistic.intercept_
+    # Asked a thousand times: without the checks that scikit-learn makes each time.
+    predict = lambda z: (z @ weight + bias > 0).astype(int)  # noqa: E731
+    result = BoundaryAttack(bounds=None, steps=steps)(predict, x, y, generator=seeded())
     assert result.success.all()
     assert_array_equal(logistic.predict(result.adversarial) != y, True)
     assert (result.distance[right] < (1 + excess) * distance[right]).all()

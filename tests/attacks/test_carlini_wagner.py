@@ -50,7 +50,7 @@ def test_reaches_the_distance_to_a_linear_boundary(features, scale, bounds, dtyp
 
 def test_two_classes_make_a_target_the_same_problem():
     model, x, y, distance = linear(10, torch.float64, 1.0)
-    result = CarliniWagner()(model, x, y, target=1 - y)
+    result = CarliniWagner(steps=200)(model, x, y, target=1 - y)
     assert result.success.all()
     assert (result.distance <= 1.01 * distance).all()
 
@@ -74,13 +74,13 @@ def test_reaches_points_on_the_bounds():
     def model(z):
         return torch.stack([2.4 - 2 * z[:, 0] - z[:, 1], 0 * z[:, 0]], 1)
 
-    result = CarliniWagner(bounds=(0.0, 0.85))(model, x, torch.tensor([0]))
+    result = CarliniWagner(bounds=(0.0, 0.85), steps=200)(model, x, torch.tensor([0]))
     assert_close(result.adversarial, torch.tensor([[0.85, 0.7]], dtype=torch.float64), atol=1e-3, rtol=0)
 
 
 def test_confidence_is_the_margin_of_the_wrong_class():
     model, x, y, _ = linear(10, torch.float64, 1.0)
-    result = CarliniWagner(kappa=0.3)(model, x, y)
+    result = CarliniWagner(kappa=0.3, steps=100)(model, x, y)
     assert result.success.all()
     assert_close(margin(model(result.adversarial), y), torch.full((20,), 0.3, dtype=torch.float64), rtol=0.01, atol=0)
 

@@ -66,6 +66,7 @@ def test_randomised_output(net, x):
 
 def test_probabilities(net, x):
     assert failed(examined(lambda z: net(z).softmax(1), x)) == {"probabilities"}
+    assert failed(examined(lambda z: net(z).softmax(1).softmax(1), x)) == {"probabilities"}
     assert examined(lambda z: net(z).log_softmax(1), x)["probabilities"].passed
 
 
@@ -87,9 +88,10 @@ def test_zero_gradients_where_the_input_is_rounded(net, x):
     assert examined(straight_through, x)["zero_gradients"].passed
 
 
-def test_saturated_gradients_where_logits_are_peaked(net, x):
+@pytest.mark.parametrize("scale", [1e3, 1e4])
+def test_saturated_gradients_where_logits_are_peaked(net, x, scale):
     def peaked(z):
-        return 1000.0 * net(z)
+        return scale * net(z)
 
     found = examined(peaked, x)
     assert found["saturated_gradients"].value > 0.9

@@ -40,7 +40,7 @@ def test_finds_most_of_what_a_linear_model_can_lose_in_l2(shape):
     """The most is eps times the l2 norm of the weights; moving the content of whole windows comes near it."""
     weight = torch.randn(shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((2, *shape), 0.5, dtype=DOUBLE), torch.tensor([0, 0])
-    result = SquareAttack(eps=0.1, norm="l2", steps=500)(model, x, y, generator=seeded())
+    result = SquareAttack(eps=0.1, norm="l2", steps=300)(model, x, y, generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     most = 0.1 * weight.norm()
     assert (gained <= most * (1 + 1e-9)).all()
@@ -69,7 +69,7 @@ def test_finds_what_the_free_coordinates_can_lose(mask, norm, share):
     free = FREE[mask]
     weight = torch.randn(free.shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((1, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0])
-    result = SquareAttack(eps=0.1, norm=norm, steps=500)(model, x, y, free=free[None], generator=seeded())
+    result = SquareAttack(eps=0.1, norm=norm, steps=300)(model, x, y, free=free[None], generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     most = 0.1 * (weight[free].abs().sum() if norm == "linf" else weight[free].norm())
     assert (gained <= most * (1 + 1e-9)).all()

@@ -94,8 +94,12 @@ def test_worst_case_over_attacks_is_the_minimum_for_each_example(examples):
 @pytest.mark.parametrize("change", [{"norm": "l2"}, {"eps": np.array([0.2])}, {"broken_at": np.zeros(3)}], ids=str)
 def test_curves_of_different_questions_do_not_mix(change):
     fields = {"attack": "a", "norm": "linf", "eps": np.array([0.1]), "broken_at": np.zeros(2)}
+
+    def curve(**given):
+        return RobustnessCurve(**given, limits_at=np.zeros((2, len(given["broken_at"]))))
+
     with pytest.raises(InvalidInput, match="others must have"):
-        RobustnessCurve(**fields).worst(RobustnessCurve(**{**fields, **change}))
+        curve(**fields).worst(curve(**{**fields, **change}))
 
 
 def test_numpy_models_have_curves_too():

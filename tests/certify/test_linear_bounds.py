@@ -1,7 +1,7 @@
 """Linear bounds: closed forms, a slow reference, soundness against samples and attacks, and the door."""
 
 import copy
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -167,12 +167,18 @@ def relaxed(low, high):
     return Rectifier(0.0).relaxed(Box(torch.tensor([[low]]).double(), torch.tensor([[high]]).double()))
 
 
-@each_net
-@each_method
+REGIONS = [("linf", None), ("linf", (0.0, 1.0)), ("l2", None), ("l2", (0.0, 1.0)), ("l1", None)]
+
+
 @pytest.mark.parametrize(
-    ("norm", "bounds"), [("linf", None), ("linf", (0.0, 1.0)), ("l2", None), ("l2", (0.0, 1.0)), ("l1", None)]
+    ("name", "method", "norm", "bounds"),
+    [  # half of them: each two of a network, a method and a region stand together in one
+        pytest.param(name, method, *region, marks=pytest.mark.slow if (i + j + k) % 2 else ())
+        for (i, name), (j, method), (k, region) in product(*map(enumerate, (CASES, METHODS, REGIONS)))
+    ],
 )
-def test_equals_the_reference(net, shape, norm, bounds, method):
+def test_equals_the_reference(name, method, norm, bounds):
+    net, shape = CASES[name]
     x, y = examples(net, shape, 3)
     layers = reference.dense_layers(affine_parts(net), x[0])
     for eps in (0.0, 0.03, 0.4):
@@ -219,11 +225,24 @@ def test_the_pieces_that_bound_the_memory_change_nothing(net, shape, method, mon
         assert_allclose(one, radius[i : i + 1], rtol=1e-9)
 
 
-@each_norm
-@each_net
-@each_method
-@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)], ids=["unbounded", "bounded"])
-def test_no_point_of_the_ball_leaves_the_bounds(net, shape, norm, method, bounds):
+PAIRS = {
+    ("linf", "dense", "crown", None), ("linf", "images", "interval", (0.0, 1.0)),
+    ("linf", "images", "crown", (0.0, 1.0)),
+    ("l2", "dense", "interval", (0.0, 1.0)), ("l2", "images", "crown", None),
+    ("l1", "dense", "crown", (0.0, 1.0)), ("l1", "images", "interval", None),
+}  # fmt: skip
+"""Every two values of two parameters stand in one of them together."""
+
+
+@pytest.mark.parametrize(
+    ("norm", "name", "method", "bounds"),
+    [
+        pytest.param(*case, marks=() if case in PAIRS else pytest.mark.slow)
+        for case in product(NORMS, CASES, METHODS, (None, (0.0, 1.0)))
+    ],
+)
+def test_no_point_of_the_ball_leaves_the_bounds(norm, name, method, bounds):
+    net, shape = CASES[name]
     x, _ = examples(net, shape)
     for eps in (0.05, 0.5):
         lower, upper = linear_bounds(net, x, eps, norm=norm, method=method, bounds=bounds)

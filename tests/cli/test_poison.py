@@ -251,8 +251,17 @@ def test_a_folder_of_pictures(tmp_path):
     assert (found.conditions["classes"], found.value) == (["dark", "light"], 0.0)
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path, monkeypatch, ran):
-    _, whole = ran
+def interrupt(what, share):
+    if what == "attacks" and share > 0.5:
+        raise KeyboardInterrupt
+
+
+def interrupted(folder):
+    with pytest.raises(KeyboardInterrupt):
+        study.poison("breast-cancer", folder, labelled=30, budgets=[0, 1, 3], seed=2, on_progress=interrupt)
+
+
+def killed(folder):
     script = """
 import os, signal, sys
 from pathlib import Path
@@ -263,8 +272,14 @@ def kill(what, share):
 poison("breast-cancer", Path(sys.argv[1]), labelled=30, budgets=[0, 1, 3], seed=2, on_progress=kill)
 """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True)
-    assert killed.returncode == -9, killed.stderr
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], env=environment, capture_output=True)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.mark.parametrize("stopped", [interrupted, pytest.param(killed, marks=pytest.mark.slow)])
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch, ran, stopped):
+    _, whole = ran
+    stopped(tmp_path)
     assert sorted(path.stem for path in (tmp_path / "parts").glob("*.npz")) == [
         "split-0", "split-0-budget-0.0", "split-0-budget-1.0",
     ]  # fmt: skip

@@ -26,6 +26,10 @@ CORRUPTIONS = {
         {"name": "age", "accuracy": {"swapped": 0.5, "×1000": 0.4}}, {"name": "sex", "accuracy": {"swapped": 0.9}},
     ],
 }  # fmt: skip
+DEFENSE = {"models": [
+    {"name": "m", "accuracy": 0.9, "milliseconds": 1.5, "draws": 10, "parameters": 1000, "seconds": 60.0, "epochs": 3},
+    {"name": "other", "accuracy": 0.8, "milliseconds": 0.1},
+]}  # fmt: skip
 DISTORTION = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
 PICTURES = {
     "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
@@ -47,6 +51,13 @@ CURVE = {
     "eps": [0.0, 0.1, 0.2], "worst": [1.0, 0.5, 0.0], "low": [0.9, 0.4, None], "high": [1.0, 0.6, 0.1],
     "attacks": {"PGD": [1.0, 0.5, 0.25], "FGSM": [1.0, 0.75, None]}, "headline_eps": 0.1,
 }  # fmt: skip
+RANDOMNESS = {
+    "draws": [1, 2], "accuracy": [0.8, 0.9], "low": [0.7, None], "high": [0.85, None], "difference": 0.3,
+    "difference_low": 0.2, "difference_high": 0.4, "attacks": [
+        {"eot": 1, "accuracy": 0.5, "low": 0.4, "high": 0.6},
+        {"eot": 4, "accuracy": 0.2, "low": 0.1, "high": 0.3, "open": 2},
+    ],
+}  # fmt: skip
 SALIENCY = {"label": ["0", "1"], "prediction": ["0", "1"], "method": "gradient"}
 SELECTIVE = {
     "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
@@ -58,11 +69,13 @@ EXAMPLES = {
     "uncertainty.calibration": ("uncertainty.ece", 0.1, CALIBRATION, {}),
     "robustness.certificate": ("robustness.linf.certified", 0.4, CERTIFICATE, {}),
     "robustness.corruptions": ("robustness.corruptions", 0.76, CORRUPTIONS, {}),
+    "robustness.defenses": ("robustness.defenses", 15.0, DEFENSE, {}),
     "evaluation.diagnosis": ("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
     "robustness.distortion": ("robustness.l2.distortion", 1.5, DISTORTION, {}),
     "robustness.exchange": ("robustness.exchange", 0.5, EXCHANGE, {}),
     "robustness.pictures": ("robustness.linf.pictures", 0.5, PICTURES, {"original": GREY, "adversarial": GREY + 0.1}),
     "robustness.poisoning": ("robustness.poisoning", 0.5, POISONING, {}),
+    "robustness.randomness": ("robustness.linf.randomness", 0.2, RANDOMNESS, {}),
     "robustness.linf": ("robustness.linf.accuracy", 0.5, CURVE, {}),
     "robustness.l2": ("robustness.l2.accuracy", 0.5, CURVE, {}),
     "interpretation": ("interpretation.saliency", 0.4, SALIENCY, {"image": IMAGES, "saliency": IMAGES[:, 0]}),

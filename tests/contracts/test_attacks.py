@@ -72,9 +72,6 @@ def each(attacks):
     return pytest.mark.parametrize("attack", attacks.values(), ids=attacks)
 
 
-each_shape = pytest.mark.parametrize("shape", [(8,), (2, 5, 4)], ids=str)
-
-
 def at_length(attacks):
     """All attacks, those that are not one of a kind in the slow tests: for what the frame does for every attack."""
     few = set(ONE_OF_A_KIND.values())
@@ -82,9 +79,29 @@ def at_length(attacks):
     return pytest.mark.parametrize("attack", cases)
 
 
+LAYOUTS = {*ONE_OF_A_KIND, "square-linf", "square-l2"}
+"""One of each kind, and those that see another thing in rows than in images."""
+
+
+def each_case(names, *cases):
+    """All attacks in all cases: in the last one always, in the first one if of LAYOUTS, else in the slow tests."""
+
+    def seldom(name, case):
+        return case != cases[-1] and not (case == cases[0] and name in LAYOUTS)
+
+    return pytest.mark.parametrize(
+        ("attack", *names),
+        [
+            pytest.param(attack, *case, id=f"{name}-{case}", marks=pytest.mark.slow if seldom(name, case) else ())
+            for case in cases
+            for name, attack in ATTACKS.items()
+        ],
+    )
+
+
 def network(shape, dtype=torch.float32):
     """A small classifier with batch norm and dropout, two levels deep, whose modes are mixed."""
-    torch.manual_seed(3)
+    torch.default_generator.manual_seed(3)  # not `torch.manual_seed`, which is slower than the network
     width = int(np.prod(shape))
     net = nn.Sequential(
         nn.Flatten(),
@@ -109,7 +126,7 @@ def answers(net, x):
 
 def examples(net, shape, count=6, dtype=torch.float32):
     """Inputs with their predicted classes; many coordinates lie exactly on the bounds; the last label is wrong."""
-    torch.manual_seed(4)
+    torch.default_generator.manual_seed(4)
     x = (torch.rand(count, *shape, dtype=dtype) * 1.6 - 0.3).clamp(0.0, 1.0)
     assert ((x == 0) | (x == 1)).any(dim=0).any()
     x = x.to(PLACE)
@@ -132,8 +149,7 @@ def sizes(d, norm):
     return torch.from_numpy(np.linalg.norm(flat, ord=ORDER[norm], axis=1)).to(d.device)
 
 
-@each_shape
-@each(ATTACKS)
+@each_case(("shape",), ((8,),), ((2, 5, 4),))
 def test_stays_in_the_ball_and_in_the_bounds(attack, shape):
     net, x, y = case(shape)
     result = attack(net, x, y, generator=seeded())
@@ -222,16 +238,7 @@ def grid_of(shape, dtype=torch.float32):
     return Grid(low=low.to(dtype), high=high.to(dtype), step=step.to(dtype))
 
 
-@pytest.mark.parametrize(
-    ("shape", "masked"),
-    [
-        pytest.param((8,), False, id="(8,)"),
-        pytest.param((2, 5, 4), True, id="(2, 5, 4), masked"),
-        pytest.param((8,), True, id="(8,), masked", marks=pytest.mark.slow),
-        pytest.param((2, 5, 4), False, id="(2, 5, 4)", marks=pytest.mark.slow),
-    ],
-)
-@each(ATTACKS)
+@each_case(("shape", "masked"), ((8,), False), ((8,), True), ((2, 5, 4), False), ((2, 5, 4), True))
 def test_moves_on_the_grid(attack, shape, masked):
     net, x, y = case(shape, dtype=torch.float64)
     grid, free = grid_of(shape, x.dtype), masks(x) if masked else None
@@ -443,15 +450,7 @@ def without_independent_draws(attack):
     return replace(attack, **{name: value for name, value in changes.items() if hasattr(attack, name)})
 
 
-@pytest.mark.parametrize(
-    ("shape", "masked"),
-    [
-        pytest.param((8,), False, id="(8,)"),
-        pytest.param((2, 5, 4), False, id="(2, 5, 4)", marks=pytest.mark.slow),
-        pytest.param((2, 5, 4), True, id="masked"),
-    ],
-)
-@each(ATTACKS)
+@each_case(("shape", "masked"), ((8,), False), ((2, 5, 4), False), ((2, 5, 4), True))
 def test_a_batch_is_a_loop_over_its_examples(attack, shape, masked):
     net, x, y = case(shape, dtype=torch.float64)
     attack, free = without_independent_draws(attack), masks(x) if masked else None

@@ -86,8 +86,17 @@ SLOW = {"forest", "boosted", "1-NN", "5-NN"}
 """Asked through the same door as the tree."""
 
 
+@pytest.fixture(scope="module")
+def of_the_net(tmp_path_factory):
+    """The record of the audit of the network, and its folder."""
+    data, folder = cancer(40), tmp_path_factory.mktemp("net")
+    return audited({"net": small_net(data)}, data, out=folder, **QUICK), folder
+
+
 @pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in ZOO])
 def record(request):
+    if request.param == "net":
+        return request.getfixturevalue("of_the_net")[0]
     data = cancer(40)
     return audited({request.param: ZOO[request.param](data)}, data, **QUICK)
 
@@ -152,10 +161,9 @@ def test_a_model_that_guesses_is_not_praised_for_robustness(record):
         assert record.models[0]["name"] != "constant"
 
 
-def test_the_page_and_the_terminal_show_n_beside_every_value(tmp_path):
-    data = cancer(40)
-    made = audited({"m": small_net(data)}, data, out=tmp_path, **QUICK)
-    page, console = (tmp_path / "report.html").read_text(), Console(width=10_000, no_color=True)
+def test_the_page_and_the_terminal_show_n_beside_every_value(of_the_net):
+    made, folder = of_the_net
+    page, console = (folder / "report.html").read_text(), Console(width=10_000, no_color=True)
     with console.capture() as capture:
         console.print(summary_table(made))
     for found in made.findings:

@@ -21,7 +21,14 @@ from torch.func import functional_call, vmap
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.predictive import predict
 from trustworthy.integrate import Terms
-from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, to_bayesian
+from trustworthy.nn import (
+    BernoulliGaussianNoise,
+    GaussianNoise,
+    PersistentDropout,
+    add_noise,
+    persist_dropout,
+    to_bayesian,
+)
 from trustworthy.nn.backbones import MLP, SmallConvNet
 from trustworthy.nn.jump_sde import Noise, jump_sde
 from trustworthy.training.description import describe_model
@@ -109,6 +116,10 @@ def of_linear(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return x @ weight.T + bias, 0.25 * (weight**2).sum(1)[None]
 
 
+def dropping(p: float) -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 40), nn.Dropout(p), nn.Linear(40, 2))
+
+
 MODULES = {
     "GaussianNoise": Stochastic(
         lambda: GaussianNoise(0.3),
@@ -130,6 +141,12 @@ MODULES = {
         lambda: PersistentDropout(0.3),
         lambda: (PersistentDropout(0), nn.Identity()),
         lambda layer, x: (x, x**2 * 0.2 / 0.8),
+    ),
+    "persist_dropout": Stochastic(
+        lambda: persist_dropout(dropping(0.5)),
+        (3,),
+        lambda: persist_dropout(dropping(0.4)),
+        lambda: (persist_dropout(plain := dropping(0.0)), plain),
     ),
     "add_noise, linear": noisy(lambda: nn.Linear(3, 2), (3,), moments=of_linear),
     "add_noise, MLP": noisy(lambda: MLP(features=3, classes=2, hidden=[4]), (3,)),
@@ -220,7 +237,7 @@ def test_a_generator_rules_all_of_its_draws_and_the_global_stream_stays(known, d
 def test_without_randomness_it_is_the_plain_network_to_the_last_bit(known, device):
     still, plain = (module.to(device) for module in known.still())
     _, x = case(known, device)
-    assert torch.equal(predict(still, x, draws=2).members, predict(plain, x, draws=2).members)
+    assert torch.equal(predict(still, x).members, predict(plain, x).members)
     assert torch.equal(answer(still.train(), x), answer(plain.train(), x))
 
 

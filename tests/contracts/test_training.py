@@ -21,8 +21,8 @@ from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import CheckpointError
 from trustworthy.defenses.adversarial_bayes import EvidenceLoss
 from trustworthy.defenses.adversarial_training import CleanOrAdversarial, Trades
-from trustworthy.defenses.bounded_relu import InTurn
-from trustworthy.defenses.distillation import Distilled, Tempered
+from trustworthy.defenses.distillation import Tempered
+from trustworthy.defenses.noise import InTurn
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.training import AbstractSchedule, Checkpoints, Engine, fit
@@ -36,7 +36,7 @@ SETTINGS = {
         (CleanOrAdversarial(attack=FGSM(eps=0.3), low=0.1), CleanOrAdversarial(attack=FGSM(eps=0.3), low=0.2)),
         (Trades(attack=PGD(eps=0.1, steps=2)), Trades(attack=PGD(eps=0.1, steps=2), beta=1.0)),
         (Tempered(temperature=2.0), Tempered(temperature=3.0)),
-        (Distilled(teacher=TEACHER, temperature=2.0), Distilled(teacher=OTHER_TEACHER, temperature=2.0)),
+        (Tempered(teacher=TEACHER, temperature=2.0), Tempered(teacher=OTHER_TEACHER, temperature=2.0)),
         (EvidenceLoss(alpha=0.5), EvidenceLoss(alpha=0.5, warmup=0.5)),
     ],
     "augment": [

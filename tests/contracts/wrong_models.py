@@ -31,6 +31,7 @@ from contracts.wrong_inputs import (
     answering,
     audited,
     loaded,
+    logistic,
     refused,
     written,
     wrong,
@@ -608,9 +609,12 @@ MODELS |= {
 }
 
 TABLE = pd.DataFrame(ROWS, columns=list("abcde"))
-NAMED = LogisticRegression().fit(TABLE, LABELS)
-SIGNED = LogisticRegression().fit(ROWS, 2 * LABELS - 1)
-SEVERAL: Any = MultiOutputClassifier(ESTIMATOR).fit(ROWS, np.stack([LABELS, 1 - LABELS], 1))
+NAMED = logistic(feature_names_in_=np.array(list(TABLE), object))
+SIGNED = logistic((-1, 1))
+SEVERAL: Any = MultiOutputClassifier(ESTIMATOR)
+SEVERAL.estimators_, SEVERAL.classes_ = [ESTIMATOR, ESTIMATOR], [ESTIMATOR.classes_] * 2
+REGRESSOR: Any = LinearRegression()
+REGRESSOR.coef_, REGRESSOR.intercept_ = ESTIMATOR.coef_[0], 0.5
 BARE = nn.Sequential(nn.Linear(5, 2))
 
 
@@ -695,7 +699,7 @@ ANSWERS = {
         "LinearRegression predicts numbers",
         "only classifiers can be audited",
         "give",
-        model=LinearRegression().fit(ROWS, LABELS),
+        model=REGRESSOR,
         right=lambda said: audited(ESTIMATOR),
     ),
     "several labels": refused(

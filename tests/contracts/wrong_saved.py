@@ -132,9 +132,9 @@ SAVED = {
         right=rewritten(transforms=[["add_noise", {"sigma_init": 1}]]),
     ),
     "options that a factory refuses": read(
-        lambda folder: edit(options={"features": 3, "clases": 2}),
+        lambda folder: edit(options={"features": 3, "klasses": 2}),
         "kept/model.json cannot be followed: the factory trustworthy.nn.backbones:MLP raised",
-        "it was called with {'features': 3, 'clases': 2}: correct these options",
+        "it was called with {'features': 3, 'klasses': 2}: correct these options",
         kind=ModelContractError,
         right=rewritten(options=OPTIONS),
     ),

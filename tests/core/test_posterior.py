@@ -308,12 +308,15 @@ def test_several_draws_are_asked_in_one_pass_and_are_independent():
 
 
 def test_what_one_pass_holds_is_bounded(monkeypatch):
-    monkeypatch.setitem(AT_ONCE, "cpu", 12)
+    monkeypatch.setitem(AT_ONCE, "cpu", 48)
     noise = Noise()
-    members = predict(noise, torch.zeros(5, 2), draws=5, batch_size=3, generator=seeded()).members
-    assert members.shape == (5, 5, 2)
-    assert len(members.unique()) == 50
-    assert noise.calls == 1 + 2 * 3  # two batches, and of five draws two at once
+    members = predict(noise, torch.zeros(5, 2), draws=20, batch_size=3, generator=seeded()).members
+    assert members.shape == (20, 5, 2)
+    assert len(members.unique()) == 200
+    assert noise.calls == 1 + 2 * 3  # two batches, and of twenty draws eight at once
+    monkeypatch.setitem(AT_ONCE, "cpu", 47)
+    predict(noise, torch.zeros(5, 2), draws=20, batch_size=3, generator=seeded())
+    assert noise.calls == 7 + 2 * 20
 
 
 @pytest.mark.parametrize("model", [OneByOne(), Noise(look=True)])

@@ -13,7 +13,7 @@ from trustworthy.core.errors import InvalidInput, ModelContractError, Trustworth
 from trustworthy.core.predictive import Predictive
 from trustworthy.defenses import AdversarialBayes, Categorical, Gaussian, VariationalBayes
 from trustworthy.defenses.adversarial_bayes import EvidenceLoss
-from trustworthy.nn.bayesian import kl, to_bayesian
+from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.training import Moment, OfModel, fit
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
@@ -80,6 +80,31 @@ def test_the_attack_maximises_the_squared_error_of_a_regression():
     assert_close(replace(clean, attack=attack)(model, (x, y), moment()), expected.float().double(), rtol=1e-5, atol=0)
 
 
+def test_the_examples_of_training_are_the_last_of_the_search_not_those_that_one_draw_liked():
+    """A linear model behind noise: each step goes one way, so the last point is a corner of the ball."""
+
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = to_bayesian(nn.Linear(5, 2).double(), init_std=1e-9)
+
+        def forward(self, x):
+            self.seen = x
+            return self.linear(x) + 3 * torch.randn(len(x), 2)
+
+    model, x = Noisy(), X.double()
+    attack = PGD(eps=0.1, bounds=None, steps=4, step_size=0.025, random_start=False)
+    EvidenceLoss(attack=attack)(model, (x, Y.clamp_max(1)), moment())
+    assert_close((model.seen - x).abs(), torch.full_like(x, 0.1))
+
+
+def test_outputs_that_do_not_fit_the_targets_are_refused_wherever_they_meet():
+    """Of a torch Dataset they first do in training, where (3, 2) and (3, 1) would be broadcast."""
+    for function in (Gaussian().nats, Gaussian().squared_error):
+        with pytest.raises(ModelContractError, match=r"must return 1 numbers for each row .* got shape \(3, 2\)"):
+            function(torch.zeros(3, 2), torch.zeros(3))
+
+
 def test_gaussian_nats_are_those_of_the_normal_distribution():
     outputs, y = torch.randn(7, 4).double(), torch.randn(7, 2).double()
     learned = torch.distributions.Normal(outputs[:, :2], outputs[:, 2:].exp())
@@ -101,11 +126,13 @@ def test_a_guess_is_the_best_answer_that_does_not_look():
 
 
 def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
-    defense = VariationalBayes(epochs=2, alpha=0.1)
+    defense = VariationalBayes(epochs=2, alpha=0.1, init_std=0.1)
     for given in ({"validation": (X, Y)}, {}):
         defended = defense(network(), (X, Y), **given)
         last = defended.last.metrics
         assert last["kl"] == pytest.approx(kl(defended.model).item(), rel=1e-5) or given
+        assert 0 < last["collapsed"] < 1
+        assert last["collapsed"] == collapsed(defended.model) or given
         assert 0 < last["data_term"] < last["data_term_of_a_guess"] * 2
         assert ("accuracy" in last) == bool(given)
     assert defended.notes[0].startswith("no validation rows were given")
@@ -114,8 +141,8 @@ def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
 def test_a_collapsed_posterior_is_warned_of():
     defense = VariationalBayes(epochs=25, learning_rate=0.1, init_std=0.1, batch_size=24, draws=2)
     with pytest.warns(TrustworthyWarning, match=r"the posterior has collapsed: .* Lower alpha") as warned:
-        collapsed = defense(network(), (X[:4].repeat(6, 1), torch.arange(24) % 3), validation=(X, Y))
-    assert collapsed.notes == (str(warned[0].message),)
+        defended = defense(network(), (X[:4].repeat(6, 1), torch.arange(24) % 3), validation=(X, Y))
+    assert defended.notes == (str(warned[0].message),)
 
 
 def test_a_regression_is_defended_and_chosen_by_its_likelihood():
@@ -138,6 +165,7 @@ def test_a_regression_is_defended_and_chosen_by_its_likelihood():
         ({"prior_std": 0.0}, "prior_std must be > 0"),
         ({"init_std": -1.0}, "init_std must be > 0"),
         ({"warmup": 2.0}, "warmup must be <= 1"),
+        ({"weight_decay": 1e-4}, "weight_decay must be 0 for Bayesian weights, got 0.0001"),
         ({"draws": 0}, "draws must be >= 1"),
         ({"eps": -0.1}, "eps must be >= 0"),
         ({"eot": 0}, "eot must be >= 1"),

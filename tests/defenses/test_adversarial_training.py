@@ -1,5 +1,6 @@
 """Adversarial training: what is trained on, closed forms, and the watch over the single step."""
 
+import copy
 import warnings
 from dataclasses import replace
 
@@ -11,13 +12,15 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from trustworthy.attacks import FGSM, PGD, UniformFGSM
+from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
+from trustworthy.attacks.goal import Largest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, CleanOrAdversarial, Trades, Watch
-from trustworthy.defenses.adversarial_training import Divergence
+from trustworthy.defenses.adversarial_training import divergence
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.backbones import SmallConvNet
-from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy
+from trustworthy.training import EpochRecord, Moment, Phases, cross_entropy, load_weights
 
 X = torch.rand(24, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
@@ -75,7 +78,7 @@ def test_trades_adds_beta_times_the_mean_divergence_at_the_point_where_it_is_lar
     best = 3.0 * torch.maximum(*ends).mean()
     assert float(found) <= float(best) * (1 + 1e-9)
     assert float(found) >= 3.0 * float(torch.minimum(*ends).mean())
-    moved = attack.seek(model, x, Divergence(clean.exp().detach()), generator=torch.Generator().manual_seed(0))
+    moved = attack.seek(model, x, Largest(divergence, clean.exp().detach()), generator=torch.Generator().manual_seed(0))
     assert_close((moved - x).abs(), torch.full_like(x, 0.2))  # the divergence is convex: its maximum is a corner
 
 
@@ -131,22 +134,29 @@ def test_a_collapse_is_a_fall_under_pgd_that_the_single_step_does_not_see(earlie
 
 @pytest.mark.slow
 def test_a_run_that_collapses_is_caught_in_the_first_epoch_that_does():
-    """Unwatched, the accuracy under the single step climbs to 0.8 and that under PGD stays below 0.15."""
+    """FGSM without a random start at a large radius, which on these pictures never learns to withstand PGD."""
     pixels, labels = load_digits(return_X_y=True)
     x, y = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels)
     torch.manual_seed(0)
-    settings = {"epochs": 10, "learning_rate": 0.01, "batch_size": 32, "schedule": "constant"}
-    defense = AdversarialTraining.fast(eps=0.2, **settings)
+    defense = AdversarialTraining(
+        loss=AdversarialCrossEntropy(attack=UniformFGSM(eps=0.3, start=0.0, step=1.0)),
+        examined_by=PGD(eps=0.3, steps=10), watch=Watch(), epochs=10, learning_rate=0.003, batch_size=32,
+        schedule="constant",
+    )  # fmt: skip
     with pytest.warns(TrustworthyWarning, match="catastrophic overfitting") as warned:
         defended = defense(
-            SmallConvNet(image_size=8, channels=1, classes=10), (x[:300], y[:300]),
+            SmallConvNet(image_size=8, channels=1, classes=10), (x[:1000], y[:1000]),
             validation=(x[1000:1200], y[1000:1200]),
         )  # fmt: skip
     assert [str(each.message) for each in warned] == [*defended.notes]
-    first = next(k for k in range(1, 11) if Watch().collapsed(defended.history.records[:k]))
+    records = defended.history.records
+    first = next(k for k in range(1, 11) if Watch().collapsed(records[:k]))
     assert defended.notes[0].startswith(f"catastrophic overfitting in epoch {first}:")
-    assert "with a step of 0.875 radii" in defended.notes[0]
-    assert len(defended.history.records) == 10
+    assert "goes on with a step of 0.7 radii" in defended.notes[0]
+    assert "Training goes back to the weights of epoch" in defended.notes[-1]
+    assert "and ends: the single step does not hold" in defended.notes[-1]
+    assert len(records) < 10
+    assert defended.best.metrics["robust_accuracy"] == max(record.metrics["robust_accuracy"] for record in records)
 
 
 class Rigged(Watch):
@@ -176,11 +186,24 @@ def trained(defense, folder=None):
     return found, [str(warning.message) for warning in warned]
 
 
-def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path):
+def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path, monkeypatch):
+    begun, fitted = [], AdversarialTraining.fitted
+
+    def noted(self, model, *given, **settings):
+        begun.append(copy.deepcopy(model.state_dict()))
+        return fitted(self, model, *given, **settings)
+
+    monkeypatch.setattr(AdversarialTraining, "fitted", noted)
     defended, told = trained(fast(), tmp_path / "run")
+    best = network()
+    load_weights(best, tmp_path / "run" / "stage-1" / "best.safetensors")
+    assert "the weights of epoch 1 and goes" in told[0]
+    assert all(torch.equal(value, begun[1][name]) for name, value in best.state_dict().items())
+    assert "the weights before epoch 3 and goes" in told[1]  # no epoch before was better under PGD
+    assert all(torch.equal(value, begun[1][name]) for name, value in begun[2].items())
     assert [message.split(":")[0] for message in told] == [f"catastrophic overfitting in epoch {k}" for k in (2, 3)]
     assert told == [*defended.notes]
-    assert "with a step of 0.875 radii" in told[0]
+    assert "and goes on with a step of 0.875 radii for" in told[0]
     assert "with a step of 0.612 radii" in told[1]
     assert [record.epoch for record in defended.history.records] == [1, 2, 3, 4, 5]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["stage-1", "stage-2", "stage-3"]
@@ -192,6 +215,12 @@ def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_
     assert all(
         torch.equal(value, again.model.state_dict()[name]) for name, value in defended.model.state_dict().items()
     )
+
+
+def test_a_collapse_in_the_last_epoch_promises_no_further_ones():
+    _, told = trained(fast(epochs=2))
+    assert len(told) == 1
+    assert "and ends, as no epochs are left" in told[0]
 
 
 class Interruption(Exception):

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.defenses import DefensiveDistillation
-from trustworthy.defenses.distillation import Distilled, Tempered
+from trustworthy.defenses.distillation import Tempered
 from trustworthy.training import Moment, cross_entropy
 
 X = torch.rand(12, 5, generator=torch.Generator().manual_seed(0))
@@ -26,13 +26,13 @@ class Certain(nn.Module):
 def test_a_certain_teacher_at_temperature_one_teaches_the_labels():
     model = nn.Linear(5, 3)
     expected = cross_entropy(model, (X, Y), MOMENT)
-    assert_close(Distilled(teacher=Certain(), temperature=1.0)(model, (X, Y), MOMENT), expected)
+    assert_close(Tempered(teacher=Certain(), temperature=1.0)(model, (X, Y), MOMENT), expected)
     assert_close(Tempered(temperature=1.0)(model, (X, Y), MOMENT), expected)
 
 
 def test_both_are_divided_by_the_temperature_and_the_mean_is_over_the_batch():
     teacher, model = nn.Linear(5, 3), nn.Linear(5, 3)
-    loss = Distilled(teacher=teacher, temperature=7.0)
+    loss = Tempered(teacher=teacher, temperature=7.0)
     soft = (teacher(X) / 7).softmax(1)
     expected = -(soft * (model(X) / 7).log_softmax(1)).sum(1).mean()
     assert_close(loss(model, (X, Y), MOMENT), expected)
@@ -44,7 +44,7 @@ def test_both_are_divided_by_the_temperature_and_the_mean_is_over_the_batch():
 def test_the_teacher_is_asked_in_evaluation_mode_and_left_as_it_was():
     teacher = nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3), nn.Dropout(0.5)).train()
     before = teacher[1].running_mean.clone()
-    loss = Distilled(teacher=teacher, temperature=2.0)
+    loss = Tempered(teacher=teacher, temperature=2.0)
     model = nn.Linear(5, 3)
     assert torch.equal(loss(model, (X, Y), MOMENT), loss(model, (X, Y), MOMENT))
     assert torch.equal(teacher[1].running_mean, before)

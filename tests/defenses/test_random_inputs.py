@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.predictive import predict
+from trustworthy.core.seeds import torch_generator
 from trustworthy.defenses import BoundedReLUTraining, RandomSelfEnsemble
-from trustworthy.defenses.bounded_relu import InTurn
+from trustworthy.defenses.noise import InTurn
 from trustworthy.nn.bounded_relu import BoundedReLU
 from trustworthy.training import CropAndFlip, Moment, fit
 
@@ -31,9 +33,11 @@ def test_an_ensemble_without_noise_is_plain_training():
 def test_an_ensemble_is_random_after_training_and_judged_by_the_mean_of_its_draws():
     defended = RandomSelfEnsemble(epochs=1, sigma_init=3.0, draws=4)(network(), (X, Y), validation=(X, Y))
     assert not torch.equal(defended.model(X), defended.model(X))
-    judged = RandomSelfEnsemble(epochs=1).metrics["accuracy"].function
-    assert judged.draws == 10
-    assert judged(defended.model, (X, Y)) == judged(defended.model, (X, Y))
+    told = defended.last.metrics["accuracy"]
+    answers = predict(defended.model, X, draws=4, generator=torch_generator(0, "judged"))
+    assert told == float((answers.logits.argmax(1) == Y).double().mean())
+    assert told != float((answers.members[0].argmax(1) == Y).double().mean())
+    assert RandomSelfEnsemble(epochs=1).draws == 10
 
 
 def test_noise_on_the_inputs_comes_after_the_usual_augmentation():

@@ -146,7 +146,7 @@ def test_few_real_labels_stay_below_their_bound(seed, knowledge):
     for truth in (values[8:], None):
         if truth is None and knowledge == "true":
             continue
-        for nonzeros in range(9):
+        for nonzeros in (0, 1, 2, 5, 8):
             attack = RegressionLabelAttack(budget=0.0, nonzeros=nonzeros, knowledge=knowledge)
             found = poisoning_curve(attack, WIDE, X, y, [1e-3, 0.3, 3.0], truth=truth)
             assert (found.error <= found.bound).all()

@@ -1,22 +1,19 @@
 """A Brownian path answers every question as one path would, whoever asks and in whatever order."""
 
 import gc
-import itertools
 import math
 import pickle
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.integrate import BrownianPath, Terms, integrate
+from trustworthy.integrate import BrownianPath, GaussianMarks, Terms, drawn_paths, integrate
 
 DOUBLE = torch.float64
-MOMENTS = st.floats(0, 1)
 
 
 def path(seed=0, *, shape=(3, 2), steps=7, interval=(0.0, 1.0), dtype=DOUBLE):
@@ -24,21 +21,24 @@ def path(seed=0, *, shape=(3, 2), steps=7, interval=(0.0, 1.0), dtype=DOUBLE):
     return BrownianPath(shape, steps=steps, interval=interval, generator=generator, dtype=dtype)
 
 
-@settings(max_examples=12)
-@given(st.lists(MOMENTS, min_size=3, max_size=3).map(sorted), st.integers(1, 40))
-def test_increments_add_up(times, steps):
-    early, middle, late = times
+def random_times(generator, *shape):
+    """In order along the last dimension."""
+    return torch.rand(shape, dtype=DOUBLE, generator=generator).sort(-1).values.tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 40])
+def test_increments_add_up(steps, generator):
     motion = path(steps=steps)
-    torch.testing.assert_close(motion(early, middle) + motion(middle, late), motion(early, late))
+    for early, middle, late in random_times(generator, 4, 3):
+        torch.testing.assert_close(motion(early, middle) + motion(middle, late), motion(early, late))
 
 
-@settings(max_examples=12)
-@given(st.lists(st.tuples(MOMENTS, MOMENTS).map(sorted), min_size=1, max_size=8), st.randoms())
-def test_the_order_of_the_questions_plays_no_part(questions, shuffler):
+def test_the_order_of_the_questions_plays_no_part(generator):
+    questions = random_times(generator, 8, 2)
     first, again = path(), path()
-    answers = {tuple(question): first(*question) for question in questions}
-    shuffler.shuffle(questions)
-    assert all(torch.equal(again(*question), answers[tuple(question)]) for question in questions)
+    answers = [first(*question) for question in questions]
+    for place in torch.randperm(8, generator=generator).tolist():
+        assert torch.equal(again(*questions[place]), answers[place])
 
 
 @pytest.mark.parametrize("factor", [2, 3, 16])
@@ -54,7 +54,7 @@ def test_finer_steps_see_the_same_path(factor):
 
 def test_blocks_of_draws_are_joined(monkeypatch):
     whole = path(steps=9)(0.05, 0.95)
-    monkeypatch.setattr("trustworthy.integrate.counted._BLOCK", 12)  # two cells of 6 numbers
+    monkeypatch.setattr("trustworthy.integrate.paths._BLOCK", 12)  # two cells of 6 numbers
     motion = path(steps=9)
     parts = [motion(at / 20, (at + 1) / 20) for at in range(1, 19)]
     torch.testing.assert_close(sum(parts), motion(0.05, 0.95))
@@ -70,12 +70,15 @@ def test_increments_are_normal_with_the_variance_of_their_time(times):
     assert abs(increments.pow(4).mean() / variance**2 - 3) < 3.5 * math.sqrt(96 / 20_000)
 
 
-def test_increments_of_different_times_are_independent():
-    motion = path(shape=(20_000,), steps=4)
-    times = (0.0, 0.05, 0.2, 0.25, 0.3, 0.7)
-    parts = torch.stack([motion(a, b) / math.sqrt(b - a) for a, b in itertools.pairwise(times)])
-    apart = torch.corrcoef(parts) - torch.eye(5, dtype=DOUBLE)
-    assert apart.abs().max() < 4 / math.sqrt(20_000)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_covariance_of_increments_is_the_time_they_share(steps, generator):
+    """Of random intervals, nested, apart and overlapping, asked in no order."""
+    motion = path(shape=(10_000,), steps=steps, interval=(0.0, 1.0))
+    early, late = torch.tensor(random_times(generator, 6, 2), dtype=DOUBLE).unbind(1)
+    parts = torch.stack([motion(a, b) for a, b in zip(early.tolist(), late.tolist(), strict=True)])
+    shared = (torch.minimum(late[:, None], late) - torch.maximum(early[:, None], early)).clamp(min=0)
+    spread = ((late - early)[:, None] * (late - early) + shared.square()).sqrt() / math.sqrt(10_000)
+    assert ((parts @ parts.T / 10_000 - shared) / spread).abs().max() < 4
 
 
 def test_seeds_make_different_paths_and_the_global_stream_stays():
@@ -115,9 +118,11 @@ def test_grid_times_with_rounding_are_grid_times():
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ((-0.1, 0.2), r"covers times from 0 to 1, got -0.1; make it with interval=\(-0.1, 1\)"),
-        ((0.5, 1.5), r"got 1.5; make it with interval=\(0, 1.5\)"),
+        ((-0.1, 0.2), r"covers times from 0 to 1, got -0.1 to 0.2; make it with interval=\(-0.1, 1\)"),
+        ((0.5, 1.5), r"got 0.5 to 1.5; make it with interval=\(0, 1.5\)"),
         ((0.5, 0.2), "end must be >= start"),
+        ((math.nan, 0.5), "start must be finite, got nan"),
+        ((0.5, math.inf), "end must be finite, got inf"),
     ],
 )
 def test_questions_that_have_no_answer(question, message):
@@ -125,10 +130,37 @@ def test_questions_that_have_no_answer(question, message):
         path()(*question)
 
 
+def test_rows_that_are_not_there():
+    with pytest.raises(InvalidInput, match="rows must lie from 0 to 2, got \\[3\\]"):
+        path().rows([3])
+
+
+def test_inside_of_vmap_a_path_is_one_path():
+    """Drawn there first: on the grid, inside of its cells, and jumps, of a rate of the state as well."""
+    y = torch.linspace(0.5, 1.5, 12, dtype=DOUBLE).reshape(2, 3, 2)
+    terms = Terms(
+        drift=lambda t, y: -y, diffusion=lambda t, y: y, jump=lambda t, y: y,
+        rate=lambda t, y: y[:, 0].abs().clamp(max=9), rate_bound=9.0, marks=GaussianMarks(),
+    )  # fmt: skip
+
+    def ends(y, steps, paths):
+        return integrate(terms, y, steps=steps, **paths._asdict()).end
+
+    for steps in (7, 14):
+        for randomness in ("error", "different"):
+            make = partial(drawn_paths, terms, y[0], steps=7)
+            seen = make(generator=torch.Generator().manual_seed(0))
+            found = torch.func.vmap(partial(ends, steps=steps, paths=seen), randomness=randomness)(y)
+            alone = make(generator=torch.Generator().manual_seed(0))
+            assert torch.equal(found, torch.stack([ends(row, steps, alone) for row in y]))
+            assert torch.equal(found[0], ends(y[0], steps, seen)), "what was drawn there is of use outside"
+
+
 def alive():
-    """Bytes of all tensors that somebody holds."""
+    """Bytes of all tensors that somebody holds, storage by storage."""
     gc.collect()
-    return sum(thing.nbytes for thing in gc.get_objects() if type(thing) is torch.Tensor)
+    storages = [thing.untyped_storage() for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 @pytest.mark.slow
@@ -136,9 +168,10 @@ def alive():
 def test_memory_does_not_grow_with_the_steps(finer):
     motion = path(shape=(64, 64), steps=400, dtype=torch.float32)
     before, moments = alive(), 400 * finer
-    for step in range(moments if finer == 1 else 200):
+    for step in range(400 if finer == 1 else 200):
         motion(step / moments, (step + 1) / moments)
-    assert alive() - before <= 2 * 2**16 * 4 + 2 * 522 * 64 * 64 * 4 * (finer > 1)
+    block, nodes = 2**16 * 4, 2 * 522 * 64 * 64 * 4
+    assert alive() - before <= block + nodes * (finer > 1)
 
 
 MILLION = """

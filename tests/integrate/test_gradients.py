@@ -12,7 +12,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.integrate import RK4, Adjoint, BrownianPath, DormandPrince, Euler, Heun, Milstein, Terms, integrate
 
 DOUBLE = torch.float64
-ADAPTIVE = DormandPrince(rtol=1e-9, atol=1e-9)
+ADAPTIVE = DormandPrince(rtol=1e-8, atol=1e-8)
 
 
 class Field(nn.Module):
@@ -42,7 +42,7 @@ def gradients(drift, y, *, at=(0.5, 1.0), **given):
     return torch.cat([gradient.flatten() for gradient in found])
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), Milstein()], ids=repr)
+@pytest.mark.parametrize("solver", [pytest.param(Euler(), marks=pytest.mark.slow), Heun(), Milstein()], ids=repr)
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck], ids=["once", "twice"])
 def test_gradients_with_noise_equal_differences(solver, check, y, generator):
     path = BrownianPath((3, 2), steps=3, generator=generator, dtype=DOUBLE)
@@ -55,7 +55,9 @@ def test_gradients_with_noise_equal_differences(solver, check, y, generator):
 
 
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck], ids=["once", "twice"])
-@pytest.mark.parametrize("solver", [RK4(), DormandPrince(first_step=0.5, rtol=1.0, atol=1.0)], ids=["RK4", "adaptive"])
+@pytest.mark.parametrize(
+    "solver", [RK4(), pytest.param(DormandPrince(rtol=1e-5), marks=pytest.mark.slow)], ids=["RK4", "adaptive"]
+)
 def test_gradients_without_noise_equal_differences(solver, check, y):
     steps = {"steps": 2} if solver == RK4() else {}
 
@@ -72,9 +74,9 @@ def test_a_penalty_on_an_input_gradient_trains_the_weights(field, y):
 
 
 def test_the_adaptive_adjoint_equals_backpropagation(field, y):
-    exact = gradients(field, y, solver=RK4(), steps=600)
-    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE), exact, atol=1e-7, rtol=0)
-    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE, adjoint=Adjoint()), exact, atol=1e-7, rtol=0)
+    exact = gradients(field, y, solver=RK4(), steps=120)
+    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE), exact, atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradients(field, y, solver=ADAPTIVE, adjoint=Adjoint()), exact, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("solver", "expected"), [(Euler(), 1), (Heun(), 2), (RK4(), 4)])
@@ -85,7 +87,7 @@ def test_the_adjoint_of_fixed_steps_nears_backpropagation_at_least_with_the_orde
         (gradients(field, y, solver=solver, steps=n) - gradients(field, y, solver=solver, steps=n, adjoint=Adjoint()))
         .abs()
         .max()
-        for n in (8, 16, 32)
+        for n in (8, 16)
     ]
     assert order(apart) > expected - 0.3
     assert apart[0] > 1e-9  # they are near, not equal
@@ -105,6 +107,14 @@ def test_adjoint_finds_the_weights_of_any_callable(field, y):
     assert all(p.grad is not None for p in field.parameters())
 
 
+@pytest.mark.parametrize("solving", [{"steps": 4}, {"solver": ADAPTIVE}], ids=["fixed", "adaptive"])
+def test_the_adjoint_of_a_drift_that_depends_on_nothing_and_of_the_first_time_alone(solving, y):
+    for at in ((0.5, 1.0), (0.0,)):
+        states = integrate(lambda t, y: torch.ones_like(y), y, at=at, adjoint=Adjoint(), **solving).states
+        (slope,) = torch.autograd.grad(states.sum(), y)
+        assert torch.equal(slope, torch.full_like(y, len(at)))
+
+
 def test_a_tensor_that_the_adjoint_does_not_know_is_refused(field, y):
     scale = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
 
@@ -116,6 +126,14 @@ def test_a_tensor_that_the_adjoint_does_not_know_is_refused(field, y):
     known = Adjoint(parameters=(scale, *field.parameters()))
     integrate(drift, y, steps=4, adjoint=known).end.sum().backward()
     assert scale.grad is not None
+
+
+def test_the_adjoint_does_not_look_behind_what_it_knows(y):
+    log = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+    scale = log.exp()
+    end = integrate(lambda t, y: -scale * y, y, solver=ADAPTIVE, adjoint=Adjoint(parameters=(scale,))).end
+    (found,) = torch.autograd.grad(end.sum(), log)
+    torch.testing.assert_close(found, (-scale * torch.exp(-scale) * y.sum()).detach())
 
 
 def test_the_adjoint_has_no_second_derivative(field, y):
@@ -175,15 +193,15 @@ def solved_and_kept(field, y, steps, times, adjoint):
 
 
 def test_the_memory_of_the_adjoint_does_not_grow_with_the_steps(field, y):
-    few, many = (solved_and_kept(field, y, steps, 1, Adjoint())[1] for steps in (10, 100))
+    few, many = (solved_and_kept(field, y, steps, 1, Adjoint())[1] for steps in (4, 40))
     assert few == many == y.nbytes
-    through, far = (solved_and_kept(field, y, steps, 1, None)[1] for steps in (10, 100))
+    through, far = (solved_and_kept(field, y, steps, 1, None)[1] for steps in (4, 40))
     assert far > 5 * through > 50 * many
 
 
 def test_the_adjoint_keeps_of_saved_times_no_more_than_the_states_it_returns(field, y):
-    for times in (1, 10, 100):
-        states, kept = solved_and_kept(field, y, 100, times, Adjoint())
+    for times in (1, 10, 20):
+        states, kept = solved_and_kept(field, y, 20, times, Adjoint())
         assert kept == states.nbytes
 
 

@@ -32,8 +32,8 @@ def poisson_p(counts, mean):
 @pytest.mark.parametrize("times", [(0.0, 2.0), (0.3, 0.9)], ids=str)
 def test_counts_are_poisson(times, generator):
     path = JumpPath((5000, 1), rate=1.7, interval=(0.0, 2.0), generator=generator)
-    assert poisson_p(path.count(*times), 1.7 * (times[1] - times[0])) > 1e-3
-    assert poisson_p(path.count(*times), 1.3 * 1.7 * (times[1] - times[0])) < 1e-6  # the test can tell
+    assert poisson_p(path(*times).squeeze(1), 1.7 * (times[1] - times[0])) > 1e-3
+    assert poisson_p(path(*times).squeeze(1), 1.3 * 1.7 * (times[1] - times[0])) < 1e-6  # the test can tell
 
 
 @pytest.mark.parametrize("planned", [True, False], ids=["path", "fresh"])
@@ -45,7 +45,7 @@ def test_a_solution_sees_poisson_counts(planned, generator):
 
 def test_times_are_uniform_and_rows_independent(generator):
     path = JumpPath((4000, 1), rate=2.0, generator=generator)
-    early, late = path.count(0.0, 0.4).double(), path.count(0.4, 1.0).double()
+    early, late = path(0.0, 0.4).squeeze(1).double(), path(0.4, 1.0).squeeze(1).double()
     assert early.mean() == pytest.approx(0.8, abs=3.5 * math.sqrt(0.8 / 4000))
     assert abs(torch.corrcoef(torch.stack([early, late]))[0, 1]) < 3.5 / math.sqrt(4000)
     assert abs(torch.corrcoef(torch.stack([early[1:], early[:-1]]))[0, 1]) < 3.5 / math.sqrt(4000)
@@ -83,7 +83,7 @@ def test_the_sum_of_marks_has_the_distribution_of_its_parts(marks, generator):
     rows, number = 4000, 3
     drawn = marks.draw((rows * number, 2), DOUBLE, generator).expand(-1, 2).reshape(rows, number, 2).sum(1)
     counts = torch.full((rows, 1), float(number), dtype=DOUBLE)
-    total = marks.total(counts, torch.zeros(rows, 2, dtype=DOUBLE), generator).expand(-1, 2)
+    total = marks.total(counts, (rows, 2), generator).expand(-1, 2)
     for parts in (drawn, total):
         assert parts.std(0, correction=0).tolist() == pytest.approx(drawn.std(0, correction=0).tolist(), rel=0.06)
     assert abs(total.mean() - drawn.mean()) <= 4 * (drawn.std() + 1e-12) * math.sqrt(2 / rows)
@@ -147,6 +147,12 @@ def test_rows_of_a_batch_alone(generator):
         path.rows([1, 1])
 
 
+def test_fresh_marks_have_the_precision_of_the_state(generator):
+    terms = counting(5.0, marks=GaussianMarks(mean=0.1, std=0.0))
+    end = integrate(terms, torch.zeros(8, 1, dtype=DOUBLE), steps=1, generator=generator).end
+    torch.testing.assert_close(end, 0.1 * (10 * end).round(), atol=1e-15, rtol=0)
+
+
 def test_no_jumps_at_rate_zero():
     assert JumpPath((3, 2), rate=0.0)(0.0, 1.0).tolist() == [[0.0, 0.0]] * 3
 
@@ -154,8 +160,10 @@ def test_no_jumps_at_rate_zero():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: JumpPath((2, 1), rate=1.0)(0.5, 1.5), "covers 0 to 1"),
-        (lambda: JumpPath((2, 1), rate=1.0)(0.5, 0.2), "start <= end"),
+        (lambda: JumpPath((2, 1), rate=1.0)(0.5, 1.5), "covers times from 0 to 1, got 0.5 to 1.5"),
+        (lambda: JumpPath((2, 1), rate=1.0)(0.5, 0.2), "end must be >= start"),
+        (lambda: JumpPath((), rate=1.0), "shape must be"),
+        (lambda: JumpPath((2, 1), rate=1.0).rows([2]), "rows must lie from 0 to 1"),
         (lambda: JumpPath.at([[0.1]], (2, 1)), "a sequence for each of 2 rows, got 1"),
         (lambda: JumpPath.at([[1.1]], (1, 1)), "times must be <= 1"),
         (lambda: Signs(p=1.5), "p must be <= 1"),

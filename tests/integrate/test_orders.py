@@ -32,8 +32,8 @@ def test_strong_order_on_one_path(solver, expected, generator):
 
 def test_strong_order_of_a_diffusion_that_mixes_two_motions(generator):
     motion = GeometricBrownianMotion()
-    path = BrownianPath((4000, 2), steps=128, generator=generator, dtype=torch.float64)
-    y = torch.ones(4000, 1, dtype=torch.float64)
+    path = BrownianPath((2000, 2), steps=128, generator=generator, dtype=torch.float64)
+    y = torch.ones(2000, 1, dtype=torch.float64)
     exact = motion.at(1.0, path(0.0, 1.0) @ torch.tensor([[0.8], [0.6]], dtype=torch.float64))
     errors = [
         (integrate(motion.mixed, y, steps=steps, brownian=path).end - exact).abs().mean() for steps in (8, 32, 128)
@@ -41,6 +41,7 @@ def test_strong_order_of_a_diffusion_that_mixes_two_motions(generator):
     assert order(errors, ratio=4) == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.slow
 def test_euler_has_strong_order_1_where_the_noise_is_additive(generator):
     terms = OrnsteinUhlenbeck().terms
     path = BrownianPath((1000, 1), steps=512, generator=generator, dtype=torch.float64)
@@ -50,7 +51,7 @@ def test_euler_has_strong_order_1_where_the_noise_is_additive(generator):
     assert order(errors) == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), Milstein()], ids=repr)
+@pytest.mark.parametrize("solver", [Euler(), *(pytest.param(s, marks=pytest.mark.slow) for s in (Heun(), Milstein()))])
 @pytest.mark.parametrize("process", [GeometricBrownianMotion(), OrnsteinUhlenbeck()], ids=repr)
 @pytest.mark.parametrize("planned", [True, False], ids=["path", "fresh"])
 def test_mean_and_variance(process, solver, planned, generator):

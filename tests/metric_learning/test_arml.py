@@ -82,7 +82,7 @@ def test_it_takes_the_steps_of_algorithm_7(loss):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_loss_of_the_triplets_falls(digits, loss):
     X, _, y, _ = digits
-    curve = ARML(loss=loss, epochs=200, random_state=0).fit(X, y).loss_curve_
+    curve = ARML(loss=loss, epochs=100, random_state=0).fit(X, y).loss_curve_
     assert curve[-20:].mean() < curve[:20].mean() - 0.01
 
 

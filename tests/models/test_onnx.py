@@ -40,6 +40,7 @@ def trained():
     return net.eval()
 
 
+@pytest.mark.slow  # the exporter takes seconds to import; tests of files write their network by hand
 @pytest.mark.filterwarnings("ignore")  # of the exporter
 def test_a_network_that_torch_exported_answers_as_its_original(tmp_path):
     pytest.importorskip("onnxscript", reason="torch.onnx.export needs onnxscript")

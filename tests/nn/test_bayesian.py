@@ -186,6 +186,19 @@ def test_a_fresh_draw_is_that_of_torch():
     assert not torch.equal(to_bayesian(model, warm_start=False)[4].weight_mean, random[4].weight_mean)
 
 
+def test_a_layer_is_reset_as_one_of_torch():
+    random = to_bayesian(small())
+    for layer in (random[0], random[1], random[4]):
+        plain = getattr(nn, type(layer).__name__.removeprefix("Bayesian"))
+        fresh = plain(*{nn.Conv2d: (1, 2, 3), nn.BatchNorm2d: (2,), nn.Linear: (8, 3)}[plain])
+        for module in (layer, fresh):
+            with torch.no_grad():
+                getattr(module, "bias_mean" if module is layer else "bias").fill_(7.0)
+            torch.manual_seed(3)
+            module.reset_parameters()
+        assert_close([layer.weight_mean, layer.bias_mean], [fresh.weight, fresh.bias], rtol=0, atol=0)
+
+
 def test_what_is_not_covered_is_named_and_kept():
     class Own(nn.Linear):
         pass
@@ -196,6 +209,7 @@ def test_what_is_not_covered_is_named_and_kept():
             "attention": nn.MultiheadAttention(4, 2),
             "lstm": nn.LSTM(3, 3),
             "own": Own(2, 2),
+            "spectral": nn.utils.spectral_norm(nn.Linear(2, 2)),
             "normed": nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)),
         }
     )
@@ -205,7 +219,7 @@ def test_what_is_not_covered_is_named_and_kept():
     assert (
         "attention (MultiheadAttention), attention.out_proj (NonDynamicallyQuantizableLinear), lstm (LSTM)" in message
     )
-    assert "own (Own), normed (ParametrizedLinear) and 1 more fixed" in message
+    assert "own (Own), spectral (Linear) and 2 more fixed" in message
     assert [name for name, module in random.named_modules() if isinstance(module, BayesianLayer)] == ["linear"]
     assert_close(random["lstm"].state_dict(), model["lstm"].state_dict())
     again = to_bayesian(nn.Sequential(random["linear"], nn.Linear(3, 3)))  # in silence
@@ -252,11 +266,27 @@ def test_a_saved_recipe_can_name_the_transform_and_its_prior():
     assert_close(copied.state_dict(), random.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_a_layer_takes_the_arguments_of_torch():
     layer = BayesianConv2d(2, 4, 3, padding="same", bias=False, init_std=0.2, dtype=torch.float64)
     assert [*layer.state_dict()] == ["weight_mean", "weight_log_std"]
     assert layer.weight_log_std.exp().unique().item() == pytest.approx(0.2)
     assert layer.bias is None
+    with pytest.raises(InvalidInput, match="prior must be a Prior or a mapping"):
+        BayesianLinear(1, 1, prior=0.1)
     assert layer(torch.rand(1, 2, 5, 5).double()).shape == (1, 4, 5, 5)
     assert {kind.__mro__[-2] for kind in BAYESIAN.values()} == {nn.Module}
     assert all(issubclass(kind, plain) for plain, kind in BAYESIAN.items())
+
+
+@pytest.mark.filterwarnings("ignore:to_bayesian keeps the weights of self_attn")
+def test_a_transformer_block_draws_in_evaluation_too():
+    """Where torch has a way for evaluation that passes by the layers of a block."""
+    block, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.randn(1, 5, 8).expand(2, 5, 8)
+    with torch.no_grad():
+        for local in (False, True):
+            random = to_bayesian(block, local=local)
+            answers = random(x)
+            assert not torch.equal(answers, random(x))
+            assert torch.equal(answers[0], answers[1]) is not local
+            assert_close(to_bayesian(block, local=local, init_std=1e-12)(x), block(x))

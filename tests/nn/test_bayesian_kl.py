@@ -49,8 +49,11 @@ def density(prior):
     """The same prior as a distribution of torch."""
     if isinstance(prior, GaussianPrior):
         return Normal(torch.tensor(prior.mean).double(), torch.tensor(prior.std).double())
-    mixture = prior.mixture if isinstance(prior, SpikeAndSlab) else prior
-    shares, means, stds = (torch.tensor(part).double() for part in (mixture.weights, mixture.means, mixture.stds))
+    if isinstance(prior, SpikeAndSlab):
+        parts = [prior.slab_weight, 1 - prior.slab_weight], [0, 0], [prior.slab_std, prior.spike_std]
+    else:
+        parts = prior.weights, prior.means, prior.stds
+    shares, means, stds = (torch.tensor(part).double() for part in parts)
     return MixtureSameFamily(Categorical(shares), Normal(means, stds))
 
 
@@ -67,29 +70,29 @@ def test_it_is_the_sum_over_all_weights_of_all_layers():
 def test_it_agrees_with_monte_carlo(prior):
     mean, log_std = torch.tensor([0.0, 0.02, 0.3, -0.5]).double(), torch.tensor([-3.0, -4.0, -2.0, -1.0]).double()
     q = Normal(mean, log_std.exp())
-    weights = q.sample((200_000,))
+    weights = q.sample((100_000,))
     terms = q.log_prob(weights) - density(prior).log_prob(weights)
     error = 4 * terms.std(0) / math.sqrt(len(terms))
     each = prior.kl_each(mean, log_std)
     assert ((each - terms.mean(0)).abs() < error).all()
     assert_close(prior.kl_each(mean.reshape(2, 2), log_std.reshape(2, 2)), each.reshape(2, 2))
-    with_draws = prior if isinstance(prior, GaussianPrior) else type(prior)(**{**vars(prior), "draws": 500})
+    with_draws = prior if isinstance(prior, GaussianPrior) else type(prior)(**{**vars(prior), "draws": 200})
     estimates = torch.stack([with_draws.kl(m, s) for m, s in zip(mean, log_std, strict=True)])
-    assert ((estimates - each).abs() < error * 20).all()
+    assert ((estimates - each).abs() < error * 22.4).all()
 
 
 def test_a_mixture_of_equal_parts_is_a_gaussian_and_draws_make_it_less_noisy():
-    mean, log_std = torch.randn(50).double(), torch.randn(50).double()
+    mean, log_std = torch.randn(50).double(), 0.1 * torch.randn(50).double()
     gaussian, mixture = GaussianPrior(0.5, 0.1), GaussianMixture([0.5, 0.5], means=[0.1, 0.1])
     assert mixture.weights == (0.5, 0.5)
     assert_close(mixture.kl_each(mean, log_std), gaussian.kl_each(mean, log_std))
     spread = {}
-    for draws in (1, 25):
+    for draws in (1, 16):
         noisy = GaussianMixture([0.5], means=[0.1], draws=draws)
-        estimates = torch.stack([noisy.kl(mean, log_std) for _ in range(400)])
-        assert abs(estimates.mean() - gaussian.kl(mean, log_std)) < 4 * estimates.std() / 20
+        estimates = torch.stack([noisy.kl(mean, log_std) for _ in range(144)])
+        assert abs(estimates.mean() - gaussian.kl(mean, log_std)) < 4 * estimates.std() / 12
         spread[draws] = estimates.std()
-    assert spread[1] / spread[25] == pytest.approx(5, rel=0.2)
+    assert spread[1] / spread[16] == pytest.approx(4, rel=0.3)
 
 
 @pytest.mark.parametrize("prior", [*PRIORS, GaussianPrior(1e-3), SpikeAndSlab(1.0, 1e-8)], ids=repr)
@@ -113,19 +116,19 @@ def test_the_scale_of_a_batch_normalisation_is_measured_from_1(prior):
         plain.weight_mean.copy_(norm.weight_mean - 1)
         parts = [prior.kl_each(q.mean - q.prior_mean, q.log_std).flatten() for q in norm.posteriors()]
         assert_close(parts[0], prior.kl_each(plain.weight_mean, plain.weight_log_std).flatten())
-        estimate = torch.stack([kl(norm) for _ in range(200)])
-    assert abs(estimate.mean() - parts[0].sum() - parts[1].sum()) <= 4 * estimate.std() / 14 + 1e-4
+        estimate = torch.stack([kl(norm) for _ in range(100)])
+    assert abs(estimate.mean() - parts[0].sum() - parts[1].sum()) <= 4 * estimate.std() / 10 + 1e-4
 
 
 def test_the_share_of_weights_that_have_learned_nothing():
     layer = BayesianLinear(10, 10, bias=False, init_std=0.1)
     with torch.no_grad():
         layer.weight_mean.zero_()
-        layer.weight_mean[0] = 0.1 * math.sqrt(0.02) * 1.01
-        layer.weight_mean[1] = 0.1 * math.sqrt(0.02) * 0.99
+        layer.weight_mean[0] = 0.1 * math.sqrt(0.1) * 1.01
+        layer.weight_mean[1] = 0.1 * math.sqrt(0.1) * 0.99
     assert collapsed(layer) == 0.9
     assert collapsed(layer, nats=1e-9) == 0.8
-    assert collapsed(layer, nats=0.011) == 1.0
+    assert collapsed(layer, nats=0.055) == 1.0
     assert collapsed(to_bayesian(nn.Linear(3, 3), init_std=1e-3)) == 0.0
     mixture = GaussianMixture([0.1, 0.1])
     assert collapsed(BayesianLinear(1, 1, prior=mixture, init_std=1e-3)) == 0.0
@@ -135,7 +138,7 @@ def test_the_share_of_weights_that_have_learned_nothing():
 
 
 @pytest.mark.parametrize("measure", [kl, collapsed])
-@pytest.mark.parametrize("model", [nn.Linear(2, 2), to_bayesian(nn.Linear(2, 2)).__class__.__mro__[-2]()])
+@pytest.mark.parametrize("model", [nn.Linear(2, 2), BayesianBatchNorm1d(2, affine=False)])
 def test_a_model_without_bayesian_layers_is_refused(measure, model):
     with pytest.raises(InvalidInput, match=r"Bayesian layers with weights, got .* make it one with to_bayesian"):
         measure(model)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.core.predictive import predict
-from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
+from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
 from trustworthy.nn.backbones import MLP, ResNeXt, SmallConvNet
 from trustworthy.training import Checkpoints, fit, load_weights, save_weights
 
@@ -111,7 +111,7 @@ def test_a_layer_in_two_places_has_one_noise_layer_that_draws_at_every_call():
     noisy.first.weight.data = torch.eye(3)
     torch.manual_seed(0)
     spread = noisy(torch.zeros(20_000, 3))[1].std()  # twice the same noise would give 0.28
-    assert_close(spread, torch.tensor(0.2), atol=0.005, rtol=0)
+    assert abs(float(spread.detach()) - 0.2) < 0.005
 
 
 def test_an_attention_block_is_made_noisy_where_its_layers_are_called():
@@ -157,6 +157,18 @@ def test_persistent_dropout_is_dropout_in_either_mode():
     assert abs(int((kept == 0).sum()) - 10_000) < 4 * math.sqrt(40_000 * 0.25 * 0.75)
 
 
+def test_every_dropout_persists_with_the_probability_that_it_has():
+    model = nn.Sequential(nn.Dropout(0.25), nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.75, inplace=True)))
+    got = persist_dropout(model)
+    assert [layer.p for layer in got.modules() if isinstance(layer, PersistentDropout)] == [0.25, 0.75]
+    assert not any(isinstance(layer, nn.Dropout) for layer in got.modules())
+    assert isinstance(model[0], nn.Dropout)
+    assert list(got.state_dict()) == list(model.state_dict())
+    x = torch.rand(3, 2)
+    assert torch.equal(model.eval()(x), model(x))
+    assert not torch.equal(got.eval()(x), got(x))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -171,7 +183,9 @@ def test_persistent_dropout_is_dropout_in_either_mode():
         (lambda: add_noise(nn.Linear(2, 2), sigma_inner=math.nan), "sigma_inner must be finite, got nan"),
         (lambda: add_noise(nn.Linear(2, 2), p=0), "p must be > 0, got 0"),
         (lambda: add_noise(nn.Sequential(nn.Flatten())), "Sequential has none; put GaussianNoise into it"),
-        (lambda: add_noise(nn.Sequential(nn.LazyLinear(2))), "lazy layer 0, which has no weights yet; ask the model"),
+        (lambda: add_noise(nn.Sequential(nn.LazyLinear(2))), "no 0.weight yet, as its layer is lazy; ask the model"),
+        (lambda: persist_dropout(nn.Linear(1, 1)), "Linear has none; put PersistentDropout into it"),
+        (lambda: persist_dropout(nn.Sequential(nn.Dropout2d(0.5))), r"has 0 \(Dropout2d\); put PersistentDropout"),
         (lambda: add_noise(add_noise(nn.Sequential(nn.Linear(2, 2)))), "0 has noise already"),
     ],
 )

@@ -33,6 +33,11 @@ class Wrapped(nn.Module):
         return self.scale * self.inner(x)
 
 
+class Zero(nn.Module):
+    def forward(self, x):
+        return 0 * x
+
+
 def tanh(name, module):
     return nn.Tanh() if isinstance(module, nn.ReLU) else None
 
@@ -105,6 +110,16 @@ def test_new_modules_take_on_type_device_and_mode_and_old_ones_keep_theirs():
     assert (whole.scale.dtype, whole.inner[2][0].weight.dtype) == (torch.float64, torch.float32)
     meta = replaced(model.to("meta"), rule)
     assert {tensor.device.type for tensor in (*meta.parameters(), *meta.buffers())} == {"meta"}
+
+
+def test_a_transformer_block_computes_what_it_holds_in_evaluation_too():
+    # torch's fast path for evaluation without gradients knows the layers that were there before, and no dropout
+    block = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.ReLU(), batch_first=True).eval()
+    x, zero = torch.rand(2, 3, 4), lambda name, module: Zero() if isinstance(module, nn.ReLU | nn.Dropout) else None
+    got = replaced(nn.Sequential(block), zero)
+    with torch.no_grad():
+        assert_close(got(x), block.norm2(block.norm1(x)))
+        assert replaced(block, lambda name, module: None).activation_relu_or_gelu == block.activation_relu_or_gelu
 
 
 def test_a_rule_that_gives_something_else_is_refused():

@@ -28,6 +28,8 @@ SMALL: dict[str, Any] = {
     "distortion": {"rows": 0, "attack": {"name": "PGD", "steps": 10, "random_start": False}, "bisections": 12},
     "exchange": {"rows": 10, "queries": 30},
     "pictures": {"shown": 3},
+    "randomness": {"draws": [1, 2, 4], "eot": [1, 8], "rows": 20},
+    "defenses": {"repeats": 1},
     "transfer": {"rows": 20},
     "corruptions": {"rows": 6, "severities": [5]},
     "poisoning": {"rows": 40, "labelled": 10, "flips": 3},

@@ -29,7 +29,7 @@ class Rule:
         return np.where((frame["city"] == "Rome") | (frame["age"] > 50), "yes", "no")
 
 
-def people(n=120):
+def people(n=60):
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {

@@ -218,3 +218,30 @@ def test_what_failed_is_among_the_lines_that_matter_once() -> None:
     failed = Omission(model="all models", part="robustness.transfer", reason="no gradients.", failed=True)
     lines = summary.foremost(record([told("v", "worry")], omissions=[failed]))
     assert [line for _, line in lines] == ["✗ worry robustness.transfer failed: no gradients.", "✗ worry v of a: 0.500"]
+
+
+def held(model: str, value: float | None, low: float, high: float, kind: str = "robustness_curve") -> Finding:
+    name = "robustness.linf." + ("randomness" if kind == "randomness" else "accuracy")
+    return finding(model, "robustness", kind, name, "T", value, interval=None if value is None else (low, high))
+
+
+def test_the_most_robust_model_is_named_with_those_that_may_be_as_robust() -> None:
+    curves = [held("plain", 0.5, 0.4, 0.6), held("rse", 0.9, 0.85, 0.95), held("hard", 0.8, 0.7, 0.88)]
+    stochastic = held("rse", 0.6, 0.4, 0.75, "randomness")
+    told = summary.most_robust(record([*curves, stochastic]))
+    assert told == "Most accurate under attack (linf): hard, 80.0%; by their intervals rse (60.0%) may be as accurate."
+    assert summary.most_robust(record([curves[0], curves[2]])).endswith(
+        "hard, 80.0%, beyond the intervals of the others."
+    )
+    doubted = told_of_check("rse", "attention"), told_of_check("hard", "good")
+    assert summary.most_robust(record([*curves, *doubted])).endswith(
+        "The attacks on rse failed a check, and may be weaker than they look."
+    )
+
+
+def told_of_check(model: str, verdict: Any) -> Finding:
+    return finding(model, "evaluation", "diagnosis", "evaluation.diagnosis", "T", 0.0, verdict=verdict)
+
+
+def test_a_single_model_is_not_called_the_most_robust() -> None:
+    assert summary.most_robust(record([held("plain", 0.5, 0.4, 0.6), held("odd", None, 0.0, 0.0)])) == ""

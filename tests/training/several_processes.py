@@ -1,6 +1,7 @@
 """Runs of one process of several; the test launches two of it and compares with one."""
 
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +11,18 @@ from torch import nn
 
 from trustworthy import training
 from trustworthy.core.errors import TrainingDiverged
+from trustworthy.training import resume
 
 
 class Interruption(Exception):
     pass
 
 
-def run(batch_size, loss=training.cross_entropy, folder=None, accumulate=1):
+def less(model, data):
+    return -float(nn.functional.cross_entropy(model(data[0]), data[1]).detach())
+
+
+def run(batch_size, loss=training.cross_entropy, folder=None, accumulate=1, best=None):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
     generator = torch.Generator().manual_seed(1)
@@ -29,7 +35,8 @@ def run(batch_size, loss=training.cross_entropy, folder=None, accumulate=1):
         loss=loss,
         optimizer=partial(torch.optim.SGD, lr=0.5, momentum=0.9),
         validation=data,
-        checkpoints=folder and training.Checkpoints(folder, every=1),
+        metrics={"less": training.OfModel(less)},
+        checkpoints=folder and training.Checkpoints(folder, every=1, best=best),
         engine=training.Engine(accumulate=accumulate),
     )
     return model, history
@@ -68,6 +75,12 @@ def main(folder):
         model, history = run(4, interrupted, folder / "run")
         assert history.resumed_from == 6
         training.save_weights(model, folder / f"resumed-process{rank}.safetensors")
+    write = resume.write_tensors
+    resume.write_tensors = lambda *given: (time.sleep(0.5), write(*given))
+    model, history = run(4, folder=folder / "best", best="less")
+    assert history.best is history.records[-1]
+    training.load_weights(model, folder / "best" / "best.safetensors")
+    training.save_weights(model, folder / f"best-process{rank}.safetensors")
     try:
         run(4, broken_in_the_last_process)
     except TrainingDiverged:

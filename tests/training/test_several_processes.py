@@ -54,3 +54,12 @@ def test_two_processes_resume_to_the_same_weights(folder):
 @pytest.mark.slow
 def test_a_loss_that_breaks_in_one_process_stops_both(folder):
     assert {path.name for path in folder.glob("diverged*")} == {"diverged-process0", "diverged-process1"}
+
+
+@pytest.mark.slow
+def test_the_best_weights_are_there_for_every_process_when_the_run_is_over(folder):
+    """Written slowly, by the first one; the last epoch is the best."""
+    for process in (0, 1):
+        weights = load_file(folder / f"best-process{process}.safetensors")
+        for name, value in load_file(folder / "best" / "best.safetensors").items():
+            assert torch.equal(weights[name], value)

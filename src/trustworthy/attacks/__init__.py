@@ -7,6 +7,7 @@ from trustworthy.attacks.carlini_wagner import CarliniWagner
 from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM, UniformFGSM
+from trustworthy.attacks.judgement import FreshDraws, Judgement
 from trustworthy.attacks.pgd import BIM, PGD
 from trustworthy.attacks.pointwise import PointwiseAttack
 from trustworthy.attacks.square import SquareAttack
@@ -27,6 +28,8 @@ __all__ = [
     "CarliniWagner",
     "Check",
     "Diagnosis",
+    "FreshDraws",
+    "Judgement",
     "PointwiseAttack",
     "RandFGSM",
     "RobustnessCurve",

@@ -66,7 +66,7 @@ class Ascent:
         self.eps = torch.as_tensor(threat.eps, dtype=start.dtype, device=start.device).expand(len(start))
         self.gradient, self.loss, success = problem.ascent(start)
         self.best, self.best_gradient, self.best_loss = start, self.gradient, self.loss
-        self.worst = Incumbent(start)
+        self.worst = Incumbent(start, is_noisy=problem.is_noisy)
         self.worst.update(start, self.loss, success)
 
     def look(self) -> Tensor:

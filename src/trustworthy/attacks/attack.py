@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trustworthy.attacks.goal import AbstractGoal, Goal
 from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.attacks.losses import LOSSES
 from trustworthy.attacks.problem import Problem, single
 from trustworthy.core import checks
@@ -76,6 +77,7 @@ class Attack(ABC):
         free: Array | None = None,
         grid: Grid | None = None,
         generator: torch.Generator | None = None,
+        judge: FreshDraws | None = None,
     ) -> AttackResult:
         """Attack `model` on the batch `x`.
 
@@ -91,22 +93,24 @@ class Attack(ABC):
             all. The attack is then one on the free coordinates alone: a ball is theirs, and the others do not move.
         grid : range and step of each coordinate; None where all real values in `bounds` are possible.
         generator : source of all randomness, the model's included; None uses torch's global stream.
+        judge : of a stochastic model, says by its mean prediction over fresh draws what succeeded and what is open;
+            None asks `eot` draws once more. With one, as with eot > 1, no search takes a single answer for a proof.
 
         Raises
         ------
         InvalidInput, ModelContractError
             Where an argument or the model's output breaks its contract.
         """
-        given: Any = {"target": target, "free": free, "grid": grid, "generator": generator}
+        given: Any = {"target": target, "free": free, "grid": grid, "generator": generator, "judge": judge}
         with self.pose(model, x, y, **given) as problem:
             adversarial = self._found(problem)
-            success = problem.judged(adversarial)
+            success, unsure = problem.judged(adversarial)
             if self.minimises_distance:
                 adversarial = where(success, adversarial, problem.asked(problem.x))
             distance = self.geometry.size(adversarial - problem.x)
             if self.minimises_distance:
                 distance = distance.masked_fill(~success, torch.inf)
-            found = (adversarial, success, distance, problem.queries)
+            found = (adversarial, success, unsure, distance, problem.queries)
         return AttackResult(*(field.cpu().numpy() for field in found) if isinstance(x, np.ndarray) else found)
 
     @final
@@ -121,15 +125,22 @@ class Attack(ABC):
 
     @final
     def seek(
-        self, model: AnyClassifier, x: Tensor, goal: AbstractGoal, *, generator: torch.Generator | None = None
+        self,
+        model: AnyClassifier,
+        x: Tensor,
+        goal: AbstractGoal,
+        *,
+        noisy: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """The points where the search finds most of what `goal` asks for, whatever the model's answers are.
 
         As `perturb`, for a goal that is not about classes, or about other classes than true ones; `loss` is not used.
+        With `noisy`, as with eot > 1, the search takes no single answer of the model for a proof.
         """
         with torch.inference_mode(False):
             inputs = as_batch(x, self.bounds)
-            problem = Problem(as_posterior(model), inputs, goal, eot=self.eot, generator=generator)
+            problem = Problem(as_posterior(model), inputs, goal, eot=self.eot, generator=generator, noisy=noisy)
             with undisturbed(model, inputs, generator):
                 return self._found(problem)
 
@@ -155,6 +166,7 @@ class Attack(ABC):
         free: Array | None = None,
         grid: Grid | None = None,
         generator: torch.Generator | None = None,
+        judge: FreshDraws | None = None,
     ) -> Iterator[Problem]:
         """Check the arguments of `__call__` and pose its problem, leaving model and random streams undisturbed."""
         with torch.inference_mode(False):  # tensors made in here must be able to carry gradients
@@ -166,7 +178,8 @@ class Attack(ABC):
             goal = Goal(labels, wanted, LOSSES[self.loss])
             mask = None if free is None else as_free(free, inputs)
             allowed = None if grid is None else grid.fitted(single(inputs))
-            problem = Problem(posterior, inputs, goal, eot=self.eot, free=mask, grid=allowed, generator=generator)
+            given: Any = {"free": mask, "grid": allowed, "generator": generator, "judge": judge}
+            problem = Problem(posterior, inputs, goal, eot=self.eot, **given)
             with undisturbed(model, inputs, generator):
                 yield problem
 

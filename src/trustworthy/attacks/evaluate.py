@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 
 from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
 from trustworthy.core.grid import Grid
@@ -63,12 +64,13 @@ def attacked(
     free: Array | None = None,
     grid: Grid | None = None,
     generator: torch.Generator | None = None,
+    judge: FreshDraws | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
 ) -> AttackResult:
     """What `attack` finds on all examples, `batch_size` of them at once."""
     count = check_examples(x, y, attack.bounds, free)
-    how: Any = {"grid": grid, "generator": generator}
+    how: Any = {"grid": grid, "generator": generator, "judge": judge}
     parts = [
         attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), **how)
         for rows in batches(np.arange(count), batch_size, advance)

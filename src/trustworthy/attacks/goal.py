@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from trustworthy.attacks.losses import Classes, Logits, LossFunction, PerExample, cross_entropy
+from trustworthy.core.errors import ModelContractError
 from trustworthy.core.inputs import check_logits
 
 
@@ -57,5 +60,39 @@ class Goal(AbstractGoal):
         predicted = logits.argmax(1)
         return predicted != self.y if self.target is None else predicted == self.target
 
+    @property
+    def sought(self) -> Classes:
+        """The class on which success depends: the target, or the true one where there is none."""
+        return self.y if self.target is None else self.target
+
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
         return replace(self, y=self.y[chosen], target=None if self.target is None else self.target[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Largest(AbstractGoal):
+    """To make `loss(outputs, target)` as large as it gets; nothing counts as success.
+
+    loss : of outputs (batch, *outputs) and targets, to one number per example.
+    target : one row per example.
+    """
+
+    loss: Callable[[Tensor, Tensor], PerExample]
+    target: Tensor
+
+    def check(self, answer: object) -> Tensor:
+        if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) != len(self.target):
+            got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            raise ModelContractError(
+                f"the model must return a tensor with one row for each of {len(self.target)} inputs, got {got}."
+            )
+        return answer
+
+    def losses(self, logits: Tensor) -> PerExample:
+        return self.loss(logits, self.target)
+
+    def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+
+    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Largest:
+        return Largest(self.loss, self.target[chosen])

@@ -19,15 +19,20 @@ def where(rows: Bool[Tensor, " batch"], x: Tensor, otherwise: Tensor) -> Tensor:
 
 
 class Incumbent:
-    """The worst point seen so far for each example: an adversarial one if there is any, then the highest loss."""
+    """The worst point seen so far for each example: an adversarial one if there is any, then the highest loss.
 
-    def __init__(self, x: Tensor) -> None:
-        self.x = x.clone()
+    Of a noisy model the highest mean loss alone: one answer that happens to be wrong proves nothing, and a point that
+    was taken for it would hide all later ones. No example then counts as broken before the search ends.
+    """
+
+    def __init__(self, x: Tensor, *, is_noisy: bool = False) -> None:
+        self.x, self.is_noisy = x.clone(), is_noisy
         self.loss = x.new_full((len(x),), -torch.inf)
         self.success = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def update(self, x: Tensor, loss: Tensor, success: Tensor) -> None:
         """Take over the examples of `x` that are worse for the model."""
+        success = success & (not self.is_noisy)
         better = (success & ~self.success) | ((success == self.success) & (loss > self.loss))
         torch.where(better.reshape(-1, *[1] * (x.ndim - 1)), x, self.x, out=self.x)
         self.loss = torch.where(better, loss, self.loss)
@@ -35,7 +40,7 @@ class Incumbent:
 
     def subset(self, chosen: Tensor) -> Incumbent:
         """What is known of some of the examples."""
-        part = Incumbent(self.x[chosen])
+        part = Incumbent(self.x[chosen], is_noisy=self.is_noisy)
         part.loss, part.success = self.loss[chosen], self.success[chosen]
         return part
 
@@ -53,6 +58,8 @@ def best_of_starts(
     generator: torch.Generator | None,
 ) -> Tensor:
     """The worst point of up to `attack.restarts` searches; examples that one of them broke are not tried again.
+
+    Of a noisy model all are.
 
     `attack` has a budget and the fields `restarts` and `random_start`. The input is in the ball too: where no search
     begins at it, it is judged beside them.

@@ -52,13 +52,19 @@ class PGD(BudgetAttack):
 
 
 def climb(problem: Problem, threat: ThreatModel, x: Tensor, steps: int, step_size: Radius) -> Incumbent:
-    """Projected steepest ascent from `x`, eq. (2.5); returns the worst iterate, the last one included."""
-    best = Incumbent(x)
+    """Projected steepest ascent from `x`, eq. (2.5); returns the worst iterate, or of a noisy model the last one.
+
+    The iterate that looks worst by one noisy question is a lucky one as often as a bad one. On a small convolutional
+    net with noise before its layers (digits, linf 0.1 and l2 0.6, 1 to 10 draws a step) the last iterate left 0 to 5
+    points less of accuracy, as 200 fresh draws judge it, than the one of highest mean loss.
+    """
+    best = Incumbent(x, is_noisy=problem.is_noisy)
     # A sign step has no length to save: the clip undoes what would leave the box.
     saves_length = not isinstance(threat.geometry, Linf)
     for _ in range(steps):
         gradient, loss, success = problem.ascent(x)
-        best.update(x, loss, success)
+        if not problem.is_noisy:
+            best.update(x, loss, success)
         if saves_length:
             gradient = threat.movable(x, gradient)
         step = threat.geometry.steepest(gradient)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import AbstractGoal
+from trustworthy.attacks.goal import AbstractGoal, Goal
+from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.attacks.losses import Logits, PerExample
 from trustworthy.core.errors import ModelContractError, warn
 from trustworthy.core.free import Examples, Free
@@ -37,11 +39,15 @@ class Problem:
         free: Free = None,
         grid: Grid | None = None,
         generator: torch.Generator | None = None,
+        judge: FreshDraws | None = None,
+        noisy: bool = False,
     ) -> None:
         # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
         self.dtype, self.x = x.dtype, single(x)
         self.posterior, self.goal, self.free, self.grid = posterior, goal, free, grid
-        self.eot, self.generator = eot, generator
+        self.eot, self.generator, self.judge = eot, generator, judge
+        # Whether the model is said to be stochastic, so that one answer proves nothing.
+        self.is_noisy = noisy or eot > 1 or judge is not None
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)
@@ -95,23 +101,30 @@ class Problem:
         """Whether the attack succeeds at `x`."""
         return self.goal.reached(self.scores(x))
 
-    def judged(self, x: Examples) -> Bool[Tensor, " batch"]:
-        """As `is_adversarial`, for a result: refuses a model that answers NaN there, where no class is predicted.
+    def judged(self, x: Examples) -> tuple[Bool[Tensor, " batch"], Bool[Tensor, " batch"]]:
+        """As `is_adversarial`, for a result, by the judge if there is one; and whether that is open.
 
-        Warns where it did so on the way.
+        Refuses a model that answers NaN there, where no class is predicted. Warns where it did so on the way.
         """
-        scores = self.scores(x)
-        if bool(scores.isnan().any()):
-            raise ModelContractError(
-                "the model returned NaN for an input that the attack may choose; no class is predicted there. "
-                "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
-            )
+        if self.judge is None:
+            scores = self.scores(x)
+            reached, unsure = self.goal.reached(scores), torch.zeros_like(self.rows, dtype=torch.bool)
+            if bool(scores.isnan().any()):
+                raise ModelContractError(
+                    "the model returned NaN for an input that the attack may choose; no class is predicted there. "
+                    "Look for a division, a logarithm or a root that leaves its domain inside the bounds."
+                )
+        else:
+            goal = cast("Goal", self.goal)  # only a goal about classes is posed with a judge
+            found = self.judge(self.posterior, self.asked(x), goal.sought, generator=self.generator, batch_size=len(x))
+            reached, unsure = found.holds if goal.target is not None else ~found.holds, found.open
+            self.queries.index_add_(0, self.rows, torch.full_like(self.rows, self.judge.draws))
         if bool(self.nan_seen):
             warn(
                 "the model returned NaN for some inputs that the attack tried; the search avoided them, and may have "
                 "missed adversarial examples behind them."
             )
-        return self.goal.reached(scores)
+        return reached, unsure
 
     def ascent(self, x: Examples) -> tuple[Examples, PerExample, Bool[Tensor, " batch"]]:
         """Gradient of the loss and the loss, means over `eot` draws, and whether the attack succeeds at `x`.

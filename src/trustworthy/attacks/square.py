@@ -67,7 +67,7 @@ class SquareAttack(BudgetAttack):
         linf = isinstance(self.geometry, Linf)
         propose, begin = (_repaint, layout.stripes) if linf else (_shift, layout.tiles)
         found, live = problem.x.clone(), torch.arange(len(problem.x), device=problem.x.device)
-        best = Incumbent(problem.x)
+        best = Incumbent(problem.x, is_noisy=problem.is_noisy)
         candidate = problem.x
         for step in range(-1, self.steps + 1):
             best.update(candidate, *problem.appraise(candidate))

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from trustworthy.attacks.attack import Attack, BudgetAttack
-from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, is_correct, silent, taken
+from trustworthy.attacks.evaluate import Advance, as_numpy, batches, check_examples, silent, taken
+from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.grid import Grid
@@ -27,12 +28,15 @@ class RobustnessCurve:
     eps : radii, ascending.
     broken_at : per example the smallest radius known to break it: 0 where the clean prediction is already wrong,
         inf where no attack succeeded.
+    limits_at : the same of a stochastic model, as far as the draws of its judge tell: per example the smallest radius
+        at which it may be broken, and the smallest at which it surely is. Both are `broken_at` where nothing is open.
     """
 
     attack: str
     norm: str
     eps: Float[np.ndarray, " radii"]
     broken_at: Float[np.ndarray, " n"]
+    limits_at: Float[np.ndarray, "2 n"]
 
     @property
     def robust(self) -> Bool[np.ndarray, "radii n"]:
@@ -52,7 +56,8 @@ class RobustnessCurve:
                 raise InvalidInput("others must have the norm, the radii and the examples of this curve.")
         every = (self, *others)
         broken_at = np.minimum.reduce([curve.broken_at for curve in every])
-        return RobustnessCurve(" | ".join(curve.attack for curve in every), self.norm, self.eps, broken_at)
+        limits_at = np.minimum.reduce([curve.limits_at for curve in every])
+        return RobustnessCurve(" | ".join(curve.attack for curve in every), self.norm, self.eps, broken_at, limits_at)
 
 
 def robustness_curve(
@@ -65,6 +70,7 @@ def robustness_curve(
     free: Array | None = None,
     grid: Grid | None = None,
     generator: torch.Generator | None = None,
+    judge: FreshDraws | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
 ) -> RobustnessCurve:
@@ -75,7 +81,8 @@ def robustness_curve(
 
     Parameters
     ----------
-    model, x, y, free, grid, generator : see `Attack.__call__`.
+    model, x, y, free, grid, generator, judge : see `Attack.__call__`. With a judge, an example is attacked at larger
+        radii until it is surely broken, and counts as broken where its mean prediction is wrong.
     attack : its own `eps`, if it has one, is not used.
     eps : radii >= 0 in the units of the input; sorted, repetitions dropped.
     batch_size : examples attacked at once; each batch meets all radii before the next one begins.
@@ -89,26 +96,37 @@ def robustness_curve(
     check_examples(x, y, attack.bounds, free)
 
     def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
-        return attack(model, x[rows], y[rows], free=taken(free, rows), grid=grid, generator=generator)
+        return attack(model, x[rows], y[rows], free=taken(free, rows), grid=grid, generator=generator, judge=judge)
 
-    broken_at = np.zeros(len(x))
+    at = np.full((3, len(x)), np.inf)  # smallest radius that may break each example, does by the mean, surely does
     for batch in batches(np.arange(len(x)), batch_size, advance):
-        right = batch[is_correct(model, attack, x[batch], y[batch], generator=generator, batch_size=batch_size)]
-        if len(right):
-            broken_at[right] = _broken_at(attack, attacked, right, radii[radii > 0])
-    return RobustnessCurve(repr(attack), attack.geometry.name, radii, broken_at)
+        with attack.pose(model, x[batch], y[batch], generator=generator, judge=judge) as problem:
+            wrong = problem.is_adversarial(problem.x) if judge is None else None
+            _lower(at, batch, problem.judged(problem.x) if wrong is None else (wrong, torch.zeros_like(wrong)), 0.0)
+        _attack(attack, attacked, batch, radii[radii > 0], at)
+    return RobustnessCurve(repr(attack), attack.geometry.name, radii, at[1], at[[0, 2]])
 
 
-def _broken_at(
-    attack: Attack, attacked: Callable[[Attack, np.ndarray], AttackResult], rows: np.ndarray, radii: np.ndarray
-) -> Float[np.ndarray, " n"]:
-    """Smallest radius that breaks each of the examples `rows`, which the model classifies rightly."""
-    if not isinstance(attack, BudgetAttack):
-        return as_numpy(attacked(attack, rows).distance)
-    broken_at = np.full(len(rows), np.inf)
-    for radius in radii.tolist():
-        left = np.flatnonzero(np.isinf(broken_at))
+def _attack(
+    attack: Attack,
+    attacked: Callable[[Attack, np.ndarray], AttackResult],
+    batch: np.ndarray,
+    radii: np.ndarray,
+    at: Float[np.ndarray, "3 n"],
+) -> None:
+    """Lower `at` of the examples `batch` to the radii at which `attack` breaks them."""
+    for radius in radii.tolist() if isinstance(attack, BudgetAttack) else [None]:
+        left = batch[np.isinf(at[2, batch])]
         if len(left) == 0:
             break
-        broken_at[left[as_numpy(attacked(replace(attack, eps=radius), rows[left]).success)]] = radius
-    return broken_at
+        found = attacked(attack if radius is None else replace(attack, eps=radius), left)
+        _lower(at, left, (found.success, found.open), as_numpy(found.distance) if radius is None else radius)
+
+
+def _lower(
+    at: Float[np.ndarray, "3 n"], rows: np.ndarray, judged: tuple[Array, Array], radius: np.ndarray | float
+) -> None:
+    """Lower `at` of `rows` to `radius` where the judgement (broken, open) says that they may be, are, surely are."""
+    broken, unsure = map(as_numpy, judged)
+    for place, holds in enumerate((broken | unsure, broken, broken & ~unsure)):
+        at[place, rows] = np.where(holds, np.minimum(at[place, rows], radius), at[place, rows])

@@ -49,8 +49,8 @@ def audit(
         list[str],
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="A file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a Hugging Face model, "
-            "package.module:factory or path/to/file.py:factory; several are compared.",
+            help="A file (.joblib, .pkl, .skops, .onnx, .pt, .pt2), a folder of a saved or of a "
+            "Hugging Face model, package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
     data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
@@ -96,7 +96,7 @@ def audit(
 
     An interrupted audit goes on where it stopped when the same command is given again.
     """
-    names, trailing = _split(models, gated=bool(fail_under))
+    names, trailing = split_limits(models, gated=bool(fail_under))
     typer.echo(f"reading {' and '.join(names)} ...", err=True)  # before what follows, which takes seconds to import
     from trustworthy.report.gate import parse_limits
     from trustworthy.report.pairing import load
@@ -176,7 +176,7 @@ def _got_worse(earlier: Kept, now: Kept, baseline: Path | None) -> list[Outcome]
     return worse
 
 
-def _split(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
+def split_limits(models: list[str], *, gated: bool) -> tuple[list[str], list[str]]:
     """Models and limits: in `--fail-under a=1 b=2` the shell's second limit arrives among the models."""
     limits = [text for text in models if gated and "=" in text and ":" not in text]
     names = [text for text in models if text not in limits]

@@ -17,6 +17,7 @@ from trustworthy.cli import data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
+from trustworthy.cli.harden import harden
 from trustworthy.cli.poison import poison
 from trustworthy.cli.render import render
 from trustworthy.core.errors import TrustworthyError, TrustworthyWarning
@@ -78,6 +79,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(compare)
 app.command()(demo)
+app.command()(harden)
 app.command()(render)
 app.command()(poison)
 app.add_typer(data.app, name="data")

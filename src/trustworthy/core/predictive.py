@@ -16,10 +16,11 @@ from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.protocols import Together, as_posterior, drawn, together
 
-AT_ONCE = {"cpu": 2**15, "": 2**22}
-"""Numbers of the inputs that several draws are asked about in one pass at most, by the device ("" for any other).
+AT_ONCE, FEWEST = {"cpu": 2**14, "": 2**24}, 8
+"""Numbers of the inputs that several draws are asked about in one pass at most, by the device ("" for any other), and
+draws below which one pass for all takes as long as one for each.
 
-On a CPU a pass over more than fits into its caches takes longer than one pass for each draw.
+On a CPU a pass over more than fits into its caches takes longer (benchmarks/stochastic.py).
 """
 
 
@@ -96,8 +97,8 @@ def predict(
 
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
     """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
-    at_once = min(draws, AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel()))
-    ask = together(as_posterior(model)) if at_once > 1 else None
+    at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
+    ask = together(as_posterior(model)) if draws > 1 and at_once >= FEWEST else None
     if ask is None:
         return None
     try:

@@ -16,6 +16,7 @@ class AttackResult:
     adversarial : the examples (batch, *shape). An attack with a budget returns the iterate of highest loss even
         where it fails; an attack that minimises the distance returns the input itself where it fails.
     success : whether the model, asked once more, errs on `adversarial` (or predicts the target).
+    open : whether the draws of a stochastic model leave that open; never where the attack was given no `judge`.
     distance : norm of adversarial - x; inf where an attack that minimises the distance fails.
     queries : examples shown to the model for each input, forward passes counted once per draw; 0 where the attack reads
         the model itself and shows it nothing.
@@ -23,5 +24,6 @@ class AttackResult:
 
     adversarial: Array
     success: Array
+    open: Array
     distance: Array
     queries: Array

@@ -5,12 +5,11 @@ defended = RandomSelfEnsemble(epochs=20)(model, (x, y), validation=(x_held, y_he
 
 from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining, CleanOrAdversarial, Trades
-from trustworthy.defenses.bounded_relu import BoundedReLUTraining
 from trustworthy.defenses.defense import Defended, Defense
 from trustworthy.defenses.distillation import DefensiveDistillation
 from trustworthy.defenses.likelihoods import Categorical, Gaussian, Likelihood
 from trustworthy.defenses.methods import METHODS
-from trustworthy.defenses.self_ensemble import RandomSelfEnsemble
+from trustworthy.defenses.noise import BoundedReLUTraining, RandomSelfEnsemble
 from trustworthy.defenses.watch import Watch
 
 __all__ = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,19 +12,17 @@ from trustworthy.attacks.attack import Attack
 from trustworthy.attacks.pgd import PGD
 from trustworthy.core import checks
 from trustworthy.core.checks import Bounds
-from trustworthy.core.errors import warn
+from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.norms import Norm
 from trustworthy.defenses.defense import Defended, Defense, Lesson
-from trustworthy.defenses.judge import CLASSES, Judged
-from trustworthy.defenses.likelihoods import Likelihood
-from trustworthy.nn.bayesian import kl
+from trustworthy.defenses.likelihoods import Categorical, Likelihood
+from trustworthy.nn.bayesian import collapsed, kl
 from trustworthy.training import Batch, Loss, Moment
 from trustworthy.training.evaluation import Metric, OfModel
 from trustworthy.training.losses import labelled
 
-KL, DATA, GUESS = "kl", "data_term", "data_term_of_a_guess"
-COLLAPSED = 0.05
-"""Nats per weight: those of a mean a third of the prior's standard deviation away from its mean."""
+KL, DATA, GUESS, COLLAPSED = "kl", "data_term", "data_term_of_a_guess", "collapsed"
+CLASSES = Categorical()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ class EvidenceLoss:
     def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
         x, y = labelled(batch)
         if self.attack is not None:
-            x = self.attack.seek(model, x, self.likelihood.goal(y), generator=moment.generator)
+            x = self.attack.seek(model, x, self.likelihood.goal(y), noisy=True, generator=moment.generator)
         weight = self.alpha * self.warm(moment.step, moment.steps) / moment.rows
         return self.likelihood.nats(model(x), y).mean() + weight * kl(model)
 
@@ -64,9 +61,10 @@ class EvidenceLoss:
 class VariationalBayes(Defense):
     """Mean-field Gaussian posteriors of all weights by the evidence bound (2.16), its KL term weighted as in (2.22).
 
-    The mean log loss of a draw (`data_term`, nats per row), the KL term (`kl`, nats of the whole network) and the data
-    term of the best answer that does not look at the input are among the metrics of each epoch: of the validation rows,
-    or of the training rows where there are none.
+    Among the metrics of each epoch, of the validation rows or, where there are none, of the training rows: the mean log
+    loss of a draw (`data_term`, nats per row), that of the best answer that does not look at the input
+    (`data_term_of_a_guess`), the KL term (`kl`, nats of the whole network), and the share of weights that are hardly
+    told from the prior (`collapsed`).
 
     Parameters
     ----------
@@ -74,19 +72,22 @@ class VariationalBayes(Defense):
     init_std : of every posterior at the start, > 0; the means start at the weights of the given model.
     alpha : weight of the KL term, in (0, 1]; smaller for a large model or few rows.
     warmup : share of the run, in [0, 1], over which the KL term is faded in.
+    weight_decay : 0, as the prior is what holds the weights.
     likelihood : `Categorical()` for classes, `Gaussian(std=...)` for numbers.
     local : the local reparameterisation, which draws activations instead of weights.
 
-    Cost: one forward and backward pass of the Bayesian network a step. Random: the weights, from torch's global stream.
-    Warns where the posterior has collapsed in the last epoch: it is hardly told from the prior, and the network says no
-    more about the targets than a guess.
+    Cost: one forward and backward pass of the Bayesian network a step; each epoch `draws` forward passes of the rows
+    that it is measured on. Random: the weights, from torch's global stream. Warns where the posterior has collapsed in
+    the last epoch: most weights are hardly told from the prior, and the network says no more about the targets than a
+    guess. It takes both, as a large network that predicts well may leave most of its weights at the prior, and one that
+    predicts badly elsewhere needs more training, not a weaker KL term.
     """
 
     prior_std: float = 0.1
     init_std: float = 0.05
     alpha: float = 1.0
     warmup: float = 0.0
-    likelihood: Likelihood = CLASSES
+    likelihood: Likelihood = CLASSES  # type: ignore[misc]
     local: bool = False
     draws: int = 10
 
@@ -96,6 +97,11 @@ class VariationalBayes(Defense):
         checks.real("init_std", self.init_std, above=0.0)
         checks.real("alpha", self.alpha, above=0.0, at_most=1.0)
         checks.real("warmup", self.warmup, at_least=0.0, at_most=1.0)
+        if self.weight_decay > 0:
+            raise InvalidInput(
+                f"weight_decay must be 0 for Bayesian weights, got {self.weight_decay}: it would pull their standard "
+                "deviations to 1. Choose a smaller prior_std, which holds the means."
+            )
 
     @property
     def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -107,29 +113,23 @@ class VariationalBayes(Defense):
         return EvidenceLoss(likelihood=self.likelihood, alpha=self.alpha, warmup=self.warmup, attack=self.judge)
 
     @property
-    def likelihood_of_targets(self) -> Likelihood:
-        return self.likelihood
-
-    @property
     def metrics_anyway(self) -> dict[str, Metric]:
-        data = Judged(score=self.likelihood.data_term, draws=self.draws)
-        return {KL: OfModel(_divergence), DATA: OfModel(data), GUESS: OfModel(_Guess(self.likelihood))}
-
-    @property
-    def metrics(self) -> dict[str, Metric]:
-        return {**self.metrics_anyway, **super().metrics}
+        return {
+            KL: OfModel(lambda model, data: float(kl(model).detach())),
+            DATA: self.measured(self.likelihood.data_term),
+            GUESS: OfModel(lambda model, data: self.likelihood.guess(data[1])),
+            COLLAPSED: OfModel(lambda model, data: collapsed(model)),
+        }
 
     def train(self, model: nn.Module, lesson: Lesson) -> Defended:
         history = self.fitted(model, lesson, self.objective)
-        told = self.told(model, history)
-        nats, data, guess = (told.last.metrics[name] for name in (KL, DATA, GUESS))
-        nats /= sum(std.numel() for name, std in model.named_parameters() if name.endswith("_log_std"))
-        if data < guess - 0.02 * abs(guess) or nats > COLLAPSED:
-            return told
+        data, guess, share = (history.records[-1].metrics[name] for name in (DATA, GUESS, COLLAPSED))
+        if data < guess - 0.02 * abs(guess) or share < 0.5:
+            return self.told(model, history)
         note = (
             f"the posterior has collapsed: its data term is {data:.3g} nats per row, and that of the best answer that "
-            f"does not look at the input {guess:.3g}, its KL {nats:.2g} nats per weight. Lower alpha, fade the KL term "
-            "in over more of the run by warmup, or choose a smaller prior_std."
+            f"does not look at the input {guess:.3g}, while {share:.0%} of the weights are hardly told from the prior. "
+            "Lower alpha, fade the KL term in over more of the run by warmup, or choose a smaller prior_std."
         )
         warn(note)
         return self.told(model, history, notes=(note,))
@@ -148,7 +148,7 @@ class AdversarialBayes(VariationalBayes):
     eot : draws averaged in each step, >= 1; 1 as in Algorithm 3, where each step meets other weights.
     norm, bounds : see `PGD`.
 
-    Cost: each step steps * eot gradients more than `VariationalBayes`, and eot + 1 forward passes of the attack.
+    Cost: each step steps * eot gradients more than `VariationalBayes`, and 2 * eot forward passes of the attack.
     """
 
     eps: float
@@ -159,26 +159,12 @@ class AdversarialBayes(VariationalBayes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._attack()  # checks what is its own
+        self._pgd()  # checks what is its own
 
     @property
     def judge(self) -> Attack | None:
-        return self._attack() if self.eps > 0 else None
+        """What makes the examples of training, and judges the epochs."""
+        return self._pgd() if self.eps > 0 else None
 
-    def _attack(self) -> Attack:
+    def _pgd(self) -> Attack:
         return PGD(eps=self.eps, steps=self.steps, eot=self.eot, norm=self.norm, bounds=self.bounds)
-
-
-@dataclass(frozen=True)
-class _Guess:
-    """What `Likelihood.guess` says of the targets, as a metric."""
-
-    likelihood: Likelihood
-
-    def __call__(self, model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
-        return self.likelihood.guess(data[1])
-
-
-def _divergence(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
-    with torch.no_grad():
-        return float(kl(model))

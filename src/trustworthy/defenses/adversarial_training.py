@@ -7,18 +7,17 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.attacks.attack import Attack, BudgetAttack
 from trustworthy.attacks.fgsm import FGSM, UniformFGSM
-from trustworthy.attacks.goal import AbstractGoal
+from trustworthy.attacks.goal import Largest
 from trustworthy.attacks.pgd import PGD
 from trustworthy.core import checks
 from trustworthy.core.checks import Bounds
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.inputs import check_logits
 from trustworthy.core.norms import Norm
 from trustworthy.core.predictive import predict
 from trustworthy.defenses.defense import Defended, Defense, Lesson
@@ -82,29 +81,17 @@ class Trades:
         x, y = labelled(batch)
         stream = moment.generator
         asked = predict(model, x, draws=self.attack.eot, batch_size=len(x), generator=stream)
-        moved = self.attack.seek(model, x, Divergence(asked.probabilities), generator=stream)
+        moved = self.attack.seek(model, x, Largest(divergence, asked.probabilities), generator=stream)
         logits = model(x)
         clean, worst = logits.log_softmax(1), model(moved).log_softmax(1)
         return F.cross_entropy(logits, y) + self.beta * F.kl_div(worst, clean, log_target=True, reduction="batchmean")
 
 
-@dataclass(frozen=True, eq=False)
-class Divergence(AbstractGoal):
-    """To move the prediction as far as possible from `probabilities`, (batch, classes), by the KL from them to it."""
-
-    probabilities: Float[Tensor, "batch classes"]
-
-    def check(self, answer: object) -> Tensor:
-        return check_logits(answer, len(self.probabilities))
-
-    def losses(self, logits: Tensor) -> Float[Tensor, " batch"]:
-        return F.kl_div(logits.log_softmax(1), self.probabilities, reduction="none").sum(1)
-
-    def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
-        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-
-    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Divergence:
-        return Divergence(self.probabilities[chosen])
+def divergence(
+    logits: Float[Tensor, "batch classes"], probabilities: Float[Tensor, "batch classes"]
+) -> Float[Tensor, " batch"]:
+    """KL(probabilities || softmax(logits)) in nats."""
+    return F.kl_div(logits.log_softmax(1), probabilities, reduction="none").sum(1)
 
 
 @dataclass(frozen=True, kw_only=True)

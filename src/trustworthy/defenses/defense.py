@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from types import MappingProxyType
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,8 @@ from torch import Tensor, nn
 from trustworthy.attacks.attack import Attack
 from trustworthy.core import checks
 from trustworthy.core.inputs import as_batch
-from trustworthy.core.predictive import predict
+from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.seeds import torch_generator
-from trustworthy.defenses.judge import Judged
 from trustworthy.defenses.likelihoods import Categorical, Likelihood
 from trustworthy.nn.transforms import TRANSFORMS
 from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
@@ -36,25 +36,25 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
 AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
+ROWS = 256  # that are judged at once
 engine_by_default = Engine()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What a defence is trained on, and where its runs are kept."""
+    """What a defence is trained on, where its runs are kept, and who is told of each epoch."""
 
     data: Data
     validation: Data | None
     checkpoints: Checkpoints | None
     engine: Engine
     seed: int
+    callbacks: Sequence[Callback] = ()
 
-    def part(self, name: str) -> Lesson:
-        """The same for one of several runs, with a folder of its own in that of the checkpoints."""
-        if self.checkpoints is None:
-            return self
-        kept = dataclasses.replace(self.checkpoints, folder=Path(self.checkpoints.folder) / name)
-        return dataclasses.replace(self, checkpoints=kept)
+    def part(self, name: str, seed: int | None = None) -> Lesson:
+        """The same for one of several runs, with a folder of its own in that of the checkpoints, and perhaps a seed."""
+        kept = self.checkpoints and dataclasses.replace(self.checkpoints, folder=Path(self.checkpoints.folder) / name)
+        return dataclasses.replace(self, checkpoints=kept, seed=self.seed if seed is None else seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,9 @@ class Defense(ABC):
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
 
+    likelihood: ClassVar[Likelihood] = Categorical()
+    """What the outputs say about the targets."""
+
     epochs: int
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -125,6 +128,7 @@ class Defense(ABC):
         *,
         validation: Data | None = None,
         checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callback] = (),
         engine: Engine = engine_by_default,
         seed: int = 0,
     ) -> Defended:
@@ -136,7 +140,8 @@ class Defense(ABC):
         ----------
         data : pairs (x, y), see `training.fit`. Images lie in [0, 1].
         validation : rows that are not in `data`, on which the epoch is chosen; without them it is the last one.
-        checkpoints : where the training is saved and resumed from; None for nowhere.
+        checkpoints : where the training is saved and resumed from, `best` being that of the defence; None for nowhere.
+        callbacks : called after each epoch of each run, see `training.fit`.
         engine : device, memory and display.
         seed : >= 0, of everything that is random.
 
@@ -151,7 +156,9 @@ class Defense(ABC):
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
                 self._check(name, defended, given)
-        lesson = Lesson(data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed)
+        lesson = Lesson(
+            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, callbacks=callbacks
+        )
         outcome = self.train(defended, lesson)
         if validation is None:
             note = "no validation rows were given, so the weights are those of the last epoch."
@@ -174,16 +181,6 @@ class Defense(ABC):
         return None
 
     @property
-    def likelihood_of_targets(self) -> Likelihood:
-        """What the outputs say about the targets."""
-        return Categorical()
-
-    @property
-    def usual_schedule(self) -> AbstractSchedule:
-        """Factors on the learning rate over the run."""
-        return SCHEDULES[self.schedule]
-
-    @property
     def augmentation(self) -> Augmentation | None:
         """What is done to each batch first."""
         return None if self.augment is None else AUGMENTATIONS[self.augment]
@@ -191,17 +188,31 @@ class Defense(ABC):
     @property
     def metrics(self) -> dict[str, Metric]:
         """What is measured on the validation rows after each epoch; the last one is what the epoch is chosen by."""
-        likelihood = self.likelihood_of_targets
-        judged = Judged(score=likelihood.score, draws=self.draws, likelihood=likelihood)
-        metrics: dict[str, Metric] = {likelihood.score_name: OfModel(judged)}
-        if self.judge is not None:
-            metrics[f"robust_{likelihood.score_name}"] = OfModel(dataclasses.replace(judged, attack=self.judge))
-        return metrics
+        name, score = self.likelihood.score_name, self.likelihood.score
+        robust = {} if self.judge is None else {f"robust_{name}": self.measured(score, self.judge)}
+        return {name: self.measured(score), **robust}
 
     @property
     def metrics_anyway(self) -> dict[str, Metric]:
-        """What is measured on the training rows where there are no validation rows."""
+        """What is measured beside them, and on the training rows where there are no validation rows."""
         return {}
+
+    def measured(self, score: Callable[[Predictive, Tensor], float], attack: Attack | None = None) -> OfModel:
+        """`score` of the mean prediction of `draws` draws and the targets, of rows that `attack` has changed first.
+
+        The random numbers are the same after each epoch.
+        """
+
+        def measure(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
+            x, y = data
+            generator = torch_generator(0, "judged", device=x.device)
+            if attack is not None:
+                parts = zip(x.split(ROWS), map(self.likelihood.goal, y.split(ROWS)), strict=True)
+                given: Any = {"noisy": self.draws > 1, "generator": generator}
+                x = torch.cat([attack.seek(model, rows, goal, **given) for rows, goal in parts])
+            return score(predict(model, x, draws=self.draws, batch_size=ROWS, generator=generator), y)
+
+        return OfModel(measure)
 
     def changed(self, model: nn.Module) -> nn.Module:
         """A copy of `model` with the architecture of the defence."""
@@ -211,8 +222,7 @@ class Defense(ABC):
 
     def train(self, model: nn.Module, lesson: Lesson) -> Defended:
         """Train `model` in place and tell about it."""
-        history = self.fitted(model, lesson, self.objective)
-        return self.told(model, history)
+        return self.told(model, self.fitted(model, lesson, self.objective))
 
     def told(self, model: nn.Module, *histories: History, notes: tuple[str, ...] = ()) -> Defended:
         """The outcome of several runs, of which the last one gave the weights of `model`."""
@@ -235,17 +245,18 @@ class Defense(ABC):
         *,
         epochs: int | None = None,
         schedule: AbstractSchedule | None = None,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Mapping[str, Metric] = MappingProxyType({}),
         callbacks: Sequence[Callback] = (),
     ) -> History:
-        """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is."""
-        held_out, checkpoints, best, keeper = lesson.validation, lesson.checkpoints, None, None
-        metrics = self.metrics if metrics is None else metrics
+        """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is.
+
+        epochs, schedule : other ones than those of the defence. metrics, callbacks : beside those of the defence.
+        """
+        held_out, metrics = lesson.validation, {**metrics, **self.metrics_anyway, **self.metrics}
+        best, checkpoints = list(metrics)[-1] if held_out is not None else None, lesson.checkpoints
         if held_out is None and self.metrics_anyway:
             held_out, metrics = lesson.data, self.metrics_anyway
-        elif held_out is not None:
-            best = list(metrics)[-1]
-            keeper = _Keeper(best)
+        keeper = _Keeper(best) if best is not None and checkpoints is None else None
         if checkpoints is not None:
             checkpoints = dataclasses.replace(checkpoints, best=best)
         history = fit(
@@ -256,17 +267,17 @@ class Defense(ABC):
             optimizer=functools.partial(
                 OPTIMIZERS[self.optimizer], lr=self.learning_rate, weight_decay=self.weight_decay
             ),
-            schedule=self.usual_schedule if schedule is None else schedule,
+            schedule=SCHEDULES[self.schedule] if schedule is None else schedule,
             batch_size=self.batch_size,
             augment=self.augmentation,
             validation=held_out,
             metrics=metrics,
-            callbacks=[*callbacks, *([keeper] if keeper and checkpoints is None else [])],
+            callbacks=[*lesson.callbacks, *callbacks, *([keeper] if keeper else [])],
             checkpoints=checkpoints,
             engine=lesson.engine,
             seed=lesson.seed,
         )
-        if checkpoints is None and keeper is not None and keeper.best is not None:
+        if keeper is not None and keeper.best is not None:
             model.load_state_dict(keeper.weights)
             return dataclasses.replace(history, best=keeper.best)
         if checkpoints is not None and history.best is not None:
@@ -284,7 +295,7 @@ class Defense(ABC):
         device = next((weight.device for weight in model.parameters()), x.device)
         generator = torch_generator(0, "check", device=device)
         outputs = predict(model, x[:1], generator=generator, device=device).members[0]
-        self.likelihood_of_targets.check(outputs, x, y)
+        self.likelihood.check(outputs, x, y)
 
 
 class _Keeper:
@@ -298,9 +309,4 @@ class _Keeper:
     def __call__(self, model: nn.Module, history: History) -> None:
         record = history.records[-1]
         if record.metrics[self._metric] > (-torch.inf if self.best is None else self.best.metrics[self._metric]):
-            self.best, self.weights = record, cloned(model)
-
-
-def cloned(model: nn.Module) -> dict[str, Tensor]:
-    """The state of `model`, in memory of its own."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+            self.best, self.weights = record, copy.deepcopy(model.state_dict())

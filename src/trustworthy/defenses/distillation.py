@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,40 +18,26 @@ from trustworthy.training.losses import labelled
 
 @dataclass(frozen=True, kw_only=True)
 class Tempered:
-    """Mean cross entropy of softmax(z / temperature) against the labels, z being the logits.
-
-    Parameters
-    ----------
-    temperature : > 0.
-    """
-
-    temperature: float
-
-    def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
-        x, y = labelled(batch)
-        return F.cross_entropy(model(x) / self.temperature, y)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Distilled:
-    """Mean cross entropy of the student's softmax(z / temperature) against that of the teacher, at one temperature.
+    """Mean cross entropy of softmax(z / temperature), z being the logits, against the labels or a teacher's.
 
     The mean is over the batch and the sum over the classes; the gradient is not multiplied by the temperature.
 
     Parameters
     ----------
-    teacher : asked in evaluation mode, on the inputs as the student sees them; it is not trained.
     temperature : > 0.
+    teacher : whose softmax at the same temperature takes the place of the labels: asked in evaluation mode, on the
+        inputs as the student sees them; it is not trained. None for the labels.
     """
 
-    teacher: nn.Module
     temperature: float
+    teacher: nn.Module | None = None
 
     def __call__(self, model: nn.Module, batch: Batch, moment: Moment) -> Float[Tensor, ""]:
-        x, _ = labelled(batch)
-        with torch.no_grad():
-            soft = predict(self.teacher, x, batch_size=len(x), generator=moment.generator).members[0]
-        return F.cross_entropy(model(x) / self.temperature, (soft / self.temperature).softmax(1))
+        x, y = labelled(batch)
+        if self.teacher is not None:
+            asked = predict(self.teacher, x, batch_size=len(x), generator=moment.generator)
+            y = (asked.members[0] / self.temperature).softmax(1)
+        return F.cross_entropy(model(x) / self.temperature, y)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,5 +68,5 @@ class DefensiveDistillation(Defense):
     def train(self, model: nn.Module, lesson: Lesson) -> Defended:
         teacher = copy.deepcopy(model)
         learned = self.fitted(teacher, lesson.part("teacher"), self.objective)
-        taught = Distilled(teacher=teacher, temperature=self.temperature)
+        taught = Tempered(temperature=self.temperature, teacher=teacher)
         return self.told(model, learned, self.fitted(model, lesson.part("student"), taught))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import AbstractGoal, Goal
+from trustworthy.attacks.goal import AbstractGoal, Goal, Largest
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.inputs import as_labels, check_logits
@@ -105,20 +105,31 @@ class Gaussian(Likelihood):
                 f"y must hold real numbers for likelihood=Gaussian(), got {y.dtype}; make them floating, or use "
                 "Categorical() for classes."
             )
-        columns = len(y[0].flatten()) * (1 if self.std is not None else 2)
+        self._mean_and_log_std(outputs, y[:1])
+
+    def nats(self, outputs: Outputs, y: Tensor) -> PerExample:
+        mean, log_std = self._mean_and_log_std(outputs, y)
+        scaled = (_columns(y) - mean) * (-log_std).exp()
+        return (0.5 * scaled.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(1)
+
+    def goal(self, y: Tensor) -> Largest:
+        """To move the mean away from the target."""
+        return Largest(self.squared_error, y)
+
+    def squared_error(self, outputs: Outputs, y: Tensor) -> PerExample:
+        """Of the mean, summed over the columns of a row."""
+        return (self._mean_and_log_std(outputs, y)[0] - _columns(y)).square().sum(1)
+
+    def _mean_and_log_std(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        columns = _columns(y).shape[1] * (1 if self.std is not None else 2)
         if outputs.ndim != 2 or outputs.shape[1] != columns:
             raise ModelContractError(
                 f"the model must return {columns} numbers for each row for targets of shape {tuple(y.shape)} and "
                 f"std={self.std}, got shape {tuple(outputs.shape)}; change its last layer, or std."
             )
-
-    def nats(self, outputs: Outputs, y: Tensor) -> PerExample:
-        mean, log_std = (outputs, outputs.new_tensor(self.std).log()) if self.std is not None else outputs.chunk(2, 1)
-        scaled = (_columns(y) - mean) * (-log_std).exp()
-        return (0.5 * scaled.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(1)
-
-    def goal(self, y: Tensor) -> LargestError:
-        return LargestError(_columns(y), self.std is None)
+        if self.std is None:
+            return outputs[:, : columns // 2], outputs[:, columns // 2 :]
+        return outputs, outputs.new_tensor(self.std).log()
 
     def score(self, predictive: Predictive, y: Tensor) -> float:
         """Mean log density of the targets under the mixture of the draws, in nats."""
@@ -130,33 +141,6 @@ class Gaussian(Likelihood):
         spread = _columns(y).var(0, correction=0).clamp_min(1e-12)
         variance = spread if self.std is None else torch.full_like(spread, self.std**2)
         return float((0.5 * spread / variance + 0.5 * (2 * math.pi * variance).log()).sum())
-
-
-@dataclass(frozen=True, eq=False)
-class LargestError(AbstractGoal):
-    """To move the prediction away from the target: the squared error is maximised.
-
-    y : targets (batch, columns). spread : whether the outputs hold logs of standard deviations behind the means.
-    """
-
-    y: Float[Tensor, "batch columns"]
-    spread: bool = False
-
-    def check(self, answer: object) -> Tensor:
-        width = self.y.shape[1] * (2 if self.spread else 1)
-        if not isinstance(answer, Tensor) or answer.shape != (len(self.y), width):
-            got = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ModelContractError(f"the model must return numbers of shape ({len(self.y)}, {width}), got {got}.")
-        return answer
-
-    def losses(self, logits: Tensor) -> PerExample:
-        return (logits[:, : self.y.shape[1]] - self.y).square().sum(1)
-
-    def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
-        return torch.zeros(len(self.y), dtype=torch.bool, device=self.y.device)
-
-    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> LargestError:
-        return LargestError(self.y[chosen], self.spread)
 
 
 def _columns(y: Tensor) -> Float[Tensor, "batch columns"]:

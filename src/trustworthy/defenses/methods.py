@@ -8,43 +8,36 @@ from typing import Any
 from trustworthy.core.checks import Bounds
 from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining
-from trustworthy.defenses.bounded_relu import BoundedReLUTraining
 from trustworthy.defenses.defense import Defense
 from trustworthy.defenses.distillation import DefensiveDistillation
-from trustworthy.defenses.self_ensemble import RandomSelfEnsemble
+from trustworthy.defenses.noise import BoundedReLUTraining, RandomSelfEnsemble
 
 IMAGES: Bounds = (0.0, 1.0)
-BAYES = {"alpha": 0.1, "warmup": 0.5}
+BAYES: dict[str, Any] = {"alpha": 0.1, "warmup": 0.5}
 
 
-def _by_attack(build: Callable[..., Defense], **usual: Any) -> Callable[..., Defense]:
+def _method(build: Callable[..., Defense], *, attacks: bool = True, **usual: Any) -> Callable[..., Defense]:
     def method(*, eps: float, epochs: int, bounds: Bounds | None = IMAGES, **settings: Any) -> Defense:
-        return build(eps=eps, epochs=epochs, bounds=bounds, **{**usual, **settings})
+        adversary = {"eps": eps, "bounds": bounds} if attacks else {}
+        return build(epochs=epochs, **adversary, **{**usual, **settings})
 
     return method
 
 
-def _without_attack(build: Callable[..., Defense], **usual: Any) -> Callable[..., Defense]:
-    def method(*, eps: float, epochs: int, bounds: Bounds | None = IMAGES, **settings: Any) -> Defense:
-        return build(epochs=epochs, **{**usual, **settings})
-
-    return method
-
-
-def _fgsm(*, eps: float, epochs: int, **settings: Any) -> Defense:
-    return AdversarialTraining.fgsm(low=eps / 3, high=eps, epochs=epochs, **settings)
+def _fgsm(*, eps: float, **settings: Any) -> Defense:
+    return AdversarialTraining.fgsm(low=eps / 3, high=eps, **settings)
 
 
 METHODS: dict[str, Callable[..., Defense]] = {
-    "rse": _without_attack(RandomSelfEnsemble),
-    "adversarial": _by_attack(AdversarialTraining.pgd),
-    "adversarial-fgsm": _fgsm,
-    "adversarial-fast": _by_attack(AdversarialTraining.fast),
-    "trades": _by_attack(AdversarialTraining.trades),
-    "adv-bnn": _by_attack(AdversarialBayes, **BAYES),
-    "vi": _without_attack(VariationalBayes, **BAYES),
-    "distillation": _without_attack(DefensiveDistillation),
-    "brelu": _without_attack(BoundedReLUTraining),
+    "rse": _method(RandomSelfEnsemble, attacks=False),
+    "adversarial": _method(AdversarialTraining.pgd),
+    "adversarial-fgsm": _method(_fgsm),
+    "adversarial-fast": _method(AdversarialTraining.fast),
+    "trades": _method(AdversarialTraining.trades),
+    "adv-bnn": _method(AdversarialBayes, **BAYES),
+    "vi": _method(VariationalBayes, attacks=False, **BAYES),
+    "distillation": _method(DefensiveDistillation, attacks=False),
+    "brelu": _method(BoundedReLUTraining, attacks=False),
 }
 """`METHODS[name](eps=..., epochs=..., bounds=..., **settings)` gives a defence.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,10 +13,7 @@ from trustworthy.attacks.fgsm import UniformFGSM
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.seeds import derived_seed
-from trustworthy.defenses.defense import Defended, Defense, Lesson, cloned
-from trustworthy.defenses.judge import Judged
-from trustworthy.defenses.likelihoods import Categorical
-from trustworthy.training.evaluation import OfModel
+from trustworthy.defenses.defense import SCHEDULES, Defended, Defense, Lesson
 from trustworthy.training.run import EpochRecord, History
 from trustworthy.training.schedules import AbstractSchedule
 
@@ -33,10 +30,12 @@ class Watch:
     (as long as the step is not shortened, and so reaches as far as PGD) of the accuracy that the single step leaves,
     and at least `gap` less than the single step, the epoch has collapsed: training goes back to the weights that were
     best under PGD and goes on with a step shorter by the factor `shrink`, for the epochs that are left of all that were
-    asked for.
+    asked for. It ends where it collapses once more after `tries` shorter steps, as a step far inside of the ball trains
+    for little.
 
     Parameters
     ----------
+    tries : >= 0.
     shrink : in (0, 1).
     left : in (0, 1).
     gap : in [0, 1].
@@ -45,11 +44,13 @@ class Watch:
     12/255 collapses with steps of 1.25 radii and holds with 1.08.
     """
 
+    tries: int = 2
     shrink: float = 0.7
     left: float = 1 / 3
     gap: float = 0.1
 
     def __post_init__(self) -> None:
+        checks.integer("tries", self.tries, at_least=0)
         for name in ("shrink", "left"):
             if not 0.0 < checks.real(name, getattr(self, name)) < 1.0:
                 raise InvalidInput(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
@@ -76,50 +77,48 @@ class Watch:
                 "validation must hold rows for the watch over fast adversarial training, got None; give some, or "
                 "watch=None to train unwatched."
             )
+        loss: Any = defense.objective
+        attack: UniformFGSM = loss.attack
         records: tuple[EpochRecord, ...] = ()
-        best: EpochRecord | None = None
         notes: tuple[str, ...] = ()
+        best: EpochRecord | None = None
         kept: dict[str, Tensor] = {}
-        steps, stage, first = 0, 1, None
-        while len(records) < defense.epochs:
-            start, spent, before = cloned(model), len(records), best and best.metrics[ROBUST]
-            history = self._stage(defense, model, lesson, stage, spent, steps, before)
-            first = history if first is None else first
-            own = [dataclasses.replace(record, epoch=record.epoch + spent) for record in history.records]
+        steps, resumed_from = 0, None
+        for stage in range(1, self.tries + 2):
+            start, spent, before = copy.deepcopy(model.state_dict()), len(records), best and best.metrics[ROBUST]
+            history = defense.fitted(
+                model,
+                lesson.part(f"stage-{stage}", seed=derived_seed(lesson.seed, "stage", stage) if stage > 1 else None),
+                replace(loss, attack=attack),
+                epochs=defense.epochs - spent,
+                schedule=Later(schedule=SCHEDULES[defense.schedule], skipped=steps),
+                metrics={SINGLE: defense.measured(defense.likelihood.score, attack)},
+                callbacks=[lambda model, history, before=before: self.collapsed(history.records, before)],
+            )
+            own = [replace(record, epoch=record.epoch + spent) for record in history.records]
             records, steps = (*records, *own), steps + history.steps
+            resumed_from = history.resumed_from if stage == 1 else resumed_from
             found = own[(history.best or history.records[-1]).epoch - 1]
             if best is None or found.metrics[ROBUST] > best.metrics[ROBUST]:
-                best, kept = found, cloned(model)
+                best, kept = found, copy.deepcopy(model.state_dict())
             if self.collapsed(own, before):
+                attack = replace(attack, step=attack.step * self.shrink)
                 sound = best is not own[-1]
                 model.load_state_dict(kept if sound else start)
                 back = f"of epoch {best.epoch}" if sound else f"before epoch {spent + 1}"
-                notes = (*notes, _told(own[-1], back, _attack(defense).step * self.shrink**stage))
+                if stage > self.tries:
+                    what_next = "ends: the single step does not hold at this radius. Use AdversarialTraining.pgd"
+                elif len(records) == defense.epochs:
+                    what_next = "ends, as no epochs are left. Train for more, or by AdversarialTraining.pgd"
+                else:
+                    what_next = f"goes on with a step of {attack.step:.3g} radii for the epochs that are left"
+                notes = (*notes, _told(own[-1], back, what_next))
                 warn(notes[-1])
-            stage += 1
+            if len(records) == defense.epochs:
+                break
         model.load_state_dict(kept)
-        resumed = first.resumed_from if first else None
-        history = History(records=records, steps=steps, resumed_from=resumed, best=best)
+        history = History(records=records, steps=steps, resumed_from=resumed_from, best=best)
         return defense.told(model, history, notes=notes)
-
-    def _stage(
-        self, defense: Defense, model: nn.Module, lesson: Lesson, stage: int, spent: int, steps: int,
-        before: float | None,
-    ) -> History:  # fmt: skip
-        attack = _attack(defense)
-        attack = dataclasses.replace(attack, step=attack.step * self.shrink ** (stage - 1))
-        part = lesson.part(f"stage-{stage}")
-        if stage > 1:
-            part = dataclasses.replace(part, seed=derived_seed(lesson.seed, "stage", stage))
-        return defense.fitted(
-            model,
-            part,
-            dataclasses.replace(defense.objective, attack=attack),  # type: ignore[type-var]
-            epochs=defense.epochs - spent,
-            schedule=Later(schedule=defense.usual_schedule, skipped=steps),
-            metrics={SINGLE: OfModel(Judged(score=Categorical().score, attack=attack)), **defense.metrics},
-            callbacks=[lambda model, history: self.collapsed(history.records, before)],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,14 +135,9 @@ class Later(AbstractSchedule):
         return self.schedule.phase(step + self.skipped, steps + self.skipped)
 
 
-def _attack(defense: Defense) -> UniformFGSM:
-    loss: Any = defense.objective
-    return loss.attack
-
-
-def _told(record: EpochRecord, back: str, step: float) -> str:
+def _told(record: EpochRecord, back: str, what_next: str) -> str:
     return (
         f"catastrophic overfitting in epoch {record.epoch}: {record.metrics[SINGLE]:.1%} of the validation rows "
         f"withstand the single step of the training, {record.metrics[ROBUST]:.1%} PGD. Training goes back to the "
-        f"weights {back}, with a step of {step:.3g} radii for the epochs that are left."
+        f"weights {back} and {what_next}."
     )

@@ -4,10 +4,10 @@ from trustworthy.integrate.adjoint import Adjoint
 from trustworthy.integrate.brownian import BrownianPath
 from trustworthy.integrate.dormand_prince import DormandPrince
 from trustworthy.integrate.grid import Grid, steps_of
-from trustworthy.integrate.jumps import JumpPath, Jumps
+from trustworthy.integrate.jumps import JumpPath
 from trustworthy.integrate.lyapunov import Lyapunov, lyapunov_exponent
 from trustworthy.integrate.marks import GaussianMarks, Marks, Ones, Signs
-from trustworthy.integrate.paths import Paths, drawn_paths
+from trustworthy.integrate.noise import Paths, drawn_paths
 from trustworthy.integrate.solve import Solution, integrate
 from trustworthy.integrate.solvers import RK4, Euler, FixedStep, Heun, Milstein, Solver
 from trustworthy.integrate.terms import Terms
@@ -23,7 +23,6 @@ __all__ = [
     "Grid",
     "Heun",
     "JumpPath",
-    "Jumps",
     "Lyapunov",
     "Marks",
     "Milstein",

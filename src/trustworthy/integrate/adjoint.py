@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,9 @@ from torch.autograd.function import once_differentiable
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.guard import reachable_modules
-from trustworthy.integrate.runge_kutta import State
+from trustworthy.integrate.runge_kutta import Integrator, Slope, State
 
-Integrator = Callable[[Callable[[float, State], State], Sequence[float], State], list[State]]
-"""Function of a slope, times (the first is where the state stands) and a state: the states at the other times."""
+Drift = Callable[[float, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ class Adjoint:
 
     parameters: tuple[Tensor, ...] | None = None
 
-    def of(self, drift: Callable[[float, Tensor], Tensor], t: float, y: Tensor) -> tuple[Tensor, ...]:
+    def of(self, drift: Drift, t: float, y: Tensor) -> tuple[Tensor, ...]:
         """The tensors whose gradients are computed.
 
         Raises
@@ -51,7 +50,7 @@ class Adjoint:
         known = {id(tensor): tensor for tensor in given if tensor.requires_grad}
         with torch.enable_grad():
             value = drift(t, y.detach())
-        unknown = next((leaf for leaf in _leaves(value, set(known)) if id(leaf) not in known), None)
+        unknown = next((leaf for leaf in _leaves(value, known.values()) if id(leaf) not in known), None)
         if unknown is not None:
             raise InvalidInput(
                 f"parameters must name every tensor that the drift depends on, and one of shape {tuple(unknown.shape)} "
@@ -60,9 +59,9 @@ class Adjoint:
         return tuple(known.values())
 
 
-def _leaves(value: Tensor, known: set[int]) -> list[Tensor]:
+def _leaves(value: Tensor, known: Iterable[Tensor]) -> list[Tensor]:
     """The leaves of the graph of `value`, not looking behind tensors that are known."""
-    found, waiting, seen = [], [value.grad_fn], set()
+    found, waiting, seen = [], [value.grad_fn], {tensor.grad_fn for tensor in known}
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
@@ -75,51 +74,47 @@ def _leaves(value: Tensor, known: set[int]) -> list[Tensor]:
 
 
 def solved(
-    drift: Callable[[float, Tensor], Tensor],
-    integrator: Integrator,
-    times: Sequence[float],
-    y: Tensor,
-    parameters: tuple[Tensor, ...],
-) -> Tensor:
-    """States at times[1:], (times, batch, *state), whose gradients come from the adjoint equation."""
+    drift: Drift, integrator: Integrator, times: Sequence[float], y: Tensor, parameters: tuple[Tensor, ...]
+) -> tuple[Tensor, int]:
+    """States at times[1:], (times, batch, *state), whose gradients come from the adjoint equation; and the steps."""
     return _Solve.apply(drift, integrator, tuple(times), y, *parameters)  # pyright: ignore[reportReturnType]
 
 
 class _Solve(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, drift: Any, integrator: Integrator, times: tuple[float, ...], y: Tensor, *parameters: Tensor
-    ) -> Tensor:
-        states = integrator(lambda t, state: (drift(t, state[0]),), times, (y,))
-        saved = torch.stack([state[0] for state in states])
+        ctx: Any, drift: Drift, integrator: Integrator, times: tuple[float, ...], y: Tensor, *parameters: Tensor
+    ) -> tuple[Tensor, int]:
+        states, taken = integrator(lambda t, state: (drift(t, state[0]),), times, (y,))
+        saved = torch.stack([state for (state,) in states])
         ctx.drift, ctx.integrator, ctx.times = drift, integrator, times
         ctx.save_for_backward(saved, *parameters)
-        return saved
+        return saved, taken
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradients: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradients: Tensor, _: None) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         saved, *parameters = ctx.saved_tensors
+        slope = _augmented(ctx.drift, parameters)
         adjoint = torch.zeros_like(gradients[0])
-        totals = tuple(torch.zeros_like(parameter) for parameter in parameters)
+        totals = [torch.zeros_like(parameter) for parameter in parameters]
         for index in reversed(range(len(saved))):
             state = (saved[index], adjoint + gradients[index], *totals)
-            span = (ctx.times[index + 1], ctx.times[index])
-            if span[0] != span[1]:
-                (state,) = ctx.integrator(_augmented(ctx.drift, parameters), span, state)
-            _, adjoint, *parts = state
-            totals = tuple(parts)
+            ((_, adjoint, *totals),), _ = ctx.integrator(slope, (ctx.times[index + 1], ctx.times[index]), state)
         return None, None, None, adjoint, *totals
 
 
-def _augmented(drift: Callable[[float, Tensor], Tensor], parameters: list[Tensor]) -> Callable[[float, State], State]:
+def _augmented(drift: Drift, parameters: list[Tensor]) -> Slope:
     """Slope of (y, a, gradients of the parameters): (f, -a df/dy, -a df/dtheta)."""
 
     def slope(t: float, state: State) -> State:
         y, adjoint = state[0].detach().requires_grad_(), state[1]
+        wanted = (y, *parameters)
         with torch.enable_grad():
             f = drift(t, y)
-            found = torch.autograd.grad(f, (y, *parameters), -adjoint, allow_unused=True, materialize_grads=True)
+            if not f.requires_grad:  # it depends on none of them
+                return (f, *map(torch.zeros_like, wanted))
+            found = torch.autograd.grad(f, wanted, -adjoint, allow_unused=True, materialize_grads=True)
         return (f.detach(), *found)
 
     return slope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from trustworthy.core import checks
@@ -30,7 +31,7 @@ class Grid:
             raise InvalidInput(f"interval must have first < last, got {interval!r}; swap them, or give T > 0.")
         return cls(start, end, checks.integer("steps", steps, at_least=1))
 
-    @property
+    @cached_property
     def step(self) -> float:
         return (self.end - self.start) / self.steps
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.integrate.grid import Grid, Interval
-from trustworthy.integrate.paths import Paths, drawn_paths
+from trustworthy.integrate.noise import drawn_paths
 from trustworthy.integrate.solve import integrate
-from trustworthy.integrate.solvers import Euler, FixedStep
+from trustworthy.integrate.solvers import FixedStep
 from trustworthy.integrate.terms import Terms
 
 _ITERATIONS = 20
@@ -76,22 +76,25 @@ def lyapunov_exponent(
     """
     checks.real("sigma", sigma, at_least=0.0)
     checks.real("eps", eps, above=0.0)
+    if len(y) == 0:
+        raise InvalidInput("y must have at least one row, got none; there is no difference to follow.")
     grid = Grid.of(interval, steps)
     if steps % checks.integer("pieces", pieces, at_least=1):
         raise InvalidInput(
             f"pieces must divide steps, got {pieces} and {steps}; take steps={-(-steps // pieces) * pieces}."
         )
-    solver = Euler() if solver is None else solver
     with torch.no_grad():
         paths = drawn_paths(terms, y, steps=steps, interval=interval, generator=generator)
-        difference = _scaled(_directions(y, generator), eps)
+        home = "cpu" if generator is None else generator.device
+        directions = torch.randn(y.shape, dtype=y.dtype, generator=generator, device=home)
+        difference = _scaled(directions.to(y.device), eps)
         growth, steepest = torch.zeros(len(y), dtype=y.dtype, device=y.device), 0.0
         for piece in range(pieces):
             start = grid.time(piece * steps // pieces)
             steepest = max(steepest, spectral_norm(lambda y, t=start: terms.drift_at(t, y), y))
             end = grid.time((piece + 1) * steps // pieces)
-            other = _state(terms, y + difference, (start, end), steps // pieces, solver, paths)
-            y = _state(terms, y, (start, end), steps // pieces, solver, paths)
+            given = {"interval": (start, end), "steps": steps // pieces, "solver": solver, **paths._asdict()}
+            other, y = (integrate(terms, at, **given).end for at in (y + difference, y))
             growth += (_length(other - y) / _length(difference)).log()
             difference = _scaled(other - y, eps)
     return Lyapunov(growth / (grid.end - grid.start), steepest, sigma)
@@ -117,17 +120,8 @@ def spectral_norm(function: Callable[[Tensor], Tensor], y: Float[Tensor, "batch 
     return norms.max().item()
 
 
-def _state(terms: Terms, y: Tensor, interval: Interval, steps: int, solver: FixedStep, paths: Paths) -> Tensor:
-    return integrate(terms, y, interval=interval, steps=steps, solver=solver, **paths._asdict()).end
-
-
-def _directions(y: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = "cpu" if generator is None else generator.device
-    return torch.randn(y.shape, dtype=y.dtype, generator=generator, device=device).to(y.device)
-
-
 def _length(x: Tensor) -> Float[Tensor, " batch"]:
-    return x.reshape(len(x), -1).norm(dim=1)
+    return x.flatten(1).norm(dim=1)
 
 
 def _scaled(x: Tensor, length: float) -> Tensor:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core import checks
+
+Shape = tuple[int, ...]
 
 
 class Marks(ABC):
     """Distribution of the marks; both ways to draw them give the same distribution."""
 
     @abstractmethod
-    def draw(self, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: Shape, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
         """Marks of shape[0] jumps: a tensor that broadcasts to `shape` = (jumps, *state), on the generator's device."""
 
     @abstractmethod
-    def total(
-        self, counts: Float[Tensor, "batch *ones"], y: Float[Tensor, "batch *state"], generator: torch.Generator | None
-    ) -> Tensor:
-        """Sum of `counts` marks for every row, drawn at once; broadcasts against `y`. None: torch's global stream."""
+    def total(self, counts: Tensor, shape: Shape, generator: torch.Generator | None) -> Tensor:
+        """Sum of `counts` marks for every row, drawn at once where the counts are; broadcasts to `shape`.
+
+        counts : (batch, 1, ...), as many dimensions as `shape` = (batch, *state).
+        generator : None for torch's global stream.
+        """
 
 
 @dataclass(frozen=True)
 class Ones(Marks):
     """Z = 1: the jumps are J dN."""
 
-    def draw(self, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-        return torch.ones((shape[0], *[1] * (len(shape) - 1)), dtype=dtype, device=generator.device)
+    def draw(self, shape: Shape, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+        return torch.ones(_row(shape), dtype=dtype, device=generator.device)
 
-    def total(
-        self, counts: Float[Tensor, "batch *ones"], y: Float[Tensor, "batch *state"], generator: torch.Generator | None
-    ) -> Tensor:
+    def total(self, counts: Tensor, shape: Shape, generator: torch.Generator | None) -> Tensor:
         return counts
 
 
@@ -56,19 +56,14 @@ class Signs(Marks):
     def __post_init__(self) -> None:
         checks.real("p", self.p, at_least=0.0, at_most=1.0)
 
-    def draw(self, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-        drawn = (shape[0], *[1] * (len(shape) - 1)) if self.shared else shape
+    def draw(self, shape: Shape, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+        drawn = _row(shape) if self.shared else shape
         positive = torch.rand(drawn, dtype=torch.float64, generator=generator, device=generator.device) < self.p
         return positive.to(dtype).mul_(2).sub_(1)
 
-    def total(
-        self, counts: Float[Tensor, "batch *ones"], y: Float[Tensor, "batch *state"], generator: torch.Generator | None
-    ) -> Tensor:
-        each = counts if self.shared else counts + torch.zeros_like(y)
-        if generator is not None:
-            each = each.to(generator.device)
-        positive = torch.binomial(each, torch.full_like(each, self.p), generator=generator)
-        return 2 * positive.to(y.device) - counts
+    def total(self, counts: Tensor, shape: Shape, generator: torch.Generator | None) -> Tensor:
+        each = counts if self.shared else counts.expand(shape)
+        return 2 * torch.binomial(each, torch.full_like(each, self.p), generator=generator) - counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,31 +82,15 @@ class GaussianMarks(Marks):
         checks.real("mean", self.mean)
         checks.real("std", self.std, at_least=0.0)
 
-    def draw(self, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: Shape, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
         normal = torch.randn(shape, dtype=dtype, generator=generator, device=generator.device)
         return normal.mul_(self.std).add_(self.mean)
 
-    def total(
-        self, counts: Float[Tensor, "batch *ones"], y: Float[Tensor, "batch *state"], generator: torch.Generator | None
-    ) -> Tensor:
-        return self.mean * counts + self.std * counts.sqrt() * standard_normal(y, generator)
+    def total(self, counts: Tensor, shape: Shape, generator: torch.Generator | None) -> Tensor:
+        normal = torch.randn(shape, generator=generator, dtype=counts.dtype, device=counts.device)
+        return self.mean * counts + self.std * counts.sqrt() * normal
 
 
-def standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """N(0, 1) of the shape and on the device of `like`; drawn where the generator lives, None: the global stream."""
-    if generator is None:
-        return torch.randn_like(like)
-    drawn = torch.randn(like.shape, dtype=like.dtype, generator=generator, device=generator.device)
-    return drawn.to(like.device)
-
-
-def poisson(mean: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Poisson counts, on the device of `mean`; drawn where the generator lives, None: the global stream."""
-    if generator is None:
-        return torch.poisson(mean)
-    return torch.poisson(mean.to(generator.device), generator=generator).to(mean.device)
-
-
-def overflows(mean: float) -> bool:
-    """Is a mean number of jumps near to what float32 no longer counts one by one?"""
-    return not math.isfinite(mean) or mean > 2**23
+def _row(shape: Shape) -> Shape:
+    """One number for each jump."""
+    return (shape[0], *[1] * (len(shape) - 1))

@@ -4,77 +4,99 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trustworthy.core.errors import IntegrationFailed, InvalidInput
 from trustworthy.integrate.brownian import BrownianPath
-from trustworthy.integrate.grid import Grid
+from trustworthy.integrate.grid import Interval
 from trustworthy.integrate.jumps import JumpPath
-from trustworthy.integrate.marks import overflows, poisson, standard_normal
+from trustworthy.integrate.paths import Path
 from trustworthy.integrate.terms import Terms
 from trustworthy.integrate.watch import readable
 
-Increment = Callable[[float, float, Tensor], Tensor | None]
+Increment = Callable[[float, float, Tensor], Tensor]
 """Function of the beginning and the end of a step and the state where it begins."""
+_MOST = 2**23
+"""Jumps in a step: near to what float32 no longer counts one by one."""
+
+
+class Paths(NamedTuple):
+    """What drives an equation; None for what it does not have. `integrate(..., **paths._asdict())` takes both."""
+
+    brownian: BrownianPath | None
+    jumps: JumpPath | None
+
+
+def drawn_paths(
+    terms: Terms,
+    y: Tensor,
+    *,
+    steps: int,
+    interval: Interval = (0.0, 1.0),
+    generator: torch.Generator | None = None,
+) -> Paths:
+    """Draw the paths of `terms` for states of the shape, type and device of `y`; arguments as of `BrownianPath`.
+
+    Two solutions that start from different states and are given the same paths differ by their starts alone, as
+    eqs. (2.39) and (2.40) have it.
+    """
+    place = {"interval": interval, "generator": generator, "dtype": y.dtype, "device": y.device}
+    brownian = jumps = None
+    if terms.has_diffusion:
+        brownian = BrownianPath(_motions(terms, y), steps=steps, **place)
+    if terms.has_jumps:
+        jumps = JumpPath(tuple(y.shape), rate=terms.highest_rate, marks=terms.marks, **place)
+    return Paths(brownian, jumps)
 
 
 def brownian_increments(
-    terms: Terms, y: Tensor, grid: Grid, path: BrownianPath | None, generator: torch.Generator | None
-) -> Increment:
-    """dB of a step: of the shape of the state, or (batch, m)."""
+    terms: Terms, y: Tensor, h: float, path: BrownianPath | None, generator: torch.Generator | None
+) -> Increment | None:
+    """dB of a step: of the shape of the state, or (batch, m). None for terms without diffusion."""
+    shape = _motions(terms, y)
+    _check("brownian", path, "diffusion", terms.has_diffusion, shape)
     if not terms.has_diffusion:
-        if path is not None:
-            raise InvalidInput("brownian must be None for terms without diffusion, got a path; leave it out.")
-        return _none
-    mixed = terms.brownian_motions
-    shape = tuple(y.shape) if mixed is None else (len(y), mixed)
+        return None
     if path is not None:
-        _same("brownian", path.shape, shape)
         return lambda start, end, y: path(start, end)
-    root = math.sqrt(grid.step)
-    if mixed is None:
-        return lambda start, end, y: standard_normal(y, generator).mul_(root)
-    return lambda start, end, y: standard_normal(y.new_empty(shape), generator).mul_(root)
-
-
-def jump_increments(
-    terms: Terms, y: Tensor, grid: Grid, path: JumpPath | None, generator: torch.Generator | None
-) -> Increment:
-    """Sum of the marks of the jumps in a step; broadcasts against the state."""
-    if not terms.has_jumps:
-        if path is not None:
-            raise InvalidInput("jumps must be None for terms without jumps, got a path; leave it out.")
-        return _none
-    if path is not None:
-        _same("jumps", path.shape, tuple(y.shape))
-        return _thinned(terms, path) if callable(terms.rate) else lambda start, end, y: path(start, end)
-    mean = terms.highest_rate * grid.step
-    if overflows(mean):
-        raise InvalidInput(
-            f"rate overflows: {terms.highest_rate:g} is {mean:g} jumps in a step of {grid.step:g}; take a lower rate, "
-            "more steps, or a diffusion in place of so many jumps."
-        )
-    ones = (len(y), *[1] * (y.ndim - 1))
-    means = torch.full(ones, mean, dtype=torch.float32, device=y.device)
+    root, dtype, device = math.sqrt(h), y.dtype, y.device
+    home = device if generator is None else generator.device
 
     def increment(start: float, end: float, y: Tensor) -> Tensor:
-        # In float32: counts of half precision end at 2,048, and there is no binomial draw for them.
-        expected = _rates(terms, start, y).reshape(ones).float() * grid.step if callable(terms.rate) else means
-        return terms.marks.total(poisson(expected, generator), y, generator).to(y.dtype)
+        return torch.normal(0.0, root, shape, generator=generator, dtype=dtype, device=home).to(device)
 
     return increment
 
 
-def _thinned(terms: Terms, path: JumpPath) -> Increment:
-    """Of the jumps of the highest rate, those below the rate of the state where the step begins."""
+def jump_increments(
+    terms: Terms, y: Tensor, h: float, path: JumpPath | None, generator: torch.Generator | None
+) -> Increment | None:
+    """Sum of the marks of the jumps in a step; broadcasts against the state. None for terms without jumps."""
+    _check("jumps", path, "jumps", terms.has_jumps, tuple(y.shape))
+    if not terms.has_jumps:
+        return None
+    highest, varies = terms.highest_rate, callable(terms.rate)
+    if path is not None:
+        if varies:
+            return lambda start, end, y: path(start, end, share=_rates(terms, start, y) / highest)
+        return lambda start, end, y: path(start, end)
+    if not highest * h <= _MOST:
+        raise InvalidInput(
+            f"rate overflows: {highest:g} is {highest * h:g} jumps in a step of {h:g}; take a lower rate, more steps, "
+            "or a diffusion in place of so many jumps."
+        )
+    ones, home = (len(y), *[1] * (y.ndim - 1)), y.device if generator is None else generator.device
+    # Counts of half precision end at 2,048, and there is no binomial draw for them.
+    dtype = torch.promote_types(y.dtype, torch.float32)
+    means = torch.full(ones, highest * h, dtype=dtype, device=y.device)
 
     def increment(start: float, end: float, y: Tensor) -> Tensor:
-        jumps = path.between(start, end)
-        share = _rates(terms, start, y) / terms.highest_rate
-        counts = jumps.uniforms < share[jumps.rows]
-        return path.summed(jumps._replace(rows=jumps.rows[counts], marks=jumps.marks[counts]))
+        expected = _rates(terms, start, y).reshape(ones).to(dtype) * h if varies else means
+        counts = torch.poisson(expected.to(home), generator=generator)
+        return terms.marks.total(counts, tuple(y.shape), generator).to(y.device, y.dtype)
 
     return increment
 
@@ -94,10 +116,13 @@ def _rates(terms: Terms, t: float, y: Tensor) -> Tensor:
     return rates
 
 
-def _same(argument: str, given: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if given != expected:
-        raise InvalidInput(f"{argument} must have the shape {expected}, got {given}; make the path with that shape.")
+def _motions(terms: Terms, y: Tensor) -> tuple[int, ...]:
+    """Shape of an increment of the Brownian motion."""
+    return tuple(y.shape) if terms.brownian_motions is None else (len(y), terms.brownian_motions)
 
 
-def _none(start: float, end: float, y: Tensor) -> None:
-    return None
+def _check(argument: str, path: Path | None, term: str, needed: bool, shape: tuple[int, ...]) -> None:
+    if path is not None and not needed:
+        raise InvalidInput(f"{argument} must be None for terms without {term}, got a path; leave it out.")
+    if path is not None and path.shape != shape:
+        raise InvalidInput(f"{argument} must have the shape {shape}, got {path.shape}; make the path with that shape.")

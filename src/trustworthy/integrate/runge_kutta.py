@@ -10,6 +10,8 @@ from torch import Tensor
 
 State = tuple[Tensor, ...]
 Slope = Callable[[float, State], State]
+Integrator = Callable[[Slope, Sequence[float], State], tuple[list[State], int]]
+"""Function of a slope, times and the state at the first of them: the states at the others, and the steps taken."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ def stages(tableau: Tableau, slope: Slope, t: float, h: float, state: State, fir
     for node, row in zip(tableau.nodes, tableau.rows, strict=True):
         slopes.append(slope(t + node * h, combined(state, h, row, slopes)))
     return slopes
+
+
+def advanced(tableau: Tableau, slope: Slope, t: float, h: float, state: State) -> State:
+    """The state after one step."""
+    return combined(state, h, tableau.weights, stages(tableau, slope, t, h, state, slope(t, state)))
 
 
 def combined(state: State, h: float, weights: Sequence[float], slopes: Sequence[State]) -> State:

@@ -10,16 +10,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.integrate.adjoint import Adjoint, Integrator, solved
+from trustworthy.integrate.adjoint import Adjoint, solved
 from trustworthy.integrate.brownian import BrownianPath
 from trustworthy.integrate.dormand_prince import DormandPrince
 from trustworthy.integrate.grid import Grid, Interval, ascending, steps_of
 from trustworthy.integrate.jumps import JumpPath
-from trustworthy.integrate.noise import brownian_increments, jump_increments
-from trustworthy.integrate.runge_kutta import State, combined, stages
-from trustworthy.integrate.solvers import Euler, FixedStep, Solver
-from trustworthy.integrate.terms import Field, Terms, as_terms
+from trustworthy.integrate.noise import Increment, brownian_increments, jump_increments
+from trustworthy.integrate.runge_kutta import Integrator, State, advanced
+from trustworthy.integrate.solvers import Euler, FixedStep, Noisy, Solver
+from trustworthy.integrate.terms import Field, Terms
 from trustworthy.integrate.watch import Watch
+
+Step = Callable[[float, float, float, State], State]
+"""Function of the beginning, the end and the length of a step, negative backward, and of a state: the next one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class Solution:
 
     times : of the states, in order.
     states : (times, batch, *state).
-    steps : taken from the first time to the last; 0 where the adjoint's adaptive solver does not tell.
+    steps : taken from the first time to the last.
     brownian, jumps : the paths that drove it; None for fresh draws.
     """
 
@@ -86,109 +89,79 @@ def integrate(
     With a fixed step and paths, a row of the batch does not depend on the other rows. Cost: evaluations as the solver
     says, times the steps.
     """
-    terms, solver = as_terms(terms), Euler() if solver is None else solver
+    terms = terms if isinstance(terms, Terms) else Terms(drift=terms)
+    solver = Euler() if solver is None else solver
+    if not isinstance(solver, Solver):
+        raise InvalidInput(f"solver must be a solver such as Euler(), got {solver!r}.")
     if not y.is_floating_point():
         raise InvalidInput(f"y must be of a floating type, got {y.dtype}; call y.float() first.")
     solver.check(terms)
-    noisy = terms.has_diffusion or terms.has_jumps
+    if adjoint is not None and terms.noisy:
+        raise InvalidInput("adjoint must be None for equations with diffusion or jumps, got one; leave it out.")
+    grid = _grid(solver, interval, steps, step_size)
+    times = (grid.end,) if at is None else tuple(ascending(at, interval))
     if isinstance(solver, FixedStep):
-        grid = _grid(interval, steps, step_size)
-        wanted = [grid.steps] if at is None else [grid.index(time) for time in ascending(at, interval)]
-        times = tuple(grid.time(index) for index in wanted)
-        if adjoint is None:
-            states = _march(terms, solver, y, grid, wanted, brownian, jumps, generator)
-            return Solution(times, _stacked(states), wanted[-1], brownian, jumps)
-        integrator, taken = _by_grid(solver, grid), wanted[-1]
+        times = tuple(grid.time(grid.index(time)) for time in times)
+    dw = brownian_increments(terms, y, grid.step, brownian, generator)
+    dz = jump_increments(terms, y, grid.step, jumps, generator)
+    way, drift = (grid.start, *times), terms.drift_at
+    if adjoint is not None:
+        states, taken = solved(drift, _integrator(solver, grid), way, y, adjoint.of(drift, grid.start, y))
+        return Solution(times, states, taken)
+    if isinstance(solver, Noisy) and terms.noisy:
+        found, taken = _marched(_noisy_step(terms, solver, dw, dz), grid, way, (y,))
     else:
+        found, taken = _integrator(solver, grid)(lambda t, state: (drift(t, state[0]),), way, (y,))
+    states = found[0][0][None] if len(found) == 1 else torch.stack([state for (state,) in found])
+    return Solution(times, states, taken, brownian, jumps)
+
+
+def _grid(solver: Solver, interval: Interval, steps: int | None, step_size: float | None) -> Grid:
+    if not isinstance(solver, FixedStep):
         if steps is not None or step_size is not None:
             raise InvalidInput(
                 f"{type(solver).__name__} chooses its steps, got steps or step_size; leave it out, or take RK4()."
             )
-        grid = Grid.of(interval, 1)
-        times = (grid.end,) if at is None else tuple(ascending(at, interval))
-        if adjoint is None:
-            states, taken = _adapted(terms, solver, y, grid.start, times)
-            return Solution(times, _stacked(states), taken)
-        integrator, taken = _by_tolerance(solver), 0
-    if noisy:
-        raise InvalidInput("adjoint must be None for equations with diffusion or jumps, got one; leave it out.")
-    parameters = adjoint.of(terms.drift_at, grid.start, y)
-    return Solution(times, solved(terms.drift_at, integrator, (grid.start, *times), y, parameters), taken)
-
-
-def _grid(interval: Interval, steps: int | None, step_size: float | None) -> Grid:
+        return Grid.of(interval, 1)
     if (steps is None) == (step_size is None):
         given = "neither" if steps is None else "both"
         raise InvalidInput(f"steps or step_size must be given for a solver with a fixed step, got {given}; give one.")
     return Grid.of(interval, steps_of(interval, step_size) if steps is None else steps)  # pyright: ignore
 
 
-def _march(
-    terms: Terms,
-    solver: FixedStep,
-    y: Tensor,
-    grid: Grid,
-    wanted: list[int],
-    brownian: BrownianPath | None,
-    jumps: JumpPath | None,
-    generator: torch.Generator | None,
-) -> list[Tensor]:
-    """The states after the `wanted` numbers of steps."""
-    dw, dz = (
-        brownian_increments(terms, y, grid, brownian, generator),
-        jump_increments(terms, y, grid, jumps, generator),
+def _integrator(solver: Solver, grid: Grid) -> Integrator:
+    """Goes through equations without noise, forward or backward."""
+    if isinstance(solver, DormandPrince):
+        return solver.solve
+    return lambda slope, times, state: _marched(
+        lambda t, later, h, state: advanced(solver.tableau, slope, t, h, state), grid, times, state
     )
-    evaluate, advance, h, watch = terms.evaluator(), solver.step, grid.step, Watch()
-    found = [y] if wanted[0] == 0 else []
-    keep = set(wanted)
-    t = grid.start
-    for index in range(1, wanted[-1] + 1):
-        later = grid.time(index)
-        y = advance(terms, evaluate(t, y), t, h, y, dw(t, later, y), dz(t, later, y))
-        t = later
-        watch.see(t, y)
-        if index in keep:
-            found.append(y)
+
+
+def _noisy_step(terms: Terms, solver: Noisy, dw: Increment | None, dz: Increment | None) -> Step:
+    def step(t: float, later: float, h: float, state: State) -> State:
+        (y,) = state
+        motion = None if dw is None else dw(t, later, y)
+        marks = None if dz is None else dz(t, later, y)
+        return (solver.step(terms, t, h, y, motion, marks),)
+
+    return step
+
+
+def _marched(step: Step, grid: Grid, times: Sequence[float], state: State) -> tuple[list[State], int]:
+    """The states at times[1:], from the one at times[0], and the number of steps."""
+    found, watch = [], Watch()
+    first, *stops = (grid.index(time) for time in times)
+    at, t = first, grid.time(first)
+    for stop in stops:
+        direction = 1 if stop > at else -1
+        h = direction * grid.step
+        while at != stop:
+            at += direction
+            later = grid.time(at)
+            state = step(t, later, h, state)
+            t = later
+            watch.see(t, state[0])
+        found.append(state)
     watch.look()
-    return found
-
-
-def _adapted(
-    terms: Terms, solver: Solver, y: Tensor, start: float, times: tuple[float, ...]
-) -> tuple[list[Tensor], int]:
-    assert isinstance(solver, DormandPrince)
-    states, taken = solver.solve(lambda t, state: (terms.drift_at(t, state[0]),), start, times, (y,), normed=1)
-    return [state[0] for state in states], taken
-
-
-def _stacked(states: list[Tensor]) -> Tensor:
-    return states[0][None] if len(states) == 1 else torch.stack(states)
-
-
-def _by_grid(solver: FixedStep, grid: Grid) -> Integrator:
-    """Steps of the grid, forward or backward, by the solver's tableau."""
-
-    def integrate_between(slope: Callable[[float, State], State], times: Sequence[float], state: State) -> list[State]:
-        found, watch = [], Watch()
-        indices = [grid.index(time) for time in times]
-        at = indices[0]
-        for stop in indices[1:]:
-            direction = 1 if stop > at else -1
-            while at != stop:
-                t, h = grid.time(at), direction * grid.step
-                state = combined(
-                    state, h, solver.tableau.weights, stages(solver.tableau, slope, t, h, state, slope(t, state))
-                )
-                at += direction
-                watch.see(grid.time(at), state[0])
-            found.append(state)
-        watch.look()
-        return found
-
-    return integrate_between
-
-
-def _by_tolerance(solver: Solver) -> Integrator:
-    """Adaptive steps. The gradients of parameters (beyond the state and the adjoint) stay out of the error."""
-    assert isinstance(solver, DormandPrince)
-    return lambda slope, times, state: solver.solve(slope, times[0], times[1:], state, normed=min(2, len(state)))[0]
+    return found, abs(at - first)

@@ -15,8 +15,6 @@ from trustworthy.integrate.marks import Marks, Ones
 
 Field = Callable[[float, Tensor], Any]
 """A function of the time (a Python float) and the state (batch, *state)."""
-Values = tuple[Any, Any, Any]
-"""Drift, diffusion and jump size at one time and state; None for what an equation does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +61,9 @@ class Terms:
         for joint, alone in (("fg", "diffusion"), ("fj", "jump")):
             if getattr(self, joint) is not None and getattr(self, alone) is not None:
                 raise InvalidInput(f"{alone} must be None where {joint} gives it, got both; leave one of them out.")
+        for name in ("drift", "diffusion", "fg", "jump", "fj"):
+            if (given := getattr(self, name)) is not None and not callable(given):
+                raise InvalidInput(f"{name} must be a function of (t, y), got {given!r}; give lambda t, y: {given!r}.")
         self._check_jumps()
         if self.brownian_motions is not None:
             checks.integer("brownian_motions", self.brownian_motions, at_least=1)
@@ -94,52 +95,41 @@ class Terms:
         return self.jump is not None or self.fj is not None
 
     @property
+    def noisy(self) -> bool:
+        return self.has_diffusion or self.has_jumps
+
+    @property
     def highest_rate(self) -> float:
         """Of the jumps of a row, per unit of time; 0 without jumps."""
         if self.rate is None:
             return 0.0
         return float(self.rate_bound if callable(self.rate) else self.rate)  # pyright: ignore[reportArgumentType]
 
-    def evaluator(self) -> Callable[[float, Tensor], Values]:
-        """Function of (t, y) that gives (f, g, J) with as few evaluations as the terms allow."""
-        diffusion, jump = self.diffusion or _absent, self.jump or _absent
-        if self.fg is not None:
-            fg = self.fg
-            return lambda t, y: (*fg(t, y), jump(t, y))
-        if self.fj is not None:
-            fj = self.fj
-
-            def split(t: float, y: Tensor) -> Values:
-                f, j = fj(t, y)
-                return f, diffusion(t, y), j
-
-            return split
-        drift = self.drift
-        return lambda t, y: (drift(t, y), diffusion(t, y), jump(t, y))  # pyright: ignore[reportOptionalCall]
+    def values(self, t: float, y: Tensor) -> tuple[Any, Any, Any]:
+        """f, g and J, of as few evaluations as the terms allow; None for what an equation does not have."""
+        g = j = None
+        if self.drift is not None:
+            f = self.drift(t, y)
+        elif self.fg is not None:
+            f, g = self.fg(t, y)
+        else:
+            f, j = self.fj(t, y)  # pyright: ignore[reportOptionalCall]
+        if self.diffusion is not None:
+            g = self.diffusion(t, y)
+        if self.jump is not None:
+            j = self.jump(t, y)
+        return f, g, j
 
     def drift_at(self, t: float, y: Tensor) -> Any:
         """f(t, y) alone."""
-        if self.drift is not None:
-            return self.drift(t, y)
-        return (self.fg or self.fj)(t, y)[0]  # pyright: ignore[reportOptionalCall]
+        return self.drift(t, y) if self.drift is not None else (self.fg or self.fj)(t, y)[0]  # pyright: ignore
 
     def diffusion_at(self, t: float, y: Tensor) -> Any:
         """g(t, y) alone."""
-        if self.diffusion is not None:
-            return self.diffusion(t, y)
-        return self.fg(t, y)[1]  # pyright: ignore[reportOptionalCall]
+        return self.diffusion(t, y) if self.diffusion is not None else self.fg(t, y)[1]  # pyright: ignore
 
     def diffused(self, y: Tensor, g: Any, dw: Tensor) -> Tensor:
         """y + g dB."""
         if self.brownian_motions is not None:
             return y + torch.einsum("b...m,bm->b...", g, dw)
         return torch.addcmul(y, g, dw) if isinstance(g, Tensor) else torch.add(y, dw, alpha=g)
-
-
-def _absent(t: float, y: Tensor) -> None:
-    return None
-
-
-def as_terms(terms: Terms | Field) -> Terms:
-    """The drift of an ordinary differential equation as terms; terms as they are."""
-    return terms if isinstance(terms, Terms) else Terms(drift=terms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingImports]
@@ -29,16 +31,15 @@ class Watch:
 
     def look(self) -> None:
         """Raise IntegrationFailed where the last state is not finite, and name the first such time."""
-        if self._since:
-            last = self._since[-1][1]
-            if readable(last) and not _finite(last):
-                first = next(t for t, y in self._since if not _finite(y))
-                raise IntegrationFailed(
-                    f"the state became NaN or infinite at t = {first:.6g}; take more steps, a smaller diffusion or "
-                    "rate, float64, or terms that are finite there."
-                )
-            self._since.clear()
+        if self._since and readable(self._since[-1][1]) and not _finite(self._since[-1][1]):
+            first = next(t for t, y in self._since if not _finite(y))
+            raise IntegrationFailed(
+                f"the state became NaN or infinite at t = {first:.6g}; take more steps, a smaller diffusion or rate, "
+                "float64, or terms that are finite there."
+            )
+        self._since.clear()
 
 
 def _finite(y: Tensor) -> bool:
-    return bool(torch.isfinite(y.detach()).all())
+    y = y.detach()
+    return math.isfinite(y.sum()) or bool(torch.isfinite(y).all())  # the sum is quicker, and may overflow

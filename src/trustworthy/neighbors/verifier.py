@@ -171,7 +171,9 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         perturbation = np.concatenate(list(self._blocks(attack, queries, codes, settings, progress))) * self._unit
         distance = np.nan_to_num(np.linalg.norm(perturbation, ord=_ORDERS[self._norm], axis=1), nan=np.inf)
         adversarial = queries * self._unit + np.nan_to_num(perturbation)
-        return AttackResult(adversarial, np.isfinite(distance), distance, np.zeros(len(queries), np.int64))
+        return AttackResult(
+            adversarial, np.isfinite(distance), np.zeros(len(queries), bool), distance, np.zeros(len(queries), np.int64)
+        )
 
     def certified_error(
         self, X: ArrayLike, y: ArrayLike, radii: ArrayLike, *, progress: bool = False

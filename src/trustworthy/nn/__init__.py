@@ -3,7 +3,7 @@
 from trustworthy.nn import backbones
 from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
-from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise
+from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
 from trustworthy.nn.normalize import Normalize
 from trustworthy.nn.replace import Rule, replaced
 from trustworthy.nn.transforms import TRANSFORMS
@@ -21,6 +21,7 @@ __all__ = [
     "bound_relu",
     "collapsed",
     "kl",
+    "persist_dropout",
     "replaced",
     "to_bayesian",
 ]

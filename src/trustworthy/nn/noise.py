@@ -1,4 +1,7 @@
-"""Layers that draw noise in training and in evaluation, and any network with noise before its convolutions (RSE)."""
+"""Layers that draw noise in training and in evaluation, and any network with noise before its convolutions (RSE).
+
+`draws_together` says that a layer draws from torch's global stream alone: see `core.protocols.Repeated.together`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.parameter import is_lazy
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.nn.replace import replaced
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _CHILD = "noise"  # name of the noise layer in the layer before which it stands
 
 
@@ -27,6 +32,8 @@ class GaussianNoise(nn.Module):
     ----------
     sigma : standard deviation in the units of the input, >= 0; at 0 the layer is the identity and draws nothing.
     """
+
+    draws_together = True
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
@@ -50,6 +57,8 @@ class BernoulliGaussianNoise(nn.Module):
     p : probability in (0, 1] that an entry gets noise; 1 is `GaussianNoise`.
     """
 
+    draws_together = True
+
     def __init__(self, sigma: float, p: float) -> None:
         super().__init__()
         self.sigma = checks.real("sigma", sigma, at_least=0)
@@ -68,8 +77,7 @@ class BernoulliGaussianNoise(nn.Module):
 class PersistentDropout(nn.Module):
     """Dropout in either mode: entries are 0 with probability p, the others x / (1 - p) (Monte Carlo dropout).
 
-    Put in the place of every `nn.Dropout` by `replaced`, it makes a network trained with dropout a posterior.
-    Drawn from torch's global stream.
+    Independent for every entry and every call, from torch's global stream.
 
     Parameters
     ----------
@@ -79,6 +87,8 @@ class PersistentDropout(nn.Module):
     ----------
     Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
     """
+
+    draws_together = True
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -129,6 +139,26 @@ def add_noise(model: nn.Module, *, sigma_init: float = 0.2, sigma_inner: float =
     return noisy
 
 
+def persist_dropout(model: nn.Module) -> nn.Module:
+    """A copy of `model` that drops in evaluation too: `PersistentDropout` in the place of every `nn.Dropout`.
+
+    Monte Carlo dropout: it makes a network that was trained with dropout a posterior, with the same weights. Found are
+    modules alone; `nn.functional.dropout` and the dropout of attention weights stay as they are.
+
+    Raises
+    ------
+    InvalidInput : no `nn.Dropout`, or dropout of another kind (of whole channels, `nn.AlphaDropout`).
+    """
+    found = {name: module for name, module in model.named_modules() if isinstance(module, _DROPOUTS)}
+    others = [f"{name} ({type(module).__name__})" for name, module in found.items() if type(module) is not nn.Dropout]
+    if others or not found:
+        raise InvalidInput(
+            f"model must have nn.Dropout and no other dropout, and {type(model).__name__} has "
+            f"{', '.join(others) or 'none'}; put PersistentDropout into it where entries shall be dropped."
+        )
+    return replaced(model, lambda name, module: PersistentDropout(module.p) if isinstance(module, nn.Dropout) else None)
+
+
 def _noise(sigma: float, p: float) -> nn.Module:
     return GaussianNoise(sigma) if _probability_of_noise(p) == 1 else BernoulliGaussianNoise(sigma, p)
 
@@ -146,12 +176,9 @@ def _noised(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> 
 
 
 def _check_materialised(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-            raise InvalidInput(
-                f"model has the lazy layer {name or type(module).__name__}, which has no weights yet; ask the model "
-                "about one batch first."
-            )
+    for name, weight in model.named_parameters():
+        if is_lazy(weight):
+            raise InvalidInput(f"model has no {name} yet, as its layer is lazy; ask the model about one batch first.")
 
 
 def _layers(model: nn.Module) -> list[nn.Module]:

@@ -35,7 +35,8 @@ def replaced(model: nn.Module, rule: Rule) -> nn.Module:
     model = copy.deepcopy(model)
     modules = list(_inside_out("", model, set()))
     paths = dict(model.named_modules(remove_duplicate=False))
-    settled, default, root = {*model.modules(), *_tensors(model)}, _floating(model), model
+    old, default, root = {*model.modules(), *_tensors(model)}, _floating(model), model
+    settled = set(old)
     for name, module in modules:
         new = rule(name, module)
         if new is None or new is module:
@@ -49,6 +50,9 @@ def replaced(model: nn.Module, rule: Rule) -> nn.Module:
                 setattr(paths[parent], child, new)
             else:
                 root = new
+    for layer in root.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer) and not old.issuperset(layer.modules()):
+            layer.activation_relu_or_gelu = 0  # no fast path: in evaluation it would compute what was there before
     return root
 
 

@@ -1,4 +1,4 @@
-"""The trust report: measure a model, save the findings, render them, and gate on them."""
+"""The trust report: measure a model, save the findings, render them, gate on them, and harden what worries."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ _HOME = {
     "KINDS": "findings",
     "AuditRecord": "finding",
     "Finding": "finding",
+    "Hardened": "hardening.harden",
     "Kind": "kind",
     "Omission": "finding",
     "Plan": "plan",
+    "harden": "hardening.harden",
     "make_plan": "plan",
 }
 

@@ -100,7 +100,7 @@ def audit(
     if not all(kind.section in dict(chosen) for kind in kinds if dict(kind.settings["standard"])):
         raise InvalidInput("plan must be made for the kinds of this audit; pass them to make_plan(..., kinds=...) too.")
     chosen = chosen.model_copy(update=limits)
-    where = _device(device)
+    where = device_of(device)
     named = dict(model) if isinstance(model, Mapping) else {"model": model}
     if not named:
         raise InvalidInput("model must hold at least one model, got none.")
@@ -224,7 +224,7 @@ def _at_once(batch: int, examples: Examples) -> int:
     return min(batch, max(1, AT_ONCE // examples.x[0].numel()))
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def device_of(device: str | torch.device | None) -> torch.device:
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from torch import Tensor
 
-from trustworthy.attacks import Attack
+from trustworthy.attacks import PGD, Attack, FreshDraws
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.datasets import Dataset
@@ -132,6 +132,11 @@ class Case:
         assert self.attacks is not None, f"{self.kind.step} uses the shared attacks and must say so"
         return self.attacks
 
+    @property
+    def judge(self) -> FreshDraws | None:
+        """What says whether an attack broke a stochastic model; None for a fixed one, which is asked."""
+        return FreshDraws(draws=self.shared.fresh, level=self.level) if self.subject.is_random else None
+
     def headline(self, norm: str) -> float:
         """Radius of the summary in the attacked units: the plan's, or by the kind of data."""
         return (self.shared.linf if norm == "linf" else self.shared.l2) or self.examples.domain.headline(norm)
@@ -171,14 +176,22 @@ class Case:
         column[rows] = values
         return column
 
-    def standing(self, holds: Bool[np.ndarray, " tried"]) -> tuple[float, tuple[float, float]]:
+    def standing(
+        self, holds: Bool[np.ndarray, " tried"], unsure: Bool[np.ndarray, " tried"] | None = None
+    ) -> tuple[float, tuple[float, float]]:
         """Accuracy on all the examples where `holds` says which of the tried rows stand, and its interval.
 
         It is the share of the examples that are right, times the share of the tried rows that stand, so that it
         cannot exceed the accuracy. Exact bounds (Clopper and Pearson): of the one share of the examples that are right
         and stand where every right row was tried, else the product of the bounds of both shares, each of which fails
         half as often as `level` allows.
+
+        unsure : rows that the draws of a stochastic model leave open: the interval then reaches from the low end with
+            all of them lost to the high end with all of them kept.
         """
+        if unsure is not None and unsure.any():
+            low, high = self.standing(holds & ~unsure)[1][0], self.standing(holds | unsure)[1][1]
+            return self.standing(holds)[0], (low, high)
         n, right, stands, tried = len(self.correct), int(self.correct.sum()), int(holds.sum()), len(holds)
         if tried == right:
             return stands / n, proportion_interval(stands, n, self.level)
@@ -194,6 +207,12 @@ class Case:
         """What a sentence adds where not all the right rows were tried."""
         right = int(self.correct.sum())
         return f" (tried: {len(rows)} of the {right} rows that are right)" if len(rows) < right else ""
+
+    def left_open(self, rows: int) -> str:
+        """What a sentence adds where the draws of the judge do not decide some of the rows."""
+        return f"; {rows} {'row is' if rows == 1 else 'rows are'} too close to call ({self.shared.fresh} draws)" * (
+            rows > 0
+        )
 
     def taken(self, value: float) -> str:
         """What was taken of the accuracy, to follow the verb."""
@@ -211,6 +230,13 @@ class Case:
             plan = AttackPlan(name=plan.name, **{**(plan.model_extra or {}), "loss": "margin"})
         given = {"bounds": self.examples.domain.bounds, "starts": self.attacked[1], "eot": draws or self.subject.draws}
         return plan.build(norm=norm, eps=eps, **given)
+
+    def pgd(self) -> PGD:
+        """The plan's first PGD, or the default one, at the headline linf radius."""
+        plans = [plan for plan in self.shared.tried if plan.name == "PGD"]
+        attack = self.built([*plans, AttackPlan(name="PGD")][0], "linf", self.headline("linf"))
+        assert isinstance(attack, PGD)
+        return attack
 
     def attacking(self, name: str, rows: Int[np.ndarray, " some"]) -> dict[str, Any]:
         """How a function that attacks some of the examples draws under `name`, batches, tells its progress, and what it
@@ -289,7 +315,7 @@ class Case:
             verdict = about.rule(judged) if about.rule else "information"
         if self.kind.property == "robustness" and self.kind.name != "accuracy" and not self.is_useful:
             verdict = "information"
-            if "statement" in given:
+            if "statement" in given and model is None:  # what compares models chooses those that it can judge
                 given["statement"] += " Not judged: the model is hardly better than guessing."
         without = {"no_interval": no_interval} if interval is None and value is not None else {}
         draws = {"draws": self.subject.draws} if self.subject.is_random else {}

@@ -104,11 +104,18 @@ def build(audit: Audit) -> dict[str, Any]:
     shared, own = _conditions(record.findings)
     return {
         "record": record, "title": record.title.removeprefix("Trust report: "), "created": _date(record.created),
-        "models": models, "lines": lines, "sections": _sections(audit, {model.name: model.look for model in models}),
+        "models": models, "lines": lines, "compared": _compared(record),
+        "sections": _sections(audit, {model.name: model.look for model in models}),
         "wall_time": _wall_time(record), "versions": versions(record), "shared_conditions": shared,
         "own_conditions": own, "data": {key: item for key, item in record.data.items() if key != "columns"},
         "columns": _columns(record.data.get("columns", [])), "plan": _without_guesses(record.plan),
     }  # fmt: skip
+
+
+def _compared(record: AuditRecord) -> str:
+    """Which model holds most, where the audit sets defences side by side."""
+    beside = any(finding.kind == "defense" for finding in record.findings)
+    return summary.most_robust(record) if beside else ""
 
 
 def _without_guesses(plan: dict[str, Any]) -> dict[str, Any]:

@@ -157,12 +157,12 @@ def draw_examples(dataset: Dataset, rows: int, seed: int, plans: Plans | None = 
         rows=chosen if dataset.rows is None else dataset.rows[chosen], available=max(dataset.available, len(x)),
         domain=domain, class_names=() if dataset.class_values and not values else tuple(dataset.class_names),
         class_values=values, feature_names=tuple(dataset.feature_names), columns=dataset.columns, features=features,
-        groups=() if dataset.groups is None else _group_names(dataset.groups[chosen]), group=dataset.group or "group",
+        groups=() if dataset.groups is None else group_names(dataset.groups[chosen]), group=dataset.group or "group",
         origin={"source": dataset.source, "provenance": dataset.provenance, "canonical": dataset.canonical},
     )  # fmt: skip
 
 
-def _group_names(groups: np.ndarray) -> tuple[str, ...]:
+def group_names(groups: np.ndarray) -> tuple[str, ...]:
     """Text of each group; rows without one are a group of their own."""
     values = groups.astype(object).tolist()
     return tuple("(missing)" if value is None or value != value else str(plain(value)) for value in values)

@@ -98,6 +98,7 @@ class Attacks(Section):
     tried : the worst case over them is reported, in each norm that they can search in.
     decision, decision_rows : for models without gradients, on fewer examples because it asks much more of them.
     linf, l2 : radius of the summary in each norm, in the units of the attacked inputs; 0 chooses by the data.
+    fresh : draws of a stochastic model by whose mean an attacked example is judged.
     """
 
     tried: Annotated[list[AttackPlan], Field(min_length=1)]
@@ -105,6 +106,7 @@ class Attacks(Section):
     decision_rows: Rows
     linf: Annotated[float, Field(ge=0.0)]
     l2: Annotated[float, Field(ge=0.0)]
+    fresh: Annotated[int, Field(ge=2)]
 
 
 def plans(*given: dict[str, Any]) -> list[AttackPlan]:
@@ -132,4 +134,5 @@ ATTACKS = in_profiles(
     decision_rows=(20, 50, 300),
     linf=0.0,
     l2=0.0,
+    fresh=(64, 200, 500),
 )

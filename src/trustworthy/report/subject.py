@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,7 @@ class Subject:
     hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
     is_random : whether two draws answer differently.
     places : class index of each label that the model knows by name; empty for a model of class indices.
+    origin : what else is known of the model: `source`, `notes`, `training`, `parameters`.
     predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
     """
 
@@ -124,6 +125,8 @@ def examine(
     origin: dict[str, Any] = {"source": loaded.source} if loaded.source else {}
     if read.notes:
         origin["notes"] = read.notes
+    if isinstance(training := loaded.about.get("training"), Mapping):
+        origin["training"] = dict(training)
     if isinstance(model, nn.Module):
         origin["parameters"] = sum(weight.numel() for weight in model.parameters())
     return Subject(
@@ -167,7 +170,7 @@ def _read(name: str, loaded: LoadedModel, examples: Examples, *, batch: int, dev
     model, x = loaded.model, examples.x
     by_estimator = is_estimator(model)
     if not by_estimator:
-        _check_numbers(name, examples)
+        check_columns(name, examples)
         check_finite(x)
     known = classes_of(model) if by_estimator else loaded.classes
     labels = _labels(examples, known)
@@ -200,7 +203,7 @@ def _safely(model: Any, *, copied: bool) -> Posterior:
     return Wrapped(as_posterior(model), ask)
 
 
-def _check_numbers(name: str, examples: Examples) -> None:
+def check_columns(name: str, examples: Examples) -> None:
     """Refuse columns of words where no estimator is asked, which was fitted on the words themselves."""
     words = [str(column.name) for column in examples.columns if column.kind == "category"]
     if words:

@@ -77,6 +77,42 @@ def conclusion(lines: Sequence[Line], place: int) -> tuple[Verdict | None, str]:
     return worst([line.verdicts[place] for line in lines]), " ".join(parts)
 
 
+def under_attack(record: AuditRecord) -> dict[str, Finding]:
+    """By model, the accuracy under attack in linf that counts: by averaged gradients where the model is stochastic."""
+    names = ("robustness.linf.accuracy", "robustness.linf.randomness")  # the later one counts
+    return {finding.model: finding for name in names for finding in record.findings if finding.name == name}
+
+
+def most_robust(record: AuditRecord) -> str:
+    """Which of several models is the most accurate under attack, and which may be as accurate; "" of a single one.
+
+    Models may be as accurate whose interval reaches into that of the first. One whose attacks failed a check is named.
+    """
+    held = [
+        (finding.value, *(finding.interval or (finding.value, finding.value)), finding)
+        for finding in under_attack(record).values()
+        if finding.value is not None
+    ]
+    if len(held) < 2:
+        return ""
+    (_, low, _, best), *others = sorted(held, key=lambda each: -each[0])
+    told = f"Most accurate under attack (linf): {best.model}, {findings.value(best)}"
+    within = [f"{each.model} ({findings.value(each)})" for _, _, high, each in others if high >= low]
+    told += (
+        f"; by their intervals {_and(within)} may be as accurate."
+        if within
+        else ", beyond the intervals of the others."
+    )
+    doubted = [f.model for f in record.findings if f.name == "evaluation.diagnosis" and f.verdict != "good"]
+    return told + (
+        f" The attacks on {_and(doubted)} failed a check, and may be weaker than they look." if doubted else ""
+    )
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def property_of(part: str) -> str:
     """The property that a part of the plan measures, or a part of an older plan by its name."""
     return _PROPERTY.get(part, part.split(".")[0])

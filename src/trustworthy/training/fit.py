@@ -157,5 +157,6 @@ def fit(
         bar("training", plan.steps, completed=run.step, show=show) as display,
     ):
         train(run, display)
+    accelerator.wait_for_everyone()  # for what the main process writes after the last epoch
     model.eval()
     return run.history

@@ -31,11 +31,11 @@ def kl(model: nn.Module) -> Float[Tensor, ""]:
     return torch.stack([part.to(parts[0]) for part in parts]).sum()
 
 
-def collapsed(model: nn.Module, *, nats: float = 0.01) -> float:
+def collapsed(model: nn.Module, *, nats: float = 0.05) -> float:
     """Share of the weights, in [0, 1], whose posterior is less than `nats` from the prior: they have learned nothing.
 
-    0.01 nats are a mean 0.14 standard deviations of the prior away from its mean, or a standard deviation 7 % off. Near
-    1 the KL term outweighs the data: lower alpha, or start with a smaller posterior and warm the KL term up.
+    0.05 nats are a mean 0.32 standard deviations of the prior away from its mean, or a standard deviation a fifth off.
+    Near 1 the KL term may outweigh the data: lower alpha, or start with a smaller posterior and warm the KL term up.
 
     Raises
     ------
@@ -50,12 +50,9 @@ def collapsed(model: nn.Module, *, nats: float = 0.01) -> float:
 def _gathered(model: nn.Module) -> Iterator[tuple[Prior, Tensor, Tensor]]:
     """All weights with the same prior in one vector, less its mean: a few long operations, not many short ones."""
     groups: dict[tuple[Any, ...], dict[nn.Parameter, nn.Parameter]] = defaultdict(dict)
-    seen: set[nn.Parameter] = set()
     for layer in model.modules():
         for q in layer.posteriors() if isinstance(layer, BayesianLayer) else ():
-            if q.mean not in seen:
-                groups[q.prior, q.prior_mean, q.mean.dtype, q.mean.device][q.mean] = q.log_std
-                seen.add(q.mean)
+            groups[q.prior, q.prior_mean, q.mean.dtype, q.mean.device][q.mean] = q.log_std
     if not groups:
         raise InvalidInput(
             f"model must have Bayesian layers with weights, got {type(model).__name__} without; make it one with "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import nn
 
 from trustworthy.core import checks
-from trustworthy.nn.bayesian.priors import GaussianPrior, Prior
+from trustworthy.nn.bayesian.priors import GaussianPrior, Prior, as_prior
 
 _WEIGHTS = ("weight", "bias")
 _PRIOR = GaussianPrior(0.1)
@@ -39,12 +39,13 @@ class BayesianLayer(nn.Module):
     init_std : standard deviation of the posterior at the start, > 0; its mean is what torch draws.
     """
 
+    draws_together = True  # see core.protocols.Repeated.together
     PRIOR_MEANS: ClassVar[dict[str, float]] = {}
     prior: Prior
 
     def __init__(self, *args: Any, prior: Prior = _PRIOR, init_std: float = 0.05, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._randomise(prior, init_std, {})
+        self._randomise(as_prior(prior), init_std, {})
 
     @classmethod
     def of(cls, layer: nn.Module, prior: Prior, init_std: float, spread: dict[nn.Parameter, nn.Parameter]) -> Self:
@@ -68,7 +69,7 @@ class BayesianLayer(nn.Module):
             self.register_parameter(f"{name}_log_std", spread[mean])
 
     def __getattr__(self, name: str) -> Any:
-        parameters = self.__dict__["_parameters"]
+        parameters = self.__dict__.get("_parameters", {})
         if name in _WEIGHTS and name not in parameters and f"{name}_mean" in parameters:
             mean = parameters[f"{name}_mean"]
             return torch.addcmul(mean, parameters[f"{name}_log_std"].exp(), torch.randn_like(mean))
@@ -82,8 +83,16 @@ class BayesianLayer(nn.Module):
                 assert log_std is not None
                 yield WeightPosterior(mean, log_std, self.prior, self.PRIOR_MEANS.get(name, 0.0))
 
+    def reset_parameters(self) -> None:
+        """Draw the means, whose spread stays, as torch draws the weights of a new layer."""
+        cast("Any", super(BayesianLayer, self._of_means())).reset_parameters()
+
     def extra_repr(self) -> str:
-        plain = object.__new__(type(self))  # reading the weights of this layer would draw
-        means = {name: self._parameters.get(f"{name}_mean") for name in _WEIGHTS}
+        return f"{super(BayesianLayer, self._of_means()).extra_repr()}, prior={self.prior}"
+
+    def _of_means(self) -> Self:
+        """This layer with the means for weights, for the methods of torch to read without a draw."""
+        plain = self.__new__(type(self))
+        means = {name: self._parameters.get(f"{name}_mean", self._parameters.get(name)) for name in _WEIGHTS}
         plain.__dict__.update(self.__dict__, _parameters=means)
-        return f"{super(BayesianLayer, plain).extra_repr()}, prior={self.prior}"
+        return plain

@@ -54,6 +54,8 @@ class JumpSDE(nn.Module):
         so that a trained network can be asked both ways.
     """
 
+    draws_together = True  # see core.protocols.Repeated.together
+
     def __init__(
         self,
         *,

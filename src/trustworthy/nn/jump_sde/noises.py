@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -79,7 +79,7 @@ class DriftMultiplicative(_Scaled):
     """G = sigma f(h), eq. (2.36), of one evaluation of f. sigma >= 0."""
 
     def terms(self, drift: Slope, learned: nn.Module | None) -> Terms:
-        return Terms(fg=_multiple(drift, 1.0, self.sigma))
+        return Terms(fg=_of_one(drift, lambda f: (f, self.sigma * f)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,8 @@ class GaussianDropout(Noise):
             raise InvalidInput(f"p must be < 1, got {self.p!r}; at 1 nothing would be left to scale.")
 
     def terms(self, drift: Slope, learned: nn.Module | None) -> Terms:
-        return Terms(fg=_multiple(drift, 1.0, math.sqrt(self.p / (1 - self.p))))
+        factor = math.sqrt(self.p / (1 - self.p))
+        return Terms(fg=_of_one(drift, lambda f: (f, factor * f)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,17 +112,15 @@ class BernoulliDropout(Noise):
 
     p: float = 0.5
     rate: float = 1.0
+    shared: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         checks.real("p", self.p, at_least=0.0, at_most=1.0)
         checks.real("rate", self.rate, at_least=0.0)
 
-    @property
-    def marks(self) -> Signs:
-        return Signs(p=1 - self.p)
-
     def terms(self, drift: Slope, learned: nn.Module | None) -> Terms:
-        return Terms(fj=_multiple(drift, 0.5, 2.0), rate=self.rate, marks=self.marks)
+        marks = Signs(p=1 - self.p, shared=self.shared)
+        return Terms(fj=_of_one(drift, lambda f: (f / 2, 2 * f)), rate=self.rate, marks=marks)
 
     def mean(self, drift: Slope) -> Terms:
         share = 0.5 + 2 * self.rate * (1 - 2 * self.p)
@@ -132,9 +131,7 @@ class BernoulliDropout(Noise):
 class StochasticDepth(BernoulliDropout):
     """`BernoulliDropout` with one Z for all numbers of a row, eq. (2.32). Parameters of `BernoulliDropout`."""
 
-    @property
-    def marks(self) -> Signs:
-        return Signs(p=1 - self.p, shared=True)
+    shared: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +158,6 @@ NOISES: dict[str, type[Noise]] = {
 }
 
 
-def _multiple(drift: Slope, first: float, second: float) -> Callable[[float, Tensor], tuple[Any, Any]]:
-    def pair(t: float, h: Tensor) -> tuple[Tensor, Tensor]:
-        f = drift(t, h)
-        return (f if first == 1.0 else first * f), second * f
-
-    return pair
+def _of_one(drift: Slope, pair: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Two terms from one evaluation of the drift."""
+    return lambda t, h: pair(drift(t, h))

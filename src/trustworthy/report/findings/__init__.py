@@ -12,11 +12,13 @@ from trustworthy.report.findings import (
     calibration,
     certificate,
     corruptions,
+    defense,
     diagnosis,
     distortion,
     exchange,
     pictures,
     poisoning,
+    randomness,
     robustness_curve,
     saliency,
     scores,
@@ -26,9 +28,9 @@ from trustworthy.report.findings import (
 from trustworthy.report.kind import Kind, Rule
 
 KINDS: tuple[Kind, ...] = (
-    accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, certificate.KIND, distortion.KIND, exchange.KIND,
-    pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND, calibration.KIND, scores.KIND,
-    selective.KIND, saliency.KIND,
+    defense.KIND, accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, randomness.KIND, certificate.KIND,
+    distortion.KIND, exchange.KIND, pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND,
+    calibration.KIND, scores.KIND, selective.KIND, saliency.KIND,
 )  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}
 """By the name in `findings.json`; the first of those that share one."""

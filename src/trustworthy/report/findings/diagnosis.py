@@ -12,10 +12,9 @@ from trustworthy.report.finding import Finding, Series, Verdict, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, Rule
 from trustworthy.report.markup import element, icon
 from trustworthy.report.panel import Item, Panel, Shown
-from trustworthy.report.settings import AttackPlan, Count, Rows, Section, in_profiles
+from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
 if TYPE_CHECKING:
-    from trustworthy.attacks import PGD
     from trustworthy.report.case import Case
 
 
@@ -51,7 +50,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not case.subject.gives_gradients:
         raise NotApplicable("the checks question attacks by gradients, and the model has none.")
     rows = case.right("diagnosis", settings.rows, "attack")
-    attack = _questioned(case)
+    attack = case.pgd()
     try:
         how = case.attacking("diagnosis", rows)
         found = diagnose(*case.attacked_at(rows), attack=attack, queries=settings.queries, **how)
@@ -90,16 +89,6 @@ def _hidden(case: Case) -> Finding:
         statement="No gradient reaches the input: the accuracies under attack are those of attacks without gradients, "
         "and look better than they are.",
     )  # fmt: skip
-
-
-def _questioned(case: Case) -> PGD:
-    """The plan's first PGD at the headline linf radius."""
-    from trustworthy.attacks import PGD
-
-    plans = [plan for plan in case.shared.tried if plan.name == "PGD"]
-    attack = case.built([*plans, AttackPlan(name="PGD")][0], "linf", case.headline("linf"))
-    assert isinstance(attack, PGD)
-    return attack
 
 
 def draw(shown: Shown) -> list[Panel]:

@@ -62,7 +62,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     attack = case.built(case.arsenal(norm)[0], norm, eps)
     model, x, y = case.attacked
     tried = spread_over_classes(case, ATTACKED_PER_SHOWN * settings.shown)
-    result = attacked(model, attack, x[tried], y[tried], **case.attacking("pictures", tried))
+    result = attacked(model, attack, x[tried], y[tried], judge=case.judge, **case.attacking("pictures", tried))
     success = result.success.cpu().numpy()
     moved = result.distance.cpu().numpy()
     changed = np.flatnonzero(success | (moved > 0.0))  # an attack may have found nothing and left the input as it was

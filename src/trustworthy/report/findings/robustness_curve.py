@@ -68,7 +68,7 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
     attacks = [case.built(plan, norm, max(eps)) for plan in case.arsenal(norm)]
     rows = case.attacked_rows
     alone: dict[str, Found] = {}
-    worst = np.full(len(rows), np.inf)
+    worst = np.full((3, len(rows)), np.inf)
     for place, attack in enumerate(attacks):
         stream = case.generator("robustness", norm, place, type(attack).__name__)
         ask, advance = partial(_broken_at, case, attack, stream), portion(case.advance, place, len(attacks) + 1)
@@ -81,29 +81,31 @@ def measure(case: Case, settings: Settings, norm: str) -> Measured:
             worst = np.minimum(worst, list(alone.values())[-1].at)
     added, worst = _around_the_fall(list(alone.values()), rows, min(eps), worst)
     grid = [0.0, *added, *eps]
-    standing = np.array([worst > radius for radius in grid])
-    values, bands = zip(*map(case.standing, standing[1:]), strict=True)
+    surely, standing, perhaps = np.array([worst > radius for radius in grid]).swapaxes(0, 1)
+    unsure = perhaps & ~surely
+    values, bands = zip(*map(case.standing, standing[1:], unsure[1:]), strict=True)
     values, bands = [case.accuracy, *values], [case.share(case.correct), *bands]
     at_headline = grid.index(headline)
+    close = int(unsure[at_headline].sum())
     found = case.finding(
         f"robustness.{norm}.accuracy", values[at_headline], judged=float(standing[at_headline].mean()),
         interval=bands[at_headline],
         statement=f"Perturbations of up to {headline:.3g} ({norm}, {units}) "
-        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}.",
+        f"take {case.taken(values[at_headline])}{case.tried(rows)}{_half(grid, standing)}{case.left_open(close)}.",
         series={
             "eps": grid, "worst": values, "low": [low for low, _ in bands], "high": [high for _, high in bands],
             "attacks": {
-                name: [case.accuracy, *(case.standing(found.at > radius)[0] for radius in grid[1:])]
+                name: [case.accuracy, *(case.standing(found.at[1] > radius)[0] for radius in grid[1:])]
                 for name, found in alone.items()
             },
             "headline_eps": headline,
         },
         conditions={
             **case.counts(rows), "attacks": [repr(attack) for attack in attacks], "eps": headline, "norm": norm,
-            "units": units,
+            "units": units, **({"fresh": case.shared.fresh, "open": close} if case.judge else {}),
         },
     )  # fmt: skip
-    return Measured([found], rows={f"broken_{norm}": case.column(rows, worst, wrong=0.0)})
+    return Measured([found], rows={f"broken_{norm}": case.column(rows, worst[1], wrong=0.0)})
 
 
 def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
@@ -116,16 +118,20 @@ def _half(grid: list[float], standing: Bool[np.ndarray, "radii tried"]) -> str:
 
 @dataclass
 class Found:
-    """An attack, how it is asked (radii, rows, advance), and the smallest radius known to break each row."""
+    """An attack, how it is asked (radii, rows, advance), and the smallest radius known to break each row.
+
+    at : the smallest radius at which the row may be broken, is by the mean of fresh draws, and surely is; of a fixed
+        model they are one.
+    """
 
     attack: Attack
-    ask: Callable[..., Float[np.ndarray, " some"]]
-    at: Float[np.ndarray, " tried"]
+    ask: Callable[..., Float[np.ndarray, "3 some"]]
+    at: Float[np.ndarray, "3 tried"]
 
 
 def _around_the_fall(
-    found: list[Found], rows: Int[np.ndarray, " tried"], smallest: float, worst: Float[np.ndarray, " tried"]
-) -> tuple[list[float], Float[np.ndarray, " tried"]]:
+    found: list[Found], rows: Int[np.ndarray, " tried"], smallest: float, worst: Float[np.ndarray, "3 tried"]
+) -> tuple[list[float], Float[np.ndarray, "3 tried"]]:
     """Radii below `smallest` that enclose the median of what breaks a row, and `worst` there, `found` likewise.
 
     None where at least half of the rows withstand `smallest`. Radii are halved until half withstand, at most `HALVINGS`
@@ -135,14 +141,14 @@ def _around_the_fall(
 
     added: list[float] = []
     low, high = 0.0, smallest
-    while (worst > high).mean() < 0.5 and (len(added) < HALVINGS if low == 0.0 else high > 1.5 * low):
+    while (worst[1] > high).mean() < 0.5 and (len(added) < HALVINGS if low == 0.0 else high > 1.5 * low):
         radius = float(f"{(low * high) ** 0.5 if low else high / 2:.3g}")
         for each in found:
-            left = np.flatnonzero(each.at <= high)
+            left = np.flatnonzero(each.at[0] <= high)
             if isinstance(each.attack, BudgetAttack) and len(left):
-                each.at[left] = np.minimum(each.at[left], each.ask([radius], rows[left], lambda share: None))
+                each.at[:, left] = np.minimum(each.at[:, left], each.ask([radius], rows[left], lambda share: None))
             worst = np.minimum(worst, each.at)
-        low, high = (radius, high) if (worst > radius).mean() >= 0.5 else (low, radius)
+        low, high = (radius, high) if (worst[1] > radius).mean() >= 0.5 else (low, radius)
         added.append(radius)
     return sorted(added), worst
 
@@ -161,32 +167,33 @@ def _broken_at(
     eps: list[float],
     rows: Int[np.ndarray, " n"],
     advance: Callable[[float], None],
-) -> Float[np.ndarray, " n"]:
-    """Smallest radius known to break each row, all of which are right; inf where nothing did."""
+) -> Float[np.ndarray, "3 n"]:
+    """Smallest radius known to break each row, all of which are right; inf where nothing did. See `Found.at`."""
     from trustworthy.attacks import robustness_curve
 
     model, x, y = case.attacked_at(rows)
-    how = case.attacking("robustness", rows) | {"generator": generator, "advance": advance}
+    how = case.attacking("robustness", rows) | {"generator": generator, "advance": advance, "judge": case.judge}
     found = robustness_curve(model, attack, x, y, eps, **how)
     # Right and wrong are those of the whole audit: where a stochastic model answers a clean example otherwise this
     # time, the smallest radius breaks it.
-    return np.where(found.broken_at == 0.0, min(eps), found.broken_at)
+    at = np.stack([found.limits_at[0], found.broken_at, found.limits_at[1]])
+    return np.where(at == 0.0, min(eps), at)
 
 
 def _also_broken(
-    ask: Callable[..., Float[np.ndarray, " n"]],
+    ask: Callable[..., Float[np.ndarray, "3 n"]],
     eps: list[float],
     rows: Int[np.ndarray, " n"],
-    worst: Float[np.ndarray, " n"],
+    worst: Float[np.ndarray, "3 n"],
     advance: Callable[[float], None],
-) -> Float[np.ndarray, " n"]:
+) -> Float[np.ndarray, "3 n"]:
     """`worst`, lowered where one more attack breaks a row that withstood so far; it stops where it breaks nothing."""
     lowered = worst.copy()
     for place, radius in enumerate(eps):
-        left = np.flatnonzero(lowered > radius)
+        left = np.flatnonzero(lowered[2] > radius)
         if len(left):
             found = ask([radius], rows[left], portion(advance, place, len(eps)))
-            lowered[left] = np.minimum(lowered[left], found)
+            lowered[:, left] = np.minimum(lowered[:, left], found)
         if np.array_equal(lowered, worst):
             break
     return lowered

@@ -4,9 +4,11 @@ from trustworthy.report.plots.curves import (
     ATTACKED,
     BOUND,
     PROVED,
+    UNATTACKED,
     attack_names,
     certified_curve,
     poisoning_curve,
+    randomness,
     risk_coverage,
     robustness_curve,
 )
@@ -15,7 +17,7 @@ from trustworthy.report.plots.pictures import difference_png, picture_png, salie
 from trustworthy.report.plots.theme import Style, dashes_of, standalone
 
 __all__ = [
-    "ATTACKED", "BOUND", "PROVED", "Style", "attack_names", "certified_curve", "dashes_of", "difference_png",
-    "distortion", "picture_png", "poisoning_curve", "reliability", "risk_coverage", "robustness_curve", "saliency_png",
-    "standalone",
+    "ATTACKED", "BOUND", "PROVED", "UNATTACKED", "Style", "attack_names", "certified_curve", "dashes_of",
+    "difference_png", "distortion", "picture_png", "poisoning_curve", "randomness", "reliability", "risk_coverage",
+    "robustness_curve", "saliency_png", "standalone",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mar
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.certificate import Certified
+    from trustworthy.report.findings.randomness import Randomness
     from trustworthy.report.findings.robustness_curve import RobustnessCurve
     from trustworthy.report.findings.selective import RiskCoverage
     from trustworthy.report.poisoning.record import Poisoning
@@ -23,6 +24,7 @@ PROVED = "proved: no attack can take more"
 BOUND = "no attack can pass this"
 GUESS = "a blind guess"
 ATTACKED = "attacked"
+UNATTACKED = "without an attack"
 WIDE = 50.0
 """Largest over smallest radius from which on an axis of radii is logarithmic."""
 
@@ -64,6 +66,29 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
         _label_axes(axes, norm, "certified accuracy", [s.eps for *_, s in models], [s.headline_eps for *_, s in models])
         told = (f"{model}: {_spoken(dict(zip(s.eps, s.certified, strict=True)))}." for model, _, s in models)
         return to_svg(figure, name, f"Certified accuracy against eps ({norm}). " + " ".join(told))
+
+
+def randomness(name: str, models: Sequence[tuple[str, Style, Randomness]]) -> Markup:
+    """Accuracy against draws: dashed without an attack, with the range of its groups, in bold under attack."""
+    with new_figure() as (figure, (axes,)):
+        for _, look, s in models:
+            axes.plot(s.draws, s.accuracy, color=look.colour, linewidth=1.3, linestyle=DASHES[0])
+            if s.low and s.high:
+                axes.fill_between(s.draws, s.low, s.high, color=look.colour, alpha=0.12, linewidth=0)
+            eot = [each.eot for each in s.attacks]
+            low, high = ([getattr(each, end) for each in s.attacks] for end in ("low", "high"))
+            axes.fill_between(eot, low, high, color=look.colour, alpha=0.18, linewidth=0)
+            axes.plot(eot, [each.accuracy for each in s.attacks], **look.bold, clip_on=False)
+        counts = sorted({count for *_, s in models for count in (*s.draws, *(each.eot for each in s.attacks))})
+        _share_axis(axes, "accuracy")
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(counts[0], counts[-1])
+        marked = [2**power for power in range(counts[-1].bit_length())]
+        axes.set_xticks(marked, [str(count) for count in marked])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("draws averaged, in a prediction or in a gradient")
+        told = (f"{model}: {_spoken({each.eot: each.accuracy for each in s.attacks})}." for model, _, s in models)
+        return to_svg(figure, name, "Accuracy under attack against the draws of a gradient. " + " ".join(told))
 
 
 def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) -> Markup:
@@ -154,9 +179,7 @@ def _label_axes(
     axes: Axes, norm: str, what: str, every: Sequence[Sequence[float]], marked: Sequence[float | None]
 ) -> None:
     """`what`, a share, against eps, with the marked radii; logarithmic where those of `every` curve span far."""
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _share_axis(axes, what)
     axes.set_xlim(left=0.0)
     smallest = min((eps for radii in every for eps in radii if eps > 0.0), default=0.0)
     if smallest and WIDE * smallest < max(max(radii) for radii in every):
@@ -167,6 +190,13 @@ def _label_axes(
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel(f"eps, {norm} radius of the perturbation")
+
+
+def _share_axis(axes: Axes, what: str) -> None:
+    """`what`, a share, on the whole of the vertical axis."""
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel(what)
 
 

@@ -61,8 +61,9 @@ PROVISIONS = (
     Provision(
         "Article 15(5)", "adversarial examples (model evasion)",
         "Measures against inputs that are made to mislead the model.",
-        ("robustness.linf", "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.exchange",
-         "robustness.pictures", "robustness.transfer", "evaluation.diagnosis"),
+        ("robustness.linf", "robustness.l2", "robustness.randomness", "robustness.certificate",
+         "robustness.distortion", "robustness.exchange",
+         "robustness.pictures", "robustness.transfer", "robustness.defenses", "evaluation.diagnosis"),
         ("Measures to prevent, detect and answer such inputs in operation",),
     ),
     Provision(
