@@ -65,7 +65,7 @@ class UniformFGSM(BudgetAttack):
 
     Parameters
     ----------
-    start : radius of the ball that the start is drawn from, in radii, in [0, 1].
+    start : how far from the input the start may be drawn, in radii, in [0, 1].
     step : length of the step, in radii, > 0. In linf from a start in the whole ball, 1.25 takes five coordinates in
         eight to the boundary.
 

@@ -43,11 +43,6 @@ class Judgement:
 class FreshDraws:
     """Judges by the mean of the probabilities over draws that no search has seen.
 
-    Parameters
-    ----------
-    draws : of each input, >= 2.
-    level : of the interval, in (0, 1).
-
     Of a class c and a rival j each draw has a lead, p_c - p_j, in [-1, 1]; c is the mean prediction where the mean lead
     over every rival is positive. Its interval is Student's, with draws - 1 degrees of freedom. An example is decided
     for c where all lower ends are above 0 (true of every lead, so each end has the whole error rate, (1 - level) / 2),
@@ -57,6 +52,11 @@ class FreshDraws:
 
     Members of an ensemble come in turn, not at random, which makes the interval wider than it need be. A fixed model
     leaves nothing open. Cost: `draws` forward passes. Random: the draws.
+
+    Parameters
+    ----------
+    draws : of each input, >= 2.
+    level : of the interval, in (0, 1).
     """
 
     draws: int = 64
