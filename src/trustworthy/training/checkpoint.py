@@ -53,8 +53,9 @@ class Checkpoints:
     folder : made where it does not exist.
     every : steps between checkpoints within an epoch, >= 1; None for one at the end of each epoch only.
     keep : checkpoints that stay, >= 1; older ones are deleted after each write.
-    best : which metric of the validation data decides; the weights of the epoch where it was largest, the first of equal
-        ones, are kept beside the checkpoints in `best.safetensors`, and `History.best` is that epoch. None for none.
+    best : which metric of the validation data decides. The weights of the epoch where it was largest, the first of
+        equal ones, are kept beside the checkpoints in `best.safetensors`, and `History.best` is that epoch. None for
+        none.
     resume : go on from the newest checkpoint in `folder`; False deletes what is there and begins anew.
     """
 
