@@ -238,3 +238,10 @@ def test_any_entry_fits(x):
     model = JumpSDE(entry=nn.Conv2d(1, 3, 1), channels=3, classes=2, noise=NoNoise(), solver=Euler())
     assert model(x).shape == (4, 2)
     assert isinstance(model.terms, Terms)
+
+
+@pytest.mark.parametrize(("width", "groups"), [(1.0, 32), (0.5, 16), (0.125, 4), (0.01, 1)])
+def test_no_channel_is_normalised_alone(width, groups):
+    net = jump_sde(width=width)
+    norms = [module for module in net.modules() if isinstance(module, nn.GroupNorm)]
+    assert {norm.num_groups for norm in norms} == {groups}

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """32 groups, or as many as divide both 32 and the channels."""
-    return nn.GroupNorm(math.gcd(32, channels), channels)
+    """32 groups, or as many as divide both 32 and the channels; two channels at least in each, where there are two.
+
+    Of a channel that is normalised alone, the mean over the image says nothing: the head would see no input.
+    """
+    return nn.GroupNorm(min(math.gcd(32, channels), max(1, channels // 2)), channels)
 
 
 class TimeConv(nn.Module):
