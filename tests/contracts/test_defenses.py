@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from interrupted import BreaksOff, Interruption
 from trustworthy import attacks, defenses
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import CheckpointError, InvalidInput
@@ -34,28 +35,6 @@ NAMES = {**vars(defenses), **vars(attacks), "AdversarialCrossEntropy": Adversari
 IMAGES = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 ROWS = 2 * torch.randn(64, 5, generator=torch.Generator().manual_seed(1))
 Y = torch.arange(64) % 3
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr("trustworthy.core.files.os.fsync", lambda descriptor: None)
-
-
-class Interruption(Exception):
-    pass
-
-
-class BreaksOff(nn.Module):
-    """Raises in the pass of training of which the class says how many are left; the weights of a model say nothing."""
-
-    left: int | None = None
-
-    def forward(self, x):
-        if self.training and BreaksOff.left is not None:
-            BreaksOff.left -= 1
-            if BreaksOff.left < 0:
-                raise Interruption
-        return x
 
 
 def images():

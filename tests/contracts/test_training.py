@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import trustworthy
+from interrupted import BreaksOff, Interruption
 from trustworthy import training
 from trustworthy.attacks import FGSM, PGD
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
@@ -69,28 +70,6 @@ CALLED_WITH = {"loss": ["model", "batch", "moment"], "augment": ["batch", "momen
 
 X = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(12) % 3
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr("trustworthy.core.files.os.fsync", lambda descriptor: None)
-
-
-class Interruption(Exception):
-    pass
-
-
-class BreaksOff(nn.Module):
-    """Raises after some passes in training mode; the count is of the class, so that it is no setting of a model."""
-
-    left = None
-
-    def forward(self, x):
-        if BreaksOff.left is not None and self.training:
-            BreaksOff.left -= 1
-            if BreaksOff.left < 0:
-                raise Interruption
-        return x
 
 
 def network(p=0.3, activation=nn.ReLU):

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from interrupted import Interruption
 from trustworthy.attacks import FGSM, PGD, UniformFGSM
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.attacks.goal import Largest
@@ -221,10 +222,6 @@ def test_a_collapse_in_the_last_epoch_promises_no_further_ones():
     _, told = trained(fast(epochs=2))
     assert len(told) == 1
     assert "and ends, as no epochs are left" in told[0]
-
-
-class Interruption(Exception):
-    pass
 
 
 @pytest.mark.parametrize("call", [pytest.param(4, marks=pytest.mark.slow), 8, pytest.param(14, marks=pytest.mark.slow)])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from interrupted import Interruption
 from trustworthy.core.errors import CheckpointError, InvalidInput, TrustworthyWarning, UnknownName
 from trustworthy.training import Checkpoints, OfModel, evaluate, fit, load_weights
 
@@ -58,10 +59,6 @@ def test_the_weights_of_the_first_of_the_best_epochs_are_kept(tmp_path):
     assert history.best == history.records[1]
     assert torch.equal(of_best(tmp_path)[0].weight, kept[1])
     assert not torch.equal(kept[1], kept[2])
-
-
-class Interruption(Exception):
-    pass
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3, 4])

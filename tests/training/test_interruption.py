@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from interrupted import Interruption
 from trustworthy import training
 from trustworthy.core.errors import CheckpointError, InvalidInput, TrustworthyWarning
 from trustworthy.training import checkpoint
@@ -48,10 +49,6 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_weights(tmp_path, uninter
     resumed = script().run(tmp_path)
     assert resumed[1].resumed_from == 8
     assert_same_run(resumed, uninterrupted)
-
-
-class Interruption(Exception):
-    pass
 
 
 @pytest.mark.parametrize("call", [1, 12, 13, 24])

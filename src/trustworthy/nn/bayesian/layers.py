@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from trustworthy.nn.bayesian.layer import BayesianLayer
 
 
-class LocalLayer(BayesianLayer):
+class LocalLayer(BayesianLayer, ABC):
     """An affine layer, which can draw its outputs instead of its weights: the local reparameterisation.
 
     Parameters
@@ -28,9 +29,9 @@ class LocalLayer(BayesianLayer):
         super().__init__(*args, **options)
         self.local = local
 
+    @abstractmethod
     def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None, *args: Any, **options: Any) -> Tensor:
         """What the layer computes with these weights."""
-        raise NotImplementedError
 
     def forward(self, input: Tensor, *args: Any, **options: Any) -> Tensor:
         if not self.local:
