@@ -1,4 +1,4 @@
-"""What all defences share: a copy of the model is changed, trained by `training.fit`, and given its best weights."""
+"""What all ways of training share: a copy of a model is changed, trained by `fit`, and given its best weights."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import copy
 import dataclasses
 import functools
 import os
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
 
-from trustworthy.attacks.attack import Attack
 from trustworthy.core import checks
-from trustworthy.core.inputs import as_batch
+from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import Predictive, predict
-from trustworthy.core.seeds import torch_generator
-from trustworthy.defenses.likelihoods import Categorical, Likelihood
+from trustworthy.core.protocols import Posterior, as_posterior
+from trustworthy.core.seeds import derived_seed, torch_generator
 from trustworthy.nn.transforms import TRANSFORMS
 from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.data import Arrays, as_dataset
 from trustworthy.training.evaluation import Metric, OfModel
+from trustworthy.training.likelihoods import Categorical, Likelihood
 from trustworthy.training.run import Callback
 from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Phases
+from trustworthy.training.weights import redrawn, seeded
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -37,34 +38,47 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
 AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
 ROWS = 256  # that are judged at once
+CLASSES = Categorical()
 engine_by_default = Engine()
+Change = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+"""`change(model, x, y, generator)`: what a model is asked about in the place of `x`, an attack on it for instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What a defence is trained on, where its runs are kept, and who is told of each epoch."""
+    """What a method trains on, where its runs are kept, and who is told of each epoch.
+
+    draw : a new network by a seed: of the same kind as the model that training begins with, with weights of its own.
+    n_jobs : processes in which independent runs are trained, as joblib counts them; None for this one alone.
+    """
 
     data: Data
     validation: Data | None
     checkpoints: Checkpoints | None
     engine: Engine
     seed: int
+    draw: Callable[[int], nn.Module]
     callbacks: Sequence[Callback] = ()
+    n_jobs: int | None = None
 
     def part(self, name: str, seed: int | None = None) -> Lesson:
         """The same for one of several runs, with a folder of its own in that of the checkpoints, and perhaps a seed."""
         kept = self.checkpoints and dataclasses.replace(self.checkpoints, folder=Path(self.checkpoints.folder) / name)
         return dataclasses.replace(self, checkpoints=kept, seed=self.seed if seed is None else seed)
 
+    def fresh(self, member: int) -> nn.Module:
+        """The network that the further member number `member` begins with, counted from 1; 0 is the model itself."""
+        return self.draw(derived_seed(self.seed, "member", member))
+
 
 @dataclass(frozen=True, kw_only=True)
-class Defended:
-    """A model that a defence has trained.
+class Trained:
+    """A model that a method has trained.
 
-    model : in evaluation mode, with the weights of the epoch `best`.
-    history : of the run that gave them, and the runs before it where one follows from the other.
-    best : the epoch chosen on the validation rows: of the highest accuracy under the attack of the defence, of the
-        highest accuracy where it has none, the last one where there were no validation rows.
+    model : in evaluation mode, with the weights of the epoch `best`; of an ensemble each member with those of its own.
+    history : of the run that gave them, of an ensemble that of its last member.
+    best : the epoch of that run chosen on the validation rows, by the score of the likelihood (accuracy, log
+        likelihood) or, in a defence with an attack, by that score under it; the last one where there were no such rows.
     last : the last epoch; robust accuracy often falls towards the end of a run while the loss still falls.
     transforms : what was done to the architecture, as `trustworthy.nn.transforms` names it.
     seconds : of all training, without the time that an interrupted run stood still.
@@ -81,8 +95,22 @@ class Defended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Defense(ABC):
-    """A defence is a value: its fields are its settings, calling it trains.
+class Method(ABC):
+    """A way of training is a value: its fields are its settings; `fit` trains new networks, a call one that is there.
+
+    A method of one's own is a frozen dataclass that derives from this one, and overrides what differs:
+
+    - `train(model, lesson) -> Trained`: by default one run, `told(model, fitted(model, lesson, objective))`. Of several
+      runs each has a name: `fitted(net, lesson.part("member-2", seed=...), loss)` trains it in a folder and by a seed
+      of its own, and so it resumes alone; `lesson.fresh(k)` is the network that member k begins with;
+    - `objective`: the training loss; by default the likelihood;
+    - a field `loss: Likelihood = CLASSES`, where it is not for classes alone;
+    - `transforms`: what it does to the architecture, by names of `nn.TRANSFORMS`, so that a saved model is built again;
+      and `changed(model)` where training begins with another one than it ends with, as ensembles do;
+    - `metrics_anyway`: what is measured beside the score;
+    - `__post_init__`: checks of its own fields, after those of `super()`.
+
+    Whatever it draws comes from `lesson.seed`, by `derived_seed`, or in a loss from `moment.generator`.
 
     Parameters
     ----------
@@ -96,9 +124,6 @@ class Defense(ABC):
     augment : "crop-and-flip" for images, or None.
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
-
-    likelihood: ClassVar[Likelihood] = Categorical()
-    """What the outputs say about the targets."""
 
     epochs: int
     batch_size: int = 128
@@ -131,35 +156,89 @@ class Defense(ABC):
         callbacks: Sequence[Callback] = (),
         engine: Engine = engine_by_default,
         seed: int = 0,
-    ) -> Defended:
-        """Train a defended copy of `model`, which is left as it is; its weights are the start.
+        n_jobs: int | None = None,
+    ) -> Trained:
+        """Train a copy of `model`, which is left as it is; its weights are the start.
 
-        Interrupted and called again with the same arguments and `checkpoints`, it ends with the same weights.
+        Interrupted and called again with the same arguments and `checkpoints`, it ends with the same weights. Further
+        members of an ensemble begin with weights that each layer draws anew, by its `reset_parameters`.
 
         Parameters
         ----------
         data : pairs (x, y), see `training.fit`. Images lie in [0, 1].
         validation : rows that are not in `data`, on which the epoch is chosen; without them it is the last one.
-        checkpoints : where the training is saved and resumed from, `best` being that of the defence; None for nowhere.
+        checkpoints : where the training is saved and resumed from, `best` being that of the method; None for nowhere.
         callbacks : called after each epoch of each run, see `training.fit`.
         engine : device, memory and display.
         seed : >= 0, of everything that is random.
+        n_jobs : processes that train independent members side by side, as joblib counts them; None for this one alone.
 
         Raises
         ------
         InvalidInput, ModelContractError : an argument breaks its contract; found before any training.
         TrainingDiverged, CheckpointError : see `training.fit`.
         """
+        given: Any = {"validation": validation, "checkpoints": checkpoints, "callbacks": callbacks}
+        draw = functools.partial(redrawn, model)
+        return self._trained(model, draw, data, engine=engine, seed=seed, n_jobs=n_jobs, **given)
+
+    @final
+    def fit(
+        self,
+        make_model: Callable[[], nn.Module],
+        data: Data,
+        *,
+        loss: Likelihood | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> Posterior:
+        """Train networks that `make_model()` gives, the first and the further ones under seeds of their own.
+
+        Parameters
+        ----------
+        make_model : builds a network whose weights come from torch's global stream.
+        loss : what the outputs say about the targets, in the place of `self.loss`.
+        data, seed, options : as in a call: `validation`, `checkpoints`, `callbacks`, `engine`, `n_jobs`.
+
+        Returns
+        -------
+        A posterior, for `predict`: an ensemble itself, which is a module; of another stochastic module its draws, and
+        the module is its `model`.
+        """
+        draw = functools.partial(seeded, make_model)
+        model = draw(derived_seed(seed, "member", 0))
+        method = self if loss is None else self._for(loss)
+        return as_posterior(method._trained(model, draw, data, seed=seed, **options).model)
+
+    def _for(self, loss: Likelihood) -> Self:
+        if any(field.name == "loss" for field in dataclasses.fields(self)):
+            return dataclasses.replace(self, loss=loss)
+        raise InvalidInput(f"loss must be None, as {type(self).__name__} is for classes alone, got {loss}.")
+
+    def _trained(
+        self,
+        model: nn.Module,
+        draw: Callable[[int], nn.Module],
+        data: Data,
+        *,
+        validation: Data | None = None,
+        checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callback] = (),
+        engine: Engine = engine_by_default,
+        seed: int = 0,
+        n_jobs: int | None = None,
+    ) -> Trained:
         if isinstance(checkpoints, str | os.PathLike):
             checkpoints = Checkpoints(checkpoints)
-        defended = self.changed(model)
+        changed = self.changed(model)
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
-                self._check(name, defended, given)
+                self.check(name, changed, given)
         lesson = Lesson(
-            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, callbacks=callbacks
-        )
-        outcome = self.train(defended, lesson)
+            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, draw=draw,
+            callbacks=callbacks, n_jobs=n_jobs,
+        )  # fmt: skip
+        outcome = self.train(changed, lesson)
         if validation is None:
             note = "no validation rows were given, so the weights are those of the last epoch."
             outcome = dataclasses.replace(outcome, notes=(note, *outcome.notes))
@@ -171,14 +250,15 @@ class Defense(ABC):
         return ()
 
     @property
-    @abstractmethod
-    def objective(self) -> Loss:
-        """What is minimised."""
+    def likelihood(self) -> Likelihood:
+        """What the outputs say about the targets: `loss` of a method that has such a field, and classes otherwise."""
+        loss = getattr(self, "loss", None)
+        return loss if isinstance(loss, Likelihood) else CLASSES
 
     @property
-    def judge(self) -> Attack | None:
-        """The attack that the weights are chosen by; None to choose them without one."""
-        return None
+    def objective(self) -> Loss:
+        """What is minimised."""
+        return self.likelihood
 
     @property
     def augmentation(self) -> Augmentation | None:
@@ -188,17 +268,15 @@ class Defense(ABC):
     @property
     def metrics(self) -> dict[str, Metric]:
         """What is measured on the validation rows after each epoch; the last one is what the epoch is chosen by."""
-        name, score = self.likelihood.score_name, self.likelihood.score
-        robust = {} if self.judge is None else {f"robust_{name}": self.measured(score, self.judge)}
-        return {name: self.measured(score), **robust}
+        return {self.likelihood.score_name: self.measured(self.likelihood.score)}
 
     @property
     def metrics_anyway(self) -> dict[str, Metric]:
         """What is measured beside them, and on the training rows where there are no validation rows."""
         return {}
 
-    def measured(self, score: Callable[[Predictive, Tensor], float], attack: Attack | None = None) -> OfModel:
-        """`score` of the mean prediction of `draws` draws and the targets, of rows that `attack` has changed first.
+    def measured(self, score: Callable[[Predictive, Tensor], float], change: Change | None = None) -> OfModel:
+        """`score` of the mean prediction of `draws` draws and the targets, of rows that are changed first.
 
         The random numbers are the same after each epoch.
         """
@@ -206,28 +284,27 @@ class Defense(ABC):
         def measure(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
             x, y = data
             generator = torch_generator(0, "judged", device=x.device)
-            if attack is not None:
-                parts = zip(x.split(ROWS), map(self.likelihood.goal, y.split(ROWS)), strict=True)
-                given: Any = {"noisy": self.draws > 1, "generator": generator}
-                x = torch.cat([attack.seek(model, rows, goal, **given) for rows, goal in parts])
+            if change is not None:
+                parts = zip(x.split(ROWS), y.split(ROWS), strict=True)
+                x = torch.cat([change(model, *rows, generator) for rows in parts])
             return score(predict(model, x, draws=self.draws, batch_size=ROWS, generator=generator), y)
 
         return OfModel(measure)
 
     def changed(self, model: nn.Module) -> nn.Module:
-        """A copy of `model` with the architecture of the defence."""
+        """What training begins with: a copy of `model`, with the architecture of the method."""
         for name, options in self.transforms:
             model = TRANSFORMS[name](model, **options)
         return model if self.transforms else copy.deepcopy(model)
 
-    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+    def train(self, model: nn.Module, lesson: Lesson) -> Trained:
         """Train `model` in place and tell about it."""
         return self.told(model, self.fitted(model, lesson, self.objective))
 
-    def told(self, model: nn.Module, *histories: History, notes: tuple[str, ...] = ()) -> Defended:
+    def told(self, model: nn.Module, *histories: History, notes: tuple[str, ...] = ()) -> Trained:
         """The outcome of several runs, of which the last one gave the weights of `model`."""
         history = histories[-1]
-        return Defended(
+        return Trained(
             model=model,
             history=history,
             best=history.best or history.records[-1],
@@ -250,7 +327,7 @@ class Defense(ABC):
     ) -> History:
         """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is.
 
-        epochs, schedule : other ones than those of the defence. metrics, callbacks : beside those of the defence.
+        epochs, schedule : other ones than those of the method. metrics, callbacks : beside those of the method.
         """
         held_out, metrics = lesson.validation, {**metrics, **self.metrics_anyway, **self.metrics}
         best, checkpoints = list(metrics)[-1] if held_out is not None else None, lesson.checkpoints
@@ -284,14 +361,12 @@ class Defense(ABC):
             load_weights(model, checkpoints.best_path)
         return history
 
-    def _check(self, name: str, model: nn.Module, data: Data) -> None:
+    def check(self, name: str, model: nn.Module, data: Data) -> None:
         """Refuse targets that do not fit the answer to the first row; those of a torch Dataset are seen in training."""
         dataset = as_dataset(name, data, model)
         if not isinstance(dataset, Arrays) or len(dataset.tensors) < 2:
             return
         x, y = dataset.tensors[:2]
-        if self.judge is not None:
-            as_batch(x, self.judge.bounds, f"{name} x")
         device = next((weight.device for weight in model.parameters()), x.device)
         generator = torch_generator(0, "check", device=device)
         outputs = predict(model, x[:1], generator=generator, device=device).members[0]
