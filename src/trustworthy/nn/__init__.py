@@ -3,6 +3,7 @@
 from trustworthy.nn import backbones
 from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
+from trustworthy.nn.ensemble import Ensemble, ensemble
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
 from trustworthy.nn.normalize import Normalize
 from trustworthy.nn.replace import Rule, replaced
@@ -12,6 +13,7 @@ __all__ = [
     "TRANSFORMS",
     "BernoulliGaussianNoise",
     "BoundedReLU",
+    "Ensemble",
     "GaussianNoise",
     "Normalize",
     "PersistentDropout",
@@ -20,6 +22,7 @@ __all__ = [
     "backbones",
     "bound_relu",
     "collapsed",
+    "ensemble",
     "kl",
     "persist_dropout",
     "replaced",

@@ -8,11 +8,13 @@ from torch import nn
 
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.nn.bounded_relu import bound_relu
+from trustworthy.nn.ensemble import ensemble
 from trustworthy.nn.noise import add_noise, persist_dropout
 
 TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "add_noise": add_noise,
     "bound_relu": bound_relu,
+    "ensemble": ensemble,
     "to_bayesian": to_bayesian,
     "persist_dropout": persist_dropout,
 }

@@ -8,6 +8,7 @@ from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Likelihood
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
 from trustworthy.training.run import Callback, Engine, EpochRecord, History
@@ -19,6 +20,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callback",
+    "Categorical",
     "Checkpoints",
     "Collate",
     "Constant",
@@ -27,8 +29,11 @@ __all__ = [
     "Data",
     "Engine",
     "EpochRecord",
+    "Gaussian",
     "GaussianNoise",
     "History",
+    "Laplace",
+    "Likelihood",
     "Linear",
     "Loss",
     "Metric",
