@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Num
 
+from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.datasets.columns import listed
 
@@ -60,17 +61,24 @@ class ImagePairs:
         return len(self.names)
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> ImagePairs:
-        """Some of the pairs, by number or by a truth value for each."""
+        """Some of the pairs, by number, by a truth value for each, or as a slice."""
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        pick = lambda given: None if given is None else tuple(given[row] for row in chosen)  # noqa: E731
         return replace(
             self,
             source=self.source[chosen],
             target=self.target[chosen],
-            names=pick(self.names) or (),
+            names=tuple(self.names[row] for row in chosen),
             masks=None if self.masks is None else self.masks[chosen],
-            groups=pick(self.groups),
+            groups=None if self.groups is None else tuple(self.groups[row] for row in chosen),
         )
+
+    def channels(self, *, source: Sequence[int] | None = None, target: Sequence[int] | None = None) -> ImagePairs:
+        """Some channels of the sources and of the targets, by number; None keeps all of them."""
+        kept = {role: list(given) for role, given in (("source", source), ("target", target)) if given is not None}
+        for role, numbers in kept.items():
+            for number in numbers:
+                checks.integer(role, number, at_least=0, at_most=getattr(self, role).shape[1] - 1)
+        return replace(self, **{role: getattr(self, role)[:, numbers] for role, numbers in kept.items()})
 
 
 def _check_images(role: str, images: np.ndarray, names: Sequence[str]) -> None:
