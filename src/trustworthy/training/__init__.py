@@ -3,7 +3,14 @@
 history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints="runs/plain")
 """
 
-from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
+from trustworthy.training.augmentation import (
+    Augmentation,
+    CropAndFlip,
+    GaussianNoise,
+    SameCropAndTurn,
+    random_crop,
+    random_flip,
+)
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
@@ -42,6 +49,7 @@ __all__ = [
     "OfModel",
     "PerExample",
     "Phases",
+    "SameCropAndTurn",
     "cross_entropy",
     "evaluate",
     "fit",
