@@ -1,6 +1,7 @@
 """Layers that every network of the library is made of, and the networks themselves in `backbones`."""
 
 from trustworthy.nn import backbones
+from trustworthy.nn.batch_ensemble import BatchEnsembled, batch_ensemble
 from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
@@ -10,6 +11,7 @@ from trustworthy.nn.transforms import TRANSFORMS
 
 __all__ = [
     "TRANSFORMS",
+    "BatchEnsembled",
     "BernoulliGaussianNoise",
     "BoundedReLU",
     "GaussianNoise",
@@ -18,6 +20,7 @@ __all__ = [
     "Rule",
     "add_noise",
     "backbones",
+    "batch_ensemble",
     "bound_relu",
     "collapsed",
     "kl",

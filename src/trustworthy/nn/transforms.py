@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from torch import nn
 
+from trustworthy.nn.batch_ensemble import batch_ensemble
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.nn.bounded_relu import bound_relu
 from trustworthy.nn.noise import add_noise, persist_dropout
 
 TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "add_noise": add_noise,
+    "batch_ensemble": batch_ensemble,
     "bound_relu": bound_relu,
     "to_bayesian": to_bayesian,
     "persist_dropout": persist_dropout,
