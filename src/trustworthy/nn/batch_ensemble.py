@@ -16,10 +16,9 @@ from torch.nn.modules.conv import _ConvNd
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.protocols import Predictor, Together
+from trustworthy.nn.affine import AFFINE, TRANSPOSED, affine
 from trustworthy.nn.replace import replaced
 
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_COVERED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
 _REFUSED = (nn.Linear, _ConvNd, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 _ASKED: ContextVar[int | Tensor | None] = ContextVar("_ASKED", default=None)
 """The member that all rows are asked of, or that of each row, in the pass that is under way."""
@@ -54,7 +53,7 @@ def batch_ensemble(model: nn.Module, *, members: int = 6, spread: float = 0.2) -
     return BatchEnsembled(
         replaced(
             model,
-            lambda name, module: RankOne(module, members, spread, name) if type(module) in _COVERED else None,
+            lambda name, module: RankOne(module, members, spread, name) if type(module) in AFFINE else None,
         ),
         members,
     )
@@ -92,7 +91,7 @@ class BatchEnsembled(nn.Module):
         return self._tiled
 
     def member(self, k: int) -> nn.Module:
-        """An ordinary copy of member `k`, 0 to len - 1, which answers as the k-th draw does, up to rounding."""
+        """An ordinary copy of member `k`, 0 to len - 1, which answers as the k-th draw does."""
         checks.integer("k", k, at_least=0, at_most=len(self) - 1)
         return replaced(self.net, lambda name, module: module.member(k) if isinstance(module, RankOne) else None)
 
@@ -121,7 +120,8 @@ def shared_out(rows: int, members: int, device: torch.device) -> Tensor:
 class RankOne(nn.Module):
     """A layer with the weights W * outer(s_k, r_k) and the bias b_k of whichever member is asked.
 
-    Computed as layer(x * r_k) * s_k + b_k, which costs the layer's pass and two products of its inputs and outputs.
+    For rows of several members computed as layer(x * r_k) * s_k + b_k, which costs the layer's pass and two products of
+    its inputs and outputs; for one member with its weights.
     """
 
     def __init__(self, layer: Any, members: int, spread: float, name: str) -> None:
@@ -135,31 +135,38 @@ class RankOne(nn.Module):
 
     def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
         who = self._asked(x)
-        y = self.layer(x * self._along(self.r[who], x), *args, **options) * self._along(self.s[who], x)
-        return y if self.bias is None else y + self._along(self.bias[who], x)
+        if isinstance(who, int):
+            return affine(self.layer, x, *self._of(who), *args, **options)
+        y = affine(self.layer, x * self._along(self.r[who], x), self.layer.weight, None, *args, **options)
+        y = y * self._along(self.s[who], y)
+        return y if self.bias is None else y + self._along(self.bias[who], y)
 
     def member(self, k: int) -> nn.Module:
         """The ordinary layer of one member."""
-        layer = copy.deepcopy(self.layer)
-        with torch.no_grad():
-            layer.weight *= self._factor(self.r[k], self.s[k])
-        if self.bias is not None:
-            layer.bias = nn.Parameter(self.bias[k].detach().clone())
+        layer, (weight, bias) = copy.deepcopy(self.layer), self._of(k)
+        layer.weight = nn.Parameter(weight.detach())
+        layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         return layer
+
+    def _of(self, k: int) -> tuple[Tensor, Tensor | None]:
+        """The weight and the bias of one member."""
+        return self.layer.weight * self._factor(self.r[k], self.s[k]), None if self.bias is None else self.bias[k]
 
     def _factor(self, r: Tensor, s: Tensor) -> Tensor:
         """outer(s, r) in the shape of the weight, within each group of channels."""
         groups, sides = getattr(self.layer, "groups", 1), self.layer.weight.ndim - 2
-        first, second = (r, s) if isinstance(self.layer, _TRANSPOSED) else (s, r)
+        first, second = (r, s) if isinstance(self.layer, TRANSPOSED) else (s, r)
         within = second.reshape(groups, 1, -1) * first.reshape(groups, -1, 1)
         return within.reshape(len(first), -1, *[1] * sides)
 
     def _along(self, factor: Tensor, x: Tensor) -> Tensor:
-        """A factor (channels,) or (rows, channels) along the channels of `x`."""
-        sides = self.layer.weight.ndim - 2
-        if sides:
-            return factor.reshape(*factor.shape, *[1] * sides)
-        return factor if factor.ndim == 1 else factor.reshape(len(factor), *[1] * (x.ndim - 2), -1)
+        """A factor (rows, channels) along the channels of `x`: the last axis of a linear layer, else the second."""
+        sides = [1] * (x.ndim - 2)
+        return (
+            factor.reshape(len(factor), *sides, -1)
+            if self.layer.weight.ndim == 2
+            else factor.reshape(*factor.shape, *sides)
+        )
 
     def _asked(self, x: Tensor) -> int | Tensor:
         who, sides = _ASKED.get(), self.layer.weight.ndim - 2
@@ -178,11 +185,11 @@ def _check(model: nn.Module) -> None:
     modules = dict(model.named_modules())
     inside = {id(part) for m in modules.values() if isinstance(m, nn.MultiheadAttention) for part in m.children()}
     refused = [
-        f"{name or 'the model'} ({type(module).__name__}{' with hooks' if type(module) in _COVERED else ''})"
+        f"{name or 'the model'} ({type(module).__name__}{' with hooks' if type(module) in AFFINE else ''})"
         for name, module in modules.items()
         if isinstance(module, _REFUSED) and id(module) not in inside and not _plain(module)
     ]
-    if refused or not any(type(module) in _COVERED for module in modules.values()):
+    if refused or not any(type(module) in AFFINE for module in modules.values()):
         raise InvalidInput(
             "model must have linear layers, convolutions or transposed convolutions of torch itself, without hooks, to "
             f"give each member factors of their weights, got {', '.join(refused) or 'none'}; train an ensemble of "
@@ -192,4 +199,4 @@ def _check(model: nn.Module) -> None:
 
 def _plain(module: nn.Module) -> bool:
     """Whether it is a layer of torch whose call is its forward pass; a lazy one that has seen a batch is."""
-    return type(module) in _COVERED and not (module._forward_hooks or module._forward_pre_hooks)
+    return type(module) in AFFINE and not (module._forward_hooks or module._forward_pre_hooks)
