@@ -8,6 +8,7 @@ from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.langevin import Langevin
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
 from trustworthy.training.run import Callback, Engine, EpochRecord, History
@@ -29,6 +30,7 @@ __all__ = [
     "EpochRecord",
     "GaussianNoise",
     "History",
+    "Langevin",
     "Linear",
     "Loss",
     "Metric",
