@@ -5,6 +5,7 @@ from trustworthy.nn.batch_ensemble import BatchEnsembled, batch_ensemble
 from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
 from trustworthy.nn.bounded_relu import BoundedReLU, bound_relu
 from trustworthy.nn.dropout import PersistentDropout, persist_dropout
+from trustworthy.nn.ensemble import Ensemble, ensemble
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise, add_noise
 from trustworthy.nn.normalize import Normalize
 from trustworthy.nn.replace import Rule, replaced
@@ -15,6 +16,7 @@ __all__ = [
     "BatchEnsembled",
     "BernoulliGaussianNoise",
     "BoundedReLU",
+    "Ensemble",
     "GaussianNoise",
     "Normalize",
     "PersistentDropout",
@@ -24,6 +26,7 @@ __all__ = [
     "batch_ensemble",
     "bound_relu",
     "collapsed",
+    "ensemble",
     "kl",
     "persist_dropout",
     "replaced",
