@@ -15,6 +15,7 @@ from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.langevin import Langevin
 from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Likelihood
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
@@ -40,6 +41,7 @@ __all__ = [
     "Gaussian",
     "GaussianNoise",
     "History",
+    "Langevin",
     "Laplace",
     "Likelihood",
     "Linear",
