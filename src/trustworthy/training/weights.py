@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trustworthy.core.errors import CheckpointError
 from trustworthy.core.files import atomic_write
 
+_COUNTER = ".num_batches_tracked"
 MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
 
 
@@ -94,9 +95,17 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
+    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's.
+
+    A model with a method `current_names(tensors) -> tensors` reads files that name its weights in another way. Counters
+    of batches, which files of old versions of torch lack, begin at 0.
+    """
     tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
+    tensors = getattr(model, "current_names", dict)(tensors)
     expected = model_tensors(model)
+    for name in expected.keys() - tensors.keys():
+        if name.endswith(_COUNTER) and name.replace(_COUNTER, ".running_mean") in tensors:
+            tensors[name] = torch.zeros_like(expected[name])
     problems = {
         "missing in the file": sorted(expected.keys() - tensors.keys()),
         "unknown to the model": sorted(tensors.keys() - expected.keys()),
