@@ -9,11 +9,13 @@ from torch import nn
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.nn.bounded_relu import bound_relu
 from trustworthy.nn.noise import add_noise, persist_dropout
+from trustworthy.nn.translator import translate
 
 TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "add_noise": add_noise,
     "bound_relu": bound_relu,
     "to_bayesian": to_bayesian,
     "persist_dropout": persist_dropout,
+    "translate": translate,
 }
 """Each is called as `transform(model, **options)`, with options that JSON can hold, and gives a copy."""
