@@ -9,24 +9,14 @@ from torch import nn
 
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrustworthyWarning
 from trustworthy.core.predictive import predict
+from trustworthy.core.protocols import members_of
 from trustworthy.models import load_model
 from trustworthy.models.posterior_folder import Recipe, save_posterior
-from trustworthy.nn import Translator, UNet, to_type
+from trustworthy.nn import Ensemble, Translator, UNet, to_type
 
 RNG = np.random.default_rng(0)
 SOURCE = RNG.integers(0, 4000, (5, 2, 300, 4), dtype=np.uint16)  # more rows than are read in one go
 TARGET = (1000 + 50 * RNG.normal(size=(5, 1, 300, 4))).astype(np.float32)
-
-
-class Pair(nn.Module):
-    """A posterior of two functions."""
-
-    def __init__(self):
-        super().__init__()
-        self.shift = nn.Parameter(torch.tensor(1.0))
-
-    def draws(self, count, generator=None):
-        return ((lambda x, sign=(-1) ** place: x[:, :1] + sign * self.shift) for place in range(count))
 
 
 class First(nn.Module):
@@ -72,20 +62,21 @@ def test_logs_of_standard_deviations_come_to_units_of_the_target_too():
     np.testing.assert_allclose(answer[:, 1].exp(), np.exp(0.5) * TARGET.std(), rtol=1e-5)
 
 
-def test_every_draw_of_a_posterior_is_in_units_of_the_target():
-    translator = Translator.of(First(), SOURCE, TARGET).around(Pair())
-    members = predict(translator, torch.from_numpy(SOURCE), draws=2).members
-    np.testing.assert_allclose(members[0] - members[1], np.full(TARGET.shape, 2 * TARGET.std()), rtol=1e-3)
-
-
-def test_the_statistics_are_saved_with_the_weights(tmp_path):
+def test_an_ensemble_of_networks_is_an_ensemble_in_units_of_the_target(tmp_path):
     torch.manual_seed(0)
     options, x = {"in_channels": 2, "width": 2, "depth": 2}, torch.from_numpy(SOURCE[:1])
-    translator = Translator.of(UNet(**options), SOURCE, TARGET).eval()
-    recipe = Recipe("trustworthy.nn:UNet", options, (("translate", {"source_channels": 2}),))
-    save_posterior(translator, tmp_path, recipe)
+    networks = [UNet(**options), UNet(**options)]
+    translator = Translator.of(Ensemble(networks), SOURCE, TARGET).eval()
+    members = predict(translator, x).members
+    assert members_of(translator) == len(members) == 2
+    assert members_of(translator.around(networks[0])) is None
+    for member, network in zip(members, networks, strict=True):
+        assert torch.equal(member, translator.around(network)(x))
+
+    steps = (("ensemble", {"members": 2}), ("translate", {"source_channels": 2}))
+    save_posterior(translator, tmp_path, Recipe("trustworthy.nn:UNet", options, steps))
     loaded = load_model(tmp_path).model
-    assert torch.equal(loaded(x), translator(x))
+    assert torch.equal(predict(loaded, x).members, members)
     assert torch.equal(loaded.seen, translator.seen)
 
 

@@ -8,8 +8,10 @@ from torch.nn import functional as F
 from trustworthy.core.errors import InvalidInput
 from trustworthy.models import load_model
 from trustworthy.models.posterior_folder import Recipe, save_posterior
-from trustworthy.nn import UNet, depth_for, fnet, persist_dropout, to_bayesian
+from trustworthy.nn import PersistentDropout, UNet, batch_ensemble, depth_for, fnet, persist_dropout, to_bayesian
+from trustworthy.nn.batch_ensemble import RankOne
 from trustworthy.nn.bayesian.layer import BayesianLayer
+from trustworthy.training.weights import redrawn
 
 
 def parameters(model):
@@ -111,9 +113,15 @@ def test_a_pixel_depends_on_pixels_within_reach_and_on_the_last_of_them(network)
     assert furthest == model.reach
 
 
+def test_weights_are_drawn_anew_as_those_of_the_network_and_not_of_its_layers():
+    again = redrawn(UNet(width=16, depth=4), seed=1)
+    assert float(again.up[0][1].weight.detach().std()) == pytest.approx(0.02, rel=0.05)
+
+
 def test_layers_are_found_by_what_changes_networks():
     model = UNet(width=2, depth=3, dropout=0.5)
-    assert len(layers(persist_dropout(model), nn.Dropout)) == 0 == len(layers(UNet(width=2, depth=3), nn.Dropout))
+    assert len(layers(persist_dropout(model), PersistentDropout)) == 1
+    assert len(layers(batch_ensemble(model), RankOne)) == 6
     convolutions = len(layers(model, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d))
     assert len(layers(to_bayesian(model), BayesianLayer)) == convolutions == 9
 

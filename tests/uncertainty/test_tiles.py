@@ -8,22 +8,8 @@ from torch import nn
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import predict
-from trustworthy.nn import Translator, UNet, fnet, to_bayesian
+from trustworthy.nn import Ensemble, Translator, UNet, fnet, to_bayesian
 from trustworthy.uncertainty.tiles import predict_tiled
-
-
-class Pair(nn.Module):
-    """An ensemble of two networks."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.members = nn.ModuleList([lively(network) for _ in range(2)])
-
-    def __len__(self):
-        return len(self.members)
-
-    def draws(self, count, generator=None):
-        return (self.members[place % 2] for place in range(count))
 
 
 def lively(network):
@@ -54,7 +40,7 @@ NETWORKS = [lambda: UNet(width=3, depth=3), lambda: fnet(width=3, depth=2), lamb
 @pytest.mark.parametrize(("sides", "tile"), [((213, 157), 96), ((100, 64), 72), ((41, 300), 120)])
 def test_tiles_that_overlap_by_twice_the_reach_give_the_whole_image(network, sides, tile):
     torch.manual_seed(0)
-    model, given = Pair(network), image(1, *sides)
+    model, given = Ensemble(lively(network) for _ in range(2)), image(1, *sides)
     reach = model.members[0].reach
     expected, found = whole(model, given), predict_tiled(model, given, tile=tile, overlap=2 * reach)
     assert float(expected.std.mean()) > 0.1
