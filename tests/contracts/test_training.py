@@ -43,6 +43,7 @@ SETTINGS = {
     ],
     "augment": [
         (training.CropAndFlip(padding=1), training.CropAndFlip(padding=2)),
+        (training.SameCropAndTurn(), training.SameCropAndTurn(size=4)),
         (training.GaussianNoise(sigma=0.1), training.GaussianNoise(sigma=0.2)),
         (InTurn(parts=(training.CropAndFlip(padding=1),)), InTurn(parts=(training.GaussianNoise(sigma=0.1),))),
     ],

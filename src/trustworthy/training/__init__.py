@@ -3,11 +3,19 @@
 history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints="runs/plain")
 """
 
-from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
+from trustworthy.training.augmentation import (
+    Augmentation,
+    CropAndFlip,
+    GaussianNoise,
+    SameCropAndTurn,
+    random_crop,
+    random_flip,
+)
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.langevin import Langevin
 from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Likelihood
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
@@ -33,6 +41,7 @@ __all__ = [
     "Gaussian",
     "GaussianNoise",
     "History",
+    "Langevin",
     "Laplace",
     "Likelihood",
     "Linear",
@@ -43,6 +52,7 @@ __all__ = [
     "OfModel",
     "PerExample",
     "Phases",
+    "SameCropAndTurn",
     "cross_entropy",
     "evaluate",
     "fit",
