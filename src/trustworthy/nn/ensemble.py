@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator
-
 from typing import Any
 
 import torch
