@@ -185,7 +185,8 @@ class FastEnsemble(Ensembling):
 def apart(networks: Sequence[nn.Module]) -> list[float]:
     """Of each network its mean distance to the others."""
     found = [0.0] * len(networks)
-    for (i, one), (j, other) in itertools.combinations(enumerate(map(trained_weights, networks)), 2):
+    known = [[weight.detach() for weight in trained_weights(network)] for network in networks]
+    for (i, one), (j, other) in itertools.combinations(enumerate(known), 2):
         between = float(distance(one, [weight[None] for weight in other])) / (len(networks) - 1)
         found[i], found[j] = found[i] + between, found[j] + between
     return found
