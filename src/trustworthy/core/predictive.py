@@ -100,6 +100,7 @@ def predict(
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
     """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
     at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
+    at_once -= at_once % (members_of(model) or 1)  # a pass begins with the first member
     ask = together(as_posterior(model)) if draws > 1 and at_once >= FEWEST else None
     if ask is None:
         return None

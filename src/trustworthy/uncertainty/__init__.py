@@ -3,17 +3,23 @@
 posterior = NaiveEnsemble(epochs=20).fit(make_model, (x, y), validation=(x_held, y_held), checkpoints="run")
 """
 
+from trustworthy.uncertainty.batch import BatchEnsemble
 from trustworthy.uncertainty.ensembling import Ensembling
+from trustworthy.uncertainty.mc_dropout import MCDropout
 from trustworthy.uncertainty.method import Lesson, Method, Trained
 from trustworthy.uncertainty.methods import METHODS
 from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.sgld import SGLD
 from trustworthy.uncertainty.variational import SVI
 
 __all__ = [
     "METHODS",
+    "SGLD",
     "SVI",
+    "BatchEnsemble",
     "Ensembling",
     "Lesson",
+    "MCDropout",
     "Method",
     "NaiveEnsemble",
     "Trained",
