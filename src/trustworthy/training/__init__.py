@@ -20,7 +20,7 @@ from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Lik
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
 from trustworthy.training.run import Callback, Engine, EpochRecord, History
-from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Linear, Phases
+from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, CyclicCosine, Linear, Phases
 from trustworthy.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "CropAndFlip",
+    "CyclicCosine",
     "Data",
     "Engine",
     "EpochRecord",

@@ -7,10 +7,12 @@ from typing import Any
 
 from trustworthy.core.checks import Bounds
 from trustworthy.uncertainty.batch import BatchEnsemble
+from trustworthy.uncertainty.fast import FastEnsemble
 from trustworthy.uncertainty.mc_dropout import MCDropout
 from trustworthy.uncertainty.method import Method
 from trustworthy.uncertainty.naive import NaiveEnsemble
 from trustworthy.uncertainty.sgld import SGLD
+from trustworthy.uncertainty.snapshot import SnapshotEnsemble
 from trustworthy.uncertainty.variational import SVI
 
 
@@ -25,6 +27,8 @@ METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
     "batch": _method(BatchEnsemble),
     "sgld": _method(SGLD),
+    "snapshot": _method(SnapshotEnsemble),
+    "fast": _method(FastEnsemble),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
     "mc-dropout": _method(MCDropout),
 }

@@ -19,6 +19,7 @@ from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
 from trustworthy.core.predictive import predict
 from trustworthy.core.study import writing
+from trustworthy.defenses import Defense
 from trustworthy.models import LoadedModel
 from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe, save_posterior
@@ -59,17 +60,28 @@ class Trainer:
         if folder is not None:
             self._same_run(folder / CHECKPOINTS, defense, start)
 
+        before = current = 0  # epochs of the runs that are over, and of this one
+
         def after_epoch(model: nn.Module, history: History) -> None:
-            self.tell(name, "training", len(history.records) / defense.epochs)
+            nonlocal before, current
+            before += current if len(history.records) <= current else 0
+            current = len(history.records)
+            self.tell(name, "training", min(1.0, (before + current) / defense.passes))
 
         self.tell(name, "training", 0.0)
+        attacked = isinstance(defense, Defense)  # others train on the rows as the network takes them
+        network = in_attacked_units(start, self.rows.domain) if attacked else start
+        train, validation = (
+            (x if attacked else self.rows.domain.as_given(x), y) for x, y in (self.rows.train, self.rows.validation)
+        )
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
             defended = defense(
-                in_attacked_units(start, self.rows.domain), self.rows.train, validation=self.rows.validation,
+                network, train, validation=validation,
                 checkpoints=None if folder is None else Checkpoints(folder / CHECKPOINTS), seed=self.seed,
                 engine=self._engine, callbacks=[after_epoch],
             )  # fmt: skip
-        network, about = defended.model.get_submodule(NETWORK), self._about(defended, defense, begin)
+        network = defended.model.get_submodule(NETWORK) if attacked else defended.model
+        about = self._about(defended, defense, begin)
         if folder is not None and self.recipe is not None:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
             with _told_before():
