@@ -25,10 +25,10 @@ def _method(build: Callable[..., Method], **usual: Any) -> Callable[..., Method]
 
 METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
-    "batch": _method(BatchEnsemble),
-    "sgld": _method(SGLD),
     "snapshot": _method(SnapshotEnsemble),
+    "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
+    "sgld": _method(SGLD),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
     "mc-dropout": _method(MCDropout),
 }
