@@ -9,7 +9,7 @@ from torch import nn
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import predict
 from trustworthy.nn import Ensemble, Translator, UNet, fnet, to_bayesian
-from trustworthy.uncertainty.tiles import predict_tiled
+from trustworthy.uncertainty import predict_tiled
 
 
 def lively(network):

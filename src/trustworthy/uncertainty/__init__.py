@@ -7,6 +7,7 @@ from trustworthy.uncertainty.ensembling import Ensembling
 from trustworthy.uncertainty.method import Lesson, Method, Trained
 from trustworthy.uncertainty.methods import METHODS
 from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.tiles import TiledPrediction, predict_tiled
 from trustworthy.uncertainty.variational import SVI
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "Lesson",
     "Method",
     "NaiveEnsemble",
+    "TiledPrediction",
     "Trained",
+    "predict_tiled",
 ]
