@@ -193,7 +193,8 @@ def _asked(
     weights = (weight for module in modules for weight in module.parameters())
     dtype = next((weight.dtype for weight in weights if weight.is_floating_point()), torch.float32)
     place = torch.device("cpu") if device is None else device
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=place if generator is not None else "cpu"))
+    drawn_on = "cpu" if generator is None else generator.device
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
 
     def ask(part: ArrayLike) -> np.ndarray:
         x = torch.from_numpy(np.array(part, np.float64 if dtype == torch.float64 else np.float32))
