@@ -42,36 +42,41 @@ class Run(Model):
     """One method trained once.
 
     trial, method, seed : what it was trained on, by what, and under which seed.
+    settings : of the method. network, preprocessing : in words.
+    failed : why the training failed; then there is no more.
     members : predictors that are averaged; `fixed` where they are an ensemble, otherwise they are drawn anew.
-    weights : digest of all tensors of the trained model. settings : of the method. network, preprocessing : in words.
-    training_seconds, prediction_seconds : of the whole training, and of an image or row.
-    cost : gradient steps over those of one model trained alone; None where it is not known.
+    weights : digest of all tensors of the trained model.
+    passes : gradient steps of all training over those of one network alone. training_seconds : of all of it.
+    prediction_seconds : of an image or row, with all members and the scores.
     tests : by name.
     """
 
     trial: str
     method: str
     seed: int
-    members: int
-    fixed: bool
-    weights: str
-    parameters: int
     settings: str
     network: str
     preprocessing: str
-    training_seconds: float
-    prediction_seconds: float
+    failed: str = ""
+    members: int = 0
+    fixed: bool = False
+    weights: str = ""
+    parameters: int = 0
+    training_seconds: float = 0.0
+    passes: float = 0.0
+    prediction_seconds: float = 0.0
     device: str = "cpu"
     versions: dict[str, str] = Field(default_factory=versions)
-    tests: dict[str, Scores]
+    tests: dict[str, Scores] = Field(default_factory=dict)
 
 
 class TrialRecord(Model):
-    """What a trial is, in words; `tests` by name, in the order in which they are shown."""
+    """What a trial is, in words; `tests` by name, in the order in which they are shown; `shown` in pictures."""
 
     title: str
     says: str
     tests: dict[str, str]
+    shown: list[str] = Field(default_factory=list)
 
 
 class BenchmarkRecord(Model):
@@ -79,7 +84,6 @@ class BenchmarkRecord(Model):
 
     trials : by name. metrics : by name, what each score means and which way is better.
     conditions : all that the numbers depend on beside what each run says.
-    pictures : names of the arrays of `arrays.npz` for each picture of the page.
     """
 
     schema_version: Literal[1] = 1

@@ -15,6 +15,8 @@ Images = Float[np.ndarray, "n channels height width"]
 Maps = Float[np.ndarray, "n height width"]
 FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 41)[1:]])
 """False-positive rates at which a ROC curve is kept: finer where Table 5.1 looks."""
+POINTS = 50
+"""Of a sparsification curve."""
 AVERAGES = ("probabilities", "logits")
 """What is averaged over the members of a classifier."""
 
@@ -52,6 +54,29 @@ def correlation(prediction: Images, target: Images) -> Scores:
     if not flat.all():
         each[~flat] = metrics.pearson(prediction[~flat], target[~flat])
     return Scores(values={"pearson": float(each.mean()), "pearson_deviation": float(each.std())})
+
+
+def errors(prediction: Images, std: Images, target: Images) -> Scores:
+    """Is the uncertainty high where the prediction is wrong? Pixels and channels of all images are taken together.
+
+    std : of the members. Where it is the same everywhere it tells nothing, and has no scores.
+    """
+    error, spread = np.abs(prediction - target).reshape(-1), std.reshape(-1)
+    own = {"mae": float(error.mean(dtype=np.float64))}
+    if spread.min() == spread.max() or error.min() == error.max():
+        return Scores(values=own | {"error_uncertainty": None, "sparsification": None})
+    curve = metrics.sparsification_curve(spread, error, points=POINTS)
+    own["error_uncertainty"] = metrics.error_uncertainty_correlation(spread, error)
+    own["sparsification"] = curve.ause / float(curve.error[0])
+    x = curve.removed.tolist()
+    drawn = {"sparsification": Curve(x=x, y=curve.error.tolist()), "oracle": Curve(x=x, y=curve.oracle.tolist())}
+    return Scores(values=own, curves=drawn)
+
+
+def coverage(lower: Images, upper: Images, target: Images) -> Scores:
+    """Share of the pixels of an image between two maps, as a mean over images, and the mean distance of the maps."""
+    inside = metrics.interval_coverage(lower, upper, target)
+    return Scores(values={"coverage": float(np.mean(inside)), "width": float((upper - lower).mean())})
 
 
 def classes(
