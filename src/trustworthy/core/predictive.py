@@ -14,7 +14,7 @@ from torch import Tensor
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.protocols import Together, as_posterior, drawn, together
+from trustworthy.core.protocols import Together, as_posterior, drawn, members_of, together
 
 AT_ONCE, FEWEST = {"cpu": 2**14, "": 2**24}, 8
 """Numbers of the inputs that several draws are asked about in one pass at most, by the device ("" for any other), and
@@ -58,7 +58,7 @@ def predict(
     model: Any,
     x: Shaped[Tensor, "n *shape"],
     *,
-    draws: int = 1,
+    draws: int | None = None,
     batch_size: int = 256,
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
@@ -69,8 +69,9 @@ def predict(
     ----------
     model : a posterior, or a callable from a batch (batch, *shape) to outputs (batch, *outputs).
     x : inputs; batches of them are moved to `device` (None: where they are), the answers come back to where `x` is.
-    draws : >= 1; every draw answers all batches, so that a member of an ensemble is asked about all inputs. A network
-        that draws anew whenever it is asked answers small batches for several draws in one pass (`AT_ONCE`).
+    draws : >= 1; None for all members of an ensemble, and for one draw of anything else. Every draw answers all
+        batches, so that a member of an ensemble is asked about all inputs. A network that draws anew whenever it is
+        asked answers small batches for several draws in one pass (`AT_ONCE`).
     batch_size : inputs in one forward pass, >= 1.
     generator : on `device`, source of all randomness; None uses torch's global stream.
 
@@ -82,8 +83,9 @@ def predict(
     """
     checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
+    draws = checks.integer("draws", members_of(model) or 1 if draws is None else draws, at_least=1)
     with undisturbed(model, x[:1].to(place), generator), torch.no_grad():
-        several = _several(model, x[:batch_size].to(place), checks.integer("draws", draws, at_least=1))
+        several = _several(model, x[:batch_size].to(place), draws)
         if several is not None:
             return Predictive(
                 torch.cat([several(batch.to(place)).to(x.device) for batch in x.split(batch_size)], dim=1)

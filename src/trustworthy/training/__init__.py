@@ -3,11 +3,19 @@
 history = fit(model, (x, y), epochs=5, validation=(x_test, y_test), checkpoints="runs/plain")
 """
 
-from trustworthy.training.augmentation import Augmentation, CropAndFlip, GaussianNoise, random_crop, random_flip
+from trustworthy.training.augmentation import (
+    Augmentation,
+    CropAndFlip,
+    GaussianNoise,
+    SameCropAndTurn,
+    random_crop,
+    random_flip,
+)
 from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Likelihood
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
 from trustworthy.training.run import Callback, Engine, EpochRecord, History
@@ -19,6 +27,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callback",
+    "Categorical",
     "Checkpoints",
     "Collate",
     "Constant",
@@ -27,8 +36,11 @@ __all__ = [
     "Data",
     "Engine",
     "EpochRecord",
+    "Gaussian",
     "GaussianNoise",
     "History",
+    "Laplace",
+    "Likelihood",
     "Linear",
     "Loss",
     "Metric",
@@ -37,6 +49,7 @@ __all__ = [
     "OfModel",
     "PerExample",
     "Phases",
+    "SameCropAndTurn",
     "cross_entropy",
     "evaluate",
     "fit",

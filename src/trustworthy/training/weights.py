@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from trustworthy.core.errors import CheckpointError
+from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.core.files import atomic_write
 
 MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
@@ -41,6 +42,38 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     tensors = _state_dict(path) if _is_pickled(path) else read_tensors(path)[0]
     of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
     assign_weights(model, of_model or tensors, path)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """The network that `make` gives, its weights drawn by `seed`; torch's global stream is left where it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def redrawn(model: nn.Module, seed: int) -> nn.Module:
+    """A copy of `model` with weights drawn anew, as each layer draws them when it is built.
+
+    Raises
+    ------
+    InvalidInput : a module that has weights has no `reset_parameters`.
+    """
+    for name, module in model.named_modules():
+        if next(module.parameters(recurse=False), None) is not None and not hasattr(module, "reset_parameters"):
+            raise InvalidInput(
+                f"the weights of {name or 'the model'} cannot be drawn anew, as {type(module).__name__} has no "
+                "reset_parameters(); write one, or train from the weights that are given, or where several networks "
+                "are asked for, give the function that builds one, method.fit(make_model, ...)."
+            )
+    fresh = copy.deepcopy(model)
+
+    def reset() -> nn.Module:
+        for module in fresh.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        return fresh
+
+    return seeded(reset, seed)
 
 
 def _is_pickled(path: str | os.PathLike[str]) -> bool:

@@ -19,7 +19,6 @@ from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
 from trustworthy.core.predictive import predict
 from trustworthy.core.study import writing
-from trustworthy.defenses import Defended, Defense
 from trustworthy.models import LoadedModel
 from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe, save_posterior
@@ -29,6 +28,7 @@ from trustworthy.report.hardening.network import NETWORK, in_attacked_units
 from trustworthy.report.hardening.rows import Parts
 from trustworthy.training import Checkpoints, Engine, EpochRecord, History
 from trustworthy.training.weights import first_few, model_tensors
+from trustworthy.uncertainty import Method, Trained
 
 CHECKPOINTS, RUN = "checkpoints", "run.json"
 SHORT = 30
@@ -53,7 +53,7 @@ class Trainer:
     device: torch.device
     tell: OnProgress
 
-    def train(self, name: str, defense: Defense, start: nn.Module, begin: str) -> LoadedModel:
+    def train(self, name: str, defense: Method, start: nn.Module, begin: str) -> LoadedModel:
         """Train by `defense` from the weights of `start`, which `begin` calls; go on where it was interrupted."""
         folder = None if self.folder is None else self.folder / name
         if folder is not None:
@@ -78,7 +78,7 @@ class Trainer:
             model=network, name=name, source="" if folder is None else str(folder), about=about, notes=defended.notes
         )
 
-    def check(self, defense: Defense, model: nn.Module) -> None:
+    def check(self, defense: Method, model: nn.Module) -> None:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
         with _told_before():
             changed = defense.changed(in_attacked_units(model, self.rows.domain)).to(self.device)
@@ -91,7 +91,7 @@ class Trainer:
     def _engine(self) -> Engine:
         return Engine(accelerator=Accelerator(cpu=True) if self.device.type == "cpu" else None, progress=False)
 
-    def _same_run(self, folder: Path, defense: Defense, start: nn.Module) -> None:
+    def _same_run(self, folder: Path, defense: Method, start: nn.Module) -> None:
         """Refuse checkpoints of a run with other settings, and say in which they differ; note those of this run."""
         now = {
             "method": type(defense).__name__,
@@ -118,7 +118,7 @@ class Trainer:
                 "another out, or delete that folder."
             )
 
-    def _about(self, defended: Defended, defense: Defense, begin: str) -> dict[str, Any]:
+    def _about(self, defended: Trained, defense: Method, begin: str) -> dict[str, Any]:
         """What `model.json` says of the training."""
         return {"training": {
             "defense": repr(defense), "begins_from": begin, "data": self.rows.dataset.name,

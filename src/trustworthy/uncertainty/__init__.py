@@ -1,0 +1,20 @@
+"""Uncertainty: ways to train a model that knows when it does not know, and what can be said on top of any of them.
+
+posterior = NaiveEnsemble(epochs=20).fit(make_model, (x, y), validation=(x_held, y_held), checkpoints="run")
+"""
+
+from trustworthy.uncertainty.ensembling import Ensembling
+from trustworthy.uncertainty.method import Lesson, Method, Trained
+from trustworthy.uncertainty.methods import METHODS
+from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.variational import SVI
+
+__all__ = [
+    "METHODS",
+    "SVI",
+    "Ensembling",
+    "Lesson",
+    "Method",
+    "NaiveEnsemble",
+    "Trained",
+]

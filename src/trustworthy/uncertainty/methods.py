@@ -1,0 +1,27 @@
+"""What the names of the command mean: each method with settings for images in [0, 1] and standardised tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trustworthy.core.checks import Bounds
+from trustworthy.uncertainty.method import Method
+from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.variational import SVI
+
+
+def _method(build: Callable[..., Method], **usual: Any) -> Callable[..., Method]:
+    def method(*, epochs: int, eps: float | None = None, bounds: Bounds | None = None, **settings: Any) -> Method:
+        return build(epochs=epochs, **{**usual, **settings})
+
+    return method
+
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "naive": _method(NaiveEnsemble),
+    "svi": _method(SVI, alpha=0.1, warmup=0.5),
+}
+"""`METHODS[name](epochs=..., **settings)` gives a method. It takes the `eps` and `bounds` of `defenses.METHODS` too,
+and does not look at them: there is no adversary.
+"""
