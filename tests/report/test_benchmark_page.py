@@ -14,7 +14,6 @@ from trustworthy.report.benchmark import saved
 from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, costs, ranked
 from trustworthy.report.benchmark.words import answer, tables
 
-
 FEW = {name: synthetic_benchmark.METHODS[name] for name in ("single", "naive", "mc-dropout")}
 
 
@@ -41,7 +40,7 @@ def test_the_page_is_one_file_with_a_figure_for_each_file_and_a_map_for_each_met
         "local-second-cell-type-roc.svg", "shift-a-pearson.svg",
     ]  # fmt: skip
     assert html.count('class="plot"') == len(figures)
-    assert html.count("at each pixel\"") == 2 * len(FEW)  # of two fields
+    assert html.count('at each pixel"') == 2 * len(FEW)  # of two fields
     assert "mc-dropout failed to train on digits." in html
     assert "mc-dropout" in (folder / "digits-accuracy.svg").read_text()  # alone, a figure has its legend within
 

@@ -62,9 +62,9 @@ def columns(record: BenchmarkRecord, trial: str) -> list[Column]:
 
 
 def _of_classes(known: Sequence[str], foreign: Sequence[str]) -> list[Column]:
-    own = ("accuracy", "nll", "ece", "brier", "auroc_wrong")
+    own = ("accuracy", "nll", "ece", "auroc_wrong")
     corrupted = [test for test in known if test != CLEAN]
-    under = [Column("corrupted", name, corrupted) for name in ("accuracy", "nll", "ece")]
+    under = [Column("corrupted", name, corrupted) for name in ("accuracy", "ece")]
     return [
         *(Column(METRICS[name].title, name, [CLEAN]) for name in own),
         *(under if corrupted else []),

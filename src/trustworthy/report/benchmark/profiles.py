@@ -39,12 +39,12 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
-        fields=6, calibrating=4, testing=3, side=32, tiles=12, width=4, depth=2, epochs=2, batch_size=4,
+        fields=6, calibrating=10, testing=3, side=32, tiles=12, width=4, depth=2, epochs=2, batch_size=4,
         rows=120, row_tests=60, row_width=4, row_epochs=3, corruptions=("gaussian_noise", "contrast"),
         severities=(1, 5), members=2, draws=3,
     ),
     "small": Profile(
-        fields=24, calibrating=24, testing=12, side=96, tiles=48, width=8, depth=4, epochs=40, batch_size=4,
+        fields=32, calibrating=64, testing=16, side=96, tiles=48, width=8, depth=4, epochs=25, batch_size=4,
         rows=1000, row_tests=400, row_width=8, row_epochs=20, members=5, draws=8,
     ),
     "full": Profile(

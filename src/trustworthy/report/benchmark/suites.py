@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import numpy_generator
 from trustworthy.datasets.pairs import ImagePairs, paste, patches
-from trustworthy.report.benchmark.meaning import CLEAN
+from trustworthy.report.benchmark.meaning import CLEAN, RISK
 from trustworthy.report.benchmark.profiles import Profile
 from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial
 
@@ -22,6 +23,8 @@ DENSITIES = ("very sparse", "sparse", "dense", "very dense")
 IMPURITIES = ("scratch", "bubble", "dust", "speckle", "unspecific")
 FEWEST = 4
 """Clean pairs that are enough to train on, to calibrate and to test."""
+CALIBRATING = math.ceil(1 / RISK) - 1
+"""Images that conformal maps need to be calibrated on at least."""
 PATCH, PATCHES = 48, 32
 """Side in pixels of what is pasted, and how many patches it is chosen from."""
 TRAIN, CALIBRATE, TEST, SHIFT = 1, 2, 3, 4
@@ -103,7 +106,9 @@ def folder_suite(folder: str | os.PathLike[str], profile: Profile) -> Suite:
 
 
 def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: ImagePairs | None = None) -> ImageTrial:
-    """Half of the clean fields train, a quarter calibrates, a quarter tests; all that have something foreign test too.
+    """A quarter of the clean fields tests, a quarter calibrates where that is enough, the others train.
+
+    All that have something foreign in them test too.
 
     foreign : patches of these are pasted into the clean test fields.
     """
@@ -115,9 +120,10 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
             f"test, got {len(order)}; add pairs, or cut large images into several."
         )
     held = len(order) // FEWEST
-    test, calibration, train = (pairs.take(rows) for rows in np.split(order, (held, 2 * held)))
+    calibrating = held if held >= CALIBRATING else 0
+    test, calibration, train = (pairs.take(rows) for rows in np.split(order, (held, held + calibrating)))
     known = pairs.take(struck) if struck.any() else None
-    return _trial(train, calibration, test, profile, name=name, foreign=foreign, struck=known)
+    return _trial(train, calibration if calibrating else None, test, profile, name=name, foreign=foreign, struck=known)
 
 
 def _trial(
@@ -130,10 +136,11 @@ def _trial(
     if foreign is not None:
         side = min(PATCH, *test.source.shape[2:], *foreign.source.shape[2:])
         tests["pasted patches"] = paste(test, patches(foreign, side, PATCHES), count=2)
-    held = f", {len(calibration)} calibrate" if calibration is not None else ""
+    few = f"; too few for conformal maps, which need {CALIBRATING} to calibrate on"
+    held = few if calibration is None else f", {len(calibration)} calibrate"
     side = min(profile.side, *train.source.shape[2:])
     return ImageTrial(
-        name=name, title=name, says=f"{len(train)} pairs train{held}, {len(test)} test.",
+        name=name, title=name, says=f"{len(train)} pairs train, {len(test)} test{held}.",
         train=patches(train, side, profile.tiles), calibration=calibration, tests=tests,
         shown=[test for test in tests if test != CLEAN] or [CLEAN], width=profile.width, depth=profile.depth,
     )  # fmt: skip
@@ -166,13 +173,14 @@ def classification_suite(
             changed = corrupt(clean.x, name, severity, generator=severity)
             tests[f"{name} {severity}"] = Rows(x=changed, y=clean.y)
     if held_out:
-        tests["classes kept from training"] = Rows(x=test_x[test_y >= classes][: profile.row_tests])
+        tests["new classes"] = Rows(x=test_x[test_y >= classes][: profile.row_tests])
     random = numpy_generator(0, "noise")
     tests["noise"] = Rows(x=random.random(clean.x.shape, dtype=np.float32))
     trained = np.flatnonzero(y < classes)[: profile.rows]
-    kept = f", the last {held_out} of them kept from training" if held_out else ""
+    kept = f", the last {held_out} kept from training" if held_out else ""
     trial = RowTrial(
-        name=data, title=data, says=f"{len(trained):,} rows of {found.n_classes} classes{kept}.",
+        name=data, title="Classes",
+        says=f"{len(trained):,} rows of {found.n_classes} classes{kept}; tests are clean, corrupted, and new.",
         train=Rows(x=x[trained], y=y[trained]), tests=tests, classes=classes, width=profile.row_width, average=average,
     )  # fmt: skip
     return Suite(
