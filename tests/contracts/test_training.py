@@ -51,6 +51,7 @@ SETTINGS = {
         (training.Constant(),),
         (training.Linear(warmup=0.3), training.Linear(warmup=0.3, final=0.1)),
         (training.Cosine(warmup=0.3), training.Cosine(warmup=0.7)),
+        (training.CyclicCosine(cycles=2), training.CyclicCosine(cycles=3)),
         (training.Phases(lengths=(1, 1)), training.Phases(lengths=(1, 1), divisor=2.0)),
         (Later(schedule=training.Linear(), skipped=2), Later(schedule=training.Linear(), skipped=3)),
     ],

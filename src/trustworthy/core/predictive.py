@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,24 @@ class Predictive:
         """Mean over the draws of the probabilities, eqs. (2.6) and (2.27)."""
         return self.logits.softmax(1)
 
+    @property
+    def entropy(self) -> Float[Tensor, " n"]:
+        """Of a classifier, the entropy of the mean probabilities in nats, in [0, log(classes)]: all that is unsure."""
+        return _entropy(self.logits)
+
+    @property
+    def expected_entropy(self) -> Float[Tensor, " n"]:
+        """Of a classifier, the mean over the draws of their entropies in nats: what each of them holds for chance."""
+        return torch.stack([_entropy(logits) for logits in self.members]).mean(0)
+
+    @property
+    def mutual_information(self) -> Float[Tensor, " n"]:
+        """Of a classifier, `entropy` - `expected_entropy` in nats, >= 0: how far the draws disagree; 0 for one draw.
+
+        Reference: Houlsby et al., "Bayesian active learning for classification and preference learning", 2011.
+        """
+        return (self.entropy - self.expected_entropy).clamp_min(0.0)
+
 
 def predict(
     model: Any,
@@ -97,6 +115,21 @@ def predict(
     return Predictive(stacked(members))
 
 
+def predict_in_chunks(model: Any, x: Shaped[Tensor, "n *shape"], *, chunk: int, **asked: Any) -> Iterator[Predictive]:
+    """Predictions for `chunk` rows of `x` after another, so that the draws of no more rows than these are held at once.
+
+    An ensemble answers as to all rows at once, to the bit where `chunk` is a multiple of the batch size. A model that
+    draws at random draws anew for each chunk: what is said of a row has the same distribution, rows of different
+    chunks share no draw.
+
+    Parameters
+    ----------
+    chunk : rows, >= 1. asked : what `predict` takes by name: `draws`, `batch_size`, `generator`, `device`.
+    """
+    checks.integer("chunk", chunk, at_least=1)
+    return (predict(model, rows, **asked) for rows in x.split(chunk))
+
+
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
     """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
     at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
@@ -134,6 +167,11 @@ def pooled(logits: Float[Tensor, "draws n classes"] | Sequence[Tensor]) -> Float
         return logits[0]
     draws = logits if isinstance(logits, Tensor) else stacked(logits)
     return draws.log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
+
+def _entropy(logits: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
+    logs = logits.log_softmax(-1)
+    return -(logs.exp() * logs.clamp_min(torch.finfo(logs.dtype).min)).sum(-1)  # a class at -inf adds 0, not NaN
 
 
 def _answer(predictor: Any, x: Tensor) -> Tensor:

@@ -142,8 +142,8 @@ def members_of(model: Any) -> int | None:
 
     An `nn.Sequential` has a length and no draws, and is no ensemble.
     """
-    while isinstance(model, Wrapped):
-        model = model.posterior
+    while isinstance(inner := getattr(model, "posterior", None), Posterior):  # `Wrapped`, and what is like it
+        model = inner
     return len(model) if isinstance(model, Posterior) and isinstance(model, Sized) else None
 
 

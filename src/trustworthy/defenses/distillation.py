@@ -66,6 +66,10 @@ class DefensiveDistillation(Defense):
     def objective(self) -> Loss:
         return Tempered(temperature=self.temperature)
 
+    @property
+    def passes(self) -> int:
+        return 2 * self.epochs
+
     def train(self, model: nn.Module, lesson: Lesson) -> Trained:
         teacher = copy.deepcopy(model)
         learned = self.fitted(teacher, lesson.part("teacher"), self.objective)

@@ -70,7 +70,9 @@ def _interval(successes: float, n: float, level: float) -> tuple[float, float]:
     return float(low), 1.0 - float(missed)
 
 
-def clopper_pearson_lower(successes: Int[np.ndarray, " k"], n: int, alpha: float) -> Float[np.ndarray, " k"]:
+def clopper_pearson_lower(
+    successes: Int[np.ndarray, " k"], n: int | Int[np.ndarray, " k"], alpha: float
+) -> Float[np.ndarray, " k"]:
     """Exact one-sided lower bounds of the probability of success, each above it with probability at most `alpha`.
 
     The quantile `alpha` of the Beta(successes, n - successes + 1) distribution; 0 without a success.
@@ -78,7 +80,7 @@ def clopper_pearson_lower(successes: Int[np.ndarray, " k"], n: int, alpha: float
     return _lower(successes, n, alpha)
 
 
-def _lower(successes: np.ndarray, n: float, alpha: float) -> Float[np.ndarray, " k"]:
+def _lower(successes: np.ndarray, n: float | np.ndarray, alpha: float) -> Float[np.ndarray, " k"]:
     from scipy.special import betaincinv
 
     some = np.where(successes > 0, successes, 1.0)

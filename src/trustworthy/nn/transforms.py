@@ -12,6 +12,7 @@ from trustworthy.nn.bounded_relu import bound_relu
 from trustworthy.nn.dropout import persist_dropout
 from trustworthy.nn.ensemble import ensemble
 from trustworthy.nn.noise import add_noise
+from trustworthy.nn.translator import translate
 
 TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "add_noise": add_noise,
@@ -20,5 +21,6 @@ TRANSFORMS: dict[str, Callable[..., nn.Module]] = {
     "ensemble": ensemble,
     "to_bayesian": to_bayesian,
     "persist_dropout": persist_dropout,
+    "translate": translate,
 }
 """Each is called as `transform(model, **options)`, with options that JSON can hold, and gives a copy."""

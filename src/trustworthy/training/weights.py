@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.core.files import atomic_write
 
+_COUNTER = ".num_batches_tracked"
 MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
 
 
@@ -54,6 +55,8 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
 def redrawn(model: nn.Module, seed: int) -> nn.Module:
     """A copy of `model` with weights drawn anew, as each layer draws them when it is built.
 
+    What holds other modules draws after them, so a network with a `reset_parameters` of its own has the last word.
+
     Raises
     ------
     InvalidInput : a module that has weights has no `reset_parameters`.
@@ -68,7 +71,7 @@ def redrawn(model: nn.Module, seed: int) -> nn.Module:
     fresh = copy.deepcopy(model)
 
     def reset() -> nn.Module:
-        for module in fresh.modules():
+        for module in sorted(fresh.modules(), key=lambda module: len([*module.modules()])):
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
         return fresh
@@ -127,9 +130,17 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
+    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's.
+
+    A model with a method `current_names(tensors) -> tensors` reads files that name its weights in another way. Counters
+    of batches, which files of old versions of torch lack, begin at 0.
+    """
     tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
+    tensors = getattr(model, "current_names", dict)(tensors)
     expected = model_tensors(model)
+    for name in expected.keys() - tensors.keys():
+        if name.endswith(_COUNTER) and name.replace(_COUNTER, ".running_mean") in tensors:
+            tensors[name] = torch.zeros_like(expected[name])
     problems = {
         "missing in the file": sorted(expected.keys() - tensors.keys()),
         "unknown to the model": sorted(tensors.keys() - expected.keys()),

@@ -4,17 +4,21 @@ posterior = NaiveEnsemble(epochs=20).fit(make_model, (x, y), validation=(x_held,
 """
 
 from trustworthy.uncertainty.ensembling import Ensembling
+from trustworthy.uncertainty.fast import FastEnsemble
 from trustworthy.uncertainty.method import Lesson, Method, Trained
 from trustworthy.uncertainty.methods import METHODS
 from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.snapshot import SnapshotEnsemble
 from trustworthy.uncertainty.variational import SVI
 
 __all__ = [
     "METHODS",
     "SVI",
     "Ensembling",
+    "FastEnsemble",
     "Lesson",
     "Method",
     "NaiveEnsemble",
+    "SnapshotEnsemble",
     "Trained",
 ]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, as_posterior
 from trustworthy.core.seeds import derived_seed, torch_generator
@@ -125,6 +125,8 @@ class Method(ABC):
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
 
+    least_epochs: ClassVar[int] = 1
+
     epochs: int
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -135,7 +137,7 @@ class Method(ABC):
     draws: int = 1
 
     def __post_init__(self) -> None:
-        checks.integer("epochs", self.epochs, at_least=1)
+        checks.integer("epochs", self.epochs, at_least=self.least_epochs)
         checks.integer("batch_size", self.batch_size, at_least=1)
         checks.real("learning_rate", self.learning_rate, above=0.0)
         checks.choice("optimizer", self.optimizer, OPTIMIZERS)
@@ -261,6 +263,11 @@ class Method(ABC):
         return self.likelihood
 
     @property
+    def passes(self) -> int:
+        """Epochs of all runs together, for who shows how far training is."""
+        return self.epochs
+
+    @property
     def augmentation(self) -> Augmentation | None:
         """What is done to each batch first."""
         return None if self.augment is None else AUGMENTATIONS[self.augment]
@@ -369,7 +376,13 @@ class Method(ABC):
         x, y = dataset.tensors[:2]
         device = next((weight.device for weight in model.parameters()), x.device)
         generator = torch_generator(0, "check", device=device)
-        outputs = predict(model, x[:1], generator=generator, device=device).members[0]
+        try:
+            outputs = predict(model, x[:1], generator=generator, device=device).members[0]
+        except RuntimeError as error:  # what torch raises of shapes that do not fit
+            raise ModelContractError(
+                f"the model does not take a row of {name} x, of shape {tuple(x.shape[1:])} ({error}); give a model for "
+                "such rows, or the data that it was made for."
+            ) from error
         self.likelihood.check(outputs, x, y)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from trustworthy.core.checks import Bounds
+from trustworthy.uncertainty.fast import FastEnsemble
 from trustworthy.uncertainty.method import Method
 from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.snapshot import SnapshotEnsemble
 from trustworthy.uncertainty.variational import SVI
 
 
@@ -20,6 +22,8 @@ def _method(build: Callable[..., Method], **usual: Any) -> Callable[..., Method]
 
 METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
+    "snapshot": _method(SnapshotEnsemble),
+    "fast": _method(FastEnsemble),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
 }
 """`METHODS[name](epochs=..., **settings)` gives a method. It takes the `eps` and `bounds` of `defenses.METHODS` too,

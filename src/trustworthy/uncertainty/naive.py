@@ -29,6 +29,10 @@ class NaiveEnsemble(Ensembling):
 
     members: int = 5
 
+    @property
+    def passes(self) -> int:
+        return self.members * self.epochs
+
     def train(self, model: nn.Module, lesson: Lesson) -> Trained:
         networks = [model, *(lesson.fresh(member) for member in range(1, self.members))]
         parts = [

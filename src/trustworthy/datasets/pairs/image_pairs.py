@@ -13,6 +13,7 @@ from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.datasets.columns import listed
 
 Images = Num[np.ndarray, "n channels height width"]
+Targets = Num[np.ndarray, "n outputs height width"]
 Masks = Bool[np.ndarray, "n height width"]
 
 
@@ -31,7 +32,7 @@ class ImagePairs:
 
     name: str
     source: Images
-    target: Images
+    target: Targets
     names: tuple[str, ...]
     masks: Masks | None = None
     groups: tuple[str, ...] | None = None

@@ -45,7 +45,7 @@ class Scene:
 
     def window(
         self, row: float, column: float, reach: float, across: float | None = None
-    ) -> tuple[Window, Plane, Plane]:
+    ) -> tuple[Window, Float32[np.ndarray, "rows 1"], Float32[np.ndarray, "1 columns"]]:
         """Slices of the pixels within `reach` rows and `across` columns of a place, and how far off it they lie."""
         places = ((row, reach), (column, reach if across is None else across))
         rows, columns = (slice(max(0, int(at - far)), max(0, min(self.side, int(at + far) + 2))) for at, far in places)
