@@ -11,7 +11,7 @@ import torch
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, TrustworthyWarning
 from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.models import load_model
-from trustworthy.report.benchmark import judging, suites, training
+from trustworthy.report.benchmark import judging, page, suites, training
 from trustworthy.report.benchmark.meaning import CLEAN
 from trustworthy.report.benchmark.profiles import PROFILES
 from trustworthy.report.benchmark.study import MODELS, run
@@ -49,6 +49,12 @@ def ran(suite, tmp_path_factory):
     return folder, record, told
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No page, which takes longer than all else."""
+    monkeypatch.setattr(page, "render", lambda folder: folder)
+
+
 def test_a_trial_of_own_pairs_trains_on_clean_ones_and_tests_all_that_are_struck(suite):
     (trial,) = suite.trials
     struck = {f"field {number}" for number in range(3)}
@@ -76,11 +82,10 @@ def test_each_run_records_what_another_needs_to_agree(ran):
 def test_scores_are_those_of_the_kept_model(ran, suite):
     folder, record, _ = ran
     (trial,) = suite.trials
-    network = load_model(folder / MODELS / "mirrors-naive-0").model
+    model = load_model(folder / MODELS / "mirrors-naive-0").model
     test = trial.tests["foreign"]
     with torch.no_grad():
-        x = (torch.from_numpy(test.source) - trial.train.source.mean()) / trial.train.source.std()
-        members = [member(x) * trial.train.target.std() + trial.train.target.mean() for member in network.members]
+        members = [draw(torch.from_numpy(test.source)) for draw in model.draws(2)]
     mean, std = torch.stack(members).mean(0).numpy(), torch.stack(members).std(0, correction=0).numpy()
     found = judging.scores.joined(
         judging.scores.correlation(mean, test.target), judging.scores.detection(std[:, 0], test.masks)
@@ -91,7 +96,7 @@ def test_scores_are_those_of_the_kept_model(ran, suite):
     assert record.runs[0].tests["foreign"].values["partial_auroc"] == pytest.approx(0.02)  # one network knows nothing
 
 
-def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path, monkeypatch):
+def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path, monkeypatch, undrawn):
     folder, record, told = ran
     anew = run(suite, methods=["naive"], seeds=1, profile=TINY).runs[0]
     old = record.runs[1]
@@ -107,7 +112,7 @@ def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path,
     assert (other.tests, other.passes, other.training_seconds) == (old.tests, old.passes, old.training_seconds)
 
 
-def test_other_settings_are_trained_anew(ran, suite, tmp_path):
+def test_other_settings_are_trained_anew(ran, suite, tmp_path, undrawn):
     folder, record, _ = ran
     shutil.copytree(folder, tmp_path / "out")
     with pytest.warns(TrustworthyWarning, match="parts of another benchmark"):
@@ -146,7 +151,7 @@ def test_classes_are_judged_clean_corrupted_and_where_they_are_new():
         ({"epochs": 0}, "epochs must be >= 1"),
         ({"methods": ["naiv"]}, "unknown method 'naiv'; did you mean 'naive'"),
         ({"methods": []}, "methods must name at least one"),
-        ({"suite": "classification", "data": "cadata"}, "data must be a set of images with classes"),
+        ({"suite": "classification", "data": "breast-cancer"}, "data must be a set of images with classes"),
         ({"suite": "classification", "average": "means"}, "unknown average 'means'"),
     ],
 )

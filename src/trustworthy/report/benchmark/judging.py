@@ -57,14 +57,13 @@ class Asked:
 
 
 def judge(
-    trial: Trial, network: nn.Module, *, draws: int, batch_size: int, device: torch.device, seed: int, tell: Tell
+    trial: Trial, model: nn.Module, *, draws: int, batch_size: int, device: torch.device, seed: int, tell: Tell
 ) -> Judged:
-    """Ask a trained network, or an ensemble of some, about all tests of `trial`.
+    """Ask a model, in own units of `trial`, about all its tests.
 
     draws : of what draws anew; an ensemble answers with all its members.
     """
-    model = trial.model(network).to(device)
-    asked = Asked(model=model, draws=members_of(model) or draws, device=device, seed=seed)
+    asked = Asked(model=model.to(device), draws=members_of(model) or draws, device=device, seed=seed)
     return _images(trial, asked, batch_size, tell) if isinstance(trial, ImageTrial) else _rows(trial, asked, tell)
 
 

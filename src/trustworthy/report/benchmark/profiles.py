@@ -39,8 +39,8 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
-        fields=6, calibrating=10, testing=3, side=32, tiles=12, width=4, depth=2, epochs=2, batch_size=4,
-        rows=120, row_tests=60, row_width=4, row_epochs=3, corruptions=("gaussian_noise", "contrast"),
+        fields=6, calibrating=10, testing=3, side=32, tiles=12, width=4, depth=2, epochs=4, batch_size=4,
+        rows=120, row_tests=60, row_width=4, row_epochs=4, corruptions=("gaussian_noise", "contrast"),
         severities=(1, 5), members=2, draws=3,
     ),
     "small": Profile(

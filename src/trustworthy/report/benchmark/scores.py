@@ -17,7 +17,7 @@ FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 4
 """False-positive rates at which a ROC curve is kept: finer where Table 5.1 looks."""
 POINTS = 50
 """Of a sparsification curve."""
-AVERAGES = ("probabilities", "logits")
+AVERAGES = {name: name for name in ("probabilities", "logits")}
 """What is averaged over the members of a classifier."""
 
 
@@ -124,7 +124,7 @@ def joined(*parts: Scores) -> Scores:
 def _logs(members: np.ndarray, average: str) -> np.ndarray:
     """Logs of the averaged probabilities; they are finite where a probability rounds to zero."""
     members = members.astype(np.float64)
-    if checks.choice("average", average, dict.fromkeys(AVERAGES, average)) and average == "logits":
+    if checks.choice("average", average, AVERAGES) == "logits":
         return log_softmax(members.mean(axis=0), axis=1)
     return logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
 

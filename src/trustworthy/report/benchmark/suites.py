@@ -17,6 +17,7 @@ from trustworthy.core.seeds import numpy_generator
 from trustworthy.datasets.pairs import ImagePairs, paste, patches
 from trustworthy.report.benchmark.meaning import CLEAN, RISK
 from trustworthy.report.benchmark.profiles import Profile
+from trustworthy.report.benchmark.scores import AVERAGES
 from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial
 
 DENSITIES = ("very sparse", "sparse", "dense", "very dense")
@@ -121,9 +122,11 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
         )
     held = len(order) // FEWEST
     calibrating = held if held >= CALIBRATING else 0
-    test, calibration, train = (pairs.take(rows) for rows in np.split(order, (held, held + calibrating)))
-    known = pairs.take(struck) if struck.any() else None
-    return _trial(train, calibration if calibrating else None, test, profile, name=name, foreign=foreign, struck=known)
+    test, fitting, train = np.split(order, (held, held + calibrating))
+    return _trial(
+        pairs.take(train), pairs.take(fitting) if calibrating else None, pairs.take(test), profile, name=name,
+        foreign=foreign, struck=pairs.take(struck) if struck.any() else None,
+    )  # fmt: skip
 
 
 def _trial(
@@ -156,6 +159,7 @@ def classification_suite(
     from trustworthy import datasets
     from trustworthy.datasets.corruptions import CORRUPTIONS, corrupt
 
+    checks.choice("average", average, AVERAGES)
     found = datasets.load(data, limit=max(profile.rows, profile.row_tests))
     if found.task != "classification" or len(found.shape) != 3:
         raise InvalidInput(

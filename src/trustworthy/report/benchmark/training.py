@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import nn
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.record import versions
 from trustworthy.core.study import writing
 from trustworthy.models.posterior_folder import is_posterior_folder, load_posterior, save_posterior
 from trustworthy.report.benchmark.profiles import Profile
@@ -34,7 +34,7 @@ DROPOUT = 0.5
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fitted:
-    """A trained model.
+    """A trained model, in own units of the trial.
 
     weights : digest of all its tensors. seconds : of all training. passes : gradient steps, in passes over the data.
     """
@@ -80,7 +80,7 @@ def fitted(
     """
     recipe = trial.recipe(DROPOUT if name == "mc-dropout" else 0.0)
     x, y = trial.data
-    mark = digest(repr(method), repr(trial.loss), seed, x, y, recipe.factory, recipe.options)
+    mark = digest(repr(method), repr(trial.loss), seed, x, y, recipe.factory, recipe.options, versions())
     if folder is not None and is_posterior_folder(folder):
         model, _, about = load_posterior(folder, trust=False)
         if about.get("mark") == mark:
@@ -88,14 +88,14 @@ def fitted(
     runs = None if folder is None else folder / CHECKPOINTS / mark
     tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), passes_of(method), tell)
     posterior: Any = method.fit(
-        partial(recipe.build), (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
+        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
         checkpoints=runs, engine=_engine(device),
     )  # fmt: skip
-    model: nn.Module = posterior if isinstance(posterior, nn.Module) else posterior.model
+    model = trial.model(posterior if isinstance(posterior, nn.Module) else posterior.model)
     about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
     if folder is not None:
-        transforms = (*recipe.transforms, *method.transforms)
-        save_posterior(model, folder, type(recipe)(recipe.factory, recipe.options, transforms), about)
+        built = replace(recipe, transforms=(*method.transforms, *trial.transforms))
+        save_posterior(model, folder, built, about)
         shutil.rmtree(folder / CHECKPOINTS)  # of several networks with their optimizers: many times what is kept
     return _kept(model, about)
 

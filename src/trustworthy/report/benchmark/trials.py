@@ -64,6 +64,12 @@ class ImageTrial:
         """A trained network, or several, in own units."""
         return self.translator.around(network)
 
+    @property
+    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """What `model` does, as `nn.TRANSFORMS` names it."""
+        channels = {"source_channels": self.train.source.shape[1], "target_channels": self.train.target.shape[1]}
+        return (("translate", channels),)
+
     def recipe(self, dropout: float) -> Recipe:
         """The network, with dropout at the rate of `dropout` where it has any."""
         channels = {"in_channels": self.train.source.shape[1], "out_channels": self.train.target.shape[1]}
@@ -118,6 +124,11 @@ class RowTrial:
     def model(self, network: nn.Module) -> nn.Module:
         """A trained network as it is."""
         return network
+
+    @property
+    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """What `model` does, as `nn.TRANSFORMS` names it."""
+        return ()
 
     def recipe(self, dropout: float) -> Recipe:
         """A narrow VGG16 from 32 pixels on, and a small convolutional network below; without dropout."""
