@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from scipy.special import log_softmax, logsumexp, softmax
 
 from trustworthy import metrics
@@ -12,6 +12,7 @@ from trustworthy.report.benchmark.meaning import MAX_FPR, SHARES
 from trustworthy.report.benchmark.record import Curve, Scores
 
 Images = Float[np.ndarray, "n channels height width"]
+Targets = Num[np.ndarray, "n channels height width"]
 Maps = Float[np.ndarray, "n height width"]
 FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 41)[1:]])
 """False-positive rates at which a ROC curve is kept: finer where Table 5.1 looks."""
@@ -44,7 +45,7 @@ def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) ->
     return Scores(values=areas | precision | recall, curves={"roc": roc})
 
 
-def correlation(prediction: Images, target: Images) -> Scores:
+def correlation(prediction: Images, target: Targets) -> Scores:
     """Pearson correlation of each image over its pixels and channels, as a mean over images with its deviation.
 
     A constant prediction tells nothing of the target: its correlation is 0. A constant target is refused.
@@ -56,7 +57,7 @@ def correlation(prediction: Images, target: Images) -> Scores:
     return Scores(values={"pearson": float(each.mean()), "pearson_deviation": float(each.std())})
 
 
-def errors(prediction: Images, std: Images, target: Images) -> Scores:
+def errors(prediction: Images, std: Images, target: Targets) -> Scores:
     """Is the uncertainty high where the prediction is wrong? Pixels and channels of all images are taken together.
 
     std : of the members. Where it is the same everywhere it tells nothing, and has no scores.
@@ -73,7 +74,7 @@ def errors(prediction: Images, std: Images, target: Images) -> Scores:
     return Scores(values=own, curves=drawn)
 
 
-def coverage(lower: Images, upper: Images, target: Images) -> Scores:
+def coverage(lower: Images, upper: Images, target: Targets) -> Scores:
     """Share of the pixels of an image between two maps, as a mean over images, and the mean distance of the maps."""
     inside = metrics.interval_coverage(lower, upper, target)
     return Scores(values={"coverage": float(np.mean(inside)), "width": float((upper - lower).mean())})

@@ -27,9 +27,9 @@ from trustworthy.report.benchmark.meaning import METRICS
 from trustworthy.report.benchmark.profiles import PROFILES, Profile
 from trustworthy.report.benchmark.record import BenchmarkRecord, Run, TrialRecord
 from trustworthy.report.benchmark.suites import SUITES, Suite, folder_suite
-from trustworthy.report.benchmark.training import SINGLE, fitted, methods_of, passes_of
+from trustworthy.report.benchmark.training import fitted, known_methods, methods_of, passes_of
 from trustworthy.report.benchmark.trials import ImageTrial, Trial
-from trustworthy.uncertainty import METHODS, Method
+from trustworthy.uncertainty import Method
 
 MODELS = "models"
 OnProgress = Callable[[str, float], None]
@@ -86,9 +86,8 @@ def run(
     """
     begun = time.perf_counter()
     checks.integer("seeds", seeds, at_least=1)
-    sizes = _sizes(profile, epochs)
+    sizes, names = _sizes(profile, epochs), known_methods(methods)
     chosen = _suite(suite, sizes, {"data": data, "average": average})
-    names = [SINGLE, *METHODS] if methods is None else list(methods)
     folder, where = None if out is None else Path(out), device_of(device)
     jobs = _jobs(chosen, names, seeds, sizes)
     store = Parts(folder, Run, "benchmark (data, method, sizes or versions differ)")
@@ -101,7 +100,7 @@ def run(
             conditions=_plain(sizes) | {"device": str(where)} | _described(chosen),
             metrics={name: asdict(metric) for name, metric in METRICS.items() if _has(measured, name)},
             trials={trial.name: _told(trial) for trial in chosen.trials},
-            methods=list(dict.fromkeys(names)), seeds=list(range(seeds)), runs=[run for run, _ in measured],
+            methods=names, seeds=list(range(seeds)), runs=[run for run, _ in measured],
             notes=chosen.notes, wall_time=time.perf_counter() - begun,
         )  # fmt: skip
         if folder is not None:

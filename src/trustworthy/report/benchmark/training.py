@@ -45,14 +45,21 @@ class Fitted:
     passes: float
 
 
-def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
-    """The methods by name, with the settings of the profile that fit what they are to learn."""
-    known = {SINGLE: None, **METHODS}
-    wanted = [name for name in dict.fromkeys(names) if checks.choice("method", name, known) or True]
+def known_methods(names: Sequence[str] | None) -> list[str]:
+    """The names, each once, all of them where none are given; unknown ones are refused."""
+    known = [SINGLE, *METHODS]
+    wanted = list(dict.fromkeys(known if names is None else names))
     if not wanted:
         raise InvalidInput(f"methods must name at least one, got none. Known: {', '.join(known)}.")
+    for name in wanted:
+        checks.choice("method", name, dict.fromkeys(known))
+    return wanted
+
+
+def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
+    """The methods by name, with the settings of the profile that fit what they are to learn."""
     epochs = profile.row_epochs if isinstance(trial, RowTrial) else profile.epochs
-    return {name: _method(name, profile, epochs) for name in wanted}
+    return {name: _method(name, profile, epochs) for name in names}
 
 
 def _method(name: str, profile: Profile, epochs: int) -> Method:
