@@ -3,6 +3,7 @@
 A new one is a line of METHODS, and of SETTINGS here: what makes it short, and a setting that differs.
 """
 
+import itertools
 import warnings
 
 import pytest
@@ -35,6 +36,7 @@ each = pytest.mark.parametrize(
 )
 X = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
+CALLS = itertools.count(1)
 NAMES = {**vars(uncertainty), **vars(training)}
 
 
@@ -55,12 +57,12 @@ def built(name, **settings):
 def trained(method, folder=None, passes=None, model=None, data=(X, Y), **options):
     BreaksOff.left = passes
     torch.manual_seed(0)
+    model = model or network()
+    torch.manual_seed(next(CALLS))  # whatever a method draws comes from its own seed
     checkpoints = None if folder is None else Checkpoints(folder, every=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # so short a training may be told of
-        return method(
-            model or network(), data, validation=(data[0][:8], data[1][:8]), checkpoints=checkpoints, **options
-        )
+        return method(model, data, validation=(data[0][:8], data[1][:8]), checkpoints=checkpoints, **options)
 
 
 def same(model, other):
