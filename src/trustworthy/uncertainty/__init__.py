@@ -12,6 +12,7 @@ from trustworthy.uncertainty.methods import METHODS
 from trustworthy.uncertainty.naive import NaiveEnsemble
 from trustworthy.uncertainty.sgld import SGLD
 from trustworthy.uncertainty.snapshot import SnapshotEnsemble
+from trustworthy.uncertainty.tiles import TiledPrediction, predict_tiled
 from trustworthy.uncertainty.variational import SVI
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "Method",
     "NaiveEnsemble",
     "SnapshotEnsemble",
+    "TiledPrediction",
     "Trained",
+    "predict_tiled",
 ]

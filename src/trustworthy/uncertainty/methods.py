@@ -23,9 +23,14 @@ def _method(build: Callable[..., Method], **usual: Any) -> Callable[..., Method]
     return method
 
 
+def _snapshots(*, epochs: int, **settings: Any) -> SnapshotEnsemble:
+    """Six cycles, or as many as there are epochs."""
+    return SnapshotEnsemble(epochs=epochs, **{"members": min(6, epochs), **settings})
+
+
 METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
-    "snapshot": _method(SnapshotEnsemble),
+    "snapshot": _method(_snapshots),
     "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
     "sgld": _method(SGLD),

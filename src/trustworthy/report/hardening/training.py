@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
 from trustworthy.core.predictive import predict
+from trustworthy.core.protocols import members_of
 from trustworthy.core.study import writing
 from trustworthy.defenses import Defense
 from trustworthy.models import LoadedModel
@@ -28,8 +29,8 @@ from trustworthy.report.audit import OnProgress
 from trustworthy.report.hardening.network import NETWORK, in_attacked_units
 from trustworthy.report.hardening.rows import Parts
 from trustworthy.training import Checkpoints, Engine, EpochRecord, History
-from trustworthy.training.weights import first_few, model_tensors
-from trustworthy.uncertainty import Method, Trained
+from trustworthy.training.weights import first_few, model_tensors, redrawn
+from trustworthy.uncertainty import Method, NaiveEnsemble, Trained
 
 CHECKPOINTS, RUN = "checkpoints", "run.json"
 SHORT = 30
@@ -94,6 +95,8 @@ class Trainer:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
         with _told_before():
             changed = defense.changed(in_attacked_units(model, self.rows.domain)).to(self.device)
+        if isinstance(defense, NaiveEnsemble) and defense.members > 1:
+            redrawn(model, self.seed)
         noise = next((layer for layer in changed.modules() if isinstance(layer, NOISE)), None)
         if noise is not None and self.rows.domain.kind == "table":
             x = self.rows.train[0].to(self.device, precision(model))
@@ -136,7 +139,8 @@ class Trainer:
             "defense": repr(defense), "begins_from": begin, "data": self.rows.dataset.name,
             "rows": len(self.rows.train[1]), "rows_that_choose": len(self.rows.validation[1]), "seed": self.seed,
             "eps": self.eps, "units": self.rows.domain.units, "epochs": defense.epochs, "seconds": defended.seconds,
-            "best": _told(defended.best), "last": _told(defended.last), "notes": list(defended.notes),
+            "best": _told(defended.best), "last": _told(defended.last),
+            "members": members_of(defended.model), "notes": list(defended.notes),
         }}  # fmt: skip
 
 
