@@ -1,3 +1,5 @@
+"""Methods of one network: what is random in it, and how its epochs are judged."""
+
 import pytest
 import torch
 from torch import nn
@@ -5,6 +7,7 @@ from torch import nn
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import predict
 from trustworthy.nn import PersistentDropout
+from trustworthy.training import Gaussian
 from trustworthy.uncertainty import BatchEnsemble, MCDropout
 
 DATA = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
@@ -32,6 +35,13 @@ def test_rates_are_those_of_the_model_or_of_the_method(dropout, settings, rates)
 def test_at_rate_0_there_is_no_variance():
     model = MCDropout(epochs=2, p=0.0)(network(nn.Dropout(0.4)), DATA).model
     assert not bool(predict(model, DATA[0], draws=5).std.any())
+
+
+def test_an_epoch_is_judged_by_all_members():
+    x, loss = DATA[0], Gaussian()
+    outcome = BatchEnsemble(epochs=1, spread=0.5, loss=loss)(nn.Linear(3, 1), (x, x[:, :1]), validation=(x, x[:, :1]))
+    assert outcome.best.metrics == {"log_likelihood": loss.score(predict(outcome.model, x), x[:, :1])}
+    assert outcome.best.metrics != {"log_likelihood": loss.score(predict(outcome.model, x, draws=1), x[:, :1])}
 
 
 @pytest.mark.parametrize(
