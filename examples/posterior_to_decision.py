@@ -16,11 +16,8 @@ from trustworthy.core.predictive import Predictive, predict
 from trustworthy.metrics import ece
 from trustworthy.training import Engine
 from trustworthy.training.likelihoods import Categorical
-from trustworthy.uncertainty import NaiveEnsemble
+from trustworthy.uncertainty import NaiveEnsemble, decompose, fit_temperature, handoff_threshold, tempered
 from trustworthy.uncertainty.conformal import calibrate_sets
-from trustworthy.uncertainty.handoff import handoff_threshold
-from trustworthy.uncertainty.parts import decompose
-from trustworthy.uncertainty.temperature import fit_temperature, tempered
 
 
 def network() -> nn.Sequential:
