@@ -128,15 +128,14 @@ class _Band:
 
 
 def _sides(image: ArrayLike) -> tuple[int, int]:
-    shape: tuple[int, ...] = tuple(getattr(image, "shape", ()))
+    shape: Any = tuple(getattr(image, "shape", ()))
     if len(shape) not in (2, 3) or 0 in shape:
         raise InvalidInput(
             "image must be an array (channels, height, width) or (height, width), got "
             f"{shape or type(image).__name__}; channels at the end go first by np.moveaxis(image, -1, 0), which reads "
             "nothing."
         )
-    *_, height, width = shape
-    return height, width
+    return shape[-2], shape[-1]
 
 
 def _layout(modules: list[nn.Module], tile: int, overlap: int | None, grid: int | None) -> _Layout:
