@@ -15,10 +15,12 @@ from trustworthy.training.checkpoint import Checkpoints
 from trustworthy.training.data import Batch, Collate, Data
 from trustworthy.training.evaluation import Metric, OfDraws, OfModel, PerExample, evaluate
 from trustworthy.training.fit import fit
+from trustworthy.training.langevin import Langevin
+from trustworthy.training.likelihoods import Categorical, Gaussian, Laplace, Likelihood
 from trustworthy.training.losses import Loss, cross_entropy
 from trustworthy.training.moment import Moment
 from trustworthy.training.run import Callback, Engine, EpochRecord, History
-from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Linear, Phases
+from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, CyclicCosine, Linear, Phases
 from trustworthy.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -26,16 +28,22 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Callback",
+    "Categorical",
     "Checkpoints",
     "Collate",
     "Constant",
     "Cosine",
     "CropAndFlip",
+    "CyclicCosine",
     "Data",
     "Engine",
     "EpochRecord",
+    "Gaussian",
     "GaussianNoise",
     "History",
+    "Langevin",
+    "Laplace",
+    "Likelihood",
     "Linear",
     "Loss",
     "Metric",
