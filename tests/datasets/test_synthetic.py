@@ -118,7 +118,7 @@ def test_light_and_defocus_do_what_they_say():
     [
         ({"fields": 0}, "fields must be >= 1"),
         ({"size": 16}, "size must be >= 32"),
-        ({"density": "sparce"}, "did you mean 'sparse'"),
+        ({"density": "spares"}, "did you mean 'sparse'"),
         ({"kind": "hela"}, "unknown kind 'hela'"),
         ({"impurities": ("bubbles",)}, "did you mean 'bubble'"),
         ({"impurities": "dust"}, r"impurities must be a sequence of names, got 'dust'; write \('dust',\)"),
