@@ -58,6 +58,7 @@ def test_values_and_depth_stay_what_they_are(tmp_path, suffix, dtype):
     assert_array_equal(pairs.source[:, 0], images[0, ::-1])
     assert_array_equal(pairs.target[:, 0], images[1, ::-1])
     assert pairs.source.dtype == np.dtype(dtype).newbyteorder("=")
+    assert read_image(tmp_path / "source" / f"a{suffix}").dtype.isnative  # else one order would not go with the other
     assert pairs.masks is None
 
 
@@ -209,11 +210,21 @@ def test_a_pasted_patch_is_as_bright_as_the_set_it_lies_in():
         paste(pairs, replace(foreign, source=np.repeat(foreign.source, 2, axis=1)))
 
 
+def test_pasted_integers_are_rounded_and_do_not_wrap():
+    pairs, foreign = some(1, 12, np.uint8, seed=1), some(1, 12, np.uint8, seed=2)
+    pairs = replace(pairs, source=np.where(pairs.source > 125, 255, 0).astype(np.uint8))
+    real = [replace(one, source=one.source.astype(np.float64)) for one in (pairs, foreign)]
+    expected = paste(*real).source.clip(0.0, 255.0)
+    assert_allclose(paste(pairs, foreign).source, expected, atol=0.5 + 1e-9)
+    assert (paste(*real).source > 256).any()
+
+
 def test_boxes_hold_what_is_near_together():
     mask = np.zeros((20, 30), bool)
     mask[2:4, 3:6] = mask[5, 8] = mask[15, 25:] = True
-    assert boxes(mask, gap=1) == [(2, 3, 4, 6), (5, 8, 6, 9), (15, 25, 16, 30)]
-    assert boxes(mask, gap=6) == [(2, 3, 6, 9), (15, 25, 16, 30)]
+    apart = [(2, 3, 4, 6), (5, 8, 6, 9), (15, 25, 16, 30)]
+    assert boxes(mask, gap=1) == boxes(mask, gap=2) == apart
+    assert boxes(mask, gap=3) == boxes(mask, gap=6) == [(2, 3, 6, 9), (15, 25, 16, 30)]
     filled = boxed(mask[None], gap=6)[0]
     assert filled.sum() == 4 * 6 + 5
     assert filled[mask].all()

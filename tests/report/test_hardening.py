@@ -15,11 +15,11 @@ from report.toys import LOGIT
 from trustworthy import datasets
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
-from trustworthy.defenses import METHODS, AdversarialTraining, RandomSelfEnsemble
+from trustworthy.defenses import AdversarialTraining, RandomSelfEnsemble
 from trustworthy.models import Recipe, load_model
 from trustworthy.report.hardening.harden import harden
 from trustworthy.report.hardening.harden import plan_of as plan_of_harden
-from trustworthy.report.hardening.methods import PlainTraining, methods_of
+from trustworthy.report.hardening.methods import METHODS, PlainTraining, methods_of
 from trustworthy.report.hardening.network import in_attacked_units
 from trustworthy.report.hardening.rows import parts
 from trustworthy.report.plan import make_plan

@@ -133,7 +133,8 @@ def predict_in_chunks(model: Any, x: Shaped[Tensor, "n *shape"], *, chunk: int, 
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
     """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
     at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
-    ask = together(as_posterior(model)) if draws > 1 and at_once >= FEWEST else None
+    fewest = FEWEST if members_of(model) is None else draws  # members are asked all at once, or one by one
+    ask = together(as_posterior(model)) if draws > 1 and at_once >= fewest else None
     if ask is None:
         return None
     try:

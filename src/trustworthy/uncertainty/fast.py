@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +17,11 @@ from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, warn
-from trustworthy.core.predictive import predict
 from trustworthy.core.protocols import Posterior
-from trustworthy.core.seeds import derived_seed, torch_generator
+from trustworthy.core.seeds import derived_seed
 from trustworthy.training import Batch, Constant, Data, History, Loss, Moment
-from trustworthy.training.data import as_dataset, batches, share_of
-from trustworthy.uncertainty.ensembling import Ensembling
+from trustworthy.training.data import share_of
+from trustworthy.uncertainty.ensembling import Ensembling, asked, first_rows
 from trustworthy.uncertainty.method import Lesson, Trained
 
 LOOKED = 1024  # rows of training by which it is told whether a member is ruined
@@ -127,7 +127,7 @@ class FastEnsemble(Ensembling):
         model.to((lesson.engine.accelerator or Accelerator()).device)  # where the anchors are compared
         histories = [self.fitted(model, lesson.part("member-1"), self.objective)] if self.epochs else []
         networks = [model.eval()]
-        rows = _some(lesson.data, model)
+        rows = first_rows(lesson.data, model, LOOKED)
         before, guess = self._nats(model, rows), self.likelihood.guess(rows[1])
         notes = () if before < guess else (self._warned(
             f"the seed is no better on the rows of training than the best answer that does not look at the input: "
@@ -140,8 +140,8 @@ class FastEnsemble(Ensembling):
             after = self._nats(network, rows)
             if before < guess and not after < (before + guess) / 2:
                 notes = (*notes, self._warned(self._ruined(member, after, before, guess)))
-        notes = (*notes, self._told_apart(networks, lesson))
-        return self.gathered(networks, histories, notes)
+        told = [f"{each:.3g} per weight from the others" for each in apart(networks)]
+        return self.gathered(networks, histories, lesson, told=told, notes=notes)
 
     def _further(self, networks: list[nn.Module], lesson: Lesson, member: int) -> tuple[nn.Module, list[History]]:
         network = copy.deepcopy(networks[BEGIN[self.begin]])
@@ -168,8 +168,7 @@ class FastEnsemble(Ensembling):
 
     def _nats(self, model: nn.Module, rows: tuple[Tensor, Tensor]) -> float:
         """Mean nats per row of `model` in evaluation mode."""
-        asked = predict(model, rows[0], generator=torch_generator(0, "judged", device=rows[0].device))
-        return self.likelihood.data_term(asked, rows[1])
+        return self.likelihood.data_term(asked(model, rows[0]), rows[1])
 
     def _ruined(self, member: int, after: float, before: float, guess: float) -> str:
         return (
@@ -182,25 +181,12 @@ class FastEnsemble(Ensembling):
         warn(note)
         return note
 
-    def _told_apart(self, networks: Sequence[nn.Module], lesson: Lesson) -> str:
-        """Of each member its mean distance to the others, and its score on the validation rows."""
-        told = []
-        for number, network in enumerate(networks, 1):
-            others = [trained_weights(other) for other in networks if other is not network]
-            stacks = [torch.stack(each) for each in zip(*others, strict=True)] if others else []
-            parts = [f"{distance(trained_weights(network), stacks):.3g} from the others"] if others else []
-            if lesson.validation is not None:
-                x, y = _some(lesson.validation, network, most=None)
-                asked = predict(network, x, generator=torch_generator(0, "judged", device=x.device))
-                parts.append(f"{self.likelihood.score_name} {self.likelihood.score(asked, y):.4g}")
-            told.append(f"{number} {', '.join(parts)}")
-        return f"members: {'; '.join(told)}. Distances are mean absolute differences per weight."
 
-
-def _some(data: Data, model: nn.Module, most: int | None = LOOKED) -> tuple[Tensor, Tensor]:
-    """The first rows, on the device of `model`."""
-    device = next(model.parameters()).device
-    dataset = as_dataset("data", data, model)
-    rows = torch.arange(len(dataset))[:most]  # type: ignore[arg-type]
-    x, y = next(batches(dataset, [rows]))[:2]
-    return x.to(device), y.to(device)
+def apart(networks: Sequence[nn.Module]) -> list[float]:
+    """Of each network its mean distance to the others."""
+    found = [0.0] * len(networks)
+    known = [[weight.detach() for weight in trained_weights(network)] for network in networks]
+    for (i, one), (j, other) in itertools.combinations(enumerate(known), 2):
+        between = float(distance(one, [weight[None] for weight in other])) / (len(networks) - 1)
+        found[i], found[j] = found[i] + between, found[j] + between
+    return found

@@ -44,7 +44,8 @@ class NaiveEnsemble(Ensembling):
             trained = [self._member(network, part) for network, part in runs]
         else:
             trained = Parallel(n_jobs=lesson.n_jobs)(delayed(self._member)(network, part) for network, part in runs)
-        return self.gathered(*zip(*trained, strict=True))
+        members, histories = zip(*trained, strict=True)
+        return self.gathered(members, histories, lesson)
 
     def _member(self, network: nn.Module, part: Lesson) -> tuple[nn.Module, History]:
         history = self.fitted(network, part, self.objective)

@@ -47,10 +47,7 @@ class SnapshotEnsemble(Ensembling):
         schedule = CyclicCosine(cycles=self.members, parts=self.epochs)
         snapshots = Snapshots(schedule.ends(self.epochs), lesson.checkpoints)
         history = self.fitted(model, lesson, self.objective, schedule=schedule, callbacks=[snapshots])
-        scores = [history.records[epoch - 1].metrics.get(self.likelihood.score_name) for epoch in snapshots.epochs]
-        found = [f"epoch {epoch} {score:.4g}" for epoch, score in zip(snapshots.epochs, scores, strict=True) if score]
-        notes = (f"{self.likelihood.score_name} of the snapshots: {', '.join(found)}.",) if found else ()
-        return self.gathered(snapshots.networks(model), [dataclasses.replace(history, best=None)], notes)
+        return self.gathered(snapshots.networks(model), [dataclasses.replace(history, best=None)], lesson)
 
 
 class Snapshots:

@@ -127,14 +127,15 @@ class _Band:
 
 
 def _sides(image: ArrayLike) -> tuple[int, int]:
-    shape = tuple(getattr(image, "shape", ()))
+    shape: tuple[int, ...] = tuple(getattr(image, "shape", ()))
     if len(shape) not in (2, 3) or 0 in shape:
         raise InvalidInput(
             "image must be an array (channels, height, width) or (height, width), got "
             f"{shape or type(image).__name__}; channels at the end go first by np.moveaxis(image, -1, 0), which reads "
             "nothing."
         )
-    return shape[-2], shape[-1]
+    *_, height, width = shape
+    return height, width
 
 
 def _layout(modules: list[nn.Module], tile: int, overlap: int | None, grid: int | None) -> _Layout:
@@ -192,7 +193,8 @@ def _asked(
     weights = (weight for module in modules for weight in module.parameters())
     dtype = next((weight.dtype for weight in weights if weight.is_floating_point()), torch.float32)
     place = torch.device("cpu") if device is None else device
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=place if generator is not None else "cpu"))
+    drawn_on = "cpu" if generator is None else generator.device
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
 
     def ask(part: ArrayLike) -> np.ndarray:
         x = torch.from_numpy(np.array(part, np.float64 if dtype == torch.float64 else np.float32))

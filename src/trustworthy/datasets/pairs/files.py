@@ -12,7 +12,7 @@ from jaxtyping import Num
 from trustworthy.core import checks
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.columns import listed
-from trustworthy.datasets.pairs.image_pairs import ImagePairs
+from trustworthy.datasets.image_pairs import ImagePairs
 from trustworthy.datasets.reading import reading
 
 TIFF = (".tif", ".tiff")

@@ -114,7 +114,7 @@ def harden(
         checkpoints. What was interrupted goes on where it stopped if it is started again with the same arguments, and
         ends with the same weights. None writes nothing.
     methods : names of `trustworthy.defenses.METHODS` and `trustworthy.uncertainty.METHODS`, or methods by names of
-        their own.
+        their own. A fast ensemble grows from the network that the others begin with, unless from_scratch.
     weights : file of the weights of the network that the factory builds.
     options : arguments by name of the factory.
     recipe : how a module that was given is built again; needed for `out`.
@@ -149,7 +149,7 @@ def harden(
     rows = parts(read_parted(data, chosen.rows, seed, **given), chosen.columns, net.model, seed)
     radius = eps or chosen.attacks.linf or rows.domain.headline("linf")
     chosen = chosen.model_copy(update={"attacks": chosen.attacks.model_copy(update={"linf": radius})})
-    wanted = methods_of(methods, rows.domain, radius, epochs)
+    wanted = methods_of(methods, rows.domain, radius, epochs, trained=not from_scratch)
     check_answers(net.model, rows, where)
     trainer = Trainer(
         rows=rows, recipe=net.recipe, folder=None if out is None else Path(out), seed=seed, device=where, eps=radius,

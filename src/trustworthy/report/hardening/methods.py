@@ -26,9 +26,17 @@ class PlainTraining(Method):
 
 
 def methods_of(
-    methods: str | Sequence[str] | Mapping[str, Method], domain: Domain, eps: float, epochs: int
+    methods: str | Sequence[str] | Mapping[str, Method],
+    domain: Domain,
+    eps: float,
+    epochs: int,
+    *,
+    trained: bool = False,
 ) -> dict[str, Method]:
-    """The defences that were asked for, by name; those given by name attack within `eps`, in the units of `domain`."""
+    """The defences that were asked for, by name; those given by name attack within `eps`, in the units of `domain`.
+
+    trained : whether they begin with a network that is trained, which is then the seed of a fast ensemble.
+    """
     if isinstance(methods, Mapping):
         for name, defense in methods.items():
             _check(name, defense)
@@ -36,7 +44,10 @@ def methods_of(
     else:
         names = dict.fromkeys([methods] if isinstance(methods, str) else methods)
         makers = {name: checks.choice("method", name, METHODS) for name in names}
-        found = {name: make(eps=eps, epochs=epochs, bounds=domain.bounds) for name, make in makers.items()}
+        found = {
+            name: make(eps=eps, epochs=0 if trained and name == "fast" else epochs, bounds=domain.bounds)
+            for name, make in makers.items()
+        }
     if not found:
         raise InvalidInput(f"method must be given at least once, got none. Known: {', '.join(METHODS)}.")
     return found
