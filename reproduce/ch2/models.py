@@ -26,31 +26,26 @@ from trustworthy.defenses import (
     BoundedReLUTraining,
     DefensiveDistillation,
     RandomSelfEnsemble,
-    VariationalBayes,
 )
-from trustworthy.defenses.defense import Defended, Defense
 from trustworthy.nn import add_noise, backbones
 from trustworthy.nn.jump_sde import JumpSDE, jump_sde
-from trustworthy.training import Engine, Loss, cross_entropy
+from trustworthy.training import Engine
+from trustworthy.uncertainty import SVI, Method, Trained
 
 HERE = Path(__file__).parent
 BUDGETS: dict[str, dict[str, Any]] = tomllib.loads((HERE / "budgets.toml").read_text(encoding="utf-8"))
 RADIUS = 8 / 256
 """Of adversarial training (II), Table 2.1, and of Adv-BNN beside it."""
-INPUTS = ("core", "nn", "training", "attacks", "defenses", "integrate")
+INPUTS = ("core", "nn", "training", "attacks", "defenses", "integrate", "uncertainty")
 """Parts of the library that a trained or attacked model depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plain(Defense):
+class Plain(Method):
     """No defence: the same loop and the same choice of the epoch."""
 
-    @property
-    def objective(self) -> Loss:
-        return cross_entropy
 
-
-DEFENCES: dict[str, tuple[Callable[..., Defense], dict[str, Any]]] = {
+DEFENCES: dict[str, tuple[Callable[..., Method], dict[str, Any]]] = {
     "none": (Plain, {}),
     "rse": (RandomSelfEnsemble, {"sigma_init": 0.2, "sigma_inner": 0.1}),
     "rse-resnext": (RandomSelfEnsemble, {"sigma_init": 0.1, "sigma_inner": 0.1}),
@@ -60,7 +55,7 @@ DEFENCES: dict[str, tuple[Callable[..., Defense], dict[str, Any]]] = {
     "brelu": (BoundedReLUTraining, {"sigma": 0.05}),
     "adversarial-1": (AdversarialTraining.fgsm, {"low": 0.1, "high": 0.3}),
     "adversarial-2": (AdversarialTraining.pgd, {"eps": RADIUS}),
-    "bnn": (VariationalBayes, {}),
+    "bnn": (SVI, {}),
     "adv-bnn": (AdversarialBayes, {"eps": RADIUS}),
 }
 """The settings of Table 2.1, eq. (2.13) and section 2.2.3; a budget may add to them."""
@@ -108,7 +103,7 @@ class Spec:
         return images(about.pop("source"), **about, points=points, published=self.scale == SCALES[-1])
 
 
-def defence(spec: Spec) -> Defense:
+def defence(spec: Spec) -> Method:
     """The defence that trains a model."""
     settings = dict(spec.budget["training"])
     warm = settings.pop("warm")
@@ -118,12 +113,12 @@ def defence(spec: Spec) -> Defense:
     return build(**settings | own | spec.budget["method"])
 
 
-def trained(spec: Spec) -> Defended:
+def trained(spec: Spec) -> Trained:
     """The model and how it was trained; with `warm` passes, all start from one plain network trained for so many."""
     return kept(_trained)(spec, spec.budget, digest())
 
 
-def _trained(spec: Spec, budget: dict[str, Any], code: str) -> Defended:
+def _trained(spec: Spec, budget: dict[str, Any], code: str) -> Trained:
     warm = spec.method != "warm" and budget["training"]["warm"] > 0
     start = trained(replace(spec, method="warm")).model if warm else fresh(spec)
     rows = spec.images

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from interrupted import BreaksOff, Interruption
-from trustworthy import attacks, defenses
+from trustworthy import attacks, defenses, training
 from trustworthy.attacks.adversarial_loss import AdversarialCrossEntropy
 from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.defenses import METHODS
@@ -19,7 +19,6 @@ OTHER = {
     "rse": {"sigma_init": 0.3},
     "brelu": {"sigma": 0.3},
     "distillation": {"temperature": 3.0},
-    "vi": {"alpha": 0.9},
     "adv-bnn": {"steps": 1},
     "adversarial": {"steps": 1},
     "adversarial-fgsm": {"probability": 0.1},
@@ -31,7 +30,7 @@ each = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in METHODS]
 )
 every = pytest.mark.parametrize("name", METHODS)
-NAMES = {**vars(defenses), **vars(attacks), "AdversarialCrossEntropy": AdversarialCrossEntropy}
+NAMES = {**vars(defenses), **vars(attacks), **vars(training), "AdversarialCrossEntropy": AdversarialCrossEntropy}
 IMAGES = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 ROWS = 2 * torch.randn(64, 5, generator=torch.Generator().manual_seed(1))
 Y = torch.arange(64) % 3

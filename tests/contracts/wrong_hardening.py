@@ -148,11 +148,11 @@ HARDENING = {
         "to make Bayesian, got none",
         model=to_bayesian(network()),
         recipe=Recipe("net.py:net"),
-        methods="vi",
+        methods="svi",
         right=lambda said: {"model": network()},
     ),
     "weights that cannot be drawn": refused(
-        "from-scratch cannot draw the weights of the model anew, as Bare has no reset_parameters(); write one",
+        "the weights of the model cannot be drawn anew, as Bare has no reset_parameters(); write one",
         model=Bare(),
         recipe=Recipe("net.py:net"),
         methods="adversarial",

@@ -11,10 +11,12 @@ from torch.testing import assert_close
 from trustworthy.attacks import PGD
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrustworthyWarning
 from trustworthy.core.predictive import Predictive
-from trustworthy.defenses import AdversarialBayes, Categorical, Gaussian, VariationalBayes
-from trustworthy.defenses.adversarial_bayes import EvidenceLoss
+from trustworthy.defenses import AdversarialBayes
+from trustworthy.defenses.adversarial_bayes import Attacked
 from trustworthy.nn.bayesian import collapsed, kl, to_bayesian
-from trustworthy.training import Moment, OfModel, fit
+from trustworthy.training import Categorical, Gaussian, Moment, OfModel, fit
+from trustworthy.uncertainty import SVI
+from trustworthy.uncertainty.variational import EvidenceLoss
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0.5).long() + (X[:, 1] > 0.5).long()
@@ -36,7 +38,7 @@ def numbers(defended):
 
 def test_at_radius_zero_it_is_plain_variational_inference():
     settings = {"epochs": 2, "alpha": 0.3, "warmup": 0.5, "batch_size": 8}
-    plain = VariationalBayes(**settings)(network(), (X, Y), validation=(X, Y))
+    plain = SVI(**settings)(network(), (X, Y), validation=(X, Y))
     adversarial = AdversarialBayes(eps=0.0, **settings)(network(), (X, Y), validation=(X, Y))
     assert numbers(plain) == numbers(adversarial)
     for name, value in plain.model.state_dict().items():
@@ -77,7 +79,8 @@ def test_the_attack_maximises_the_squared_error_of_a_regression():
     error = (model(x).squeeze(1) - y).abs().detach()
     worst = error + 0.1 * model.weight_mean.abs().sum().item()
     expected = (0.5 * (worst / 0.5).square() + math.log(0.5) + 0.5 * math.log(2 * math.pi)).mean()
-    assert_close(replace(clean, attack=attack)(model, (x, y), moment()), expected.float().double(), rtol=1e-5, atol=0)
+    loss = replace(clean, change=Attacked(attack=attack, likelihood=likelihood))
+    assert_close(loss(model, (x, y), moment()), expected.float().double(), rtol=1e-5, atol=0)
 
 
 def test_the_examples_of_training_are_the_last_of_the_search_not_those_that_one_draw_liked():
@@ -94,14 +97,14 @@ def test_the_examples_of_training_are_the_last_of_the_search_not_those_that_one_
 
     model, x = Noisy(), X.double()
     attack = PGD(eps=0.1, bounds=None, steps=4, step_size=0.025, random_start=False)
-    EvidenceLoss(attack=attack)(model, (x, Y.clamp_max(1)), moment())
+    EvidenceLoss(change=Attacked(attack=attack, likelihood=Categorical()))(model, (x, Y.clamp_max(1)), moment())
     assert_close((model.seen - x).abs(), torch.full_like(x, 0.1))
 
 
 def test_outputs_that_do_not_fit_the_targets_are_refused_wherever_they_meet():
     """Of a torch Dataset they first do in training, where (3, 2) and (3, 1) would be broadcast."""
     for function in (Gaussian().nats, Gaussian().squared_error):
-        with pytest.raises(ModelContractError, match=r"must return 1 numbers for each row .* got shape \(3, 2\)"):
+        with pytest.raises(ModelContractError, match=r"must return numbers of shape \(3, 1\) .* got shape \(3, 2\)"):
             function(torch.zeros(3, 2), torch.zeros(3))
 
 
@@ -126,7 +129,7 @@ def test_a_guess_is_the_best_answer_that_does_not_look():
 
 
 def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
-    defense = VariationalBayes(epochs=2, alpha=0.1, init_std=0.1)
+    defense = SVI(epochs=2, alpha=0.1, init_std=0.1)
     for given in ({"validation": (X, Y)}, {}):
         defended = defense(network(), (X, Y), **given)
         last = defended.last.metrics
@@ -139,7 +142,7 @@ def test_data_term_and_kl_are_told_apart_with_and_without_validation_rows():
 
 
 def test_a_collapsed_posterior_is_warned_of():
-    defense = VariationalBayes(epochs=25, learning_rate=0.1, init_std=0.1, batch_size=24, draws=2)
+    defense = SVI(epochs=25, learning_rate=0.1, init_std=0.1, batch_size=24, draws=2)
     with pytest.warns(TrustworthyWarning, match=r"the posterior has collapsed: .* Lower alpha") as warned:
         defended = defense(network(), (X[:4].repeat(6, 1), torch.arange(24) % 3), validation=(X, Y))
     assert defended.notes == (str(warned[0].message),)
@@ -147,7 +150,7 @@ def test_a_collapsed_posterior_is_warned_of():
 
 def test_a_regression_is_defended_and_chosen_by_its_likelihood():
     defense = AdversarialBayes(
-        epochs=12, eps=0.01, steps=2, alpha=0.01, likelihood=Gaussian(std=0.3), init_std=0.01, learning_rate=0.05,
+        epochs=12, eps=0.01, steps=2, alpha=0.01, loss=Gaussian(std=0.3), init_std=0.01, learning_rate=0.05,
         batch_size=24, draws=2,
     )  # fmt: skip
     defended = defense(network(1), (X, NUMBERS), validation=(X, NUMBERS))
@@ -181,19 +184,24 @@ def test_wrong_settings_are_named(settings, message):
     ("model", "data", "likelihood", "message"),
     [
         (network(2), (X, Y), Categorical(), r"y must lie in 0\.\.1 for 2 logits, got 2; give a model"),
-        (network(), (X, NUMBERS), Categorical(), "y must hold classes .* with likelihood=Gaussian"),
-        (network(1), (X, Y), Gaussian(), r"y must hold real numbers for likelihood=Gaussian\(\)"),
-        (network(3), (X, NUMBERS), Gaussian(), r"must return 1 numbers for each row .* std=1.0, got shape \(1, 3\)"),
-        (network(1), (X, NUMBERS), Gaussian(std=None), r"must return 2 numbers for each row"),
+        (network(), (X, NUMBERS), Categorical(), "y must hold classes .* that takes loss=Gaussian"),
+        (network(1), (X, Y), Gaussian(), r"y must hold real numbers for loss=Gaussian\(\)"),
+        (
+            network(3),
+            (X, NUMBERS),
+            Gaussian(),
+            r"must return numbers of shape \(1, 1\) .* got shape \(1, 3\)",
+        ),
+        (network(1), (X, NUMBERS), Gaussian(std=None), r"must return numbers of shape \(1, 2\)"),
         (network(), (X - 2, Y), Categorical(), "data x must lie in bounds"),
     ],
 )
 def test_data_that_do_not_fit_the_model_are_refused_before_any_training(model, data, likelihood, message, tmp_path):
-    defense = AdversarialBayes(epochs=1, eps=0.1, likelihood=likelihood)
+    defense = AdversarialBayes(epochs=1, eps=0.1, loss=likelihood)
     with pytest.raises((InvalidInput, ModelContractError), match=message):
         defense(model, data, checkpoints=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_metrics_of_the_model_are_among_those_that_are_chosen_by():
-    assert all(isinstance(metric, OfModel) for metric in VariationalBayes(epochs=1).metrics.values())
+    assert all(isinstance(metric, OfModel) for metric in SVI(epochs=1).metrics.values())

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from reference import metrics as reference
 from trustworthy.core.errors import InvalidInput
-from trustworthy.metrics import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
+from trustworthy.metrics import area_under_curve, aupr, auroc, fpr_at_recall, partial_auroc, precision_at_k, recall_at_k
 
 CUTS = [0.05, 0.2, 0.25, 0.5, 1.0]
 
@@ -31,6 +31,19 @@ def test_areas_equal_their_definitions(case, cut):
     assert_allclose(aupr(scores, truth), reference.average_precision(scores, truth), rtol=1e-13)
     area = partial_auroc(scores, truth, max_fpr=cut)
     assert_allclose(area, reference.partial_auroc(scores, truth, cut), rtol=1e-12, atol=1e-15)
+
+
+@given(ranked(24), st.sampled_from([0.05, 0.5, 0.9, 0.95, 1.0]))
+def test_false_positives_are_counted_at_the_highest_threshold_that_finds_enough(case, recall):
+    scores, truth = case
+    assert_allclose(fpr_at_recall(scores, truth, recall=recall), reference.fpr_at_recall(scores, truth, recall))
+
+
+def test_a_recall_is_what_its_digits_say():
+    """55 of 100 positives are 55 %, although 0.55 * 100 is 55.00000000000001."""
+    scores, truth = [*range(100), 44.5], [True] * 100 + [False]
+    assert fpr_at_recall(scores, truth, recall=0.55) == 0.0
+    assert fpr_at_recall(scores, truth, recall=0.56) == 1.0
 
 
 @given(ranked(6), st.data())

@@ -1,17 +1,122 @@
 """Sizes and layer orders against counts worked out by hand from the published descriptions."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.nn import Normalize, backbones, replaced
-from trustworthy.nn.backbones import MLP, LeNet, ResNeXt, SmallConvNet, model_a_adv_bnn, model_a_rse, vgg16
+from trustworthy.nn.backbones import (
+    MLP,
+    LeNet,
+    ResNeXt,
+    SmallConvNet,
+    densenet121,
+    model_a_adv_bnn,
+    model_a_rse,
+    resnet50,
+    vgg16,
+)
+from trustworthy.training.weights import assign_weights
 
 IMAGE_NETWORKS = [SmallConvNet, LeNet, vgg16, ResNeXt, model_a_rse, model_a_adv_bnn]
 CHANNELS = {SmallConvNet: 1, LeNet: 1}
 SIDE = {SmallConvNet: 28, LeNet: 28, model_a_rse: 96, model_a_adv_bnn: 96}
+
+
+def norm_shapes(name, wide):
+    vectors = {f"{name}.{part}": (wide,) for part in ("weight", "bias", "running_mean", "running_var")}
+    return vectors | {f"{name}.num_batches_tracked": ()}
+
+
+def resnet50_shapes():
+    shapes, entering = {"conv1.weight": (64, 3, 7, 7)} | norm_shapes("bn1", 64), 64
+    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
+        inner = 32 * 2**stage
+        for block in range(blocks):
+            name = f"layer{stage}.{block}"
+            for place, (wide, before, side) in enumerate(
+                [(inner, entering, 1), (inner, inner, 3), (4 * inner, inner, 1)], start=1
+            ):
+                shapes[f"{name}.conv{place}.weight"] = (wide, before, side, side)
+                shapes |= norm_shapes(f"{name}.bn{place}", wide)
+            if block == 0:
+                shapes[f"{name}.downsample.0.weight"] = (4 * inner, entering, 1, 1)
+                shapes |= norm_shapes(f"{name}.downsample.1", 4 * inner)
+            entering = 4 * inner
+    return shapes | {"fc.weight": (1000, 2048), "fc.bias": (1000,)}
+
+
+def densenet121_shapes():
+    shapes, wide = {"features.conv0.weight": (64, 3, 7, 7)} | norm_shapes("features.norm0", 64), 64
+    for block, layers in enumerate((6, 12, 24, 16), start=1):
+        for layer in range(1, layers + 1):
+            name = f"features.denseblock{block}.denselayer{layer}"
+            shapes |= norm_shapes(f"{name}.norm1", wide) | norm_shapes(f"{name}.norm2", 128)
+            shapes |= {f"{name}.conv1.weight": (128, wide, 1, 1), f"{name}.conv2.weight": (32, 128, 3, 3)}
+            wide += 32
+        if block < 4:
+            shapes |= norm_shapes(f"features.transition{block}.norm", wide)
+            shapes[f"features.transition{block}.conv.weight"] = (wide // 2, wide, 1, 1)
+            wide //= 2
+    shapes |= norm_shapes("features.norm5", 1024)
+    return shapes | {"classifier.weight": (1000, 1024), "classifier.bias": (1000,)}
+
+
+PUBLISHED = {
+    resnet50: (resnet50_shapes, 320, 25_557_032, "layer1.0.downsample.0.weight"),
+    densenet121: (densenet121_shapes, 727, 7_978_856, "features.denseblock1.denselayer1.conv1.weight"),
+}
+"""Names and shapes of torchvision's weights as its descriptions give them, how many there are, how many numbers the
+parameters have, and a name among them."""
+
+
+@pytest.mark.parametrize("network", PUBLISHED)
+def test_names_and_shapes_of_the_weights_are_those_that_torchvision_publishes(network):
+    expected, count, size, name = PUBLISHED[network]
+    with torch.device("meta"):
+        model = network()
+    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert found == expected()
+    assert (len(found), name in found, parameters(model)) == (count, True, size)
+
+
+def test_the_strides_of_resnet50_are_in_its_3x3_convolutions():
+    with torch.device("meta"):
+        model = resnet50()
+    strided = {
+        name: layer.kernel_size for name, layer in model.named_modules() if getattr(layer, "stride", 1) == (2, 2)
+    }
+    shortcuts = {f"layer{stage}.0.downsample.0": (1, 1) for stage in (2, 3, 4)}
+    assert strided == {"conv1": (7, 7), **{f"layer{stage}.0.conv2": (3, 3) for stage in (2, 3, 4)}, **shortcuts}
+
+
+def test_the_first_files_of_torchvision_load_with_their_old_names_and_without_counters():
+    """Layers are named "norm.1", and no batch normalisation counts its batches."""
+    model = densenet121().eval()
+    assert model(torch.rand(1, 3, 32, 40)).shape == (1, 1000)
+    old = {
+        re.sub(r"(denselayer\d+\.(norm|conv))([12])", r"\1.\3", name): torch.rand_like(value)
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.running_var" in old
+    assign_weights(model, old, "densenet121.pth")
+    kept = model.state_dict()
+    assert torch.equal(
+        kept["features.denseblock4.denselayer16.conv2.weight"], old["features.denseblock4.denselayer16.conv.2.weight"]
+    )
+    assert int(kept["features.norm0.num_batches_tracked"]) == 0
+
+
+def test_published_weights_for_other_classes_are_refused_by_the_layers_that_differ():
+    with torch.device("meta"):
+        published, model = resnet50().state_dict(), resnet50(classes=2)
+    with pytest.raises(CheckpointError, match=r"of another shape: fc.bias \(file \(1000,\), model \(2,\)\), fc.weight"):
+        assign_weights(model, published, "resnet50.pth")
 
 
 def parameters(model):
@@ -100,7 +205,8 @@ def test_every_activation_is_a_module_that_can_be_replaced(network):
 
 
 def test_no_network_is_left_out_of_these_tests():
-    assert {network.__name__ for network in IMAGE_NETWORKS} | {"MLP"} == set(backbones.__all__)
+    named = [*IMAGE_NETWORKS, *PUBLISHED]
+    assert {network.__name__ for network in named} | {"MLP"} == set(backbones.__all__)
 
 
 def test_lenet_is_the_one_of_chapter_7():

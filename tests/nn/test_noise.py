@@ -5,11 +5,10 @@ import pickle
 import pytest
 import torch
 from torch import nn
-from torch.testing import assert_close
 
 from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.core.predictive import predict
-from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, PersistentDropout, add_noise, persist_dropout
+from trustworthy.nn import BernoulliGaussianNoise, GaussianNoise, add_noise
 from trustworthy.nn.backbones import MLP, ResNeXt, SmallConvNet
 from trustworthy.training import Checkpoints, fit, load_weights, save_weights
 
@@ -149,26 +148,6 @@ def test_bernoulli_gaussian_noise_leaves_exactly_the_entries_that_it_does_not_hi
     assert abs(int(hit.sum()) - n * p) < 4 * math.sqrt(n * p * (1 - p))
 
 
-def test_persistent_dropout_is_dropout_in_either_mode():
-    layer, x = PersistentDropout(0.25).eval(), torch.ones(40_000)
-    torch.manual_seed(0)
-    kept = layer(x)
-    assert_close(kept.unique(), torch.tensor([0.0, 4 / 3]))
-    assert abs(int((kept == 0).sum()) - 10_000) < 4 * math.sqrt(40_000 * 0.25 * 0.75)
-
-
-def test_every_dropout_persists_with_the_probability_that_it_has():
-    model = nn.Sequential(nn.Dropout(0.25), nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.75, inplace=True)))
-    got = persist_dropout(model)
-    assert [layer.p for layer in got.modules() if isinstance(layer, PersistentDropout)] == [0.25, 0.75]
-    assert not any(isinstance(layer, nn.Dropout) for layer in got.modules())
-    assert isinstance(model[0], nn.Dropout)
-    assert list(got.state_dict()) == list(model.state_dict())
-    x = torch.rand(3, 2)
-    assert torch.equal(model.eval()(x), model(x))
-    assert not torch.equal(got.eval()(x), got(x))
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -177,15 +156,11 @@ def test_every_dropout_persists_with_the_probability_that_it_has():
         (lambda: BernoulliGaussianNoise(-1, 0.5), "sigma must be >= 0"),
         (lambda: BernoulliGaussianNoise(0.1, 0), "p must be > 0, got 0"),
         (lambda: BernoulliGaussianNoise(0.1, 1.5), "p must be <= 1, got 1.5"),
-        (lambda: PersistentDropout(-0.5), "p must be >= 0"),
-        (lambda: PersistentDropout(1), "p must be < 1, got 1; at 1 nothing"),
         (lambda: add_noise(nn.Linear(2, 2), sigma_init=-0.1), "sigma_init must be >= 0, got -0.1"),
         (lambda: add_noise(nn.Linear(2, 2), sigma_inner=math.nan), "sigma_inner must be finite, got nan"),
         (lambda: add_noise(nn.Linear(2, 2), p=0), "p must be > 0, got 0"),
         (lambda: add_noise(nn.Sequential(nn.Flatten())), "Sequential has none; put GaussianNoise into it"),
         (lambda: add_noise(nn.Sequential(nn.LazyLinear(2))), "no 0.weight yet, as its layer is lazy; ask the model"),
-        (lambda: persist_dropout(nn.Linear(1, 1)), "Linear has none; put PersistentDropout into it"),
-        (lambda: persist_dropout(nn.Sequential(nn.Dropout2d(0.5))), r"has 0 \(Dropout2d\); put PersistentDropout"),
         (lambda: add_noise(add_noise(nn.Sequential(nn.Linear(2, 2)))), "0 has noise already"),
     ],
 )

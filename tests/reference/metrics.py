@@ -114,3 +114,24 @@ def ssim(a, b, data_range: float) -> float:
         cov = (weights * (p - mp) * (q - mq)).sum()
         values.append((2 * mp * mq + c1) * (2 * cov + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
     return float(np.mean(values))
+
+
+def fpr_at_recall(scores, positives, recall: float) -> float:
+    """Least FPR among the thresholds whose TPR is enough; `recall` as the fraction that its digits say."""
+    return float(min(fpr for fpr, tpr in roc_points(scores, positives) if tpr >= Fraction(str(recall))))
+
+
+def sparsified(uncertainty, error, kept: int) -> float:
+    """Mean error of the `kept` least uncertain examples, averaged over the orders of ties."""
+    return float(np.mean([np.mean([error[i] for i in order[-kept:]]) for order in orders(uncertainty)]))
+
+
+def mean_ranks(values) -> list[float]:
+    """1 for the lowest; equal values share the mean of their places."""
+    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]
+
+
+def correlation(a, b) -> float:
+    a, b = ([x - sum(values) / len(values) for x in values] for values in (a, b))
+    dot = lambda p, q: sum(x * y for x, y in zip(p, q, strict=True))  # noqa: E731
+    return dot(a, b) / math.sqrt(dot(a, a) * dot(b, b))

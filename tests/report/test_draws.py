@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from report.small_audit import Halves, audited, images, linear_of, table, values
 from trustworthy.core.errors import ModelContractError
+from trustworthy.nn import Ensemble
 from trustworthy.report.rows import draw_examples, read_data
 from trustworthy.report.subject import examine
 
@@ -223,3 +224,29 @@ def test_draws_without_modules_is_no_posterior():
 
     with pytest.raises(ModelContractError, match=r"or draws\(count, generator\) and modules\(\), got Half"):
         subject_of(Half(), turns(), 3)
+
+
+class Turn(nn.Module):
+    """One member of `TakeTurns`."""
+
+    def __init__(self, turn):
+        super().__init__()
+        self.turn = turn
+
+    def forward(self, x):
+        return TakeTurns().answer(x, self.turn)
+
+
+def test_an_ensemble_is_a_fixed_model_whose_draws_are_its_members():
+    """Whatever number of draws is asked for: two of the three members would err on a third of the rows."""
+    steps = ("accuracy", "robustness.certificate", "robustness.randomness")
+    changes = {"certificate": {"smoothing": 60}, "attacks": {"l2": 0.02}}
+    record = audited(Ensemble(map(Turn, range(3))), turns(), *steps, draws=2, **changes)
+    assert (record.models[0]["is_random"], record.models[0]["draws"]) == (False, 3)
+    assert found(record, "accuracy").value == 1.0
+    assert found(record, "robustness.l2.smoothed").series["certified"][1] == 1.0
+    assert [omission.part for omission in record.omissions] == ["robustness.randomness"]
+    record = audited(Ensemble(map(Turn, range(3))), turns(), "robustness.certificate")
+    (omission,) = record.omissions
+    assert not omission.failed
+    assert "not the mean of an ensemble" in omission.reason

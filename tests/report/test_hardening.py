@@ -15,11 +15,11 @@ from report.toys import LOGIT
 from trustworthy import datasets
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
-from trustworthy.defenses import METHODS, AdversarialTraining, RandomSelfEnsemble
+from trustworthy.defenses import AdversarialTraining, RandomSelfEnsemble
 from trustworthy.models import Recipe, load_model
 from trustworthy.report.hardening.harden import harden
 from trustworthy.report.hardening.harden import plan_of as plan_of_harden
-from trustworthy.report.hardening.methods import PlainTraining, defenses
+from trustworthy.report.hardening.methods import METHODS, PlainTraining, methods_of
 from trustworthy.report.hardening.network import in_attacked_units
 from trustworthy.report.hardening.rows import parts
 from trustworthy.report.plan import make_plan
@@ -210,9 +210,9 @@ def test_networks_are_trained_in_the_units_of_the_attacks_on_a_table_and_take_th
     moved = in_attacked_units(model, rows.domain)(rows.train[0].double())
     given = model(rows.domain.as_given(rows.train[0].double()))
     assert torch.allclose(moved, given, rtol=1e-5)
-    found = defenses("adversarial", rows.domain, 0.1, 1)["adversarial"]
+    found = methods_of("adversarial", rows.domain, 0.1, 1)["adversarial"]
     assert (found.loss.attack.eps, found.loss.attack.bounds) == (0.1, None)
-    assert defenses("adversarial", rows.domain, 0.1, 1) == {
+    assert methods_of("adversarial", rows.domain, 0.1, 1) == {
         "adversarial": AdversarialTraining.pgd(eps=0.1, bounds=None, epochs=1)
     }
     with warnings.catch_warnings():
@@ -233,7 +233,7 @@ def test_noise_that_some_columns_drown_in_is_warned_of():
 def test_what_a_method_cannot_change_is_told_once(file, digits, tmp_path):
     (tmp_path / "named.py").write_text(NET.replace("nn.Flatten()", "nn.Flatten(), nn.LayerNorm(64)"))
     with pytest.warns(TrustworthyWarning, match=r"keeps the weights of network.1 \(LayerNorm\) fixed") as told:
-        run(f"{tmp_path}/named.py:net", digits, tmp_path / "out", methods="vi", epochs=1)
+        run(f"{tmp_path}/named.py:net", digits, tmp_path / "out", methods="svi", epochs=1)
     assert len(told) == 1
 
 

@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.training import CropAndFlip, GaussianNoise, Moment, random_crop, random_flip
+from trustworthy.training import CropAndFlip, GaussianNoise, Moment, SameCropAndTurn, random_crop, random_flip
 
 
 def test_a_crop_is_the_padded_image_cut_at_some_place_in_reach(generator):
@@ -76,3 +76,37 @@ def test_settings_out_of_range_are_refused():
         CropAndFlip(padding=-1)
     with pytest.raises(InvalidInput, match="padding must be >= 0"):
         random_crop(torch.zeros(1, 1, 4, 4), padding=-1)
+
+
+def test_a_pair_is_cropped_and_turned_alike_in_every_way(generator):
+    """Pixels hold their own number, so that each image says which place it is from and how it lies."""
+    x = torch.arange(20.0).reshape(1, 1, 4, 5).repeat(600, 2, 1, 1)
+    mask, labels = x[:, 0] > 3, torch.arange(600)
+    got, target, marked, kept = SameCropAndTurn(size=3)((x, -x[:, :1], mask, labels), Moment(0, 1, 0, 600, generator))
+    assert got.shape == (600, 2, 3, 3)
+    assert_close(target, -got[:, :1], rtol=0, atol=0)
+    assert torch.equal(marked, got[:, 0] > 3)
+    assert torch.equal(kept, labels)
+    whole = x[0, 0]
+    ways = [
+        torch.rot90(way, turn)
+        for top in range(2)
+        for left in range(3)
+        for way in (whole[top : top + 3, left : left + 3], whole[top : top + 3, left : left + 3].flip(-1))
+        for turn in range(4)
+    ]
+    found = torch.stack([(got[:, 0] == way).flatten(1).all(1) for way in ways], 1)
+    assert (found.sum(1) == 1).all()
+    assert ((found.sum(0) - 12.5).square() / 12.5).sum() < 84.0  # chi-square with 47 degrees of freedom, 0.999
+
+
+def test_what_is_not_square_keeps_its_shape(generator):
+    x = torch.rand(40, 1, 2, 3, generator=generator)
+    (got,) = SameCropAndTurn()((x,), Moment(0, 1, 0, 40, generator))
+    ways = [x, x.flip(-1), x.flip(-2), x.flip(-1, -2)]
+    assert torch.stack([(got == way).flatten(1).all(1) for way in ways]).any(0).all()
+
+
+def test_a_crop_larger_than_the_images_is_refused(generator):
+    with pytest.raises(InvalidInput, match="size must be at most the side of the images, got 9 for 8 x 8"):
+        SameCropAndTurn(size=9)((torch.zeros(1, 1, 8, 8),), Moment(0, 1, 0, 1, generator))

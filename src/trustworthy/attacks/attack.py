@@ -37,7 +37,8 @@ class Attack(ABC):
     ----------
     norm : "l1", "l2", "linf" or a norm object: how the size of a perturbation is measured; "l0" counts what changed.
     bounds : (lowest, highest) value of an input coordinate, or None.
-    eot : draws averaged per question to a stochastic model (expectation over transformation); 1 for a fixed model.
+    eot : draws averaged per question to a stochastic model (expectation over transformation); 1 for a fixed model. An
+        ensemble is always asked for all of its members.
     loss : what is maximised: "ce" (cross entropy), "margin" or "dlr". An attack that can maximise one thing only, or
         none, takes no loss.
     """

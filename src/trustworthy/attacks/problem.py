@@ -17,7 +17,7 @@ from trustworthy.core.errors import ModelContractError, warn
 from trustworthy.core.free import Examples, Free
 from trustworthy.core.grid import Grid
 from trustworthy.core.predictive import pooled
-from trustworthy.core.protocols import Posterior, Predictor, drawn
+from trustworthy.core.protocols import Posterior, Predictor, drawn, members_of
 from trustworthy.core.threat import rounded_inwards
 
 
@@ -45,9 +45,11 @@ class Problem:
         # Steps of a search are far shorter than what half precision tells apart; only the model sees rounded points.
         self.dtype, self.x = x.dtype, single(x)
         self.posterior, self.goal, self.free, self.grid = posterior, goal, free, grid
-        self.eot, self.generator, self.judge = eot, generator, judge
-        # Whether the model is said to be stochastic, so that one answer proves nothing.
-        self.is_noisy = noisy or eot > 1 or judge is not None
+        self.generator, self.judge = generator, judge
+        # An ensemble is its members, all of them: a fixed model. A stochastic one proves nothing by one answer.
+        members = members_of(posterior)
+        self.eot = members or eot
+        self.is_noisy = noisy or judge is not None or (eot > 1 and members is None)
         self.rows = torch.arange(len(x), device=x.device)
         self.queries = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self.nan_seen = torch.zeros((), dtype=torch.bool, device=x.device)

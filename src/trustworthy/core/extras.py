@@ -9,7 +9,7 @@ from trustworthy.core.errors import MissingPackage
 
 _EXTRA = {
     "pandas": "data", "pyarrow": "data", "pyreadr": "data", "onnx": "onnx", "onnxruntime": "onnx", "skops": "skops",
-    "transformers": "text",
+    "transformers": "text", "mapie": "conformal",
 }  # fmt: skip
 
 

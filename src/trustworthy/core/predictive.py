@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.protocols import Together, as_posterior, drawn, together
+from trustworthy.core.protocols import Together, as_posterior, drawn, members_of, together
 
 AT_ONCE, FEWEST = {"cpu": 2**14, "": 2**24}, 8
 """Numbers of the inputs that several draws are asked about in one pass at most, by the device ("" for any other), and
@@ -53,12 +53,30 @@ class Predictive:
         """Mean over the draws of the probabilities, eqs. (2.6) and (2.27)."""
         return self.logits.softmax(1)
 
+    @property
+    def entropy(self) -> Float[Tensor, " n"]:
+        """Of a classifier, the entropy of the mean probabilities in nats, in [0, log(classes)]: all that is unsure."""
+        return _entropy(self.logits)
+
+    @property
+    def expected_entropy(self) -> Float[Tensor, " n"]:
+        """Of a classifier, the mean over the draws of their entropies in nats: what each of them holds for chance."""
+        return torch.stack([_entropy(logits) for logits in self.members]).mean(0)
+
+    @property
+    def mutual_information(self) -> Float[Tensor, " n"]:
+        """Of a classifier, `entropy` - `expected_entropy` in nats, >= 0: how far the draws disagree; 0 for one draw.
+
+        Reference: Houlsby et al., "Bayesian active learning for classification and preference learning", 2011.
+        """
+        return (self.entropy - self.expected_entropy).clamp_min(0.0)
+
 
 def predict(
     model: Any,
     x: Shaped[Tensor, "n *shape"],
     *,
-    draws: int = 1,
+    draws: int | None = None,
     batch_size: int = 256,
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
@@ -69,8 +87,9 @@ def predict(
     ----------
     model : a posterior, or a callable from a batch (batch, *shape) to outputs (batch, *outputs).
     x : inputs; batches of them are moved to `device` (None: where they are), the answers come back to where `x` is.
-    draws : >= 1; every draw answers all batches, so that a member of an ensemble is asked about all inputs. A network
-        that draws anew whenever it is asked answers small batches for several draws in one pass (`AT_ONCE`).
+    draws : >= 1; None for all members of an ensemble, and for one draw of anything else. Every draw answers all
+        batches, so that a member of an ensemble is asked about all inputs. A network that draws anew whenever it is
+        asked answers small batches for several draws in one pass (`AT_ONCE`).
     batch_size : inputs in one forward pass, >= 1.
     generator : on `device`, source of all randomness; None uses torch's global stream.
 
@@ -82,8 +101,9 @@ def predict(
     """
     checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
+    draws = checks.integer("draws", members_of(model) or 1 if draws is None else draws, at_least=1)
     with undisturbed(model, x[:1].to(place), generator), torch.no_grad():
-        several = _several(model, x[:batch_size].to(place), checks.integer("draws", draws, at_least=1))
+        several = _several(model, x[:batch_size].to(place), draws)
         if several is not None:
             return Predictive(
                 torch.cat([several(batch.to(place)).to(x.device) for batch in x.split(batch_size)], dim=1)
@@ -95,10 +115,26 @@ def predict(
     return Predictive(stacked(members))
 
 
+def predict_in_chunks(model: Any, x: Shaped[Tensor, "n *shape"], *, chunk: int, **asked: Any) -> Iterator[Predictive]:
+    """Predictions for `chunk` rows of `x` after another, so that the draws of no more rows than these are held at once.
+
+    An ensemble answers as to all rows at once, to the bit where `chunk` is a multiple of the batch size. A model that
+    draws at random draws anew for each chunk: what is said of a row has the same distribution, rows of different
+    chunks share no draw.
+
+    Parameters
+    ----------
+    chunk : rows, >= 1. asked : what `predict` takes by name: `draws`, `batch_size`, `generator`, `device`.
+    """
+    checks.integer("chunk", chunk, at_least=1)
+    return (predict(model, rows, **asked) for rows in x.split(chunk))
+
+
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:
     """How all draws of a batch as large as `batch` are asked, some of them in each pass; None where one by one."""
     at_once = AT_ONCE.get(batch.device.type, AT_ONCE[""]) // max(1, batch.numel())
-    ask = together(as_posterior(model)) if draws > 1 and at_once >= FEWEST else None
+    fewest = FEWEST if members_of(model) is None else draws  # members are asked all at once, or one by one
+    ask = together(as_posterior(model)) if draws > 1 and at_once >= fewest else None
     if ask is None:
         return None
     try:
@@ -132,6 +168,11 @@ def pooled(logits: Float[Tensor, "draws n classes"] | Sequence[Tensor]) -> Float
         return logits[0]
     draws = logits if isinstance(logits, Tensor) else stacked(logits)
     return draws.log_softmax(-1).logsumexp(0) - math.log(len(draws))
+
+
+def _entropy(logits: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
+    logs = logits.log_softmax(-1)
+    return -(logs.exp() * logs.clamp_min(torch.finfo(logs.dtype).min)).sum(-1)  # a class at -inf adds 0, not NaN
 
 
 def _answer(predictor: Any, x: Tensor) -> Tensor:

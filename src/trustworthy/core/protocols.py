@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
@@ -25,8 +25,9 @@ Classifier: TypeAlias = Callable[[Tensor], Tensor]
 class Posterior(Protocol):
     """A stochastic model: a distribution over predictors, of which a caller asks for as many as it averages.
 
-    An ensemble gives its members in turn, so that as many draws as members are exactly the ensemble; a network with
-    random weights gives weights drawn anew. Each draw is one function: it may be asked about several batches.
+    An ensemble gives its members in turn, so that as many draws as members are exactly the ensemble, and says by `len`
+    how many they are; a network with random weights gives weights drawn anew. Each draw is one function: it may be
+    asked about several batches.
     """
 
     def draws(self, count: int, generator: torch.Generator | None = None) -> Iterable[Predictor]:
@@ -134,6 +135,16 @@ class Wrapped:
             return known[draw]
 
         return torch.stack([self.ask(partial(answer, draw), x) for draw in range(count)])
+
+
+def members_of(model: Any) -> int | None:
+    """How many predictors an ensemble has, its `len`; None for what draws anew, or is one predictor.
+
+    An `nn.Sequential` has a length and no draws, and is no ensemble.
+    """
+    while isinstance(inner := getattr(model, "posterior", None), Posterior):  # `Wrapped`, and what is like it
+        model = inner
+    return len(model) if isinstance(model, Posterior) and isinstance(model, Sized) else None
 
 
 def together(posterior: Posterior) -> Together | None:

@@ -20,10 +20,11 @@ from trustworthy.core.checks import Bounds
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.norms import Norm
 from trustworthy.core.predictive import predict
-from trustworthy.defenses.defense import Defended, Defense, Lesson
+from trustworthy.defenses.defense import Defense
 from trustworthy.defenses.watch import Watch
 from trustworthy.training import Batch, Loss, Moment, cross_entropy
 from trustworthy.training.losses import labelled
+from trustworthy.uncertainty.method import Lesson, Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ class AdversarialTraining(Defense):
     def judge(self) -> Attack:
         return self.examined_by
 
-    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+    def train(self, model: nn.Module, lesson: Lesson) -> Trained:
         if self.watch is None:
             return super().train(model, lesson)
         return self.watch.train(self, model, lesson)

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.core.predictive import predict
-from trustworthy.defenses.defense import Defended, Defense, Lesson
+from trustworthy.defenses.defense import Defense
 from trustworthy.training import Batch, Loss, Moment
 from trustworthy.training.losses import labelled
+from trustworthy.uncertainty.method import Lesson, Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,11 @@ class DefensiveDistillation(Defense):
     def objective(self) -> Loss:
         return Tempered(temperature=self.temperature)
 
-    def train(self, model: nn.Module, lesson: Lesson) -> Defended:
+    @property
+    def passes(self) -> int:
+        return 2 * self.epochs
+
+    def train(self, model: nn.Module, lesson: Lesson) -> Trained:
         teacher = copy.deepcopy(model)
         learned = self.fitted(teacher, lesson.part("teacher"), self.objective)
         taught = Tempered(temperature=self.temperature, teacher=teacher)

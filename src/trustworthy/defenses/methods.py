@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trustworthy.core.checks import Bounds
-from trustworthy.defenses.adversarial_bayes import AdversarialBayes, VariationalBayes
+from trustworthy.defenses.adversarial_bayes import AdversarialBayes
 from trustworthy.defenses.adversarial_training import AdversarialTraining
 from trustworthy.defenses.defense import Defense
 from trustworthy.defenses.distillation import DefensiveDistillation
@@ -35,7 +35,6 @@ METHODS: dict[str, Callable[..., Defense]] = {
     "adversarial-fast": _method(AdversarialTraining.fast),
     "trades": _method(AdversarialTraining.trades),
     "adv-bnn": _method(AdversarialBayes, **BAYES),
-    "vi": _method(VariationalBayes, attacks=False, **BAYES),
     "distillation": _method(DefensiveDistillation, attacks=False),
     "brelu": _method(BoundedReLUTraining, attacks=False),
 }

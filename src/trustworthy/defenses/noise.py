@@ -7,7 +7,7 @@ from typing import Any
 
 from trustworthy.core import checks
 from trustworthy.defenses.defense import Defense
-from trustworthy.training import Augmentation, Batch, GaussianNoise, Loss, Moment, cross_entropy
+from trustworthy.training import Augmentation, Batch, GaussianNoise, Moment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,6 @@ class RandomSelfEnsemble(Defense):
     def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
         return (("add_noise", {"sigma_init": self.sigma_init, "sigma_inner": self.sigma_inner}),)
 
-    @property
-    def objective(self) -> Loss:
-        return cross_entropy
-
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedReLUTraining(Defense):
@@ -66,10 +62,6 @@ class BoundedReLUTraining(Defense):
     @property
     def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
         return (("bound_relu", {"high": self.high}),)
-
-    @property
-    def objective(self) -> Loss:
-        return cross_entropy
 
     @property
     def augmentation(self) -> Augmentation:

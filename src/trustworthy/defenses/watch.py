@@ -13,9 +13,10 @@ from trustworthy.attacks.fgsm import UniformFGSM
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.seeds import derived_seed
-from trustworthy.defenses.defense import SCHEDULES, Defended, Defense, Lesson
+from trustworthy.defenses.defense import Defense
 from trustworthy.training.run import EpochRecord, History
 from trustworthy.training.schedules import AbstractSchedule
+from trustworthy.uncertainty.method import SCHEDULES, Lesson, Trained
 
 SINGLE = "single_step_accuracy"
 ROBUST = "robust_accuracy"
@@ -66,7 +67,7 @@ class Watch:
         expected = max([single if before is None else before, *(record.metrics[ROBUST] for record in earlier)])
         return robust < self.left * expected and single - robust >= self.gap
 
-    def train(self, defense: Defense, model: nn.Module, lesson: Lesson) -> Defended:
+    def train(self, defense: Defense, model: nn.Module, lesson: Lesson) -> Trained:
         """Train `model` by `defense` in stages, each of which ends where the epochs or the step do.
 
         A stage is a run of its own with a folder of its own, and what follows it is read from its records: all stages
@@ -92,7 +93,7 @@ class Watch:
                 replace(loss, attack=attack),
                 epochs=defense.epochs - spent,
                 schedule=Later(schedule=SCHEDULES[defense.schedule], skipped=steps),
-                metrics={SINGLE: defense.measured(defense.likelihood.score, attack)},
+                metrics={SINGLE: defense.measured(defense.likelihood.score, defense.under(attack))},
                 callbacks=[lambda model, history, before=before: self.collapsed(history.records, before)],
             )
             own = [replace(record, epoch=record.epoch + spent) for record in history.records]

@@ -6,16 +6,34 @@ imported by the first metric that needs them, so that the command line starts qu
 
 from trustworthy.metrics.bootstrap import bootstrap_interval
 from trustworthy.metrics.calibration import ReliabilityCurve, accuracy, brier, ece, nll, reliability_curve
-from trustworthy.metrics.detection import area_under_curve, aupr, auroc, partial_auroc, precision_at_k, recall_at_k
+from trustworthy.metrics.detection import (
+    area_under_curve,
+    aupr,
+    auroc,
+    fpr_at_recall,
+    partial_auroc,
+    precision_at_k,
+    recall_at_k,
+)
 from trustworthy.metrics.difference import difference_interval, paired_share_interval
 from trustworthy.metrics.image import pearson, psnr, ssim
 from trustworthy.metrics.proportion import clopper_pearson_lower, grouped_interval, proportion_interval
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
+from trustworthy.metrics.spread import (
+    SparsificationCurve,
+    SpreadCurve,
+    error_uncertainty_correlation,
+    interval_coverage,
+    sparsification_curve,
+    spread_curve,
+)
 
 __all__ = [
     "OperatingPoint",
     "ReliabilityCurve",
     "RiskCoverageCurve",
+    "SparsificationCurve",
+    "SpreadCurve",
     "accuracy",
     "area_under_curve",
     "aupr",
@@ -25,7 +43,10 @@ __all__ = [
     "clopper_pearson_lower",
     "difference_interval",
     "ece",
+    "error_uncertainty_correlation",
+    "fpr_at_recall",
     "grouped_interval",
+    "interval_coverage",
     "nll",
     "paired_share_interval",
     "partial_auroc",
@@ -36,5 +57,7 @@ __all__ = [
     "recall_at_k",
     "reliability_curve",
     "risk_coverage_curve",
+    "sparsification_curve",
+    "spread_curve",
     "ssim",
 ]

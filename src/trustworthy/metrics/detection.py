@@ -6,6 +6,8 @@ share under random tie breaking in precision and recall at k.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
@@ -61,6 +63,30 @@ def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, no
         return area
     chance = cut**2 / 2
     return 0.5 * (1.0 + (area - chance) / (cut - chance))
+
+
+def fpr_at_recall(scores: ArrayLike, positives: ArrayLike, *, recall: float = 0.95) -> float:
+    """Share of the negatives that are flagged where at least `recall` of the positives are: FPR@95 (lower is better).
+
+    Everything that scores at least some threshold is flagged, ties with it included; the threshold is the highest that
+    finds enough. Of OOD detection the positives are what is foreign, scored by the uncertainty: some of the literature
+    takes the familiar ones instead, which gives another number.
+
+    Parameters
+    ----------
+    scores, positives : as in `auroc`.
+    recall : least share of the positives to be found, in (0, 1].
+
+    Returns
+    -------
+    A number in [0, 1], about `recall` by chance.
+    """
+    share = checks.real("recall", recall, above=0.0, at_most=1.0)
+    ranks, truth = _ranked(scores, positives)
+    _both_classes(truth)
+    found = np.sort(ranks[truth])[::-1]
+    threshold = found[math.ceil(share * len(found) * (1.0 - 1e-12)) - 1]  # 0.95 of 20 is 19, whatever the rounding
+    return float((ranks[~truth] >= threshold).mean())
 
 
 def area_under_curve(x: ArrayLike, y: ArrayLike) -> float:

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 
 
 def proportion_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -64,13 +63,13 @@ def grouped_interval(
 
 
 def _interval(successes: float, n: float, level: float) -> tuple[float, float]:
-    if not checks.real("level", level, above=0.0) < 1.0:
-        raise InvalidInput(f"level must be < 1, got {level!r}.")
-    low, missed = _lower(np.array([successes, n - successes]), n, (1.0 - level) / 2)
+    low, missed = _lower(np.array([successes, n - successes]), n, (1.0 - checks.fraction("level", level)) / 2)
     return float(low), 1.0 - float(missed)
 
 
-def clopper_pearson_lower(successes: Int[np.ndarray, " k"], n: int, alpha: float) -> Float[np.ndarray, " k"]:
+def clopper_pearson_lower(
+    successes: Int[np.ndarray, " k"], n: int | Int[np.ndarray, " k"], alpha: float
+) -> Float[np.ndarray, " k"]:
     """Exact one-sided lower bounds of the probability of success, each above it with probability at most `alpha`.
 
     The quantile `alpha` of the Beta(successes, n - successes + 1) distribution; 0 without a success.
@@ -78,7 +77,7 @@ def clopper_pearson_lower(successes: Int[np.ndarray, " k"], n: int, alpha: float
     return _lower(successes, n, alpha)
 
 
-def _lower(successes: np.ndarray, n: float, alpha: float) -> Float[np.ndarray, " k"]:
+def _lower(successes: np.ndarray, n: float | np.ndarray, alpha: float) -> Float[np.ndarray, " k"]:
     from scipy.special import betaincinv
 
     some = np.where(successes > 0, successes, 1.0)

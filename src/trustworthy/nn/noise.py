@@ -16,10 +16,8 @@ from torch.nn.parameter import is_lazy
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.nn.replace import replaced
+from trustworthy.nn.affine import CONVOLUTIONS
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _CHILD = "noise"  # name of the noise layer in the layer before which it stands
 
 
@@ -74,35 +72,6 @@ class BernoulliGaussianNoise(nn.Module):
         return f"sigma={self.sigma}, p={self.p}"
 
 
-class PersistentDropout(nn.Module):
-    """Dropout in either mode: entries are 0 with probability p, the others x / (1 - p) (Monte Carlo dropout).
-
-    Independent for every entry and every call, from torch's global stream.
-
-    Parameters
-    ----------
-    p : probability in [0, 1) that an entry is dropped; at 0 the layer is the identity.
-
-    References
-    ----------
-    Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
-    """
-
-    draws_together = True
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = checks.real("p", p, at_least=0)
-        if self.p >= 1:
-            raise InvalidInput(f"p must be < 1, got {p!r}; at 1 nothing of the input would be left.")
-
-    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return x if self.p == 0 else nn.functional.dropout(x, self.p, training=True)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
-
-
 def add_noise(model: nn.Module, *, sigma_init: float = 0.2, sigma_inner: float = 0.1, p: float = 1.0) -> nn.Module:
     """A copy of `model` with a noise layer before every convolution, or every linear layer where none convolves.
 
@@ -129,34 +98,19 @@ def add_noise(model: nn.Module, *, sigma_init: float = 0.2, sigma_inner: float =
     """
     first = _noise(checks.real("sigma_init", sigma_init, at_least=0), p)
     inner = checks.real("sigma_inner", sigma_inner, at_least=0)
-    _check_materialised(model)
+    check_materialised(model)
     noisy = copy.deepcopy(model)
-    for place, layer in enumerate(_layers(noisy)):
-        noise = _noise(inner, p) if place else first
-        noise.training = layer.training
-        layer.add_module(_CHILD, noise)
-        layer.register_forward_pre_hook(_noised, with_kwargs=True)
+    convolves = any(isinstance(layer, CONVOLUTIONS) for layer in noisy.modules())
+    for place, layer in enumerate(layers(noisy, CONVOLUTIONS if convolves else (nn.Linear,))):
+        put_before(layer, _noise(inner, p) if place else first)
     return noisy
 
 
-def persist_dropout(model: nn.Module) -> nn.Module:
-    """A copy of `model` that drops in evaluation too: `PersistentDropout` in the place of every `nn.Dropout`.
-
-    Monte Carlo dropout: it makes a network that was trained with dropout a posterior, with the same weights. Found are
-    modules alone; `nn.functional.dropout` and the dropout of attention weights stay as they are.
-
-    Raises
-    ------
-    InvalidInput : no `nn.Dropout`, or dropout of another kind (of whole channels, `nn.AlphaDropout`).
-    """
-    found = {name: module for name, module in model.named_modules() if isinstance(module, _DROPOUTS)}
-    others = [f"{name} ({type(module).__name__})" for name, module in found.items() if type(module) is not nn.Dropout]
-    if others or not found:
-        raise InvalidInput(
-            f"model must have nn.Dropout and no other dropout, and {type(model).__name__} has "
-            f"{', '.join(others) or 'none'}; put PersistentDropout into it where entries shall be dropped."
-        )
-    return replaced(model, lambda name, module: PersistentDropout(module.p) if isinstance(module, nn.Dropout) else None)
+def put_before(layer: nn.Module, noise: nn.Module) -> None:
+    """Have `noise` change the input of `layer` at every call, as a child of it, so that no name of a weight changes."""
+    noise.training = layer.training
+    layer.add_module(_CHILD, noise)
+    layer.register_forward_pre_hook(_noised, with_kwargs=True)
 
 
 def _noise(sigma: float, p: float) -> nn.Module:
@@ -175,19 +129,18 @@ def _noised(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> 
     return given, {**named, "input": noise(named["input"])}
 
 
-def _check_materialised(model: nn.Module) -> None:
+def check_materialised(model: nn.Module) -> None:
     for name, weight in model.named_parameters():
         if is_lazy(weight):
             raise InvalidInput(f"model has no {name} yet, as its layer is lazy; ask the model about one batch first.")
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
-    """The layers that noise goes before, each once."""
-    modules = dict(model.named_modules())
-    chosen = {name: module for name, module in modules.items() if isinstance(module, _CONVOLUTIONS)} or {
+def layers(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> list[nn.Module]:
+    """The layers of these kinds that noise can go before, each once, in the order of `model.modules()`."""
+    chosen = {
         name: module
-        for name, module in modules.items()
-        if isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
+        for name, module in model.named_modules()
+        if isinstance(module, kinds) and not isinstance(module, NonDynamicallyQuantizableLinear)
     }
     if not chosen:
         raise InvalidInput(

@@ -39,13 +39,22 @@ class Normalize(nn.Module):
         self.register_buffer("std", channel_std)
 
     def forward(self, x: Float[Tensor, "batch channels *shape"]) -> Float[Tensor, "batch channels *shape"]:
+        mean, std = self._along(x)
+        return (x - mean) / std
+
+    def inverse(self, x: Float[Tensor, "batch channels *shape"]) -> Float[Tensor, "batch channels *shape"]:
+        """What `forward` has made of the answer."""
+        mean, std = self._along(x)
+        return x * std + mean
+
+    def _along(self, x: Tensor) -> tuple[Tensor, Tensor]:
         channels = max(len(self.mean), len(self.std))
         if channels not in (1, x.shape[1]):
             raise InvalidInput(
                 f"x must have {channels} channels on axis 1, as mean and std have, got {tuple(x.shape)}."
             )
         trailing = [1] * (x.ndim - 2)
-        return (x - self.mean.reshape(-1, *trailing)) / self.std.reshape(-1, *trailing)
+        return self.mean.reshape(-1, *trailing), self.std.reshape(-1, *trailing)
 
     def extra_repr(self) -> str:
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"

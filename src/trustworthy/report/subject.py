@@ -17,7 +17,7 @@ from trustworthy.core.errors import InvalidInput, ModelContractError, leaving_ou
 from trustworthy.core.guard import reachable_modules, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.core.predictive import Predictive, predict
-from trustworthy.core.protocols import Posterior, Predictor, Wrapped, as_posterior, drawn
+from trustworthy.core.protocols import Posterior, Predictor, Wrapped, as_posterior, drawn, members_of
 from trustworthy.models import LoadedModel, adapt, is_estimator
 from trustworthy.models.estimator import Gives, classes_of
 from trustworthy.models.feeding import blamed
@@ -41,10 +41,11 @@ class Subject:
     gives_logits : whether what `given` returns is used as it is.
     gives_gradients : whether the scores can be differentiated with respect to the input.
     hides_gradients : whether it has weights, as what has gradients does, and yet none reaches the input.
-    is_random : whether two draws answer differently.
+    is_random : whether two draws answer differently; an ensemble is all of its members, and fixed.
     places : class index of each label that the model knows by name; empty for a model of class indices.
     origin : what else is known of the model: `source`, `notes`, `training`, `parameters`.
-    predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model.
+    predictive : logits of the audited examples, (draws, n, classes) in float64; one draw of a fixed model,
+        and of an ensemble its members.
     """
 
     name: str
@@ -100,7 +101,8 @@ def examine(
     ----------
     model : what `models.load_model` gives, or what `models.adapt` takes: an `nn.Module` or another callable from
         tensors or arrays, a posterior of them, or a fitted scikit-learn classifier.
-    draws : that a stochastic model is asked for; a fixed one, which answers twice alike, is asked once.
+    draws : that a stochastic model is asked for; a fixed one, which answers twice alike, is asked once, an ensemble for
+        its members.
 
     Raises
     ------
@@ -113,9 +115,11 @@ def examine(
         module.to(device)
     given = {"batch": batch, "seed": seed, "device": device}
     read = _read(name, loaded, examples, batch=batch, device=device)
-    several = max(2, draws) if isinstance(model, Posterior) else 2  # the first two members may be alike
-    is_random = not is_estimator(model) and differs(read.asked, examples.x[:batch], several, **given)
-    predictive = answers(read.asked, examples.x, examples.y, draws=draws if is_random else 1, **given)
+    members = members_of(model)
+    several = max(2, draws) if isinstance(model, Posterior) else 2  # the first two draws may be alike
+    fixed = is_estimator(model) or members is not None
+    is_random = not fixed and differs(read.asked, examples.x[:batch], several, **given)
+    predictive = answers(read.asked, examples.x, examples.y, draws=members or (draws if is_random else 1), **given)
     hides = read.slope is None and any(True for module in reachable_modules(model) for _ in module.parameters())
     if hides:
         warn(
@@ -270,7 +274,7 @@ def answers(
     x: Float[Tensor, "n *shape"],
     y: Int[Tensor, " n"] | None = None,
     *,
-    draws: int = 1,
+    draws: int | None = None,
     batch: int,
     seed: int,
     device: torch.device,

@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from trustworthy.core import checks
+from trustworthy.core.errors import InvalidInput
 from trustworthy.training.data import Batch
 from trustworthy.training.moment import Moment
 
@@ -67,6 +68,49 @@ class CropAndFlip:
         x, *rest = batch
         x = random_crop(x, padding=self.padding, generator=moment.generator)
         return (random_flip(x, generator=moment.generator), *rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameCropAndTurn:
+    """One random crop, and one of the symmetries of the square, for all images of an example: for pairs of images.
+
+    Every part of the batch that has the height and width of the first is treated, such as source, target and mask;
+    others, such as labels, are left as they are.
+
+    Parameters
+    ----------
+    size : side in pixels, >= 1, of the crop; None keeps images whole. What is square is turned by quarters and
+        mirrored, 8 ways in all; what is not is mirrored in both directions, 4 ways.
+    """
+
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            checks.integer("size", self.size, at_least=1)
+
+    def __call__(self, batch: Batch, moment: Moment) -> Batch:
+        (count, *_), (height, width), generator = batch[0].shape, batch[0].shape[-2:], moment.generator
+        if self.size is not None and self.size > min(height, width):
+            raise InvalidInput(f"size must be at most the side of the images, got {self.size} for {height} x {width}.")
+        rows, columns = self.size or height, self.size or width
+        device = batch[0].device
+        top = torch.randint(height - rows + 1, (count,), generator=generator, device=device)
+        left = torch.randint(width - columns + 1, (count,), generator=generator, device=device)
+        turns = torch.randint(8 if rows == columns else 4, (count,), generator=generator, device=device)
+
+        def changed(image: Tensor, top: int, left: int, turn: int) -> Tensor:
+            image = image[..., top : top + rows, left : left + columns]
+            image = image.flip([axis for bit, axis in ((1, -1), (2, -2)) if turn & bit])
+            return image.transpose(-1, -2) if turn & 4 else image
+
+        drawn = list(zip(top.tolist(), left.tolist(), turns.tolist(), strict=True))
+        return tuple(
+            torch.stack([changed(image, *how) for image, how in zip(part, drawn, strict=True)])
+            if part.shape[-2:] == (height, width) and part.ndim >= 3
+            else part
+            for part in batch
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,37 @@ def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Share(Dataset[Any]):
+    """Some `rows` of a dataset."""
+
+    dataset: Dataset[Any]
+    rows: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.dataset[self.rows[number]]
+
+    @property
+    def fingerprint(self) -> tuple[Any, ...]:
+        """What tells this from other data to a checkpoint."""
+        whole = (type(self.dataset).__qualname__, len(self.dataset), getattr(self.dataset, "fingerprint", None))  # type: ignore[arg-type]
+        return (*whole, self.rows)
+
+
+def share_of(data: Data, share: float, seed: int) -> Data:
+    """A `share` in (0, 1] of the rows of `data`, at least one, drawn by `seed` without replacement."""
+    if share == 1.0:
+        return data
+    count = len(data) if isinstance(data, Dataset) else len(data[0])  # type: ignore[arg-type]
+    rows = torch.randperm(count, generator=torch_generator(seed, "share"))[: max(1, round(share * count))]
+    if isinstance(data, Dataset):
+        return Share(data, tuple(rows.tolist()))
+    return tuple(part[rows.to(part.device) if isinstance(part, Tensor) else rows.numpy()] for part in data)
+
+
+@dataclass(frozen=True)
 class Plan:
     """Which rows each step of a run trains on, in which of the processes that share the work.
 

@@ -62,7 +62,7 @@ def evaluate(
     *,
     metrics: Mapping[str, Metric] = CLASSIFICATION,
     batch_size: int = 512,
-    draws: int = 1,
+    draws: int | None = None,
     collate: Collate | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, float]:
@@ -73,7 +73,7 @@ def evaluate(
     data : arrays (x, y, ...), or a torch `Dataset` of such tuples; what comes after the targets y is not used.
     metrics : by the name of their result.
     batch_size : examples in one forward pass, >= 1.
-    draws : answers of a stochastic model to each example, >= 1; each batch has its own.
+    draws : answers of a stochastic model to each example, >= 1, see `predict`; each batch has its own.
     collate : items of a torch `Dataset` to a batch of tensors; None for torch's `default_collate`.
     generator : on the device of the weights, source of what the model draws; None uses torch's global stream.
 

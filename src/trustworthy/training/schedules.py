@@ -5,6 +5,7 @@ A schedule is a pure function of the step, so a resumed run needs nothing of it 
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -76,6 +77,43 @@ class Cosine(_WarmThenDecay):
 
     def _fall(self, progress: float) -> float:
         return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CyclicCosine(AbstractSchedule):
+    """Half a cosine from 1 down to 0, again and again: the rate jumps up where a cycle begins.
+
+    Parameters
+    ----------
+    cycles : >= 1, as long as each other, as far as they end with a part.
+    parts : of which the run has so many, equally long (its epochs), >= cycles; None where cycles may end at any step.
+
+    Reference: Huang et al. 2017, Snapshot ensembles.
+    """
+
+    cycles: int
+    parts: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.integer("cycles", self.cycles, at_least=1)
+        if self.parts is not None:
+            checks.integer("parts", self.parts, at_least=1)
+            if self.cycles > self.parts:
+                raise InvalidInput(
+                    f"cycles must be at most as many as the parts (epochs) of the run, {self.parts}, got "
+                    f"{self.cycles}: a cycle takes one at least. Train for more epochs, or with fewer cycles."
+                )
+
+    def ends(self, whole: int) -> list[int]:
+        """Where the cycles end in a run of length `whole`: that of its steps, or of its parts."""
+        parts = self.parts or whole
+        return [(cycle * parts // self.cycles) * whole // parts for cycle in range(1, self.cycles + 1)]
+
+    def factor(self, step: int, steps: int) -> float:
+        ends = [0, *self.ends(steps)]
+        cycle = bisect.bisect_right(ends, step)
+        start, end = ends[cycle - 1], ends[cycle]
+        return 0.5 * (1.0 + math.cos(math.pi * (step - start) / (end - start)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -11,9 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from trustworthy.core.errors import CheckpointError
+from trustworthy.core.errors import CheckpointError, InvalidInput
 from trustworthy.core.files import atomic_write
 
+_COUNTER = ".num_batches_tracked"
 MODEL = "model/"  # what the names of a model's weights begin with in a checkpoint of a training run
 
 
@@ -41,6 +43,40 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     tensors = _state_dict(path) if _is_pickled(path) else read_tensors(path)[0]
     of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
     assign_weights(model, of_model or tensors, path)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """The network that `make` gives, its weights drawn by `seed`; torch's global stream is left where it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def redrawn(model: nn.Module, seed: int) -> nn.Module:
+    """A copy of `model` with weights drawn anew, as each layer draws them when it is built.
+
+    What holds other modules draws after them, so a network with a `reset_parameters` of its own has the last word.
+
+    Raises
+    ------
+    InvalidInput : a module that has weights has no `reset_parameters`.
+    """
+    for name, module in model.named_modules():
+        if next(module.parameters(recurse=False), None) is not None and not hasattr(module, "reset_parameters"):
+            raise InvalidInput(
+                f"the weights of {name or 'the model'} cannot be drawn anew, as {type(module).__name__} has no "
+                "reset_parameters(); write one, or train from the weights that are given, or where several networks "
+                "are asked for, give the function that builds one, method.fit(make_model, ...)."
+            )
+    fresh = copy.deepcopy(model)
+
+    def reset() -> nn.Module:
+        for module in sorted(fresh.modules(), key=lambda module: len([*module.modules()])):
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        return fresh
+
+    return seeded(reset, seed)
 
 
 def _is_pickled(path: str | os.PathLike[str]) -> bool:
@@ -94,16 +130,24 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's."""
+    """Copy `tensors`, read from `path`, into `model`; of those of a checkpoint the model's.
+
+    A model with a method `current_names(tensors) -> tensors` reads files that name its weights in another way. Counters
+    of batches, which files of old versions of torch lack, begin at 0.
+    """
     tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
+    named: dict[str, Tensor] = getattr(model, "current_names", dict)(tensors)
     expected = model_tensors(model)
+    for name in expected.keys() - named.keys():
+        if name.endswith(_COUNTER) and name.replace(_COUNTER, ".running_mean") in named:
+            named[name] = torch.zeros_like(expected[name])
     problems = {
-        "missing in the file": sorted(expected.keys() - tensors.keys()),
-        "unknown to the model": sorted(tensors.keys() - expected.keys()),
+        "missing in the file": sorted(expected.keys() - named.keys()),
+        "unknown to the model": sorted(named.keys() - expected.keys()),
         "of another shape": [
-            f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
-            for name in sorted(expected.keys() & tensors.keys())
-            if tensors[name].shape != expected[name].shape
+            f"{name} (file {tuple(named[name].shape)}, model {tuple(expected[name].shape)})"
+            for name in sorted(expected.keys() & named.keys())
+            if named[name].shape != expected[name].shape
         ],
     }
     listed = [f"{problem}: {', '.join(first_few(names))}" for problem, names in problems.items() if names]
@@ -112,7 +156,7 @@ def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | 
             f"the weights in {path} do not fit the model: {'; '.join(listed)}. Build the model with the arguments "
             "it was trained with."
         )
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict(named)
 
 
 def first_few(phrases: list[str], most: int = 8) -> list[str]:

@@ -5,10 +5,14 @@ torch stream, as in torch: call `torch.manual_seed` first. None but `LeNet` norm
 in front: `nn.Sequential(Normalize(mean, std), vgg16(...))`.
 """
 
+from trustworthy.nn.backbones.densenet121 import densenet121
 from trustworthy.nn.backbones.lenet import LeNet
 from trustworthy.nn.backbones.mlp import MLP
+from trustworthy.nn.backbones.resnet50 import resnet50
 from trustworthy.nn.backbones.resnext import ResNeXt
 from trustworthy.nn.backbones.small_conv import SmallConvNet
 from trustworthy.nn.backbones.vgg import model_a_adv_bnn, model_a_rse, vgg16
 
-__all__ = ["MLP", "LeNet", "ResNeXt", "SmallConvNet", "model_a_adv_bnn", "model_a_rse", "vgg16"]
+__all__ = [
+    "MLP", "LeNet", "ResNeXt", "SmallConvNet", "densenet121", "model_a_adv_bnn", "model_a_rse", "resnet50", "vgg16",
+]  # fmt: skip

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from trustworthy.nn.affine import affine
 from trustworthy.nn.bayesian.layer import BayesianLayer
 
 
-class LocalLayer(BayesianLayer, ABC):
+class LocalLayer(BayesianLayer):
     """An affine layer, which can draw its outputs instead of its weights: the local reparameterisation.
 
     Parameters
@@ -29,17 +28,13 @@ class LocalLayer(BayesianLayer, ABC):
         super().__init__(*args, **options)
         self.local = local
 
-    @abstractmethod
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None, *args: Any, **options: Any) -> Tensor:
-        """What the layer computes with these weights."""
-
     def forward(self, input: Tensor, *args: Any, **options: Any) -> Tensor:
         if not self.local:
             return super().forward(input, *args, **options)
         means, variances = zip(*((q.mean, (2 * q.log_std).exp()) for q in self.posteriors()), strict=True)
         no_bias = [None] * (2 - len(means))
-        mean = self.affine(input, *means, *no_bias, *args, **options)
-        variance = self.affine(input.square(), *variances, *no_bias, *args, **options)
+        mean = affine(self, input, *means, *no_bias, *args, **options)
+        variance = affine(self, input.square(), *variances, *no_bias, *args, **options)
         # The slope of a square root is infinite at 0, which is the variance of a row of zeros.
         return mean + variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt() * torch.randn_like(mean)
 
@@ -48,44 +43,30 @@ class LocalLayer(BayesianLayer, ABC):
 
 
 class BayesianLinear(LocalLayer, nn.Linear):
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
-
-
-class _Convolution(LocalLayer):
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return self._conv_forward(x, weight, bias)  # with the padding of the layer
-
-
-class BayesianConv1d(_Convolution, nn.Conv1d):
     pass
 
 
-class BayesianConv2d(_Convolution, nn.Conv2d):
+class BayesianConv1d(LocalLayer, nn.Conv1d):
     pass
 
 
-class BayesianConv3d(_Convolution, nn.Conv3d):
+class BayesianConv2d(LocalLayer, nn.Conv2d):
     pass
 
 
-class _Transposed(LocalLayer):
-    def affine(self, x: Tensor, weight: Tensor, bias: Tensor | None, output_size: list[int] | None = None) -> Tensor:
-        sides = len(self.kernel_size)
-        extra = self._output_padding(x, output_size, self.stride, self.padding, self.kernel_size, sides, self.dilation)
-        function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[sides - 1]
-        return function(x, weight, bias, self.stride, self.padding, extra, self.groups, self.dilation)
-
-
-class BayesianConvTranspose1d(_Transposed, nn.ConvTranspose1d):
+class BayesianConv3d(LocalLayer, nn.Conv3d):
     pass
 
 
-class BayesianConvTranspose2d(_Transposed, nn.ConvTranspose2d):
+class BayesianConvTranspose1d(LocalLayer, nn.ConvTranspose1d):
     pass
 
 
-class BayesianConvTranspose3d(_Transposed, nn.ConvTranspose3d):
+class BayesianConvTranspose2d(LocalLayer, nn.ConvTranspose2d):
+    pass
+
+
+class BayesianConvTranspose3d(LocalLayer, nn.ConvTranspose3d):
     pass
 
 

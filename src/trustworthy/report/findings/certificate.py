@@ -158,6 +158,8 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
     if case.subject.is_random:
         raise NotApplicable("linear bounds certify one function, the model answers differently each time.")
+    if case.subject.draws > 1:
+        raise NotApplicable("linear bounds certify one network, not the mean of an ensemble; audit its members.")
     domain, model = case.examples.domain, case.subject.given
     dtype = precision(model)
     if dtype not in (None, torch.float32):
@@ -271,6 +273,7 @@ def _neighbors_of(case: Case) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray,
 def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     """The model's vote under Gaussian noise as large as the headline radius: another classifier than the model."""
     from trustworthy.certify import RandomizedSmoothing
+    from trustworthy.core.predictive import pooled
     from trustworthy.core.protocols import drawn
 
     if not settings.smoothing:
@@ -278,7 +281,10 @@ def _of_the_smoothed_model(case: Case, settings: Settings) -> list[Proof]:
     if case.subject.is_random:
         raise NotApplicable("a model that answers differently each time is not smoothed once more.")
     smoothing = RandomizedSmoothing(sigma=case.headline("l2"), n=settings.smoothing, batch_size=case.batch)
-    (predictor,), generator = drawn(case.attacked[0], 1), case.generator("smoothing")
+    members, generator = [*drawn(case.attacked[0], case.subject.draws)], case.generator("smoothing")
+
+    def predictor(x: Any) -> Any:
+        return pooled([member(x) for member in members])
 
     def prove(rows: np.ndarray) -> Certificate:
         return smoothing(predictor, *case.attacked_at(rows)[1:], generator=generator)

@@ -12,20 +12,22 @@ import torch
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.seeds import derived_seed
 from trustworthy.core.study import alone
-from trustworthy.defenses import Defense
 from trustworthy.models import LoadedModel
 from trustworthy.models.posterior_folder import Recipe
 from trustworthy.report.audit import OnProgress, audit, device_of
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.findings import KINDS
 from trustworthy.report.hardening import EPOCHS
-from trustworthy.report.hardening.methods import BEFORE, PLAIN, SCRATCH, PlainTraining, defenses
-from trustworthy.report.hardening.network import check_answers, network, redrawn
+from trustworthy.report.hardening.methods import BEFORE, PLAIN, SCRATCH, PlainTraining, methods_of
+from trustworthy.report.hardening.network import check_answers, network
 from trustworthy.report.hardening.rows import parts, read_parted
 from trustworthy.report.hardening.training import Trainer
 from trustworthy.report.kind import Kind
 from trustworthy.report.plan import Plan, make_plan, read_toml
+from trustworthy.training.weights import redrawn
+from trustworthy.uncertainty import Method
 
 EOT = [1, 8, 64]
 """Draws that each gradient of the attacks on a stochastic network averages."""
@@ -76,7 +78,7 @@ def harden(
     data: Any,
     out: str | Path | None = None,
     *,
-    methods: str | Sequence[str] | Mapping[str, Defense],
+    methods: str | Sequence[str] | Mapping[str, Method],
     weights: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
@@ -111,7 +113,8 @@ def harden(
     out : folder of the report; the network of each method lies in a folder in it, for `models.load_model`, and its
         checkpoints. What was interrupted goes on where it stopped if it is started again with the same arguments, and
         ends with the same weights. None writes nothing.
-    methods : names of `trustworthy.defenses.METHODS`, or defences by names of their own.
+    methods : names of `trustworthy.defenses.METHODS` and `trustworthy.uncertainty.METHODS`, or methods by names of
+        their own. A fast ensemble grows from the network that the others begin with, unless from_scratch.
     weights : file of the weights of the network that the factory builds.
     options : arguments by name of the factory.
     recipe : how a module that was given is built again; needed for `out`.
@@ -146,7 +149,7 @@ def harden(
     rows = parts(read_parted(data, chosen.rows, seed, **given), chosen.columns, net.model, seed)
     radius = eps or chosen.attacks.linf or rows.domain.headline("linf")
     chosen = chosen.model_copy(update={"attacks": chosen.attacks.model_copy(update={"linf": radius})})
-    wanted = defenses(methods, rows.domain, radius, epochs)
+    wanted = methods_of(methods, rows.domain, radius, epochs, trained=not from_scratch)
     check_answers(net.model, rows, where)
     trainer = Trainer(
         rows=rows, recipe=net.recipe, folder=None if out is None else Path(out), seed=seed, device=where, eps=radius,
@@ -154,7 +157,7 @@ def harden(
     )  # fmt: skip
     for defense in wanted.values():
         trainer.check(defense, net.model)
-    fresh = redrawn(net.model, seed) if from_scratch and net.given else net.model
+    fresh = redrawn(net.model, derived_seed(seed, "weights")) if from_scratch and net.given else net.model
     with alone(trainer.folder, "hardening"):
         if net.given:
             first = LoadedModel(model=net.model, name=BEFORE, source=net.source)

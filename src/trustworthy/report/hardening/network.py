@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from trustworthy.models.posterior_folder import Recipe
 from trustworthy.nn import Normalize
 from trustworthy.report.domain import Domain
 from trustworthy.report.hardening.rows import Parts
-from trustworthy.training.weights import load_weights, model_tensors
+from trustworthy.training.weights import load_weights, model_tensors, seeded
 
 _ASKED = 64
 """Rows that the network is asked about before it is trained."""
@@ -60,7 +60,7 @@ def network(
     if isinstance(model, str | os.PathLike):
         recipe = Recipe(_factory(os.fspath(model)), dict(options))
         build = partial(recipe.build, trust=True)
-        first, second = (_drawn(build, seed, name) for name in ("weights", "other weights"))
+        first, second = (seeded(build, seeds.derived_seed(seed, name)) for name in ("weights", "other weights"))
         _check_kind(first)
         given = weights is not None or _same(first, second)
         model, source = first, os.fspath(model)
@@ -72,25 +72,6 @@ def network(
     if weights is not None:
         load_weights(model, weights)
     return Network(model=model, source=source, recipe=recipe, given=given)
-
-
-def redrawn(model: nn.Module, seed: int) -> nn.Module:
-    """A copy of `model` with weights drawn anew, as each layer draws them when it is built."""
-    for name, module in model.named_modules():
-        if next(module.parameters(recurse=False), None) is not None and not hasattr(module, "reset_parameters"):
-            raise InvalidInput(
-                f"from-scratch cannot draw the weights of {name or 'the model'} anew, as {type(module).__name__} has "
-                "no reset_parameters(); write one, or train from the weights that are given."
-            )
-    fresh = copy.deepcopy(model)
-
-    def reset() -> nn.Module:
-        for module in fresh.modules():
-            if callable(reset := getattr(module, "reset_parameters", None)):
-                reset()
-        return fresh
-
-    return _drawn(reset, seed, "weights")
 
 
 def in_attacked_units(model: nn.Module, domain: Domain) -> nn.Module:
@@ -131,12 +112,6 @@ def _check_kind(model: Any) -> None:
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         kind = "a TorchScript module" if isinstance(model, nn.Module) else type(model).__name__
         raise InvalidInput(f"MODEL must be {TRAINABLE}, got {kind}, whose layers cannot be trained anew.")
-
-
-def _drawn(make: Callable[[], nn.Module], seed: int, name: str) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derived_seed(seed, name))
-        return make()
 
 
 def _same(first: nn.Module, second: nn.Module) -> bool:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
 from trustworthy.core.predictive import predict
+from trustworthy.core.protocols import members_of
 from trustworthy.core.study import writing
-from trustworthy.defenses import Defended, Defense
+from trustworthy.defenses import Defense
 from trustworthy.models import LoadedModel
 from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe, save_posterior
@@ -28,7 +29,8 @@ from trustworthy.report.audit import OnProgress
 from trustworthy.report.hardening.network import NETWORK, in_attacked_units
 from trustworthy.report.hardening.rows import Parts
 from trustworthy.training import Checkpoints, Engine, EpochRecord, History
-from trustworthy.training.weights import first_few, model_tensors
+from trustworthy.training.weights import first_few, model_tensors, redrawn
+from trustworthy.uncertainty import Method, NaiveEnsemble, Trained
 
 CHECKPOINTS, RUN = "checkpoints", "run.json"
 SHORT = 30
@@ -53,23 +55,34 @@ class Trainer:
     device: torch.device
     tell: OnProgress
 
-    def train(self, name: str, defense: Defense, start: nn.Module, begin: str) -> LoadedModel:
+    def train(self, name: str, defense: Method, start: nn.Module, begin: str) -> LoadedModel:
         """Train by `defense` from the weights of `start`, which `begin` calls; go on where it was interrupted."""
         folder = None if self.folder is None else self.folder / name
         if folder is not None:
             self._same_run(folder / CHECKPOINTS, defense, start)
 
+        before = current = 0  # epochs of the runs that are over, and of this one
+
         def after_epoch(model: nn.Module, history: History) -> None:
-            self.tell(name, "training", len(history.records) / defense.epochs)
+            nonlocal before, current
+            before += current if len(history.records) <= current else 0
+            current = len(history.records)
+            self.tell(name, "training", min(1.0, (before + current) / defense.passes))
 
         self.tell(name, "training", 0.0)
+        attacked = isinstance(defense, Defense)  # others train on the rows as the network takes them
+        network = in_attacked_units(start, self.rows.domain) if attacked else start
+        train, validation = (
+            (x if attacked else self.rows.domain.as_given(x), y) for x, y in (self.rows.train, self.rows.validation)
+        )
         with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
             defended = defense(
-                in_attacked_units(start, self.rows.domain), self.rows.train, validation=self.rows.validation,
+                network, train, validation=validation,
                 checkpoints=None if folder is None else Checkpoints(folder / CHECKPOINTS), seed=self.seed,
                 engine=self._engine, callbacks=[after_epoch],
             )  # fmt: skip
-        network, about = defended.model.get_submodule(NETWORK), self._about(defended, defense, begin)
+        network = defended.model.get_submodule(NETWORK) if attacked else defended.model
+        about = self._about(defended, defense, begin)
         if folder is not None and self.recipe is not None:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
             with _told_before():
@@ -78,10 +91,12 @@ class Trainer:
             model=network, name=name, source="" if folder is None else str(folder), about=about, notes=defended.notes
         )
 
-    def check(self, defense: Defense, model: nn.Module) -> None:
+    def check(self, defense: Method, model: nn.Module) -> None:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
         with _told_before():
             changed = defense.changed(in_attacked_units(model, self.rows.domain)).to(self.device)
+        if isinstance(defense, NaiveEnsemble) and defense.members > 1:
+            redrawn(model, self.seed)
         noise = next((layer for layer in changed.modules() if isinstance(layer, NOISE)), None)
         if noise is not None and self.rows.domain.kind == "table":
             x = self.rows.train[0].to(self.device, precision(model))
@@ -91,7 +106,7 @@ class Trainer:
     def _engine(self) -> Engine:
         return Engine(accelerator=Accelerator(cpu=True) if self.device.type == "cpu" else None, progress=False)
 
-    def _same_run(self, folder: Path, defense: Defense, start: nn.Module) -> None:
+    def _same_run(self, folder: Path, defense: Method, start: nn.Module) -> None:
         """Refuse checkpoints of a run with other settings, and say in which they differ; note those of this run."""
         now = {
             "method": type(defense).__name__,
@@ -118,13 +133,14 @@ class Trainer:
                 "another out, or delete that folder."
             )
 
-    def _about(self, defended: Defended, defense: Defense, begin: str) -> dict[str, Any]:
+    def _about(self, defended: Trained, defense: Method, begin: str) -> dict[str, Any]:
         """What `model.json` says of the training."""
         return {"training": {
             "defense": repr(defense), "begins_from": begin, "data": self.rows.dataset.name,
             "rows": len(self.rows.train[1]), "rows_that_choose": len(self.rows.validation[1]), "seed": self.seed,
             "eps": self.eps, "units": self.rows.domain.units, "epochs": defense.epochs, "seconds": defended.seconds,
-            "best": _told(defended.best), "last": _told(defended.last), "notes": list(defended.notes),
+            "best": _told(defended.best), "last": _told(defended.last),
+            "members": members_of(defended.model), "notes": list(defended.notes),
         }}  # fmt: skip
 
 

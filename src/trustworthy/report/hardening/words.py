@@ -61,11 +61,13 @@ def _value(finding: Finding | None) -> str:
 
 
 def chosen_epochs(hardened: Hardened) -> list[str]:
-    """Of each network that was trained: whose epoch's weights it has, and what was measured there and at the end."""
+    """Of each network that was trained whose epoch's weights it has, and what was measured there; of members each."""
     return [f"{name}: {_epochs(loaded.about['training'])}" for name, loaded in hardened.models.items() if loaded.about]
 
 
 def _epochs(training: Mapping[str, Any]) -> str:
+    if training.get("members") is not None:
+        return training["notes"][-1]
     best, last = training["best"], training["last"]
     judged = list(best)[-1]  # what the epoch was chosen by
     chosen = f"epoch {best['epoch']} of {training['epochs']} was chosen by {judged.replace('_', ' ')}"

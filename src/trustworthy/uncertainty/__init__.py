@@ -1,0 +1,33 @@
+"""Uncertainty: ways to train a model that knows when it does not know, and what can be said on top of any of them.
+
+posterior = NaiveEnsemble(epochs=20).fit(make_model, (x, y), validation=(x_held, y_held), checkpoints="run")
+"""
+
+from trustworthy.uncertainty.batch import BatchEnsemble
+from trustworthy.uncertainty.ensembling import Ensembling
+from trustworthy.uncertainty.fast import FastEnsemble
+from trustworthy.uncertainty.mc_dropout import MCDropout
+from trustworthy.uncertainty.method import Lesson, Method, Trained
+from trustworthy.uncertainty.methods import METHODS
+from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.sgld import SGLD
+from trustworthy.uncertainty.snapshot import SnapshotEnsemble
+from trustworthy.uncertainty.tiles import TiledPrediction, predict_tiled
+from trustworthy.uncertainty.variational import SVI
+
+__all__ = [
+    "METHODS",
+    "SGLD",
+    "SVI",
+    "BatchEnsemble",
+    "Ensembling",
+    "FastEnsemble",
+    "Lesson",
+    "MCDropout",
+    "Method",
+    "NaiveEnsemble",
+    "SnapshotEnsemble",
+    "TiledPrediction",
+    "Trained",
+    "predict_tiled",
+]

@@ -1,0 +1,84 @@
+"""What methods that end in an ensemble share."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trustworthy.core import checks
+from trustworthy.core.predictive import Predictive, predict
+from trustworthy.core.seeds import torch_generator
+from trustworthy.nn.ensemble import Ensemble
+from trustworthy.training import Data, History, Likelihood
+from trustworthy.training.data import as_dataset, batches
+from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensembling(Method, ABC):
+    """A method whose outcome is an `Ensemble` of networks of the architecture that it was given.
+
+    Parameters
+    ----------
+    members : networks in the end, >= 1.
+    loss : `Categorical()` for classes, `Gaussian(...)` or `Laplace(...)` for numbers.
+    """
+
+    members: int = 6
+    loss: Likelihood = CLASSES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.integer("members", self.members, at_least=1)
+
+    @property
+    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        return (("ensemble", {"members": self.members}),)
+
+    def changed(self, model: nn.Module) -> nn.Module:
+        """A copy of `model`: the members are trained one by one."""
+        return copy.deepcopy(model)
+
+    def gathered(
+        self,
+        networks: Sequence[nn.Module],
+        histories: Iterable[History],
+        lesson: Lesson,
+        *,
+        told: Sequence[str] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Trained:
+        """The outcome of the runs of all members; the last note is what each of them is like.
+
+        told : of each member, beside its score on the validation rows.
+        """
+        each = [*([told] if told else []), *([self._scores(networks, lesson.validation)] if lesson.validation else [])]
+        if each:
+            words = (f"{number} {', '.join(parts)}" for number, parts in enumerate(zip(*each, strict=True), 1))
+            notes = (*notes, f"members: {'; '.join(words)}.")
+        return self.told(Ensemble(networks).eval(), *histories, notes=notes)
+
+    def _scores(self, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
+        x, y = first_rows(held_out, networks[0])
+        scores = [self.likelihood.score(asked(network, x), y) for network in networks]
+        return [f"{self.likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
+
+
+def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """The first `most` rows (x, y), all where it is None, on the device of `model`."""
+    device = next(model.parameters()).device
+    dataset = as_dataset("data", data, model)
+    rows = torch.arange(len(dataset))[:most]  # type: ignore[arg-type]
+    x, y = next(iter(batches(dataset, [rows])))[:2]
+    return x.to(device), y.to(device)
+
+
+def asked(network: nn.Module, x: Tensor) -> Predictive:
+    """One answer to each row, the same whenever it is asked."""
+    return predict(network, x, generator=torch_generator(0, "judged", device=x.device))
