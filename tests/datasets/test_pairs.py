@@ -32,7 +32,7 @@ def some(count: int = 3, size: int = 24, dtype=np.float32, seed: int = 0, **more
 def write(file: Path, image: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".tif":
-        tifffile.imwrite(file, image)
+        tifffile.imwrite(file, image, byteorder=image.dtype.byteorder.replace("|", "="))
     else:
         Image.fromarray(image).save(file)
 
@@ -58,6 +58,7 @@ def test_values_and_depth_stay_what_they_are(tmp_path, suffix, dtype):
     assert_array_equal(pairs.source[:, 0], images[0, ::-1])
     assert_array_equal(pairs.target[:, 0], images[1, ::-1])
     assert pairs.source.dtype == np.dtype(dtype).newbyteorder("=")
+    assert read_image(tmp_path / "source" / f"a{suffix}").dtype.isnative  # else one order would not go with the other
     assert pairs.masks is None
 
 
@@ -77,10 +78,16 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_a_tiff_compressed_as_jpeg_is_read_as_pillow_decodes_it(tmp_path):
+def test_a_compressed_tiff_is_read_as_pillow_decodes_it_if_it_has_no_floats(tmp_path):
     smooth = np.add.outer(np.arange(32), np.arange(32)).astype(np.uint8) * 3
     Image.fromarray(smooth).save(tmp_path / "a.tif", compression="jpeg", quality=95)
     assert_allclose(read_image(tmp_path / "a.tif")[0].astype(float), smooth, atol=6)
+    deep = smooth.astype(np.uint16) * 250
+    Image.fromarray(deep).save(tmp_path / "b.tif", compression="tiff_lzw")
+    assert_array_equal(read_image(tmp_path / "b.tif")[0], deep)
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "c.tif", compression="tiff_lzw")
+    with pytest.raises(DataError, match="requires the 'imagecodecs' package; save it anew"):
+        read_image(tmp_path / "c.tif")
 
 
 def test_what_does_not_make_pairs_is_named_with_the_remedy(tmp_path):
@@ -209,11 +216,21 @@ def test_a_pasted_patch_is_as_bright_as_the_set_it_lies_in():
         paste(pairs, replace(foreign, source=np.repeat(foreign.source, 2, axis=1)))
 
 
+def test_pasted_integers_are_rounded_and_do_not_wrap():
+    pairs, foreign = some(1, 12, np.uint8, seed=1), some(1, 12, np.uint8, seed=2)
+    pairs = replace(pairs, source=np.where(pairs.source > 125, 255, 0).astype(np.uint8))
+    real = [replace(one, source=one.source.astype(np.float64)) for one in (pairs, foreign)]
+    expected = paste(*real).source.clip(0.0, 255.0)
+    assert_allclose(paste(pairs, foreign).source, expected, atol=0.5 + 1e-9)
+    assert (paste(*real).source > 256).any()
+
+
 def test_boxes_hold_what_is_near_together():
     mask = np.zeros((20, 30), bool)
     mask[2:4, 3:6] = mask[5, 8] = mask[15, 25:] = True
-    assert boxes(mask, gap=1) == [(2, 3, 4, 6), (5, 8, 6, 9), (15, 25, 16, 30)]
-    assert boxes(mask, gap=6) == [(2, 3, 6, 9), (15, 25, 16, 30)]
+    apart = [(2, 3, 4, 6), (5, 8, 6, 9), (15, 25, 16, 30)]
+    assert boxes(mask, gap=1) == boxes(mask, gap=2) == apart
+    assert boxes(mask, gap=3) == boxes(mask, gap=6) == [(2, 3, 6, 9), (15, 25, 16, 30)]
     filled = boxed(mask[None], gap=6)[0]
     assert filled.sum() == 4 * 6 + 5
     assert filled[mask].all()

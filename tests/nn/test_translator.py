@@ -1,6 +1,7 @@
 """Own units in, own units out, with the statistics of the training set."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from trustworthy.core.protocols import members_of
 from trustworthy.models import load_model
 from trustworthy.models.posterior_folder import Recipe, save_posterior
 from trustworthy.nn import Ensemble, Translator, UNet, to_type
+from trustworthy.training import Gaussian, fit
 
 RNG = np.random.default_rng(0)
 SOURCE = RNG.integers(0, 4000, (5, 2, 300, 4), dtype=np.uint16)  # more rows than are read in one go
@@ -78,6 +80,18 @@ def test_an_ensemble_of_networks_is_an_ensemble_in_units_of_the_target(tmp_path)
     loaded = load_model(tmp_path).model
     assert torch.equal(predict(loaded, x).members, members)
     assert torch.equal(loaded.seen, translator.seen)
+
+
+def test_a_network_trained_on_normalised_pairs_answers_in_units_of_the_target():
+    """target = 1000 + 50 source, where statistics of the source in the place of the target's would give source."""
+    torch.manual_seed(0)
+    source = RNG.normal(3, 2, (64, 1, 4, 4)).astype(np.float32)
+    translator = Translator.of(nn.Conv2d(1, 1, 1), source, 1000 + 50 * source)
+    pairs = translator.normalised(source, 1000 + 50 * source)
+    optimizer = partial(torch.optim.SGD, lr=0.5)  # halves the error of a linear network of normalised pairs
+    fit(translator.net, pairs, loss=Gaussian(average=True), epochs=12, batch_size=64, optimizer=optimizer)
+    answer = translator(torch.tensor([-4.0, 10.0]).reshape(1, 1, 1, 2)).flatten()  # beyond what it was trained on
+    assert answer.tolist() == pytest.approx([800, 1500], rel=0.001)
 
 
 def test_a_constant_channel_is_told_and_shifted_to_zero():

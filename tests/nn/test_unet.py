@@ -38,11 +38,13 @@ def fnet_size(width, depth):
     return total + sum(4 * w * w + 4 * 2 * w * w + 2 * 3 * w for w in wide[:-1])
 
 
-def test_it_is_unet_256_of_pix2pix():
-    with torch.device("meta"):
-        rgb, model = UNet(3, 3), UNet(dropout=0.5, tanh=True)
-    wide = [64, 128, 256, 512, 512, 512, 512, 512]
-    assert parameters(rgb) == pix2pix_size(3, 3, wide) == 54_413_955  # 54.414 M, as pix2pix prints it
+def test_it_is_unet_256_of_pix2pix_at_width_64():
+    """A sixteenth of the width is as telling as all of it."""
+    rgb, model = UNet(3, 3, width=4), UNet(width=4, dropout=0.5, tanh=True)
+    wide = [4, 8, 16, 32, 32, 32, 32, 32]
+    assert parameters(rgb) == pix2pix_size(3, 3, wide)
+    assert pix2pix_size(3, 3, [16 * each for each in wide]) == 54_413_955  # 54.414 M, as pix2pix prints it
+    assert UNet(depth=2).down[0].out_channels == 64
     assert [layer.out_channels for layer in layers(model, nn.Conv2d)] == wide
     assert [layer.out_channels for layer in layers(model, nn.ConvTranspose2d)] == [*wide[-2::-1], 1]
     assert {(layer.kernel_size, layer.stride) for layer in layers(model, nn.Conv2d)} == {((4, 4), (2, 2))}
@@ -53,10 +55,10 @@ def test_it_is_unet_256_of_pix2pix():
     assert not layers(rgb, nn.Dropout | nn.Tanh)
 
 
-def test_it_is_the_two_dimensional_network_of_pytorch_fnet():
-    with torch.device("meta"):
-        model = fnet()
-    assert parameters(model) == fnet_size(32, 4) == 8_116_225
+def test_it_is_the_two_dimensional_network_of_pytorch_fnet_at_width_32():
+    assert parameters(fnet(width=4)) == fnet_size(4, 4)
+    assert fnet_size(32, 4) == 8_116_225
+    assert fnet(depth=1).out.in_channels == 32
 
 
 def test_the_weights_are_drawn_with_standard_deviation_0_02():

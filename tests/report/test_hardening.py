@@ -27,6 +27,8 @@ from trustworthy.report.hardening.words import chosen_epochs
 from trustworthy.report.plan import make_plan
 from trustworthy.training import save_weights
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 KINDS = [LOGIT]
 PLAN = plan_of(KINDS)
 NET = """

@@ -250,7 +250,7 @@ def test_contrast(theme: str) -> None:
     for ground in ("page", "paper"):
         for text in ("ink", "muted", "link", "good", "attention", "worry", "information"):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
-        for place in range(1, 8):
+        for place in range(1, 9):
             assert contrast(colours[f"series-{place}"], colours[ground]) >= 3.0 - 0.25 * (ground == "page"), place
     for verdict in ("good", "attention", "worry", "information"):
         assert contrast(colours[verdict], colours[f"{verdict}-bg"]) >= 4.5, verdict

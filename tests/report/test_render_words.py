@@ -166,9 +166,9 @@ def test_norm_of_a_name() -> None:
 
 
 def test_looks_differ_by_more_than_colour() -> None:
-    looks = [Style(place) for place in range(1, 8)]
-    assert len({look.marker for look in looks}) == len({look.variable for look in looks}) == 7
-    assert Style(8).marker == Style(1).marker
+    looks = [Style(place) for place in range(1, 9)]
+    assert len({look.marker for look in looks}) == len({look.variable for look in looks}) == 8
+    assert Style(9).marker == Style(1).marker
 
 
 def printed(record: AuditRecord, width: int) -> str:

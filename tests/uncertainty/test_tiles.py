@@ -6,10 +6,10 @@ import tifffile
 import torch
 from torch import nn
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.predictive import predict
 from trustworthy.nn import Ensemble, Translator, UNet, fnet, to_bayesian
-from trustworthy.uncertainty.tiles import predict_tiled
+from trustworthy.uncertainty import predict_tiled
 
 
 def lively(network):
@@ -37,7 +37,7 @@ NETWORKS = [lambda: UNet(width=3, depth=3), lambda: fnet(width=3, depth=2), lamb
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(("sides", "tile"), [((213, 157), 96), ((100, 64), 72), ((41, 300), 120)])
+@pytest.mark.parametrize(("sides", "tile"), [((125, 90), 72), ((41, 200), 96)])
 def test_tiles_that_overlap_by_twice_the_reach_give_the_whole_image(network, sides, tile):
     torch.manual_seed(0)
     model, given = Ensemble(lively(network) for _ in range(2)), image(1, *sides)
@@ -148,3 +148,8 @@ NET = nn.Conv2d(1, 1, 3, padding=1)
 def test_what_cannot_be_tiled_is_refused(settings, message):
     with pytest.raises(InvalidInput, match=message):
         predict_tiled(NET, **{"image": image(1, 20, 20), **settings})
+
+
+def test_a_network_that_answers_with_smaller_images_is_refused():
+    with pytest.raises(ModelContractError, match=r"an image \(1, 1, 20, 20\) by one of .* got \(1, 1, 18, 18\)"):
+        predict_tiled(nn.Conv2d(1, 1, 3), image(1, 20, 20))

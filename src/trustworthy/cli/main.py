@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trustworthy.cli import data
+from trustworthy.cli import benchmark, data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
@@ -82,6 +82,7 @@ app.command()(demo)
 app.command()(harden)
 app.command()(render)
 app.command()(poison)
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")
 
 

@@ -31,6 +31,14 @@ def real(
     return _within(name, number, value, at_least, at_most)
 
 
+def fraction(name: str, value: object) -> float:
+    """Return `value` as a float after checking that it lies in (0, 1)."""
+    number = real(name, value, above=0.0)
+    if not number < 1.0:
+        raise InvalidInput(f"{name} must be < 1, got {value!r}.")
+    return number
+
+
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """Return `value` as an int after checking that it is a whole number in the given range."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):

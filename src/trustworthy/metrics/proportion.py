@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 
 
 def proportion_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -64,9 +63,7 @@ def grouped_interval(
 
 
 def _interval(successes: float, n: float, level: float) -> tuple[float, float]:
-    if not checks.real("level", level, above=0.0) < 1.0:
-        raise InvalidInput(f"level must be < 1, got {level!r}.")
-    low, missed = _lower(np.array([successes, n - successes]), n, (1.0 - level) / 2)
+    low, missed = _lower(np.array([successes, n - successes]), n, (1.0 - checks.fraction("level", level)) / 2)
     return float(low), 1.0 - float(missed)
 
 

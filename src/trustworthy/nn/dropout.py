@@ -68,7 +68,7 @@ class PersistentDropout(nn.Module):
         return f"p={self.p}" + (f", kind={self.kind!r}" if self.kind != "dropout" else "")
 
 
-def persist_dropout(model: nn.Module, *, p: float | None = None) -> nn.Module:
+def persist_dropout(model: nn.Module, *, p: float | None = None, missing: float | None = None) -> nn.Module:
     """A copy of `model` that drops in evaluation too: `PersistentDropout` in the place of every dropout layer.
 
     It makes a network that was trained with dropout a posterior, with the same weights. All else, batch normalisation
@@ -78,6 +78,7 @@ def persist_dropout(model: nn.Module, *, p: float | None = None) -> nn.Module:
     ----------
     p : rate of all dropout layers, in [0, 1); at 0 nothing is random. Where the model has no such layer, dropout is put
         before every convolution and linear layer but the first. None keeps the rates that the layers have.
+    missing : rate, in [0, 1), of the dropout that is put into a model without, where `p` is None; None to refuse it.
 
     Raises
     ------
@@ -85,18 +86,19 @@ def persist_dropout(model: nn.Module, *, p: float | None = None) -> nn.Module:
         and that would stay off: inside of attention or recurrent layers, by a function of torch in the code of a module
         (seen where it is called by its name), by a subclass of a dropout layer.
     """
-    rate = None if p is None else _rate(p)
+    rate, missing = (None if given is None else _rate(given) for given in (p, missing))
     modules = dict(model.named_modules())
     found = {name: module for name, module in modules.items() if isinstance(module, _DropoutNd | PersistentDropout)}
     _refuse("dropout that cannot be kept on", _beyond(modules))
     if found:
         return replaced(model, lambda name, module: _persistent(module, rate) if name in found else None)
-    if rate is None:
+    new = missing if rate is None else rate
+    if new is None:
         raise InvalidInput(
             f"model must have a dropout layer, and {type(model).__name__} has none; give p, the rate of dropout to put "
             "before its layers, or put PersistentDropout into it where entries shall be dropped."
         )
-    return _inserted(model, rate)
+    return _inserted(model, new)
 
 
 def _persistent(layer: Any, rate: float | None) -> PersistentDropout:

@@ -27,8 +27,8 @@ class Translator(nn.Module):
     """(source - mean) / std, then `net`, then times std plus mean of the target, channel by channel.
 
     Asked for draws it gives those of `net`, so that an ensemble or another posterior of networks is translated as one
-    network is. Where the outputs have twice the channels of the target, the second half are logs of standard
-    deviations (`Gaussian(std=None)`), which are brought to the units of the target too.
+    network is. Where the outputs have twice the channels of the target, the second half are logs of the sizes
+    of residuals (`Gaussian(std=None)`, `Laplace(scale=None)`), which are brought to the units of the target too.
 
     Parameters
     ----------
@@ -119,11 +119,11 @@ class Translator(nn.Module):
             return self.target.inverse(outputs)
         if outputs.shape[1] != 2 * channels:
             raise ModelContractError(
-                f"net must give {channels} channels, as the target has, or twice as many with the logs of standard "
-                f"deviations, got {outputs.shape[1]}; build it with out_channels={channels}."
+                f"net must give {channels} channels, as the target has, or twice as many with the logs of the "
+                f"sizes of residuals, got {outputs.shape[1]}; build it with out_channels={channels}."
             )
-        mean, log_std = outputs.chunk(2, 1)
-        return torch.cat((self.target.inverse(mean), log_std + self.target.std.log()[:, None, None]), 1)
+        mean, log_size = outputs.chunk(2, 1)
+        return torch.cat((self.target.inverse(mean), log_size + self.target.std.log()[:, None, None]), 1)
 
     def unlike(self, x: Images) -> list[str]:
         """A sentence for each way in which an image is not like those of the training set; none if `seen` is unknown.
@@ -167,7 +167,7 @@ def to_type(prediction: Tensor | np.ndarray, dtype: DTypeLike) -> np.ndarray:
         raise InvalidInput(
             f"prediction must be numbers to be {wanted}, got NaN; look at the model's input and weights."
         )
-    limits = np.iinfo(wanted)
+    limits = np.iinfo(wanted.name)
     return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(wanted)
 
 

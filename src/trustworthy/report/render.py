@@ -73,7 +73,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
     ------
     DataError : the findings or arrays are missing, broken or of another version, or the page cannot be written.
     """
-    html = _environment().get_template("report.html.j2").render(build(read(folder)))
+    html = environment().get_template("report.html.j2").render(build(read(folder)))
     target = Path(folder) / REPORT
     with writing(target) as stream:
         stream.write(html)
@@ -81,12 +81,14 @@ def render(folder: str | os.PathLike[str]) -> Path:
 
 
 @cache  # compiling the templates takes longer than filling them in
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where the templates of pages lie, and how they write numbers."""
     loader = jinja2.PackageLoader("trustworthy.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     for name in ("percent", "number", "duration", "flat"):
         environment.filters[name] = getattr(formatting, name)
+    environment.filters["date"] = _date
     environment.globals["m"] = markup
     environment.filters |= {"value": findings.value, "interval": findings.interval, "beside": findings.beside}
     return environment

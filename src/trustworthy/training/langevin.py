@@ -37,7 +37,7 @@ class Langevin(Optimizer):
         burn-in it goes on learning, as Li et al. have it, who leave out the term that its slope would need: where the
         gradient of the whole data is small beside that of noise, as in small batches, that matters little, with full
         batches much. Otherwise G = 1.
-    decay : of the running mean, in [0, 1).
+    decay : of the running mean, in [0, 1), which begins with the mean of the first squares of all weights of a tensor.
     cycle, burn_in : the first `burn_in` of every `cycle` steps are burn-in, 0 <= burn_in <= cycle.
     noisy_burn_in : whether there is noise in it.
     seed : >= 0. The noise of step k is a function of the seed, k and the place of the weight: a run that is resumed
@@ -100,7 +100,8 @@ class Langevin(Optimizer):
         burning = (step - 1) % group["cycle"] < group["burn_in"]
         if group["preconditioned"] and (burning or not group["burn_in"]):
             square, decay = slope.square(), group["decay"]
-            state["mean_square"] = square.lerp(state.get("mean_square", square), decay)
+            before = state.get("mean_square", square.mean().expand_as(square))  # one square alone may be near 0
+            state["mean_square"] = square.lerp(before, decay)
         scale = 1 / (state["mean_square"].sqrt() + 1e-5) if group["preconditioned"] else weight.new_ones(())
         prior = (weight - group["centre"]) / (rows * group["prior_std"] ** 2)
         weight -= rate * scale * (slope + prior)

@@ -136,18 +136,18 @@ def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | 
     of batches, which files of old versions of torch lack, begin at 0.
     """
     tensors = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)} or tensors
-    tensors = getattr(model, "current_names", dict)(tensors)
+    named: dict[str, Tensor] = getattr(model, "current_names", dict)(tensors)
     expected = model_tensors(model)
-    for name in expected.keys() - tensors.keys():
-        if name.endswith(_COUNTER) and name.replace(_COUNTER, ".running_mean") in tensors:
-            tensors[name] = torch.zeros_like(expected[name])
+    for name in expected.keys() - named.keys():
+        if name.endswith(_COUNTER) and name.replace(_COUNTER, ".running_mean") in named:
+            named[name] = torch.zeros_like(expected[name])
     problems = {
-        "missing in the file": sorted(expected.keys() - tensors.keys()),
-        "unknown to the model": sorted(tensors.keys() - expected.keys()),
+        "missing in the file": sorted(expected.keys() - named.keys()),
+        "unknown to the model": sorted(named.keys() - expected.keys()),
         "of another shape": [
-            f"{name} (file {tuple(tensors[name].shape)}, model {tuple(expected[name].shape)})"
-            for name in sorted(expected.keys() & tensors.keys())
-            if tensors[name].shape != expected[name].shape
+            f"{name} (file {tuple(named[name].shape)}, model {tuple(expected[name].shape)})"
+            for name in sorted(expected.keys() & named.keys())
+            if named[name].shape != expected[name].shape
         ],
     }
     listed = [f"{problem}: {', '.join(first_few(names))}" for problem, names in problems.items() if names]
@@ -156,7 +156,7 @@ def assign_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: str | 
             f"the weights in {path} do not fit the model: {'; '.join(listed)}. Build the model with the arguments "
             "it was trained with."
         )
-    model.load_state_dict(dict(tensors))
+    model.load_state_dict(named)
 
 
 def first_few(phrases: list[str], most: int = 8) -> list[str]:

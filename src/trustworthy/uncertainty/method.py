@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.predictive import Predictive, predict
-from trustworthy.core.protocols import Posterior, as_posterior
+from trustworthy.core.protocols import Posterior, as_posterior, members_of
 from trustworthy.core.seeds import derived_seed, torch_generator
 from trustworthy.nn.transforms import TRANSFORMS
 from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
@@ -29,6 +29,7 @@ from trustworthy.training.evaluation import Metric, OfModel
 from trustworthy.training.likelihoods import Categorical, Likelihood
 from trustworthy.training.run import Callback
 from trustworthy.training.schedules import AbstractSchedule, Constant, Cosine, Phases
+from trustworthy.training.update import MakeOptimizer
 from trustworthy.training.weights import redrawn, seeded
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -232,7 +233,7 @@ class Method(ABC):
     ) -> Trained:
         if isinstance(checkpoints, str | os.PathLike):
             checkpoints = Checkpoints(checkpoints)
-        changed = self.changed(model)
+        changed = seeded(functools.partial(self.changed, model), derived_seed(seed, "changed"))
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
                 self.check(name, changed, given)
@@ -294,7 +295,8 @@ class Method(ABC):
             if change is not None:
                 parts = zip(x.split(ROWS), y.split(ROWS), strict=True)
                 x = torch.cat([change(model, *rows, generator) for rows in parts])
-            return score(predict(model, x, draws=self.draws, batch_size=ROWS, generator=generator), y)
+            draws = max(self.draws, members_of(model) or 1)
+            return score(predict(model, x, draws=draws, batch_size=ROWS, generator=generator), y)
 
         return OfModel(measure)
 
@@ -329,12 +331,13 @@ class Method(ABC):
         *,
         epochs: int | None = None,
         schedule: AbstractSchedule | None = None,
+        optimizer: MakeOptimizer | None = None,
         metrics: Mapping[str, Metric] = MappingProxyType({}),
         callbacks: Sequence[Callback] = (),
     ) -> History:
         """Train `model` in place and leave it with the weights of the best epoch, which `History.best` is.
 
-        epochs, schedule : other ones than those of the method. metrics, callbacks : beside those of the method.
+        epochs, schedule, optimizer : other ones than those of the method. metrics, callbacks : beside its own.
         """
         held_out, metrics = lesson.validation, {**metrics, **self.metrics_anyway, **self.metrics}
         best, checkpoints = list(metrics)[-1] if held_out is not None else None, lesson.checkpoints
@@ -343,14 +346,13 @@ class Method(ABC):
         keeper = _Keeper(best) if best is not None and checkpoints is None else None
         if checkpoints is not None:
             checkpoints = dataclasses.replace(checkpoints, best=best)
+        usual = functools.partial(OPTIMIZERS[self.optimizer], lr=self.learning_rate, weight_decay=self.weight_decay)
         history = fit(
             model,
             lesson.data,
             epochs=self.epochs if epochs is None else epochs,
             loss=loss,
-            optimizer=functools.partial(
-                OPTIMIZERS[self.optimizer], lr=self.learning_rate, weight_decay=self.weight_decay
-            ),
+            optimizer=optimizer or usual,
             schedule=SCHEDULES[self.schedule] if schedule is None else schedule,
             batch_size=self.batch_size,
             augment=self.augmentation,

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from trustworthy.core.checks import Bounds
+from trustworthy.uncertainty.batch import BatchEnsemble
 from trustworthy.uncertainty.fast import FastEnsemble
+from trustworthy.uncertainty.mc_dropout import MCDropout
 from trustworthy.uncertainty.method import Method
 from trustworthy.uncertainty.naive import NaiveEnsemble
+from trustworthy.uncertainty.sgld import SGLD
 from trustworthy.uncertainty.snapshot import SnapshotEnsemble
 from trustworthy.uncertainty.variational import SVI
 
@@ -28,8 +31,11 @@ def _snapshots(*, epochs: int, **settings: Any) -> SnapshotEnsemble:
 METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
     "snapshot": _method(_snapshots),
+    "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
+    "sgld": _method(SGLD),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
+    "mc-dropout": _method(MCDropout),
 }
 """`METHODS[name](epochs=..., **settings)` gives a method. It takes the `eps` and `bounds` of `defenses.METHODS` too,
 and does not look at them: there is no adversary.

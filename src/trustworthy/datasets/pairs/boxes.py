@@ -14,10 +14,10 @@ Box = tuple[int, int, int, int]
 def boxes(mask: Bool[np.ndarray, "height width"], *, gap: int = 8) -> list[Box]:
     """Boxes (top, left, bottom, right) around the connected parts of a mask, the last two exclusive.
 
-    gap : parts that are nearer than this many pixels, >= 1, share a box, as the dots of one shower of speckles do.
+    gap : parts with fewer than this many pixels, >= 1, between them share a box, as the dots of a shower do.
     """
     checks.integer("gap", gap, at_least=1)
-    # Dilating both by half of the distance makes neighbours touch; labels are then looked up at the mask itself.
+    # Parts that are widened by half of the gap touch; where they are is looked up in the mask itself.
     near = ndimage.maximum_filter(mask, size=gap) if gap > 1 else mask
     labels, count = ndimage.label(near, np.ones((3, 3), int))  # pyright: ignore[reportGeneralTypeIssues]
     found = ndimage.find_objects(np.where(mask, labels, 0), count)

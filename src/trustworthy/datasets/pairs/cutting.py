@@ -9,7 +9,7 @@ import numpy as np
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import numpy_generator
-from trustworthy.datasets.pairs.image_pairs import ImagePairs
+from trustworthy.datasets.image_pairs import ImagePairs
 
 
 def patches(pairs: ImagePairs, size: int, count: int, *, seed: int = 0) -> ImagePairs:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from trustworthy.core.errors import DataUnavailable, InvalidInput, UnknownName
+from trustworthy.datasets.image_pairs import ImagePairs
 from trustworthy.datasets.pairs.files import pages, read_image, read_pairs
-from trustworthy.datasets.pairs.image_pairs import ImagePairs
 from trustworthy.datasets.reading import reading
 from trustworthy.datasets.synthetic import COVERAGE, IMPURITIES, TYPES, cells
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Num
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import numpy_generator
-from trustworthy.datasets.pairs.image_pairs import ImagePairs
+from trustworthy.datasets.image_pairs import ImagePairs
 
 
 def paste(pairs: ImagePairs, foreign: ImagePairs, *, count: int = 1, seed: int = 0) -> ImagePairs:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import numpy_generator
-from trustworthy.datasets.pairs.image_pairs import ImagePairs
+from trustworthy.datasets.image_pairs import ImagePairs
 from trustworthy.datasets.synthetic.impurities import IMPURITIES, Impurity
 from trustworthy.datasets.synthetic.optics import Optics, Picture
 from trustworthy.datasets.synthetic.scene import Scene

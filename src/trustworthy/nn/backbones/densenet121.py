@@ -29,8 +29,8 @@ class _DenseLayer(nn.Sequential):
         self.add_module("relu2", nn.ReLU())
         self.add_module("conv2", nn.Conv2d(_BOTTLENECK, _GROWTH, 3, padding=1, bias=False))
 
-    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch more height width"]:
-        return torch.cat((x, super().forward(x)), 1)
+    def forward(self, input: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch more height width"]:
+        return torch.cat((input, super().forward(input)), 1)
 
 
 class _DenseNet(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.image import imsave
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ LARGEST = 128  # px; larger pictures are thinned, a page of photographs would ot
 
 _NO_METADATA: Any = {"Software": None}  # pictures must not change with the version of matplotlib
 _SIGNED = LinearSegmentedColormap.from_list("signed", ["#0072b2", "#ffffff", "#d55e00"])  # Okabe-Ito blue, vermilion
+
+_OUTLINE = np.array([0.84, 0.37, 0.0])  # vermilion
 
 
 def picture_png(image: Num[np.ndarray, "c h w"]) -> str:
@@ -45,6 +47,31 @@ def saliency_png(saliency: Num[np.ndarray, "h w"]) -> str:
     strength = np.abs(np.nan_to_num(_thinned(saliency[None])[0]))
     scaled = strength / max(float(strength.max(initial=0.0)), np.finfo(float).tiny)
     return _data_uri(mpl.colormaps["cividis"](scaled)[..., :3])
+
+
+def field_png(image: Num[np.ndarray, "c h w"], mask: Bool[np.ndarray, "h w"] | None = None) -> str:
+    """An image of any units, from its darkest to its brightest but for a hundredth of its pixels; `mask` outlined."""
+    pixels = np.nan_to_num(_thinned(image))
+    low, high = np.percentile(pixels, [0.5, 99.5])
+    grey = np.clip((pixels - low) / max(float(high - low), np.finfo(float).tiny), 0.0, 1.0)
+    colour = grey if len(grey) == 3 else np.repeat(grey.mean(0, keepdims=True), 3, axis=0)
+    return _data_uri(_outlined(colour.transpose(1, 2, 0), mask))
+
+
+def uncertainty_png(uncertainty: Num[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"] | None = None) -> str:
+    """A map of what is uncertain, in cividis up to its highest values but for a hundredth; `mask` outlined."""
+    strength = np.nan_to_num(_thinned(uncertainty[None])[0])
+    highest = max(float(np.percentile(strength, 99.0)), np.finfo(float).tiny)
+    return _data_uri(_outlined(mpl.colormaps["cividis"](np.clip(strength / highest, 0.0, 1.0))[..., :3], mask))
+
+
+def _outlined(rgb: NDArray[np.float64], mask: Bool[np.ndarray, "h w"] | None) -> NDArray[np.float64]:
+    """Vermilion where a pixel outside of `mask` touches it."""
+    if mask is None:
+        return rgb
+    inside = np.pad(_thinned(mask[None].astype(np.uint8))[0] > 0, 1)
+    near = inside[:-2, 1:-1] | inside[2:, 1:-1] | inside[1:-1, :-2] | inside[1:-1, 2:]
+    return np.where((near & ~inside[1:-1, 1:-1])[..., None], _OUTLINE, rgb)
 
 
 def _thinned(image: Num[np.ndarray, "c h w"]) -> Float[np.ndarray, "c small_h small_w"]:

@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 
 # Colours that are drawn with, and what each becomes on the page; matplotlib knows no CSS variables.
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
-_SERIES = tuple(f"#0{place}0000" for place in range(1, 8))
+_SERIES = tuple(f"#0{place}0000" for place in range(1, 9))
 _VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
     colour: f"series-{place}" for place, colour in enumerate(_SERIES, 1)
 }
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 1.4)), (0, (9, 3)), (0, (2, 3)))
 
 

@@ -1,0 +1,192 @@
+"""From a saved benchmark to one self-contained page, and its figures as files. Nothing is measured here."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from trustworthy.core.study import Arrays, writing
+from trustworthy.report import formatting, plots
+from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, costs, ranked
+from trustworthy.report.benchmark.figures import Looks, figures
+from trustworthy.report.benchmark.meaning import METRICS
+from trustworthy.report.benchmark.record import BenchmarkRecord
+from trustworthy.report.benchmark.saved import read
+from trustworthy.report.benchmark.words import answer
+from trustworthy.report.markup import element, image, model
+from trustworthy.report.panel import Panel, details, legend, row, table
+from trustworthy.report.plots.theme import Style
+from trustworthy.report.render import environment
+
+REPORT = "report.html"
+_SCORES = (
+    "Means over the seeds with the deviation from seed to seed; the best is bold, 2 and 3 stand for the next ones."
+)
+_MAPS = (
+    "Bright is uncertain: the deviation of the members at each pixel, each map up to its own largest values. The line "
+    "is what is foreign, which no method was told. People would look where it is bright."
+)
+_WAY = {True: "higher is better", False: "lower is better", None: "neither way is better"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A trial on the page: panels in one card."""
+
+    id: str
+    title: str
+    question: str
+    panels: list[Panel]
+
+
+def render(folder: str | os.PathLike[str]) -> Path:
+    """Write `report.html`, and each figure as an SVG file, beside the benchmark that they show.
+
+    Raises
+    ------
+    DataError : the benchmark is missing or damaged, or the page cannot be written.
+    """
+    record, arrays = read(folder)
+    looks = {method: Style(place) for place, method in enumerate(record.methods, 1)}
+    target = Path(folder) / REPORT
+    with writing(target) as stream:
+        stream.write(environment().get_template("benchmark.html.j2").render(_page(record, arrays, looks)))
+    for figure in (each for trial in record.trials for each in figures(record, trial, looks)):
+        with writing(Path(folder) / f"{figure.file}.svg") as stream:
+            stream.write(plots.standalone(figure.draw(figure.file, True)))
+    return target
+
+
+def _page(record: BenchmarkRecord, arrays: Arrays, looks: Looks) -> dict[str, Any]:
+    """Everything that the template reads."""
+    return {
+        "record": record, "answer": answer(record), "costs": _costs(record, looks), "meaning": _meaning(record),
+        "sections": [_section(record, arrays, name, looks) for name in record.trials], "runs": _runs(record),
+    }  # fmt: skip
+
+
+def _section(record: BenchmarkRecord, arrays: Arrays, name: str, looks: Looks) -> Section:
+    trial = record.trials[name]
+    drawn = [
+        element("figure", element("h4", each.title), each.draw(each.file, False), element("figcaption", each.says))
+        for each in figures(record, name, looks)
+    ]
+    lines = [element("div", *drawn, look="columns"), legend("Methods", list(looks.items()))] if drawn else []
+    scores = Panel("Scores", _SCORES, [_scores(record, name, looks), _every_score(record, name), *lines])
+    places = {test: f"{name}/{test}" for test in trial.shown if f"{name}/{test}/source" in arrays}
+    maps = [
+        Panel(f"Where it is uncertain: {test}", _MAPS, [_field(arrays, place, number, looks)
+              for number in range(len(arrays[f"{place}/source"]))])
+        for test, place in places.items()
+    ]  # fmt: skip
+    return Section(f"trial-{name}", trial.title, trial.says, [scores, *maps])
+
+
+def _scores(record: BenchmarkRecord, name: str, looks: Looks) -> Markup:
+    """Methods by the scores that are told first."""
+    chosen = columns(record, name)
+    shown = [_column(record, name, column) for column in chosen]
+    rows = [row(_head(method, look), cells) for (method, look), *cells in zip(looks.items(), *shown, strict=True)]
+    label = f"{record.trials[name].title}: scores"
+    return table(label, ["", *map(_headed, chosen)], rows, label=label)
+
+
+def _every_score(record: BenchmarkRecord, name: str) -> Markup:
+    """All scores by methods, folded away: there are many."""
+    rows = [
+        row(f"{test}: {METRICS[metric].title}", _column(record, name, Column(test, metric, [test])))
+        for metric in record.metrics for test in record.trials[name].tests if record.values(name, test, metric)
+    ]  # fmt: skip
+    label = "All scores of all tests"
+    return details(label, table(label, ["score", *record.methods], rows, label=label))
+
+
+def _headed(column: Column) -> Markup:
+    below = Markup("<br>") + element("span", column.below, look="interval") if column.below else ""
+    return element("th", column.title, below, scope="col")
+
+
+def _head(method: str, look: Style) -> Markup:
+    return element("th", model(method, look), scope="row")
+
+
+def _column(record: BenchmarkRecord, name: str, column: Column) -> list[Markup]:
+    """A cell for each method."""
+    found = cells(record, name, column)
+    order = ranked(column, found)
+    return [_cell(column, found.get(method), order[:3], method) for method in record.methods]
+
+
+def _cell(column: Column, cell: Cell | None, best: Sequence[str], method: str) -> Markup:
+    if cell is None:
+        return element("td", formatting.NOTHING)
+    place, value = best.index(method) + 1 if method in best else 0, column.written(cell.mean)
+    spread = formatting.percent(cell.deviation) if column.about.percent else f"{cell.deviation:.3f}"
+    beside = Markup("<br>") + element("span", f"± {spread}", look="interval") if cell.deviation else ""
+    mark = element("sup", str(place)) if place > 1 else ""
+    return element("td", element("b", value) if place == 1 else value, mark, beside)
+
+
+def _field(arrays: Arrays, place: str, number: int, looks: Looks) -> Markup:
+    """One field: what was seen and measured, what is foreign, and where each method is uncertain."""
+    given = {
+        key.removeprefix(f"{place}/"): array[number] for key, array in arrays.items() if key.startswith(f"{place}/")
+    }
+    mask = given.get("mask")
+    shown = [
+        _picture(plots.field_png(given["source"], mask), "source", "source, what is foreign outlined"),
+        _picture(plots.field_png(given["target"]), "target", "target"),
+    ]
+    for method, look in looks.items():
+        uncertainty = given.get(f"uncertainty/{method}", np.zeros(1))
+        if uncertainty.any():
+            png = plots.uncertainty_png(uncertainty, mask)
+            shown.append(_picture(png, model(method, look), f"uncertainty of {method} at each pixel"))
+    return element("div", *shown, look="maps")
+
+
+def _picture(source: str, caption: str, shows: str) -> Markup:
+    return element("figure", image(source, shows), element("figcaption", caption))
+
+
+def _costs(record: BenchmarkRecord, looks: Looks) -> Markup:
+    """What each method costs: training, members, prediction."""
+    cost, rows = costs(record), []
+    for method, look in looks.items():
+        runs = [run for run in record.runs if run.method == method and not run.failed]
+        if not runs:
+            rows.append(row(_head(method, look), ["failed", "", "", ""]))
+            continue
+        seconds = statistics.fmean(run.training_seconds for run in runs)
+        asked = 1000 * statistics.fmean(run.prediction_seconds for run in runs)
+        members = f"{runs[0].members}{'' if runs[0].fixed else ', drawn anew'}"
+        told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, f"{formatting.number(asked)} ms"]
+        rows.append(row(_head(method, look), told))
+    head = ["", "training, in trainings of one network", "time of a training", "members", "prediction and scores"]
+    return table("Costs", head, rows, label="Costs")
+
+
+def _meaning(record: BenchmarkRecord) -> Markup:
+    said = [
+        element("dt", about["title"]) + element("dd", f"{about['says']} ({_WAY[about['higher_is_better']]})")
+        for about in record.metrics.values()
+    ]
+    return element("dl", *said, look="settings")
+
+
+def _runs(record: BenchmarkRecord) -> Markup:
+    rows = [
+        row(f"{run.trial}, {run.method}, seed {run.seed}", [
+            element("td", run.failed or run.settings, look="text"), element("td", run.weights[:12], look="text"),
+            run.versions.get("torch", ""),
+        ])
+        for run in record.runs
+    ]  # fmt: skip
+    return table("Runs", ["run", "settings", "weights", "torch"], rows, label="Runs")

@@ -1,0 +1,125 @@
+"""What a benchmark of uncertainty saves: the scores of each trained method on each test, and what each score means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from trustworthy.core.record import versions
+
+Number = Annotated[float | None, Field(allow_inf_nan=False)]
+
+
+class Model(BaseModel):
+    """Frozen, without unknown fields, NaN as null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Curve(Model):
+    """A line through points."""
+
+    x: list[float]
+    y: list[float]
+
+
+class Scores(Model):
+    """Of one trained method on one test.
+
+    values : by the names of `meaning.METRICS`; None where a score has no value there, such as the AUROC of no mistakes.
+    curves : "roc" (false-positive against true-positive rate), "sparsification" and "oracle" (mean error of what is
+        left against the share left out).
+    """
+
+    values: dict[str, Number]
+    curves: dict[str, Curve] = Field(default_factory=dict)
+
+
+class Run(Model):
+    """One method trained once.
+
+    trial, method, seed : what it was trained on, by what, and under which seed.
+    settings : of the method. network, preprocessing : in words.
+    failed : why the training failed; then there is no more.
+    members : predictors that are averaged; `fixed` where they are an ensemble, otherwise they are drawn anew.
+    weights : digest of all tensors of the trained model.
+    passes : gradient steps of all training over those of one network alone. training_seconds : of all of it.
+    prediction_seconds : of an image or row, with all members and the scores.
+    tests : by name.
+    """
+
+    trial: str
+    method: str
+    seed: int
+    settings: str
+    network: str
+    preprocessing: str
+    failed: str = ""
+    members: int = 0
+    fixed: bool = False
+    weights: str = ""
+    parameters: int = 0
+    training_seconds: float = 0.0
+    passes: float = 0.0
+    prediction_seconds: float = 0.0
+    device: str = "cpu"
+    versions: dict[str, str] = Field(default_factory=versions)
+    tests: dict[str, Scores] = Field(default_factory=dict)
+
+
+class TrialRecord(Model):
+    """What a trial is, in words; `tests` by name, in the order in which they are shown; `shown` in pictures."""
+
+    title: str
+    says: str
+    tests: dict[str, str]
+    shown: list[str] = Field(default_factory=list)
+
+
+class BenchmarkRecord(Model):
+    """Content of `benchmark.json`.
+
+    trials : by name. metrics : by name, what each score means and which way is better.
+    conditions : all that the numbers depend on beside what each run says.
+    """
+
+    schema_version: Literal[1] = 1
+    suite: str
+    title: str
+    created: str
+    command: str = ""
+    fingerprint: str
+    conditions: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
+    trials: dict[str, TrialRecord]
+    methods: list[str]
+    seeds: list[int]
+    runs: list[Run]
+    notes: list[str] = Field(default_factory=list)
+    wall_time: float
+
+    def values(self, trial: str, test: str, metric: str) -> dict[str, list[float]]:
+        """Of each method that has it, the score under each seed."""
+        found: dict[str, list[float]] = {}
+        for run in self.runs:
+            value = run.tests[test].values.get(metric) if run.trial == trial and test in run.tests else None
+            if value is not None:
+                found.setdefault(run.method, []).append(value)
+        return found
+
+    def curve(self, trial: str, test: str, name: str) -> dict[str, Curve]:
+        """Of each method that has it, the curve: the mean over seeds, at the same places."""
+        found: dict[str, list[Curve]] = {}
+        for run in self.runs:
+            scores = run.tests.get(test) if run.trial == trial else None
+            if scores is not None and name in scores.curves:
+                found.setdefault(run.method, []).append(scores.curves[name])
+        return {method: Curve(x=curves[0].x, y=mean(curve.y for curve in curves)) for method, curves in found.items()}
+
+
+def mean(columns: Iterable[list[float]]) -> list[float]:
+    """Of several columns of one length, row by row."""
+    return np.mean(list(columns), axis=0).tolist()

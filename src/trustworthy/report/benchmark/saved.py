@@ -1,0 +1,58 @@
+"""A benchmark in its folder: `benchmark.json`, `results.csv`, `arrays.npz`, the figures, and the page."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from trustworthy.core.errors import DataError
+from trustworthy.core.study import UNREADABLE, Arrays, load_arrays, save_arrays, writing
+from trustworthy.report.benchmark.record import BenchmarkRecord
+
+FILE, ROWS, ARRAYS = "benchmark.json", "results.csv", "arrays.npz"
+COLUMNS = ("trial", "test", "method", "seed", "score", "value", "higher_is_better", "weights")
+
+
+def write(folder: Path, record: BenchmarkRecord, arrays: Arrays) -> None:
+    """Save a benchmark, and draw its page and figures."""
+    from trustworthy.report.benchmark.page import render
+
+    save_arrays(folder / ARRAYS, arrays)
+    with writing(folder / FILE) as stream:
+        stream.write(record.model_dump_json(indent=1))
+    with writing(folder / ROWS) as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows(_rows(record))
+    render(folder)
+
+
+def read(folder: str | os.PathLike[str]) -> tuple[BenchmarkRecord, Arrays]:
+    """Read what `write` saved.
+
+    Raises
+    ------
+    DataError : a file is missing, damaged, or breaks the schema.
+    """
+    place = Path(folder)
+    try:
+        record = BenchmarkRecord.model_validate_json((place / FILE).read_text(encoding="utf-8"))
+        return record, load_arrays(place / ARRAYS)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{error.filename} does not exist: {place} holds no finished benchmark. Run it again."
+        ) from None
+    except (ValidationError, *UNREADABLE) as error:
+        raise DataError(f"{place} holds a damaged benchmark ({error}); run the same command again.") from error
+
+
+def _rows(record: BenchmarkRecord) -> list[tuple[object, ...]]:
+    """One line for each score of each run; a score without a value is empty."""
+    return [
+        (run.trial, test, run.method, run.seed, name, "" if value is None else repr(value),
+         record.metrics[name]["higher_is_better"], run.weights)
+        for run in record.runs for test, scores in run.tests.items() for name, value in scores.values.items()
+    ]  # fmt: skip

@@ -1,0 +1,141 @@
+"""One method trained once: resumed where it was interrupted, kept where it ended, with what it cost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from trustworthy.core import checks
+from trustworthy.core.digest import digest
+from trustworthy.core.errors import InvalidInput
+from trustworthy.core.record import versions
+from trustworthy.core.study import writing
+from trustworthy.models.posterior_folder import is_posterior_folder, load_posterior, save_posterior
+from trustworthy.report.benchmark.profiles import Profile
+from trustworthy.report.benchmark.trials import ImageTrial, Tell, Trial
+from trustworthy.training import Engine, History
+from trustworthy.training.weights import model_tensors
+from trustworthy.uncertainty import METHODS, Method
+
+SINGLE = "single"
+"""Name of one network alone, with which the methods are compared."""
+CHECKPOINTS, TALLY = "checkpoints", "tally.json"
+DROPOUT = 0.5
+"""Rate of the dropout in the U-Net of MC-dropout, as in the dissertation."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted:
+    """A trained model, in own units of the trial.
+
+    weights : digest of all its tensors. seconds : of all training. passes : gradient steps, in passes over the data.
+    """
+
+    model: nn.Module
+    weights: str
+    seconds: float
+    passes: float
+
+
+def known_methods(names: Sequence[str] | None) -> list[str]:
+    """The names, each once, all of them where none are given; unknown ones are refused."""
+    known = [SINGLE, *METHODS]
+    wanted = list(dict.fromkeys(known if names is None else names))
+    if not wanted:
+        raise InvalidInput(f"methods must name at least one, got none. Known: {', '.join(known)}.")
+    for name in wanted:
+        checks.choice("method", name, dict.fromkeys(known))
+    return wanted
+
+
+def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
+    """The methods by name, with the settings of the profile that fit what they are to learn."""
+    images = isinstance(trial, ImageTrial)
+    usual = {"epochs": profile.epochs if images else profile.row_epochs, "batch_size": profile.batch_size}
+    own = _of_images(len(trial.train), profile) if images else {}
+    counts = {name: {"members": profile.members} for name in ("naive", "snapshot", "batch", "fast")}
+    counts |= {SINGLE: {"members": 1}, "sgld": {"samples": profile.members}}
+    return {
+        name: METHODS["naive" if name == SINGLE else name](
+            **usual | own.get(name, own.get("", {})) | counts.get(name, {})
+        )
+        for name in names
+    }
+
+
+def _of_images(rows: int, profile: Profile) -> dict[str, dict[str, Any]]:
+    """Settings for nats that are means over pixels, of the methods by name, "" for all others.
+
+    A mean counts an image once, so that noise and the prior of the weights would drown it: they are as weak as in the
+    released code, where the KL divergence has the factor 1e-6 beside the mean loss.
+    """
+    usual = {"learning_rate": profile.learning_rate}
+    return {
+        "": usual,
+        "fast": {**usual, "distance_weight": 10.0},
+        "svi": {**usual, "prior_std": 0.02, "init_std": 0.0067, "alpha": min(1.0, 1e-6 * rows)},
+        "sgld": {"preconditioned": True, "learning_rate": 1e-3, "temperature": 1e-3},
+    }
+
+
+def fitted(
+    trial: Trial, name: str, method: Method, seed: int, folder: Path | None, device: torch.device, tell: Tell
+) -> Fitted:
+    """Train `method` on the training part of `trial`, or take what `folder` has of exactly that.
+
+    folder : where the model is kept, for `models.load_model`; None for nowhere.
+    """
+    recipe = trial.recipe(DROPOUT if name == "mc-dropout" else 0.0)
+    x, y = trial.data
+    mark = digest(repr(method), repr(trial.loss), seed, x, y, recipe.factory, recipe.options, versions())
+    if folder is not None and is_posterior_folder(folder):
+        model, _, about = load_posterior(folder, trust=False)
+        if about.get("mark") == mark:
+            return _kept(model.to(device), about)
+    runs = None if folder is None else folder / CHECKPOINTS / mark
+    tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), method.passes, tell)
+    posterior: Any = method.fit(
+        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
+        checkpoints=runs, engine=_engine(device),
+    )  # fmt: skip
+    model = trial.model(posterior if isinstance(posterior, nn.Module) else posterior.model)
+    about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
+    if folder is not None:
+        built = replace(recipe, transforms=(*method.transforms, *trial.transforms))
+        save_posterior(model, folder, built, about)
+        shutil.rmtree(folder / CHECKPOINTS)  # of several networks with their optimizers: many times what is kept
+    return _kept(model, about)
+
+
+def _kept(model: nn.Module, about: dict[str, Any]) -> Fitted:
+    return Fitted(model=model, weights=digest(model_tensors(model)), seconds=about["seconds"], passes=about["passes"])
+
+
+def _engine(device: torch.device) -> Engine:
+    return Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
+
+
+class _Tally:
+    """A callback that counts what the runs of a method cost, in a file that outlives an interruption, and tells it."""
+
+    def __init__(self, file: Path | None, steps: int, expected: float, tell: Callable[[float], None]) -> None:
+        self._file, self._steps, self._expected, self._tell = file, steps, expected, tell
+        self.told = {"seconds": 0.0, "passes": 0.0}
+        if file is not None and file.is_file():
+            self.told = json.loads(file.read_text(encoding="utf-8"))
+
+    def __call__(self, model: nn.Module, history: History) -> None:
+        self.told["seconds"] += history.records[-1].seconds
+        self.told["passes"] += history.steps / len(history.records) / self._steps
+        if self._file is not None:
+            with writing(self._file) as stream:
+                json.dump(self.told, stream)
+        self._tell(min(1.0, self.told["passes"] / self._expected))

@@ -1,0 +1,58 @@
+"""A benchmark in words: which method is best at what, and tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trustworthy.report.benchmark.columns import cells, columns, costs, ranked
+from trustworthy.report.benchmark.record import BenchmarkRecord
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def answer(record: BenchmarkRecord) -> list[str]:
+    """Sentences: the best of the first columns of each trial, and which methods failed to train."""
+    said = []
+    for name, trial in record.trials.items():
+        for column in columns(record, name)[:2]:
+            found = cells(record, name, column)
+            order = ranked(column, found)
+            if not order:
+                continue
+            best, *others = (f"{method} ({column.written(found[method].mean)})" for method in order[:2])
+            rest = f", then {others[0]}" if others else ""
+            what = ", ".join(filter(None, (column.title, column.below)))
+            said.append(f"{trial.title}, {what}: {best} is best{rest}.")
+    failed = dict.fromkeys((run.method, record.trials[run.trial].title) for run in record.runs if run.failed)
+    wrong = [f"{method} failed to train on {trial}." for method, trial in failed]
+    return [*said, *wrong]
+
+
+def tables(record: BenchmarkRecord) -> list[Table]:
+    """A table for each trial: methods by scores, as means over the seeds; the best of each column in bold."""
+    from rich import box  # only where it is shown: it takes a while to import
+    from rich.table import Table
+    from rich.text import Text
+
+    cost, drawn = costs(record), []
+    for name, trial in record.trials.items():
+        shown = Table(
+            title=Text(f"{record.title}: {trial.title.lower()}"), box=box.SIMPLE_HEAD, pad_edge=False,
+            title_justify="left", header_style="bold",
+        )  # fmt: skip
+        chosen = columns(record, name)
+        found = [cells(record, name, column) for column in chosen]
+        first = [ranked(column, cell)[:1] for column, cell in zip(chosen, found, strict=True)]
+        shown.add_column("method", no_wrap=True)
+        for column in chosen:
+            shown.add_column("\n".join(filter(None, (column.title, column.below))), justify="right")
+        shown.add_column("cost", justify="right")
+        for method in record.methods:
+            written = [
+                Text(column.written(cell[method].mean) if method in cell else "–", "bold" if method in best else "")
+                for column, cell, best in zip(chosen, found, first, strict=True)
+            ]
+            shown.add_row(method, *written, f"{cost[method]:.2g}×" if method in cost else "failed")
+        drawn.append(shown)
+    return drawn
