@@ -185,13 +185,24 @@ def test_few_pairs_train_without_conformal_maps_and_too_few_are_told():
         pairs_trial(pairs(5, struck=2), TINY, name="mirrors")
 
 
+def test_what_is_pasted_has_something_on_it():
+    foreign = pairs(4, side=32, struck=0)
+    foreign.source[..., 10:] *= 1e-3  # most places are empty
+    trial = pairs_trial(pairs(8, struck=0), TINY, name="mirrors", foreign=foreign)
+    clean, spoilt = trial.tests[CLEAN], trial.tests["pasted patches"]
+    for before, after, mask in zip(clean.source[:, 0], spoilt.source[:, 0], spoilt.masks, strict=True):
+        assert mask.any()
+        np.testing.assert_array_equal(before[~mask], after[~mask])
+        assert after[mask].std() > 0.5 * clean.source.std()
+
+
 def test_a_constant_target_is_told_by_its_name(suite):
     (trial,) = suite.trials
     target = trial.tests[CLEAN].target.copy()
     target[3] = 0.5
     with pytest.warns(TrustworthyWarning, match="one value everywhere"):
         spoilt = replace(trial.tests[CLEAN], target=target)
-    says = f"every image of the test 'clean', got one value everywhere in {spoilt.names[3]}:"
+    says = f"every image of the test 'clean', got one value everywhere in '{spoilt.names[3]}':"
     with pytest.raises(InvalidInput, match=says):
         replace(trial, tests={CLEAN: spoilt})
 

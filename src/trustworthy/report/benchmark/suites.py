@@ -141,7 +141,9 @@ def _trial(
         tests["foreign"] = struck
     if foreign is not None:
         side = min(PATCH, *test.source.shape[2:], *foreign.source.shape[2:])
-        tests["pasted patches"] = paste(test, patches(foreign, side, PATCHES), count=2)
+        found = patches(foreign, side, PATCHES)
+        full = np.argsort(-found.source.std(axis=(1, 2, 3)), kind="stable")[: PATCHES // 4]  # others may be empty
+        tests["pasted patches"] = paste(test, found.take(full), count=2)
     few = f"; too few for conformal maps, which need {CALIBRATING} to calibrate on"
     held = few if calibration is None else f", {len(calibration)} calibrate"
     side = min(profile.side, *train.source.shape[2:])
