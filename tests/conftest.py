@@ -1,5 +1,6 @@
 """Every test is also a shape test: annotations of the library are enforced while the tests run."""
 
+import functools
 import gc
 import os
 
@@ -15,9 +16,14 @@ from hypothesis import settings
 
 # The same few examples on every run, many by `make test-slow`, and no deadline: the first call of a metric may import
 # scikit-learn.
-settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=40)
+settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("many", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("deterministic")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The nearest neighbours first: one worker compiles their kernels, and the other finds them when it needs them."""
+    items.sort(key=lambda item: item.path.parent.name != "neighbors")
 
 
 def pytest_collection_finish() -> None:
@@ -31,6 +37,16 @@ def _without_waiting_for_the_disk():
     """Files are written as always, but no test waits until they would survive a loss of power."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_command_line():
+    """Every test gives arguments to one command line: to make it takes longer than most of what they ask."""
+    from typer import testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testing, "_get_command", functools.cache(testing._get_command))
         yield
 
 
@@ -63,10 +79,10 @@ EMPTY = '<svg viewBox="0 0 1 1"></svg>'
 
 
 @pytest.fixture(autouse=True)
-def _afresh() -> None:
+def _afresh(request: pytest.FixtureRequest) -> None:
     import torch  # not above: the process that only hands out the tests has no need of it
 
     torch.set_num_threads(1)
     # Not `torch.manual_seed`: while there is no CUDA, it keeps a traceback a call for when there is, at 1 ms each.
     torch.default_generator.manual_seed(0)
-    typecheck.check_again()
+    typecheck.check_again(calls=10 if request.node.get_closest_marker("slow") else 3)

@@ -1,7 +1,8 @@
 """The type checker that the tests put on every annotated function of the library.
 
 A check costs more than most of the small functions that an inner loop calls a hundred thousand times. So each test
-checks the first calls of every function, and lets the rest of its loop pass.
+checks the first calls of every function, a few in a fast test and more in a slow one, and lets the rest of its loop
+pass.
 """
 
 import functools
@@ -13,10 +14,9 @@ from typing import Any, Self
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-CALLS = 10
-"""Calls of one function that a test checks; jaxtyping asks the checker once or twice a call."""
 _hard = beartype(conf=BeartypeConf(is_pep484_tower=True))
 _seen: Counter[str] = Counter()
+_limit = 2 * 10  # jaxtyping asks the checker once or twice a call
 _passing = []
 _checks = {}
 
@@ -47,9 +47,9 @@ def checked(function):
     @functools.wraps(function)
     def counted(*args, **kwargs):
         _seen[name] += 1
-        if _seen[name] == 2 * CALLS:
+        if _seen[name] == _limit:
             _let_pass(function)
-        if _seen[name] <= 2 * CALLS:
+        if _seen[name] <= _limit:
             check()(*args, **kwargs)
 
     return counted
@@ -66,8 +66,10 @@ def _check(name, function):
     return _checks[key]
 
 
-def check_again():
-    """Check every function from now on, as at the start."""
+def check_again(calls):
+    """Check the next `calls` calls of every function."""
+    global _limit
+    _limit = 2 * calls
     _seen.clear()
     while _passing:
         del _passing.pop().__no_type_check__

@@ -13,6 +13,8 @@ from trustworthy.models import load_model
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.findings import KINDS
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 NET = """
 from torch import nn
 

@@ -25,6 +25,8 @@ from trustworthy.report.hardening.rows import parts
 from trustworthy.report.plan import make_plan
 from trustworthy.training import save_weights
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 KINDS = [LOGIT]
 PLAN = plan_of(KINDS)
 NET = """

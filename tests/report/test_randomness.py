@@ -10,6 +10,8 @@ from report.small_audit import Halves, audited, images
 from report.test_draws import TakeTurns, found, turns
 from trustworthy.models import LoadedModel
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 STEP, NAME = "robustness.randomness", "robustness.linf.randomness"
 MASKED = {"attacks": {"tried": [{"name": "PGD", "steps": 10}], "linf": 0.1}, "randomness": {"eot": [1, 32], "rows": 0}}
 
