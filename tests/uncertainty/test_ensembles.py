@@ -17,6 +17,7 @@ from trustworthy.core.protocols import Wrapped, as_posterior, members_of
 from trustworthy.nn import Ensemble, GaussianNoise, ensemble
 from trustworthy.training import Checkpoints, Gaussian, Laplace
 from trustworthy.uncertainty import NaiveEnsemble, SnapshotEnsemble
+from trustworthy.uncertainty.method import at_once
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 LAPLACE = (Laplace(scale=0.1), Laplace(scale=None, average=True))
@@ -224,3 +225,7 @@ def test_a_large_ensemble_of_linear_models_is_the_exact_posterior_of_noiseless_r
     variance = (new @ covariance * new).sum(1, keepdim=True)
     assert ((asked.mean - (new @ inverse @ y)[:, None]).abs() < 4 * (variance / count).sqrt()).all()
     assert ((asked.std.square() / variance - 1).abs() < 4 * (2 / count) ** 0.5).all()
+
+
+def test_large_images_are_judged_a_few_at_a_time():
+    assert [at_once(torch.empty(3, *shape)) for shape in ((5,), (1, 256, 256), (1, 4096, 4096))] == [256, 64, 1]

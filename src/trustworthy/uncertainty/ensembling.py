@@ -17,7 +17,7 @@ from trustworthy.core.seeds import torch_generator
 from trustworthy.nn.ensemble import Ensemble
 from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
-from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
+from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained, at_once
 
 MEMBERS = "members: "  # what the note begins with that says what each of them is like
 
@@ -92,4 +92,4 @@ def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[T
 
 def asked(network: nn.Module, x: Tensor) -> Predictive:
     """One answer to each row, the same whenever it is asked."""
-    return predict(network, x, generator=torch_generator(0, "judged", device=x.device))
+    return predict(network, x, batch_size=at_once(x), generator=torch_generator(0, "judged", device=x.device))

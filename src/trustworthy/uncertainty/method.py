@@ -38,7 +38,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
 AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
-ROWS = 256  # that are judged at once
+ROWS, NUMBERS = 256, 2**22
+"""Rows that are judged at once, and numbers of their inputs, at most: large images go through a network in few."""
 CLASSES = Categorical()
 engine_by_default = Engine()
 Change = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -292,11 +293,12 @@ class Method(ABC):
         def measure(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
             x, y = data
             generator = torch_generator(0, "judged", device=x.device)
+            rows = at_once(x)
             if change is not None:
-                parts = zip(x.split(ROWS), y.split(ROWS), strict=True)
-                x = torch.cat([change(model, *rows, generator) for rows in parts])
+                parts = zip(x.split(rows), y.split(rows), strict=True)
+                x = torch.cat([change(model, *few, generator) for few in parts])
             draws = max(self.draws, members_of(model) or 1)
-            return score(predict(model, x, draws=draws, batch_size=ROWS, generator=generator), y)
+            return score(predict(model, x, draws=draws, batch_size=rows, generator=generator), y)
 
         return OfModel(measure)
 
@@ -391,6 +393,11 @@ class Method(ABC):
                 f"data y must hold two classes or more, got only {int(known[0])}: nothing is to be told apart. Give "
                 "rows of other classes too."
             )
+
+
+def at_once(x: Tensor) -> int:
+    """Rows of `x` that are judged at once."""
+    return max(1, min(ROWS, NUMBERS // max(1, x[0].numel())))
 
 
 class _Keeper:
