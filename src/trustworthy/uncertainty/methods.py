@@ -33,7 +33,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "snapshot": _method(_snapshots),
     "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
-    "sgld": _method(SGLD),
+    "sgld": _method(SGLD, learning_rate=0.05),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
     "mc-dropout": _method(MCDropout),
 }
