@@ -40,17 +40,17 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
-        fields=6, calibrating=10, testing=3, side=32, tiles=12, width=4, depth=2, epochs=4, batch_size=4, learning_rate=2e-3,
-        rows=120, row_tests=60, row_width=4, row_epochs=4, corruptions=("gaussian_noise", "contrast"),
-        severities=(1, 5), members=2, draws=3,
+        fields=6, calibrating=10, testing=3, side=32, tiles=12, width=4, depth=2, epochs=4, batch_size=4,
+        learning_rate=2e-3, rows=120, row_tests=60, row_width=4, row_epochs=4, members=2, draws=3,
+        corruptions=("gaussian_noise", "contrast"), severities=(1, 5),
     ),
     "small": Profile(
-        fields=32, calibrating=64, testing=16, side=96, tiles=48, width=8, depth=4, epochs=25, batch_size=4, learning_rate=2e-3,
-        rows=1000, row_tests=400, row_width=8, row_epochs=20, members=5, draws=8,
+        fields=32, calibrating=64, testing=16, side=96, tiles=48, width=8, depth=4, epochs=25, batch_size=4,
+        learning_rate=2e-3, rows=1000, row_tests=400, row_width=8, row_epochs=20, members=5, draws=8,
     ),
     "full": Profile(
-        fields=400, calibrating=100, testing=100, side=256, tiles=2000, width=64, depth=8, epochs=150, batch_size=12, learning_rate=2e-4,
-        rows=50_000, row_tests=10_000, row_width=64, row_epochs=200, members=6, draws=15,
+        fields=400, calibrating=100, testing=100, side=256, tiles=2000, width=64, depth=8, epochs=150, batch_size=12,
+        learning_rate=2e-4, rows=50_000, row_tests=10_000, row_width=64, row_epochs=200, members=6, draws=15,
     ),
 }  # fmt: skip
 """By the names of `--profile`."""

@@ -125,8 +125,8 @@ def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, options: dic
         )
     if isinstance(suite, Suite):
         return suite
-    if suite in SUITES:
-        return SUITES[suite](profile, **given)
+    if (make := SUITES.get(str(suite))) is not None:
+        return make(profile, **given)
     if Path(suite).is_dir():
         return folder_suite(suite, profile)
     raise InvalidInput(

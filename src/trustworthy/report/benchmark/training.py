@@ -124,18 +124,33 @@ def _engine(device: torch.device) -> Engine:
 
 
 class _Tally:
-    """A callback that counts what the runs of a method cost, in a file that outlives an interruption, and tells it."""
+    """A callback that counts what the runs of a method cost, in a file that outlives an interruption, and tells it.
+
+    A run that is interrupted between this call and its checkpoint repeats the epoch, with the same loss to the bit: it
+    is counted once.
+    """
 
     def __init__(self, file: Path | None, steps: int, expected: float, tell: Callable[[float], None]) -> None:
         self._file, self._steps, self._expected, self._tell = file, steps, expected, tell
-        self.told = {"seconds": 0.0, "passes": 0.0}
+        self._seen: list[dict[str, float]] = []
         if file is not None and file.is_file():
-            self.told = json.loads(file.read_text(encoding="utf-8"))
+            self._seen = json.loads(file.read_text(encoding="utf-8"))
 
     def __call__(self, model: nn.Module, history: History) -> None:
-        self.told["seconds"] += history.records[-1].seconds
-        self.told["passes"] += history.steps / len(history.records) / self._steps
+        record = history.records[-1]
+        now = {
+            "epoch": record.epoch, "loss": record.loss, "seconds": record.seconds,
+            "passes": history.steps / len(history.records) / self._steps,
+        }  # fmt: skip
+        if self._seen and all(self._seen[-1][name] == now[name] for name in ("epoch", "loss")):
+            self._seen.pop()
+        self._seen.append(now)
         if self._file is not None:
             with writing(self._file) as stream:
-                json.dump(self.told, stream)
+                json.dump(self._seen, stream)
         self._tell(min(1.0, self.told["passes"] / self._expected))
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Seconds and passes of all runs."""
+        return {name: sum(epoch[name] for epoch in self._seen) for name in ("seconds", "passes")}
