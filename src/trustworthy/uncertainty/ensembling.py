@@ -19,6 +19,9 @@ from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 
+MEMBERS = "members: "
+"""How the note begins that says of each member what it is like."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ensembling(Method, ABC):
@@ -61,7 +64,7 @@ class Ensembling(Method, ABC):
         each = [*([told] if told else []), *([self._scores(networks, lesson.validation)] if lesson.validation else [])]
         if each:
             words = (f"{number} {', '.join(parts)}" for number, parts in enumerate(zip(*each, strict=True), 1))
-            notes = (*notes, f"members: {'; '.join(words)}.")
+            notes = (*notes, f"{MEMBERS}{'; '.join(words)}.")
         return self.told(Ensemble(networks).eval(), *histories, notes=notes)
 
     def _scores(self, networks: Sequence[nn.Module], held_out: Data) -> list[str]:

@@ -87,9 +87,7 @@ class Trainer:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
             with _told_before():
                 save_posterior(network, folder, built, about)
-        return LoadedModel(
-            model=network, name=name, source="" if folder is None else str(folder), about=about, notes=defended.notes
-        )
+        return LoadedModel(model=network, name=name, source="" if folder is None else str(folder), about=about)
 
     def check(self, defense: Method, model: nn.Module) -> None:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
