@@ -11,10 +11,10 @@ import torch
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, TrustworthyWarning
 from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.models import load_model
-from trustworthy.report.benchmark import judging, page, suites, training
+from trustworthy.report.benchmark import judging, page, run, suites, training
 from trustworthy.report.benchmark.meaning import CLEAN
 from trustworthy.report.benchmark.profiles import PROFILES
-from trustworthy.report.benchmark.study import MODELS, run
+from trustworthy.report.benchmark.study import MODELS
 from trustworthy.report.benchmark.suites import Suite, classification_suite, pairs_trial
 from trustworthy.training.weights import model_tensors
 
