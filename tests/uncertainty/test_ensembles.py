@@ -15,7 +15,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import pooled, predict
 from trustworthy.core.protocols import Wrapped, as_posterior, members_of
 from trustworthy.nn import Ensemble, GaussianNoise, ensemble
-from trustworthy.training import Checkpoints, Gaussian, Laplace
+from trustworthy.training import Checkpoints, Gaussian, Laplace, SameCropAndTurn
 from trustworthy.uncertainty import NaiveEnsemble, SnapshotEnsemble
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
@@ -61,6 +61,15 @@ def test_members_of_one_architecture_answer_in_one_pass_as_one_by_one():
     assert_close(predict(posterior, torch.cat([X] * 200), batch_size=4096).members, loop[:3].repeat(1, 200, 1))
     unlike = [nn.Sequential(nn.Linear(5, 3), end) for end in (nn.ReLU(), nn.Tanh())]
     assert Ensemble(unlike).stacked() is None
+
+
+def test_pairs_of_images_stay_pairs_where_they_are_cropped_and_turned():
+    right, x = nn.Conv2d(1, 1, 1), torch.rand(6, 1, 8, 8)
+    right.weight.data.fill_(2.0)
+    right.bias.data.zero_()
+    method = NaiveEnsemble(epochs=2, members=1, augment=SameCropAndTurn(size=5), loss=Laplace(average=True))
+    trained = method(right, (x, 2 * x)).model
+    assert same(trained.members[0], right)  # there is nothing left to learn
 
 
 def test_an_attack_asks_all_members_whatever_its_eot():
