@@ -190,6 +190,8 @@ def test_members_without_a_way_to_draw_their_weights_ask_for_the_factory():
     assert len(NaiveEnsemble(epochs=1, members=2).fit(Bare, (X, Y))) == 2
     from trustworthy.defenses import RandomSelfEnsemble
 
+    with pytest.raises(InvalidInput, match=r"make_model must be a function that builds a network, got a Sequential"):
+        NaiveEnsemble(epochs=1).fit(network(), (X, Y))
     with pytest.raises(InvalidInput, match=r"loss must be None, as RandomSelfEnsemble is for classes alone"):
         RandomSelfEnsemble(epochs=1).fit(network, (X, Y), loss=Gaussian())
 

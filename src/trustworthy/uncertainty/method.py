@@ -209,6 +209,11 @@ class Method(ABC):
         A posterior, for `predict`: an ensemble itself, which is a module; of another stochastic module its draws, and
         the module is its `model`.
         """
+        if isinstance(make_model, nn.Module):
+            raise InvalidInput(
+                f"make_model must be a function that builds a network, got a {type(make_model).__name__}; give the "
+                "function, or train copies of this network by calling the method: method(model, data).model."
+            )
         draw = functools.partial(seeded, make_model)
         model = draw(derived_seed(seed, "member", 0))
         method = self if loss is None else self._for(loss)
