@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class Numbers(Likelihood):
 
     @abstractmethod
     def centre(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Of `y` along dimension 0: what is best to guess, and the size of the residuals that fits best."""
+        """Of `y` (rows, columns): what is best to guess, and the size of the residuals that fits best."""
 
     def check(self, outputs: Tensor, x: Tensor, y: Tensor) -> None:
         if not y.is_floating_point():
@@ -132,22 +133,26 @@ class Numbers(Likelihood):
         self._split(outputs, y[:1])
 
     def nats(self, outputs: Outputs, y: Tensor) -> PerExample:
-        mean, log_size = self._split(outputs, y)
-        return self._of_row(self.density((_columns(y) - mean) * (-log_size).exp(), log_size))
+        return self._of_row(self._each(outputs, y))
 
     def squared_error(self, outputs: Outputs, y: Tensor) -> PerExample:
         """Of the mean, over the numbers of a row."""
         return self._of_row((self._split(outputs, y)[0] - _columns(y)).square())
 
     def score(self, predictive: Predictive, y: Tensor) -> float:
-        """Mean log density of the targets under the mixture of the draws, in nats."""
-        each = torch.stack([-self.nats(outputs, y) for outputs in predictive.members])
-        return float((each.logsumexp(0) - math.log(len(each))).mean())
+        """Mean log density under the mixture of the draws, in nats: of a row, or with `average` of one of its numbers.
+
+        The mean density over many numbers is nearly the same for each draw, and hides what they gain together.
+        """
+        asked = self._each if self.average else self.nats
+        mixed = functools.reduce(torch.logaddexp, (-asked(outputs, y) for outputs in predictive.members))
+        return float(mixed.mean()) - math.log(len(predictive.members))
 
     def guess(self, y: Tensor) -> float:
-        """Nats of the best number for each column of `y`, with the size of its residuals where that is learned."""
+        """Nats of the best number for each column (channel) of `y`, and size of its residuals where that is learned."""
         y = _columns(y)
-        best, size = self.centre(y)
+        found = self.centre(y.movedim(1, -1).flatten(0, -2))
+        best, size = (of_column.reshape(-1, *[1] * (y.ndim - 2)) for of_column in found)
         log_size = (size if self.known is None else torch.full_like(size, self.known)).log()
         return float(self._of_row(self.density((y - best) * (-log_size).exp(), log_size)).mean())
 
@@ -169,6 +174,10 @@ class Numbers(Likelihood):
                 f"loss={self}, got shape {tuple(outputs.shape)}; change its last layer, or loss."
             )
         return self.mean(outputs), self.log_size(outputs)
+
+    def _each(self, outputs: Outputs, y: Tensor) -> Tensor:
+        mean, log_size = self._split(outputs, y)
+        return self.density((_columns(y) - mean) * (-log_size).exp(), log_size)
 
     def _of_row(self, values: Tensor) -> PerExample:
         return values.flatten(1).mean(1) if self.average else values.flatten(1).sum(1)

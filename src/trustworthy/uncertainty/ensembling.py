@@ -19,8 +19,7 @@ from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 
-MEMBERS = "members: "
-"""How the note begins that says of each member what it is like."""
+MEMBERS = "members: "  # what the note begins with that says what each of them is like
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,27 +56,37 @@ class Ensembling(Method, ABC):
         told: Sequence[str] = (),
         notes: tuple[str, ...] = (),
     ) -> Trained:
-        """The outcome of the runs of all members; the last note is what each of them is like.
+        """The outcome of the runs of all members.
 
-        told : of each member, beside its score on the validation rows.
+        told : of each member, beside its score on the validation rows, for the last note.
         """
-        each = [*([told] if told else []), *([self._scores(networks, lesson.validation)] if lesson.validation else [])]
-        if each:
-            words = (f"{number} {', '.join(parts)}" for number, parts in enumerate(zip(*each, strict=True), 1))
-            notes = (*notes, f"{MEMBERS}{'; '.join(words)}.")
+        notes = (*notes, *members_told(self, networks, lesson, told))
         return self.told(Ensemble(networks).eval(), *histories, notes=notes)
 
-    def _scores(self, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
-        x, y = first_rows(held_out, networks[0])
-        scores = [self.likelihood.score(asked(network, x), y) for network in networks]
-        return [f"{self.likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
+
+def members_told(
+    method: Method, networks: Sequence[nn.Module], lesson: Lesson, told: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A note on what each member is like: `told`, and its score on the validation rows; none without either."""
+    parts = [*([told] if told else []), *([_scores(method, networks, lesson.validation)] if lesson.validation else [])]
+    if not parts:
+        return ()
+    words = (f"{number} {', '.join(each)}" for number, each in enumerate(zip(*parts, strict=True), 1))
+    return (f"{MEMBERS}{'; '.join(words)}.",)
 
 
-def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
-    """The first `most` rows (x, y), all where it is None, on the device of `model`."""
+def _scores(method: Method, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
+    (x, y), likelihood = some_rows(held_out, networks[0]), method.likelihood
+    scores = [likelihood.score(asked(network, x), y) for network in networks]
+    return [f"{likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
+
+
+def some_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """At most so many rows (x, y), evenly from all of `data`, which may be sorted; on the device of `model`."""
     device = next(model.parameters()).device
     dataset = as_dataset("data", data, model)
-    rows = torch.arange(len(dataset))[:most]  # type: ignore[arg-type]
+    count: int = len(dataset)  # type: ignore[arg-type]
+    rows = torch.arange(0, count, -(-count // (most or count)))
     x, y = next(iter(batches(dataset, [rows])))[:2]
     return x.to(device), y.to(device)
 

@@ -67,9 +67,9 @@ def chosen_epochs(hardened: Hardened) -> list[str]:
 
 
 def _epochs(training: Mapping[str, Any]) -> str:
-    of_each_run = next((note for note in training["notes"] if note.startswith(MEMBERS)), None)
-    if of_each_run is not None:  # members that are trained in one run have its epoch
-        return of_each_run
+    of_members = [note for note in training.get("notes", ()) if note.startswith(MEMBERS)]
+    if of_members:
+        return of_members[-1].removesuffix(".")
     best, last = training["best"], training["last"]
     judged = list(best)[-1]  # what the epoch was chosen by
     chosen = f"epoch {best['epoch']} of {training['epochs']} was chosen by {judged.replace('_', ' ')}"
