@@ -110,3 +110,10 @@ def test_what_is_not_square_keeps_its_shape(generator):
 def test_a_crop_larger_than_the_images_is_refused(generator):
     with pytest.raises(InvalidInput, match="size must be at most the side of the images, got 9 for 8 x 8"):
         SameCropAndTurn(size=9)((torch.zeros(1, 1, 8, 8),), Moment(0, 1, 0, 1, generator))
+
+
+def test_inputs_are_not_moved_away_from_targets_that_are_images():
+    moment = Moment(0, 1, 0, 2, torch.Generator().manual_seed(0))
+    with pytest.raises(InvalidInput, match=r"augment must move targets that are images.*use SameCropAndTurn\(\)"):
+        CropAndFlip()((torch.zeros(2, 1, 8, 8), torch.zeros(2, 3, 8, 8)), moment)
+    CropAndFlip()((torch.zeros(2, 1, 8, 8), torch.zeros(2, 3)), moment)

@@ -57,6 +57,10 @@ class CropAndFlip:
     Parameters
     ----------
     padding : pixels >= 0 added on each side, see `random_crop`.
+
+    Raises
+    ------
+    InvalidInput : the targets are images too, which would no longer lie on the inputs.
     """
 
     padding: int = 4
@@ -66,6 +70,11 @@ class CropAndFlip:
 
     def __call__(self, batch: Batch, moment: Moment) -> Batch:
         x, *rest = batch
+        if any(part.ndim >= 3 and part.shape[-2:] == x.shape[-2:] for part in rest):
+            raise InvalidInput(
+                "augment must move targets that are images as it moves the inputs, got CropAndFlip(), which moves the "
+                "inputs alone; use SameCropAndTurn()."
+            )
         x = random_crop(x, padding=self.padding, generator=moment.generator)
         return (random_flip(x, generator=moment.generator), *rest)
 
