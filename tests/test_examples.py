@@ -73,3 +73,11 @@ def test_the_promises_of_the_example_of_decisions_hold(capsys):
     share, wrong = (float(number) for number in re.findall(r"answers (0\.\d+), wrong in (0\.\d+)", said)[0])
     assert share > 0.5
     assert wrong <= 0.03
+
+
+@pytest.mark.slow
+def test_an_ensemble_from_a_seed_is_cheap_and_sees_better_what_is_no_digit(capsys):
+    runpy.run_path(str(EXAMPLES / "ensemble_from_seed.py"))
+    cost, _, model, ensemble = capsys.readouterr().out.splitlines()
+    assert int(re.search(r"(\d+)%", cost)[1]) <= 10
+    assert float(model.split()[-1]) < float(ensemble.split()[-1])

@@ -40,7 +40,7 @@ OTHER = {
 PASSES = {"naive": 7, "fast": 8, "sgld": 7}
 """Passes of training after which a run of two epochs is cut short, in a later member where there are several runs."""
 SHORT = {"snapshot": {"epochs": 1, "members": 1}, "sgld": {"epochs": 2}}
-FEW = ("naive", "fast")
+FEW = ("fast",)  # the resumption of a naive one is a test of its own
 every = pytest.mark.parametrize("name", METHODS)
 each = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in METHODS]

@@ -19,6 +19,7 @@ from trustworthy.training import Checkpoints, Gaussian, Laplace
 from trustworthy.uncertainty import NaiveEnsemble, SnapshotEnsemble
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
+LAPLACE = (Laplace(scale=0.1), Laplace(scale=None, average=True))
 Y = (X[:, 0] > 0.5).long() + (X[:, 1] > 0.5).long()
 
 
@@ -86,7 +87,7 @@ def test_an_ensemble_of_copies_holds_the_weights_of_trained_members():
 
 
 def test_members_are_trained_each_by_itself_from_weights_of_their_own():
-    method = NaiveEnsemble(epochs=2, members=3, learning_rate=0.05, batch_size=8)
+    method = NaiveEnsemble(epochs=1, members=3, learning_rate=0.05, batch_size=12)
     posterior = method.fit(network, (X, Y), validation=(X, Y))
     assert isinstance(posterior, Ensemble)
     assert not any(module.training for module in posterior.modules())
@@ -127,7 +128,9 @@ def test_members_in_processes_are_those_of_one_process():
     assert same(method.fit(network, (X, Y), n_jobs=2), method.fit(network, (X, Y)))
 
 
-@pytest.mark.parametrize("loss", [Gaussian(std=None), Laplace(scale=0.1), Laplace(scale=None, average=True)])
+@pytest.mark.parametrize(
+    "loss", [Gaussian(std=None), *(pytest.param(loss, marks=pytest.mark.slow) for loss in LAPLACE)]
+)
 def test_numbers_are_learned_by_their_likelihood(loss):
     numbers = 2 * X[:, 0] - X[:, 1]
     method = NaiveEnsemble(epochs=40, members=2, learning_rate=0.05, batch_size=24)

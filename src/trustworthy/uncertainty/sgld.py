@@ -18,6 +18,7 @@ from trustworthy.nn.ensemble import Ensemble
 from trustworthy.training import CyclicCosine, Langevin, Likelihood
 from trustworthy.training.data import Plan, as_dataset
 from trustworthy.training.schedules import AbstractSchedule, Constant
+from trustworthy.uncertainty.ensembling import members_told
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 from trustworthy.uncertainty.snapshot import Snapshots
 
@@ -111,7 +112,8 @@ class SGLD(Method):
             model, lesson, self.objective, schedule=schedule, optimizer=sampler, callbacks=[snapshots]
         )
         samples = Ensemble(snapshots.networks(model)).eval()
-        return self.told(samples, dataclasses.replace(history, best=None))
+        notes = members_told(self, [*samples.members], lesson)
+        return self.told(samples, dataclasses.replace(history, best=None), notes=notes)
 
     @property
     def kept(self) -> list[int]:
