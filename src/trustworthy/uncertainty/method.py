@@ -67,9 +67,9 @@ class Lesson:
     data: Data
     validation: Data | None
     checkpoints: Checkpoints | None
-    engine: Engine
-    seed: int
     draw: Callable[[int], nn.Module]
+    seed: int
+    engine: Engine = engine_by_default
     callbacks: Sequence[Callback] = ()
     n_jobs: int | None = None
 
@@ -192,9 +192,10 @@ class Method(ABC):
         InvalidInput, ModelContractError : an argument breaks its contract; found before any training.
         TrainingDiverged, CheckpointError : see `training.fit`.
         """
-        given: Any = {"validation": validation, "checkpoints": checkpoints, "callbacks": callbacks}
         draw = functools.partial(redrawn, model)
-        return self._trained(model, draw, data, engine=engine, seed=seed, n_jobs=n_jobs, **given)
+        return self._trained(
+            model, draw, data, seed, validation, checkpoints, callbacks=callbacks, engine=engine, n_jobs=n_jobs
+        )
 
     @final
     def fit(
@@ -222,7 +223,7 @@ class Method(ABC):
         draw = functools.partial(seeded, make_model)
         model = draw(derived_seed(seed, "member", 0))
         method = self if loss is None else self._for(loss)
-        return as_posterior(method._trained(model, draw, data, seed=seed, **options).model)
+        return as_posterior(method._trained(model, draw, data, seed, **options).model)
 
     def _for(self, loss: Likelihood) -> Self:
         if any(field.name == "loss" for field in dataclasses.fields(self)):
@@ -234,13 +235,10 @@ class Method(ABC):
         model: nn.Module,
         draw: Callable[[int], nn.Module],
         data: Data,
-        *,
+        seed: int,
         validation: Data | None = None,
         checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
-        callbacks: Sequence[Callback] = (),
-        engine: Engine = engine_by_default,
-        seed: int = 0,
-        n_jobs: int | None = None,
+        **options: Any,
     ) -> Trained:
         if isinstance(checkpoints, str | os.PathLike):
             checkpoints = Checkpoints(checkpoints)
@@ -248,10 +246,7 @@ class Method(ABC):
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
                 self.check(name, changed, given)
-        lesson = Lesson(
-            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, draw=draw,
-            callbacks=callbacks, n_jobs=n_jobs,
-        )  # fmt: skip
+        lesson = Lesson(data=data, validation=validation, checkpoints=checkpoints, draw=draw, seed=seed, **options)
         outcome = self.train(changed, lesson)
         if validation is None:
             note = "no validation rows were given, so the weights are those of the last epoch."
