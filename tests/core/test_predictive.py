@@ -1,6 +1,5 @@
 """What the draws of a classifier hold for chance, and how far they disagree."""
 
-
 import numpy as np
 import pytest
 import torch
