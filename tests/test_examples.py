@@ -1,5 +1,6 @@
 """Every example runs; what needs a download, training or minutes is cut down to the part that is the example's own."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -60,3 +61,23 @@ def test_a_few_flips_ruin_the_graph_and_none_passes_the_bound(capsys):
     assert (attack <= bound).all()
     assert (blind <= bound).all()
     assert (chance <= bound).all()
+
+
+@pytest.mark.slow
+def test_the_promises_of_the_example_of_decisions_hold(capsys):
+    runpy.run_path(str(EXAMPLES / "posterior_to_decision.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    before, after = (float(number) for number in re.findall(r"(0\.\d+) before, (0\.\d+) after", said)[0])
+    assert after < before
+    assert float(re.search(r"hold (0\.\d+|1\.0+)", said)[1]) > 0.92
+    share, wrong = (float(number) for number in re.findall(r"answers (0\.\d+), wrong in (0\.\d+)", said)[0])
+    assert share > 0.5
+    assert wrong <= 0.03
+
+
+@pytest.mark.slow
+def test_an_ensemble_from_a_seed_is_cheap_and_sees_better_what_is_no_digit(capsys):
+    runpy.run_path(str(EXAMPLES / "ensemble_from_seed.py"))
+    cost, _, model, ensemble = capsys.readouterr().out.splitlines()
+    assert int(re.search(r"(\d+)%", cost)[1]) <= 10
+    assert float(model.split()[-1]) < float(ensemble.split()[-1])

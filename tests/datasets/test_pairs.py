@@ -32,7 +32,7 @@ def some(count: int = 3, size: int = 24, dtype=np.float32, seed: int = 0, **more
 def write(file: Path, image: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".tif":
-        tifffile.imwrite(file, image)
+        tifffile.imwrite(file, image, byteorder=image.dtype.byteorder.replace("|", "="))
     else:
         Image.fromarray(image).save(file)
 
@@ -78,10 +78,16 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_a_tiff_compressed_as_jpeg_is_read_as_pillow_decodes_it(tmp_path):
+def test_a_compressed_tiff_is_read_as_pillow_decodes_it_if_it_has_no_floats(tmp_path):
     smooth = np.add.outer(np.arange(32), np.arange(32)).astype(np.uint8) * 3
     Image.fromarray(smooth).save(tmp_path / "a.tif", compression="jpeg", quality=95)
     assert_allclose(read_image(tmp_path / "a.tif")[0].astype(float), smooth, atol=6)
+    deep = smooth.astype(np.uint16) * 250
+    Image.fromarray(deep).save(tmp_path / "b.tif", compression="tiff_lzw")
+    assert_array_equal(read_image(tmp_path / "b.tif")[0], deep)
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "c.tif", compression="tiff_lzw")
+    with pytest.raises(DataError, match="requires the 'imagecodecs' package; save it anew"):
+        read_image(tmp_path / "c.tif")
 
 
 def test_what_does_not_make_pairs_is_named_with_the_remedy(tmp_path):

@@ -32,6 +32,21 @@ def test_a_mask_covers_exactly_what_an_impurity_changed(name, kind):
     assert clean.masks is None
 
 
+def test_a_mask_is_where_an_impurity_is_with_its_holes(monkeypatch):
+    """A square frame of dye, whose place is known: its inside, where nothing changes, belongs to it."""
+
+    def frame(scene, kind, generator):
+        scene.dye[30:50, 40:70] += 1.0
+        scene.dye[33:47, 43:67] -= 1.0
+
+    monkeypatch.setitem(IMPURITIES, "frame", frame)
+    (mask,) = cells(1, size=64, impurities=("frame",), optics=Optics(defocus=0.0)).masks
+    rows, columns = slice(30 - MARGIN, 50 - MARGIN), slice(40 - MARGIN, 70 - MARGIN)
+    assert mask[rows, columns].all()
+    mask[rows.start - 1 : rows.stop + 1, columns.start - 1 : columns.stop + 1] = False  # what the lens blurs
+    assert not mask.any()
+
+
 def test_what_a_mask_covers_is_visible_but_for_the_noise():
     """The holes that a mask closes are few."""
     still = Optics(shot_noise=0.0)
@@ -103,7 +118,7 @@ def test_light_and_defocus_do_what_they_say():
     [
         ({"fields": 0}, "fields must be >= 1"),
         ({"size": 16}, "size must be >= 32"),
-        ({"density": "sparce"}, "did you mean 'sparse'"),
+        ({"density": "spares"}, "did you mean 'sparse'"),
         ({"kind": "hela"}, "unknown kind 'hela'"),
         ({"impurities": ("bubbles",)}, "did you mean 'bubble'"),
         ({"impurities": "dust"}, r"impurities must be a sequence of names, got 'dust'; write \('dust',\)"),

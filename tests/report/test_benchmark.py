@@ -112,6 +112,22 @@ def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path,
     assert (other.tests, other.passes, other.training_seconds) == (old.tests, old.passes, old.training_seconds)
 
 
+def test_what_was_interrupted_goes_on_to_the_same_numbers(suite, tmp_path, undrawn):
+    given = {"methods": ["single", "naive"], "seeds": 1, "profile": replace(TINY, epochs=2)}
+
+    def interrupt(what, done):
+        if done > 0.6:  # in the first of the two networks of the ensemble
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(suite, tmp_path, **given, on_progress=interrupt)
+    assert list((tmp_path / MODELS).glob("*/checkpoints"))  # it was interrupted in training
+    resumed, whole = run(suite, tmp_path, **given).runs, run(suite, **given).runs
+    for one, other in zip(resumed, whole, strict=True):
+        assert (one.weights, one.tests, one.passes) == (other.weights, other.tests, other.passes)
+    assert not list((tmp_path / MODELS).glob("*/checkpoints"))
+
+
 def test_other_settings_are_trained_anew(ran, suite, tmp_path, undrawn):
     folder, record, _ = ran
     shutil.copytree(folder, tmp_path / "out")
@@ -167,6 +183,28 @@ def test_few_pairs_train_without_conformal_maps_and_too_few_are_told():
     assert trial.says.startswith("6 pairs train, 2 test; too few for conformal maps, which need 9")
     with pytest.raises(InvalidInput, match="at least 4 pairs without anything foreign"):
         pairs_trial(pairs(5, struck=2), TINY, name="mirrors")
+
+
+def test_what_is_pasted_has_something_on_it():
+    foreign = pairs(4, side=32, struck=0)
+    foreign.source[..., 10:] *= 1e-3  # most places are empty
+    trial = pairs_trial(pairs(8, struck=0), TINY, name="mirrors", foreign=foreign)
+    clean, spoilt = trial.tests[CLEAN], trial.tests["pasted patches"]
+    for before, after, mask in zip(clean.source[:, 0], spoilt.source[:, 0], spoilt.masks, strict=True):
+        assert mask.any()
+        np.testing.assert_array_equal(before[~mask], after[~mask])
+        assert after[mask].std() > 0.5 * clean.source.std()
+
+
+def test_a_constant_target_is_told_by_its_name(suite):
+    (trial,) = suite.trials
+    target = trial.tests[CLEAN].target.copy()
+    target[3] = 0.5
+    with pytest.warns(TrustworthyWarning, match="one value everywhere"):
+        spoilt = replace(trial.tests[CLEAN], target=target)
+    says = f"every image of the test 'clean', got one value everywhere in '{spoilt.names[3]}':"
+    with pytest.raises(InvalidInput, match=says):
+        replace(trial, tests={CLEAN: spoilt})
 
 
 @pytest.mark.slow

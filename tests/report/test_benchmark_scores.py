@@ -51,6 +51,26 @@ def test_correlation_is_a_mean_over_images_and_a_constant_prediction_has_none():
     assert found.values["pearson_deviation"] == pytest.approx(np.sqrt(2 / 3))
 
 
+def test_errors_are_found_where_the_members_differ():
+    random = np.random.default_rng(4)
+    target = random.normal(size=(2, 1, 10, 10))
+    std = random.uniform(0.1, 1.0, size=target.shape)
+    exact = scores.errors(target + std * np.sign(random.normal(size=target.shape)), std, target)
+    assert exact.values["mae"] == pytest.approx(std.mean())
+    assert exact.values["error_uncertainty"] == pytest.approx(1.0)
+    assert exact.values["sparsification"] == pytest.approx(0.0, abs=1e-12)
+    assert exact.curves["sparsification"].y == pytest.approx(exact.curves["oracle"].y)
+    assert exact.curves["sparsification"].y[0] == pytest.approx(std.mean())
+    blind = scores.errors(target + std, np.ones_like(std), target)
+    assert (blind.values["error_uncertainty"], blind.values["sparsification"], blind.curves) == (None, None, {})
+
+
+def test_coverage_is_of_pixels_and_takes_integers():
+    target = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2)
+    found = scores.coverage(np.full(target.shape, 1.0), np.full(target.shape, 4.5), target)
+    assert found.values == {"coverage": 0.5, "width": 3.5}
+
+
 def test_members_are_averaged_as_probabilities_or_as_logits():
     random = np.random.default_rng(2)
     members, labels = 3 * random.normal(size=(4, 50, 3)), random.integers(3, size=50)

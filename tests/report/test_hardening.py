@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import nn
 import trustworthy
 from report.small_audit import plan_of
 from report.toys import LOGIT
-from trustworthy import datasets
+from trustworthy import datasets, uncertainty
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.core.predictive import predict
 from trustworthy.defenses import AdversarialTraining, RandomSelfEnsemble
@@ -21,7 +22,8 @@ from trustworthy.report.hardening.harden import harden
 from trustworthy.report.hardening.harden import plan_of as plan_of_harden
 from trustworthy.report.hardening.methods import METHODS, PlainTraining, methods_of
 from trustworthy.report.hardening.network import in_attacked_units
-from trustworthy.report.hardening.rows import parts
+from trustworthy.report.hardening.rows import parts, read_parted
+from trustworthy.report.hardening.words import chosen_epochs
 from trustworthy.report.plan import make_plan
 from trustworthy.training import save_weights
 
@@ -177,6 +179,7 @@ def test_a_hardening_that_was_killed_goes_on_to_the_same_weights(file, digits, t
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the seed is no better")
 @pytest.mark.parametrize("of_a_table", [False, True])
 def test_every_method_of_the_command_trains_saves_and_loads(file, digits, tmp_path, of_a_table):
     (tmp_path / "rows.py").write_text(ROWS_NET)
@@ -189,6 +192,34 @@ def test_every_method_of_the_command_trains_saves_and_loads(file, digits, tmp_pa
         assert again.about["training"]["seconds"] > 0
         judged = "robust_accuracy" if name.startswith("adv") or name == "trades" else "accuracy"
         assert list(again.about["training"]["best"])[-1] == judged
+
+
+def test_a_fast_ensemble_grows_from_the_network_that_is_there(file, digits, tmp_path):
+    given, told = nn.Sequential(nn.Flatten(), mlp(64, 10)), []
+    method = {"fast": uncertainty.FastEnsemble(epochs=0, members=2)}
+    with pytest.warns(TrustworthyWarning, match="the seed is no better on the rows of training"):
+        found = run(given, digits, methods=method, on_progress=lambda *step: told.append(step))
+    ensemble = found.models["fast"].model
+    assert all(torch.equal(ensemble.members[0].state_dict()[key], value) for key, value in given.state_dict().items())
+    assert [share for name, step, share in told if (name, step) == ("fast", "training")] == [0.0, 0.5, 1.0]
+    assert found.models["fast"].about["training"]["members"] == 2
+    said = r"fast: members: 1 [\d.e-]+ per weight from the others, accuracy .*; 2 "
+    assert re.match(said, chosen_epochs(found)[0])
+    rows = parts(read_parted(digits, 0, 0), {}, given, 0)
+    assert methods_of("fast", rows.domain, 0.1, 9, trained=True)["fast"].epochs == 0
+    assert methods_of("fast", rows.domain, 0.1, 9)["fast"].epochs == 9
+
+
+def test_members_of_one_run_have_its_epoch_and_what_is_told_of_members_is_no_warning(digits):
+    methods = {
+        "batch": uncertainty.BatchEnsemble(epochs=1, members=2),
+        "snap": uncertainty.SnapshotEnsemble(epochs=2, members=2),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch, snap = chosen_epochs(run(nn.Sequential(nn.Flatten(), mlp(64, 10)), digits, methods=methods))
+    assert batch.startswith("batch: epoch 1 of 1 was chosen by accuracy")
+    assert snap.startswith("snap: members: 1 accuracy")
 
 
 def test_a_folder_of_other_settings_is_refused_with_the_difference(file, digits, tmp_path):
@@ -232,7 +263,7 @@ def test_noise_that_some_columns_drown_in_is_warned_of():
 
 def test_what_a_method_cannot_change_is_told_once(file, digits, tmp_path):
     (tmp_path / "named.py").write_text(NET.replace("nn.Flatten()", "nn.Flatten(), nn.LayerNorm(64)"))
-    with pytest.warns(TrustworthyWarning, match=r"keeps the weights of network.1 \(LayerNorm\) fixed") as told:
+    with pytest.warns(TrustworthyWarning, match=r"keeps the weights of 1 \(LayerNorm\) fixed") as told:
         run(f"{tmp_path}/named.py:net", digits, tmp_path / "out", methods="svi", epochs=1)
     assert len(told) == 1
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.training import Constant, Cosine, Linear, Phases
+from trustworthy.training import Constant, Cosine, CyclicCosine, Linear, Phases
 
 
 def factors(schedule, steps):
@@ -30,6 +30,16 @@ def test_cosine_is_half_a_cosine_after_the_warm_up():
 
 def test_a_warm_up_over_the_whole_run_only_rises():
     assert factors(Cosine(warmup=1.0), 4) == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_cycle_is_a_cosine_of_its_own_and_ends_with_an_epoch():
+    cosine = [0.5 * (1 + math.cos(math.pi * k / 4)) for k in range(4)]
+    assert factors(CyclicCosine(cycles=3), 12) == pytest.approx(3 * cosine)
+    uneven = CyclicCosine(cycles=3, parts=5)  # five epochs of two steps: cycles of 1, 2 and 2 epochs
+    assert uneven.ends(5) == [1, 3, 5]
+    assert factors(uneven, 10) == pytest.approx([*cosine[::2], *cosine, *cosine])
+    with pytest.raises(InvalidInput, match=r"cycles must be at most as many as the parts .* 5, got 6"):
+        CyclicCosine(cycles=6, parts=5)
 
 
 @pytest.mark.parametrize("per_epoch", [1, 7])

@@ -44,8 +44,8 @@ def test_the_risk_holds_by_the_image_as_often_as_was_promised_and_by_the_pixel_i
 
 
 def test_on_average_the_risk_holds_with_few_images():
-    risks = true_risk(factors(12, 200, risk=0.1, level=0))
-    assert risks.mean() < 0.1 + 4 * risks.std() / np.sqrt(200)
+    risks = true_risk(factors(12, 400, risk=0.1, level=0))
+    assert risks.mean() < 0.1 + 3 * risks.std() / np.sqrt(400)
     assert risks.mean() > 0.03
 
 

@@ -6,7 +6,7 @@ import tifffile
 import torch
 from torch import nn
 
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.predictive import predict
 from trustworthy.nn import Ensemble, Translator, UNet, fnet, to_bayesian
 from trustworthy.uncertainty import predict_tiled
@@ -148,3 +148,8 @@ NET = nn.Conv2d(1, 1, 3, padding=1)
 def test_what_cannot_be_tiled_is_refused(settings, message):
     with pytest.raises(InvalidInput, match=message):
         predict_tiled(NET, **{"image": image(1, 20, 20), **settings})
+
+
+def test_a_network_that_answers_with_smaller_images_is_refused():
+    with pytest.raises(ModelContractError, match=r"an image \(1, 1, 20, 20\) by one of .* got \(1, 1, 18, 18\)"):
+        predict_tiled(nn.Conv2d(1, 1, 3), image(1, 20, 20))

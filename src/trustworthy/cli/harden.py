@@ -18,7 +18,7 @@ from trustworthy.report.hardening import EPOCHS
 if TYPE_CHECKING:
     from trustworthy.datasets import Dataset
 
-METHODS = "rse, adversarial, trades, adv-bnn, distillation, brelu, naive, snapshot, fast or svi"
+METHODS = "rse, adversarial, trades, adv-bnn, distillation, brelu; naive, snapshot, batch, fast, sgld, svi, mc-dropout"
 
 
 def harden(

@@ -17,7 +17,7 @@ def affine(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None, output_si
     """The answer of `layer`, one of `AFFINE`, if it had these weights; `output_size` as in transposed convolutions."""
     if isinstance(layer, nn.Linear):
         return F.linear(x, weight, bias)
-    if not isinstance(layer, TRANSPOSED):
+    if not issubclass(type(layer), TRANSPOSED):
         return layer._conv_forward(x, weight, bias)  # with the padding of the layer
     sides, stride, padding, dilation = len(layer.kernel_size), layer.stride, layer.padding, layer.dilation
     extra = layer._output_padding(x, output_size, stride, padding, layer.kernel_size, sides, dilation)

@@ -34,12 +34,12 @@ class Langevin(Optimizer):
     centre : of the prior.
     preconditioned : G = 1 / (sqrt(v) + 1e-5) for each weight, with v the running mean of the squared gradient of L. It
         learns in the burn-in alone and stands still while draws are made, which are right then. Where there is no
-        burn-in it goes on learning, as Li et al. have it, who leave out the term that its slope would need: where the
-        gradient of the whole data is small beside that of noise, as in small batches, that matters little, with full
-        batches much. Otherwise G = 1.
+        burn-in it goes on learning, as Li et al. have it, who leave out the term that its slope would need: the
+        variance is off by what v moves, less so the closer `decay` is to 1. Otherwise G = 1.
     decay : of the running mean, in [0, 1), which begins with the mean of the first squares of all weights of a tensor.
     cycle, burn_in : the first `burn_in` of every `cycle` steps are burn-in, 0 <= burn_in <= cycle.
     noisy_burn_in : whether there is noise in it.
+    sampling_factor : on `lr` after the burn-in, > 0.
     seed : >= 0. The noise of step k is a function of the seed, k and the place of the weight: a run that is resumed
         repeats it, and all processes of one run draw the same.
 
@@ -63,6 +63,7 @@ class Langevin(Optimizer):
         cycle: int = 1,
         burn_in: int = 0,
         noisy_burn_in: bool = False,
+        sampling_factor: float = 1.0,
         seed: int = 0,
     ) -> None:
         checks.real("lr", lr, above=0.0)
@@ -73,9 +74,10 @@ class Langevin(Optimizer):
         checks.real("decay", decay, at_least=0.0)
         if decay >= 1:
             raise InvalidInput(f"decay must be < 1, got {decay!r}; at 1 the running mean would never learn.")
+        checks.real("sampling_factor", sampling_factor, above=0.0)
         checks.integer("burn_in", burn_in, at_least=0, at_most=checks.integer("cycle", cycle, at_least=1))
         settings = {"rows": rows, "temperature": temperature, "prior_std": prior_std, "centre": centre}
-        rule = {"preconditioned": preconditioned, "decay": decay, "seed": seed}
+        rule = {"preconditioned": preconditioned, "decay": decay, "seed": seed, "sampling_factor": sampling_factor}
         times = {"cycle": cycle, "burn_in": burn_in, "noisy_burn_in": noisy_burn_in}
         super().__init__(params, {"lr": lr, **settings, **rule, **times})
 
@@ -95,9 +97,10 @@ class Langevin(Optimizer):
         return loss
 
     def _move(self, weight: Tensor, slope: Tensor, group: dict[str, Any], place: int) -> None:
-        state, rows, rate = self.state[weight], group["rows"], group["lr"]
+        state, rows = self.state[weight], group["rows"]
         step = state["step"] = state.get("step", 0) + 1
         burning = (step - 1) % group["cycle"] < group["burn_in"]
+        rate = group["lr"] * (1 if burning else group["sampling_factor"])
         if group["preconditioned"] and (burning or not group["burn_in"]):
             square, decay = slope.square(), group["decay"]
             before = state.get("mean_square", square.mean().expand_as(square))  # one square alone may be near 0

@@ -19,6 +19,8 @@ from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 
+MEMBERS = "members: "  # what the note begins with that says what each of them is like
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ensembling(Method, ABC):
@@ -54,20 +56,29 @@ class Ensembling(Method, ABC):
         told: Sequence[str] = (),
         notes: tuple[str, ...] = (),
     ) -> Trained:
-        """The outcome of the runs of all members; the last note is what each of them is like.
+        """The outcome of the runs of all members.
 
-        told : of each member, beside its score on the validation rows.
+        told : of each member, beside its score on the validation rows, for the last note.
         """
-        each = [*([told] if told else []), *([self._scores(networks, lesson.validation)] if lesson.validation else [])]
-        if each:
-            words = (f"{number} {', '.join(parts)}" for number, parts in enumerate(zip(*each, strict=True), 1))
-            notes = (*notes, f"members: {'; '.join(words)}.")
+        notes = (*notes, *members_told(self, networks, lesson, told))
         return self.told(Ensemble(networks).eval(), *histories, notes=notes)
 
-    def _scores(self, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
-        x, y = first_rows(held_out, networks[0])
-        scores = [self.likelihood.score(asked(network, x), y) for network in networks]
-        return [f"{self.likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
+
+def members_told(
+    method: Method, networks: Sequence[nn.Module], lesson: Lesson, told: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A note on what each member is like: `told`, and its score on the validation rows; none without either."""
+    parts = [*([told] if told else []), *([_scores(method, networks, lesson.validation)] if lesson.validation else [])]
+    if not parts:
+        return ()
+    words = (f"{number} {', '.join(each)}" for number, each in enumerate(zip(*parts, strict=True), 1))
+    return (f"{MEMBERS}{'; '.join(words)}.",)
+
+
+def _scores(method: Method, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
+    (x, y), likelihood = first_rows(held_out, networks[0]), method.likelihood
+    scores = [likelihood.score(asked(network, x), y) for network in networks]
+    return [f"{likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
 
 
 def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,9 @@ import copy
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -89,8 +89,8 @@ class FastEnsemble(Ensembling):
     explore: float = 1.0
     refine: float = 1.0
     distance_weight: float = 5.0
-    anchors: Literal["all", "last"] = "all"
-    begin: Literal["seed", "last"] = "seed"
+    anchors: str = "all"
+    begin: str = "seed"
 
     least_epochs = 0
 
@@ -182,11 +182,11 @@ class FastEnsemble(Ensembling):
         return note
 
 
-def apart(networks: Sequence[nn.Module]) -> list[float]:
+def apart(networks: Iterable[nn.Module]) -> list[float]:
     """Of each network its mean distance to the others."""
-    found = [0.0] * len(networks)
     known = [[weight.detach() for weight in trained_weights(network)] for network in networks]
+    found = [0.0] * len(known)
     for (i, one), (j, other) in itertools.combinations(enumerate(known), 2):
-        between = float(distance(one, [weight[None] for weight in other])) / (len(networks) - 1)
+        between = float(distance(one, [weight[None] for weight in other])) / (len(known) - 1)
         found[i], found[j] = found[i] + between, found[j] + between
     return found

@@ -386,6 +386,11 @@ class Method(ABC):
                 "such rows, or the data that it was made for."
             ) from error
         self.likelihood.check(outputs, x, y)
+        if name == "data" and not y.is_floating_point() and len(known := y.unique()) < 2:
+            raise InvalidInput(
+                f"data y must hold two classes or more, got only {int(known[0])}: nothing is to be told apart. Give "
+                "rows of other classes too."
+            )
 
 
 class _Keeper:

@@ -28,12 +28,17 @@ def _snapshots(*, epochs: int, **settings: Any) -> SnapshotEnsemble:
     return SnapshotEnsemble(epochs=epochs, **{"members": min(6, epochs), **settings})
 
 
+def _samples(*, epochs: int, **settings: Any) -> SGLD:
+    """Six samples, or as many as the half of the epochs after the burn-in has."""
+    return SGLD(epochs=epochs, **{"samples": max(1, min(6, epochs // 2)), **settings})
+
+
 METHODS: dict[str, Callable[..., Method]] = {
     "naive": _method(NaiveEnsemble),
     "snapshot": _method(_snapshots),
     "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
-    "sgld": _method(SGLD),
+    "sgld": _method(_samples, preconditioned=True, learning_rate=2e-3, sampling_factor=1e-3),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
     "mc-dropout": _method(MCDropout),
 }

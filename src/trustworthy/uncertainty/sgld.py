@@ -18,6 +18,7 @@ from trustworthy.nn.ensemble import Ensemble
 from trustworthy.training import CyclicCosine, Langevin, Likelihood
 from trustworthy.training.data import Plan, as_dataset
 from trustworthy.training.schedules import AbstractSchedule, Constant
+from trustworthy.uncertainty.ensembling import members_told
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 from trustworthy.uncertainty.snapshot import Snapshots
 
@@ -43,7 +44,8 @@ class SGLD(Method):
     cycles : >= 1, of equally many epochs. With schedule="cosine" the rate falls from `learning_rate` towards 0 in each
         and jumps up again, so that draws come from several modes (Zhang et al. 2020).
     learning_rate : the step along the gradient of the mean nats, as in SGD; small, so that steps do not widen the
-        posterior, see `Langevin`. A preconditioned run takes less, about 1e-3.
+        posterior, see `Langevin`. A preconditioned run takes less, about 1e-3, and much less to sample.
+    sampling_factor : on the rate after the burn-in, > 0.
     optimizer : "sgd", the only one. schedule : "constant" or "cosine". weight_decay : 0, as there is the prior.
 
     Cost: that of one model, and the weights of each draw in memory or in the folder of the checkpoints. Random: the
@@ -58,6 +60,7 @@ class SGLD(Method):
     samples: int = 6
     burn_in: float = 0.5
     noisy_burn_in: bool = False
+    sampling_factor: float = 1.0
     temperature: float = 1.0
     prior_std: float = 1.0
     preconditioned: bool = False
@@ -109,7 +112,8 @@ class SGLD(Method):
             model, lesson, self.objective, schedule=schedule, optimizer=sampler, callbacks=[snapshots]
         )
         samples = Ensemble(snapshots.networks(model)).eval()
-        return self.told(samples, dataclasses.replace(history, best=None))
+        notes = members_told(self, [*samples.members], lesson)
+        return self.told(samples, dataclasses.replace(history, best=None), notes=notes)
 
     @property
     def kept(self) -> list[int]:
@@ -136,6 +140,7 @@ class SGLD(Method):
             "preconditioned": self.preconditioned,
             "decay": self.decay,
             "noisy_burn_in": self.noisy_burn_in,
+            "sampling_factor": self.sampling_factor,
         }
 
     def _sampler(self, model: nn.Module, lesson: Lesson, weights: Iterable[nn.Parameter]) -> Langevin:

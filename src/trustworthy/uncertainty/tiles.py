@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import nn
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError
 from trustworthy.core.predictive import predict
 from trustworthy.core.protocols import as_posterior
 from trustworthy.nn.image_to_image import ImageToImage
@@ -80,6 +80,7 @@ def predict_tiled(
     ------
     InvalidInput : an argument out of its range, or arrays of other shapes; a layer that normalises or pools over the
         whole image, which would show the tiles, where there is more than one.
+    ModelContractError : answers of another height or width than the tile.
     """
     height, width = _sides(image)
     modules = list(as_posterior(model).modules())
@@ -127,15 +128,14 @@ class _Band:
 
 
 def _sides(image: ArrayLike) -> tuple[int, int]:
-    shape: tuple[int, ...] = tuple(getattr(image, "shape", ()))
+    shape: Any = tuple(getattr(image, "shape", ()))
     if len(shape) not in (2, 3) or 0 in shape:
         raise InvalidInput(
             "image must be an array (channels, height, width) or (height, width), got "
             f"{shape or type(image).__name__}; channels at the end go first by np.moveaxis(image, -1, 0), which reads "
             "nothing."
         )
-    *_, height, width = shape
-    return height, width
+    return shape[-2], shape[-1]
 
 
 def _layout(modules: list[nn.Module], tile: int, overlap: int | None, grid: int | None) -> _Layout:
@@ -201,6 +201,11 @@ def _asked(
         x = x.reshape(1, -1, *x.shape[-2:]).to(dtype)
         same = torch.Generator(place).manual_seed(seed)
         answer = predict(model, x, draws=draws, generator=same, device=device)
+        if answer.members.ndim != 5 or answer.members.shape[3:] != x.shape[2:]:
+            raise ModelContractError(
+                f"model must answer an image {tuple(x.shape)} by one of its height and width, got "
+                f"{tuple(answer.members.shape[1:])}; pad its convolutions."
+            )
         return torch.stack((answer.mean[0], answer.std[0])).float().numpy()
 
     return ask

@@ -93,12 +93,12 @@ def _tiff(file: Path) -> np.ndarray:
     import tifffile
 
     try:
-        found = tifffile.imread(file)
+        return tifffile.imread(file)
     except ValueError as error:
-        if "imagecodecs" not in str(error):
+        found = np.stack(pages(file)) if "imagecodecs" in str(error) else None
+        if found is None or found.dtype.kind == "f":
             raise
-        return np.stack(pages(file))  # compressed as JPEG, which is 8-bit and which Pillow decodes by itself
-    return found.astype(found.dtype.newbyteorder("="), copy=False)
+        return found  # compressed as JPEG or by LZW, which Pillow decodes by itself
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -55,7 +55,7 @@ def columns(record: BenchmarkRecord, trial: str) -> list[Column]:
         return [Column(test, "pearson", [test]) for test in tests]
     shown = [Column(test, "partial_auroc", [test]) for test in foreign]
     clean = [test for test in tests if test not in foreign]
-    own = ("pearson", "error_uncertainty", "sparsification", "coverage", "width")
+    own = ("pearson", "error_uncertainty", "sparsification", "coverage")
     return shown + [
         Column(METRICS[name].title, name, clean) for name in own if clean and set(clean) <= set(those(name))
     ]

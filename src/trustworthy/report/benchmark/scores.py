@@ -16,6 +16,7 @@ Targets = Num[np.ndarray, "n channels height width"]
 Maps = Float[np.ndarray, "n height width"]
 FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 41)[1:]])
 """False-positive rates at which a ROC curve is kept: finer where Table 5.1 looks."""
+Values = dict[str, float | None]
 POINTS = 50
 """Of a sparsification curve."""
 AVERAGES = {name: name for name in ("probabilities", "logits")}
@@ -32,7 +33,7 @@ def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) ->
     from sklearn.metrics import roc_curve
 
     ranks, truth = np.unique(uncertainty, return_inverse=True)[1].reshape(-1), foreign.reshape(-1)
-    areas = {
+    areas: Values = {
         "partial_auroc": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR),
         "partial_auroc_normalised": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR, normalised=True),
         "auroc": metrics.auroc(ranks, truth),
@@ -63,7 +64,7 @@ def errors(prediction: Images, std: Images, target: Targets) -> Scores:
     std : of the members. Where it is the same everywhere it tells nothing, and has no scores.
     """
     error, spread = np.abs(prediction - target).reshape(-1), std.reshape(-1)
-    own = {"mae": float(error.mean(dtype=np.float64))}
+    own: Values = {"mae": float(error.mean(dtype=np.float64))}
     if spread.min() == spread.max() or error.min() == error.max():
         return Scores(values=own | {"error_uncertainty": None, "sparsification": None})
     curve = metrics.sparsification_curve(spread, error, points=POINTS)

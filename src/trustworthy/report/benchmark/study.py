@@ -27,7 +27,7 @@ from trustworthy.report.benchmark.meaning import METRICS
 from trustworthy.report.benchmark.profiles import PROFILES, Profile
 from trustworthy.report.benchmark.record import BenchmarkRecord, Run, TrialRecord
 from trustworthy.report.benchmark.suites import SUITES, Suite, folder_suite
-from trustworthy.report.benchmark.training import fitted, known_methods, methods_of, passes_of
+from trustworthy.report.benchmark.training import fitted, known_methods, methods_of
 from trustworthy.report.benchmark.trials import ImageTrial, Trial
 from trustworthy.uncertainty import Method
 
@@ -125,8 +125,8 @@ def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, options: dic
         )
     if isinstance(suite, Suite):
         return suite
-    if suite in SUITES:
-        return SUITES[suite](profile, **given)
+    if (make := SUITES.get(str(suite))) is not None:
+        return make(profile, **given)
     if Path(suite).is_dir():
         return folder_suite(suite, profile)
     raise InvalidInput(
@@ -144,7 +144,7 @@ def _jobs(suite: Suite, names: Sequence[str], seeds: int, profile: Profile) -> l
         for trial in suite.trials
         for name, method in of_trial[trial.name].items()
     ]
-    work = np.array([passes_of(method) * len(trial.data[0]) for trial, _, method, _ in wanted])
+    work = np.array([method.passes * len(trial.data[0]) for trial, _, method, _ in wanted])
     begin = np.concatenate([[0.0], np.cumsum(work)]) / work.sum()
     return [
         _Job(trial=trial, name=name, method=method, seed=seed, begin=float(start), share=float(end - start))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def cells_suite(profile: Profile) -> Suite:
     drawn = partial(cells, size=profile.side)
     clean = partial(drawn, density="sparse")
     foreign = {"impurities": IMPURITIES, "second cell type": ("cells",)}
-    net = {"width": profile.width, "depth": profile.depth}
+    net: Any = {"width": profile.width, "depth": profile.depth}
     local = ImageTrial(
         name="local", title="Foreign pixels",
         says="Trained on clean fields; the uncertainty of a pixel should be high where something foreign lies.",
@@ -113,7 +114,9 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
 
     foreign : patches of these are pasted into the clean test fields.
     """
-    struck = np.zeros(len(pairs), dtype=bool) if pairs.masks is None else pairs.masks.any(axis=(1, 2))
+    struck = np.zeros(len(pairs), dtype=bool)
+    if pairs.masks is not None:
+        struck[:] = pairs.masks.any(axis=(1, 2))
     order = numpy_generator(0, "split").permutation(np.flatnonzero(~struck))
     if len(order) < FEWEST:
         raise InvalidInput(
@@ -138,7 +141,9 @@ def _trial(
         tests["foreign"] = struck
     if foreign is not None:
         side = min(PATCH, *test.source.shape[2:], *foreign.source.shape[2:])
-        tests["pasted patches"] = paste(test, patches(foreign, side, PATCHES), count=2)
+        found = patches(foreign, side, PATCHES)
+        full = np.argsort(-found.source.std(axis=(1, 2, 3)), kind="stable")[: PATCHES // 4]  # others may be empty
+        tests["pasted patches"] = paste(test, found.take(full), count=2)
     few = f"; too few for conformal maps, which need {CALIBRATING} to calibrate on"
     held = few if calibration is None else f", {len(calibration)} calibrate"
     side = min(profile.side, *train.source.shape[2:])
@@ -188,7 +193,10 @@ def classification_suite(
         train=Rows(x=x[trained], y=y[trained]), tests=tests, classes=classes, width=profile.row_width, average=average,
     )  # fmt: skip
     return Suite(
-        name="classification", title=data, trials=[trial], notes=[found.provenance] if found.provenance else []
+        name="classification",
+        title=f"classification of {data}",
+        trials=[trial],
+        notes=[found.provenance] if found.provenance else [],
     )
 
 

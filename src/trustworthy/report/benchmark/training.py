@@ -20,7 +20,7 @@ from trustworthy.core.record import versions
 from trustworthy.core.study import writing
 from trustworthy.models.posterior_folder import is_posterior_folder, load_posterior, save_posterior
 from trustworthy.report.benchmark.profiles import Profile
-from trustworthy.report.benchmark.trials import RowTrial, Tell, Trial
+from trustworthy.report.benchmark.trials import ImageTrial, Tell, Trial
 from trustworthy.training import Engine, History
 from trustworthy.training.weights import model_tensors
 from trustworthy.uncertainty import METHODS, Method
@@ -58,24 +58,33 @@ def known_methods(names: Sequence[str] | None) -> list[str]:
 
 def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
     """The methods by name, with the settings of the profile that fit what they are to learn."""
-    epochs = profile.row_epochs if isinstance(trial, RowTrial) else profile.epochs
-    return {name: _method(name, profile, epochs) for name in names}
+    images = isinstance(trial, ImageTrial)
+    sizes = (profile.epochs, profile.batch_size) if images else (profile.row_epochs, profile.row_batch_size)
+    usual = dict(zip(("epochs", "batch_size"), sizes, strict=True))
+    own = _of_images(len(trial.train), profile) if images else {}
+    counts = {name: {"members": profile.members} for name in ("naive", "snapshot", "batch", "fast")}
+    counts |= {SINGLE: {"members": 1}, "sgld": {"samples": profile.members}}
+    return {
+        name: METHODS["naive" if name == SINGLE else name](
+            **usual | own.get(name, own.get("", {})) | counts.get(name, {})
+        )
+        for name in names
+    }
 
 
-def _method(name: str, profile: Profile, epochs: int) -> Method:
-    counts: dict[str, dict[str, Any]] = {
-        SINGLE: {"members": 1}, "naive": {"members": profile.members}, "snapshot": {"members": profile.members},
-        "batch": {"members": profile.members}, "fast": {"members": profile.members},
-        "sgld": {"samples": profile.members},
-    }  # fmt: skip
-    make = METHODS["naive" if name == SINGLE else name]
-    return make(eps=0.0, epochs=epochs, batch_size=profile.batch_size, **counts.get(name, {}))
+def _of_images(rows: int, profile: Profile) -> dict[str, dict[str, Any]]:
+    """Settings for nats that are means over pixels, of the methods by name, "" for all others.
 
-
-def passes_of(method: Method) -> float:
-    """About how often a method goes over the data: for the share that is done, not for what it costs."""
-    many = getattr(method, "members", 1) if type(method).__name__ == "NaiveEnsemble" else 1
-    return float(method.epochs * many)
+    A mean counts an image once, so that noise and the prior of the weights would drown it: they are as weak as in the
+    released code, where the KL divergence has the factor 1e-6 beside the mean loss.
+    """
+    usual = {"learning_rate": profile.learning_rate}
+    return {
+        "": usual,
+        "fast": {**usual, "distance_weight": 10.0},
+        "svi": {**usual, "prior_std": 0.02, "init_std": 0.0067, "alpha": min(1.0, 1e-6 * rows)},
+        "sgld": {"preconditioned": True, "learning_rate": 1e-3, "temperature": 1e-3},
+    }
 
 
 def fitted(
@@ -93,7 +102,7 @@ def fitted(
         if about.get("mark") == mark:
             return _kept(model.to(device), about)
     runs = None if folder is None else folder / CHECKPOINTS / mark
-    tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), passes_of(method), tell)
+    tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), method.passes, tell)
     posterior: Any = method.fit(
         recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
         checkpoints=runs, engine=_engine(device),
@@ -116,18 +125,33 @@ def _engine(device: torch.device) -> Engine:
 
 
 class _Tally:
-    """A callback that counts what the runs of a method cost, in a file that outlives an interruption, and tells it."""
+    """A callback that counts what the runs of a method cost, in a file that outlives an interruption, and tells it.
+
+    A run that is interrupted between this call and its checkpoint repeats the epoch, with the same loss to the bit: it
+    is counted once.
+    """
 
     def __init__(self, file: Path | None, steps: int, expected: float, tell: Callable[[float], None]) -> None:
         self._file, self._steps, self._expected, self._tell = file, steps, expected, tell
-        self.told = {"seconds": 0.0, "passes": 0.0}
+        self._seen: list[dict[str, float]] = []
         if file is not None and file.is_file():
-            self.told = json.loads(file.read_text(encoding="utf-8"))
+            self._seen = json.loads(file.read_text(encoding="utf-8"))
 
     def __call__(self, model: nn.Module, history: History) -> None:
-        self.told["seconds"] += history.records[-1].seconds
-        self.told["passes"] += history.steps / len(history.records) / self._steps
+        record = history.records[-1]
+        now = {
+            "epoch": record.epoch, "loss": record.loss, "seconds": record.seconds,
+            "passes": history.steps / len(history.records) / self._steps,
+        }  # fmt: skip
+        if self._seen and all(self._seen[-1][name] == now[name] for name in ("epoch", "loss")):
+            self._seen.pop()
+        self._seen.append(now)
         if self._file is not None:
             with writing(self._file) as stream:
-                json.dump(self.told, stream)
+                json.dump(self._seen, stream)
         self._tell(min(1.0, self.told["passes"] / self._expected))
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Seconds and passes of all runs."""
+        return {name: sum(epoch[name] for epoch in self._seen) for name in ("seconds", "passes")}

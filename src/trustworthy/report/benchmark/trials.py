@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core.digest import digest
+from trustworthy.core.errors import InvalidInput
+from trustworthy.datasets.columns import listed
 from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.models.posterior_folder import Recipe
 from trustworthy.nn.translator import Translator
@@ -42,6 +44,16 @@ class ImageTrial:
     depth: int | None
 
     loss: Likelihood = field(default=Laplace(average=True), init=False)
+
+    def __post_init__(self) -> None:
+        for test, pairs in self.tests.items():
+            flat = pairs.target.min(axis=(1, 2, 3)) == pairs.target.max(axis=(1, 2, 3))
+            if flat.any():
+                told = listed([name for name, same in zip(pairs.names, flat, strict=True) if same], 5)
+                raise InvalidInput(
+                    f"target must vary in every image of the test {test!r}, got one value everywhere in {told}: no "
+                    "correlation is defined there; remove these pairs."
+                )
 
     @cached_property
     def translator(self) -> Translator:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trustworthy.report import findings, formatting, summary
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
+from trustworthy.uncertainty.ensembling import MEMBERS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,8 +67,9 @@ def chosen_epochs(hardened: Hardened) -> list[str]:
 
 
 def _epochs(training: Mapping[str, Any]) -> str:
-    if training.get("members") is not None:
-        return training["notes"][-1]
+    of_members = [note for note in training.get("notes", ()) if note.startswith(MEMBERS)]
+    if of_members:
+        return of_members[-1].removesuffix(".")
     best, last = training["best"], training["last"]
     judged = list(best)[-1]  # what the epoch was chosen by
     chosen = f"epoch {best['epoch']} of {training['epochs']} was chosen by {judged.replace('_', ' ')}"
