@@ -390,7 +390,7 @@ MODELS = {
     "a factory with arguments": own(
         "sized",
         "the factory own.py:sized raised TypeError: sized() missing 1 required positional argument: 'size';",
-        "write a function that can be called without arguments",
+        "give them by --option where the command has it, or write a function that can be called without arguments",
         kind=ModelContractError,
         right=own_net,
     ),

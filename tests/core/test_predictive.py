@@ -49,6 +49,26 @@ def members(*seeds, outputs=3):
     return Ensemble()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint16, np.uint8])
+def test_arrays_are_asked_as_tensors_in_the_precision_of_the_weights(dtype):
+    model, x = members(0, 1), np.arange(12, dtype=dtype).reshape(3, 4)
+    x.flags.writeable = False
+    asked = lambda rows: predict(lambda batch: model.nets[0](batch.float()), rows).members  # noqa: E731
+    assert torch.equal(asked(x[::-1]), asked(torch.arange(12.0).reshape(3, 4).flip(0)))
+    if x.dtype.kind == "f":
+        assert torch.equal(predict(model, x).members, predict(model, torch.arange(12.0).reshape(3, 4)).members)
+        assert next(predict_in_chunks(model, x, chunk=2)).members.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((300, 3, 32, 32), [256, 44]), ((5, 1, 2048, 1024), [2, 2, 1]), ((2, 3, 4096, 4096), [1, 1])]
+)
+def test_fewer_large_images_are_asked_about_at_once(shape, rows):
+    asked = []
+    predict(lambda x: [asked.append(len(x)), x[:, :1, 0, 0]][1], torch.zeros(1).expand(shape))
+    assert asked == rows
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 7, 100])
 def test_chunks_answer_as_the_whole(chunk):
     model, x = members(0, 1, 2), torch.randn(13, 4)

@@ -10,7 +10,10 @@ import torch
 from torch import nn
 
 from trustworthy.core.errors import InvalidInput, ModelContractError
+from trustworthy.core.predictive import predict
+from trustworthy.core.protocols import members_of
 from trustworthy.models import adapt, read
+from trustworthy.nn import Ensemble, batch_ensemble
 
 X = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
 NET = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 4)).eval()
@@ -193,6 +196,14 @@ def test_each_draw_of_a_posterior_is_read():
     first, second = adapted.model.draws(2)
     torch.testing.assert_close(first(X)[:, 1], LOGITS[:, 0])
     torch.testing.assert_close(second(X)[:, 1], -LOGITS[:, 0])
+
+
+def test_each_member_of_a_module_that_is_an_ensemble_is_read():
+    for ensemble in (Ensemble([NET, nn.Linear(3, 4)]), batch_ensemble(NET, members=2)):
+        adapted = adapt(ensemble, X.double())  # in another precision than that of the weights
+        assert members_of(adapted.model) == 2
+        asked = torch.stack([draw(X.double()) for draw in adapted.model.draws(2)])
+        torch.testing.assert_close(asked, predict(ensemble, X).members, check_dtype=False)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")

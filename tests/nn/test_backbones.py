@@ -294,6 +294,7 @@ def test_mlp_without_hidden_layers_is_linear():
 
 def test_mlp_size():
     assert parameters(MLP(features=7, classes=2, hidden=(5, 3))) == linear(7, 5) + linear(5, 3) + linear(3, 2)
+    assert parameters(MLP(features=7, classes=2, hidden=5)) == linear(7, 5) + linear(5, 2)
 
 
 @pytest.mark.parametrize("network", IMAGE_NETWORKS)

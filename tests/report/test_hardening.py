@@ -210,6 +210,18 @@ def test_a_fast_ensemble_grows_from_the_network_that_is_there(file, digits, tmp_
     assert methods_of("fast", rows.domain, 0.1, 9)["fast"].epochs == 9
 
 
+def test_members_of_one_run_have_its_epoch_and_what_is_told_of_members_is_no_warning(digits):
+    methods = {
+        "batch": uncertainty.BatchEnsemble(epochs=1, members=2),
+        "snap": uncertainty.SnapshotEnsemble(epochs=2, members=2),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch, snap = chosen_epochs(run(nn.Sequential(nn.Flatten(), mlp(64, 10)), digits, methods=methods))
+    assert batch.startswith("batch: epoch 1 of 1 was chosen by accuracy")
+    assert snap.startswith("snap: members: 1 accuracy")
+
+
 def test_a_folder_of_other_settings_is_refused_with_the_difference(file, digits, tmp_path):
     run(f"{file}:net", digits, tmp_path, epochs=1)
     before = (tmp_path / "plain" / "model.json").read_text()

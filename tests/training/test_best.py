@@ -91,6 +91,7 @@ def test_another_metric_to_choose_by_is_no_other_run(tmp_path):
         _, history = run(tmp_path, metrics=both, best="less")
     assert history.best.epoch == 4
     assert run(tmp_path, metrics=both)[1].best is None
+    assert [list(record.metrics) for record in history.records] == [["score", "less"]] * 4  # in order, resumed or not
 
 
 def test_nothing_is_kept_where_nothing_was_asked_for_or_all_is_deleted(tmp_path):

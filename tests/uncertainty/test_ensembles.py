@@ -15,9 +15,8 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import pooled, predict
 from trustworthy.core.protocols import Wrapped, as_posterior, members_of
 from trustworthy.nn import Ensemble, GaussianNoise, ensemble
-from trustworthy.training import Checkpoints, Gaussian, Laplace
+from trustworthy.training import Checkpoints, Gaussian, Laplace, SameCropAndTurn
 from trustworthy.uncertainty import NaiveEnsemble, SnapshotEnsemble
-from trustworthy.uncertainty.method import at_once
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 LAPLACE = (Laplace(scale=0.1), Laplace(scale=None, average=True))
@@ -66,6 +65,15 @@ def test_members_of_one_architecture_answer_in_one_pass_as_one_by_one():
     assert_close(predict(many, rows, batch_size=360).members, loop[order].repeat(1, 15, 1))
     unlike = [nn.Sequential(nn.Linear(5, 3), end) for end in (nn.ReLU(), nn.Tanh())]
     assert Ensemble(unlike).stacked() is None
+
+
+def test_pairs_of_images_stay_pairs_where_they_are_cropped_and_turned():
+    right, x = nn.Conv2d(1, 1, 1), torch.rand(6, 1, 8, 8)
+    right.weight.data.fill_(2.0)
+    right.bias.data.zero_()
+    method = NaiveEnsemble(epochs=2, members=1, augment=SameCropAndTurn(size=5), loss=Laplace(average=True))
+    trained = method(right, (x, 2 * x)).model
+    assert same(trained.members[0], right)  # there is nothing left to learn
 
 
 def test_an_attack_asks_all_members_whatever_its_eot():
@@ -188,6 +196,8 @@ def test_members_without_a_way_to_draw_their_weights_ask_for_the_factory():
     assert len(NaiveEnsemble(epochs=1, members=2).fit(Bare, (X, Y))) == 2
     from trustworthy.defenses import RandomSelfEnsemble
 
+    with pytest.raises(InvalidInput, match=r"make_model must be a function that builds a network, got a Sequential"):
+        NaiveEnsemble(epochs=1).fit(network(), (X, Y))
     with pytest.raises(InvalidInput, match=r"loss must be None, as RandomSelfEnsemble is for classes alone"):
         RandomSelfEnsemble(epochs=1).fit(network, (X, Y), loss=Gaussian())
 
@@ -225,7 +235,3 @@ def test_a_large_ensemble_of_linear_models_is_the_exact_posterior_of_noiseless_r
     variance = (new @ covariance * new).sum(1, keepdim=True)
     assert ((asked.mean - (new @ inverse @ y)[:, None]).abs() < 4 * (variance / count).sqrt()).all()
     assert ((asked.std.square() / variance - 1).abs() < 4 * (2 / count) ** 0.5).all()
-
-
-def test_large_images_are_judged_a_few_at_a_time():
-    assert [at_once(torch.empty(3, *shape)) for shape in ((5,), (1, 256, 256), (1, 4096, 4096))] == [256, 64, 1]

@@ -113,7 +113,8 @@ def test_samples_along_one_run_have_the_mean_and_the_variance_of_the_posterior(s
     assert bool(((share - 1).abs() < 0.03 + 4 * math.sqrt(2) * error).all())
 
 
-@pytest.mark.parametrize("orthogonal", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("orthogonal", [False, True])
 def test_mean_field_inference_is_exact_where_the_posterior_factors_and_too_narrow_elsewhere(orthogonal):
     count = 60
     x, y = data(orthogonal, regressions=count)

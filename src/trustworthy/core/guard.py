@@ -81,6 +81,12 @@ def reachable_modules(model: object) -> list[nn.Module]:
     return found
 
 
+def precision(model: Any) -> torch.dtype | None:
+    """Type of the first floating weight of any module that the model runs."""
+    weights = (weight for module in reachable_modules(model) for weight in module.parameters())
+    return next((weight.dtype for weight in weights if weight.is_floating_point()), None)
+
+
 def _parts(thing: object, decorators: set[int]) -> Iterable[Any]:
     if isinstance(thing, nn.Module):
         return [value for name, value in vars(thing).items() if name not in _STATE_OF_MODULES]

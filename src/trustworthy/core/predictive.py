@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.errors import ModelContractError
-from trustworthy.core.guard import undisturbed
+from trustworthy.core.guard import precision, undisturbed
 from trustworthy.core.protocols import Together, as_posterior, drawn, members_of, together
 
 AT_ONCE, FEWEST = {"cpu": 2**14, "": 2**24}, 8
@@ -22,6 +23,10 @@ draws below which one pass for all takes as long as one for each.
 
 On a CPU a pass over more than fits into its caches takes longer (benchmarks/stochastic.py).
 """
+
+
+ROWS, NUMBERS = 256, 2**22
+"""Rows, and numbers in them, that are asked about in one forward pass at most, where nothing else is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +79,10 @@ class Predictive:
 
 def predict(
     model: Any,
-    x: Shaped[Tensor, "n *shape"],
+    x: Shaped[Tensor | np.ndarray, "n *shape"],
     *,
     draws: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
 ) -> Predictive:
@@ -87,10 +92,11 @@ def predict(
     ----------
     model : a posterior, or a callable from a batch (batch, *shape) to outputs (batch, *outputs).
     x : inputs; batches of them are moved to `device` (None: where they are), the answers come back to where `x` is.
+        Real numbers of an array are brought to the precision of the model's weights, as in training.
     draws : >= 1; None for all members of an ensemble, and for one draw of anything else. Every draw answers all
         batches, so that a member of an ensemble is asked about all inputs. A network that draws anew whenever it is
         asked answers small batches for several draws in one pass (`AT_ONCE`).
-    batch_size : inputs in one forward pass, >= 1.
+    batch_size : inputs in one forward pass, >= 1; None for 256, or fewer of large images (`NUMBERS`).
     generator : on `device`, source of all randomness; None uses torch's global stream.
 
     Raises
@@ -99,6 +105,9 @@ def predict(
         Where an argument breaks its contract; where the model gives another number of draws, draws of different
         shapes, or anything but one tensor row for each input.
     """
+    x = _tensor(model, x)
+    if batch_size is None:
+        batch_size = max(1, min(ROWS, NUMBERS // max(1, x[:1].numel())))
     checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
     draws = checks.integer("draws", members_of(model) or 1 if draws is None else draws, at_least=1)
@@ -115,7 +124,9 @@ def predict(
     return Predictive(stacked(members))
 
 
-def predict_in_chunks(model: Any, x: Shaped[Tensor, "n *shape"], *, chunk: int, **asked: Any) -> Iterator[Predictive]:
+def predict_in_chunks(
+    model: Any, x: Shaped[Tensor | np.ndarray, "n *shape"], *, chunk: int, **asked: Any
+) -> Iterator[Predictive]:
     """Predictions for `chunk` rows of `x` after another, so that the draws of no more rows than these are held at once.
 
     An ensemble answers as to all rows at once, to the bit where `chunk` is a multiple of the batch size. A model that
@@ -127,7 +138,14 @@ def predict_in_chunks(model: Any, x: Shaped[Tensor, "n *shape"], *, chunk: int, 
     chunk : rows, >= 1. asked : what `predict` takes by name: `draws`, `batch_size`, `generator`, `device`.
     """
     checks.integer("chunk", chunk, at_least=1)
-    return (predict(model, rows, **asked) for rows in x.split(chunk))
+    return (predict(model, rows, **asked) for rows in _tensor(model, x).split(chunk))
+
+
+def _tensor(model: Any, x: Tensor | np.ndarray) -> Tensor:
+    if isinstance(x, Tensor):
+        return x
+    rows = torch.from_numpy(np.require(x, None, ["C", "W"]))  # whose memory torch can share
+    return rows.to(precision(model)) if rows.is_floating_point() else rows
 
 
 def _several(model: Any, batch: Tensor, draws: int) -> Callable[[Tensor], Tensor] | None:

@@ -82,7 +82,7 @@ def adapt(
     is_logits = reading.form == "logits" and order is None and isinstance(output, Tensor) and output.ndim == 2
     if feed is as_given and is_logits and output.dtype in (torch.float32, torch.float64):
         asked = model
-    elif isinstance(model, nn.Module):
+    elif isinstance(model, nn.Module) and not isinstance(model, Posterior):
         asked = _ReadModule(model, feed, reading)
     else:
         asked = Wrapped(as_posterior(model), lambda predictor, x: reading(feed(predictor, x)).to(x.device))

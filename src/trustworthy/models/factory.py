@@ -97,7 +97,7 @@ def _blamed_on(what: str, file: object, options: Mapping[str, Any] = MappingProx
             for frame in traceback.extract_tb(error.__traceback__)
             if frame.filename != __file__ and not frame.filename.startswith("<frozen")
         ]
-        said = textwrap.shorten(str(error), 300) or "no message"
+        said = textwrap.shorten(str(error), 300).removesuffix(".") or "no message"
         if options:
             remedy = f"; it was called with {textwrap.shorten(repr(dict(options)), 100)}: correct these options."
         elif frames:
@@ -106,5 +106,8 @@ def _blamed_on(what: str, file: object, options: Mapping[str, Any] = MappingProx
         elif isinstance(error, SyntaxError):
             remedy = "; correct it there."
         else:
-            remedy = "; write a function that can be called without arguments."
+            remedy = (
+                "; give them by --option where the command has it, or write a function that can be called without "
+                "arguments."
+            )
         raise ModelContractError(f"{what} raised {type(error).__name__}: {said}{remedy}") from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trustworthy.core.errors import ModelContractError, TrustworthyError
-from trustworthy.core.guard import reachable_modules
+from trustworthy.core.guard import precision
 from trustworthy.core.protocols import Predictor
 from trustworthy.models.outputs import numbers_of
 
@@ -89,9 +89,3 @@ def _is_differentiable(feed: Feed, predictor: Predictor, x: Tensor) -> bool | No
         return numbers_of(feed(predictor, x.clone().requires_grad_() + 0)).requires_grad
     except Exception:
         return None
-
-
-def precision(model: Any) -> torch.dtype | None:
-    """Type of the first floating weight of any module that the model runs."""
-    weights = (weight for module in reachable_modules(model) for weight in module.parameters())
-    return next((weight.dtype for weight in weights if weight.is_floating_point()), None)

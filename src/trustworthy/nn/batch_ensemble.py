@@ -28,8 +28,9 @@ def batch_ensemble(model: nn.Module, *, members: int = 6, spread: float = 0.2) -
     """`members` networks out of a copy of `model`: member k has the weights W * outer(s_k, r_k) in every layer.
 
     W is shared and starts at the weights of `model`; each member has its own s_k (outputs), r_k (inputs) and bias in
-    every linear layer, convolution and transposed convolution. All else, batch normalisation too, is shared. Training
-    and prediction cost little more than one network's, memory a few per cent.
+    every linear layer, convolution and transposed convolution. All else, batch normalisation too, is shared. A step of
+    training takes 1.3 to 1.4 times as long as one network's (64 images, a VGG16 a quarter and a ResNeXt an eighth as
+    wide, one thread of an x86 CPU); the weights are 2 and 13 % more.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Checkpoint:
 
 def write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write a checkpoint that `read` can tell from a damaged one."""
-    text = json.dumps(state, sort_keys=True)
+    text = json.dumps(state)
     write_tensors(path, tensors, {_STATE: text, _DIGEST: digest(text, tensors)})
 
 

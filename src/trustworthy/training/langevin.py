@@ -34,9 +34,8 @@ class Langevin(Optimizer):
     centre : of the prior.
     preconditioned : G = 1 / (sqrt(v) + 1e-5) for each weight, with v the running mean of the squared gradient of L. It
         learns in the burn-in alone and stands still while draws are made, which are right then. Where there is no
-        burn-in it goes on learning, as Li et al. have it, who leave out the term that its slope would need: where the
-        gradient of the whole data is small beside that of noise, as in small batches, that matters little, with full
-        batches much. Otherwise G = 1.
+        burn-in it goes on learning, as Li et al. have it, who leave out the term that its slope would need: the
+        variance is off by what v moves, less so the closer `decay` is to 1. Otherwise G = 1.
     decay : of the running mean, in [0, 1), which begins with the mean of the first squares of all weights of a tensor.
     cycle, burn_in : the first `burn_in` of every `cycle` steps are burn-in, 0 <= burn_in <= cycle.
     noisy_burn_in : whether there is noise in it.

@@ -17,7 +17,7 @@ from trustworthy.core.seeds import torch_generator
 from trustworthy.nn.ensemble import Ensemble
 from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
-from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained, at_once
+from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 
 MEMBERS = "members: "  # what the note begins with that says what each of them is like
 
@@ -76,20 +76,21 @@ def members_told(
 
 
 def _scores(method: Method, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
-    (x, y), likelihood = first_rows(held_out, networks[0]), method.likelihood
+    (x, y), likelihood = some_rows(held_out, networks[0]), method.likelihood
     scores = [likelihood.score(asked(network, x), y) for network in networks]
     return [f"{likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
 
 
-def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
-    """The first `most` rows (x, y), all where it is None, on the device of `model`."""
+def some_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """At most so many rows (x, y), evenly from all of `data`, which may be sorted; on the device of `model`."""
     device = next(model.parameters()).device
     dataset = as_dataset("data", data, model)
-    rows = torch.arange(len(dataset))[:most]  # type: ignore[arg-type]
+    count: int = len(dataset)  # type: ignore[arg-type]
+    rows = torch.arange(0, count, -(-count // (most or count)))
     x, y = next(iter(batches(dataset, [rows])))[:2]
     return x.to(device), y.to(device)
 
 
 def asked(network: nn.Module, x: Tensor) -> Predictive:
     """One answer to each row, the same whenever it is asked."""
-    return predict(network, x, batch_size=at_once(x), generator=torch_generator(0, "judged", device=x.device))
+    return predict(network, x, generator=torch_generator(0, "judged", device=x.device))

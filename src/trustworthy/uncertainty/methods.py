@@ -38,7 +38,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "snapshot": _method(_snapshots),
     "batch": _method(BatchEnsemble),
     "fast": _method(FastEnsemble),
-    "sgld": _method(_samples, learning_rate=0.05),
+    "sgld": _method(_samples, preconditioned=True, learning_rate=2e-3, sampling_factor=1e-3),
     "svi": _method(SVI, alpha=0.1, warmup=0.5),
     "mc-dropout": _method(MCDropout),
 }

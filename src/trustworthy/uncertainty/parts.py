@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -48,7 +49,7 @@ def decompose(predictive: Predictive, loss: Likelihood) -> Parts:
 
 
 def predict_parts(
-    model: Any, x: Shaped[Tensor, "n *shape"], loss: Likelihood, *, chunk: int = 256, **asked: Any
+    model: Any, x: Shaped[Tensor | np.ndarray, "n *shape"], loss: Likelihood, *, chunk: int = 256, **asked: Any
 ) -> Parts:
     """`decompose` of the answers to all rows, while the draws of no more than `chunk` rows are held at once.
 

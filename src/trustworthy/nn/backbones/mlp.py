@@ -18,13 +18,14 @@ class MLP(nn.Module):
     ----------
     features : numbers in one example (for images: channels x height x width), >= 1.
     classes : number of logits, >= 2.
-    hidden : width of each hidden layer; empty for a linear model.
+    hidden : width of each hidden layer, or of the only one; empty for a linear model.
     """
 
-    def __init__(self, *, features: int, classes: int, hidden: Sequence[int] = (128, 128)) -> None:
+    def __init__(self, *, features: int, classes: int, hidden: Sequence[int] | int = (128, 128)) -> None:
         checks.integer("features", features, at_least=1)
         checks.integer("classes", classes, at_least=2)
-        widths = [features, *(checks.integer("hidden", width, at_least=1) for width in hidden)]
+        listed = [hidden] if isinstance(hidden, int) else hidden
+        widths = [features, *(checks.integer("hidden", width, at_least=1) for width in listed)]
         layers: list[nn.Module] = [nn.Flatten()]
         for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]

@@ -26,6 +26,8 @@ from trustworthy.report.plots.theme import Style
 from trustworthy.report.render import environment
 
 REPORT = "report.html"
+METHODS = "grid methods"
+"""Look of tables whose rows are methods."""
 _SCORES = (
     "Means over the seeds with the deviation from seed to seed; the best is bold, 2 and 3 stand for the next ones."
 )
@@ -95,7 +97,7 @@ def _scores(record: BenchmarkRecord, name: str, looks: Looks) -> Markup:
     shown = [_column(record, name, column) for column in chosen]
     rows = [row(_head(method, look), cells) for (method, look), *cells in zip(looks.items(), *shown, strict=True)]
     label = f"{record.trials[name].title}: scores"
-    return table(label, ["", *map(_headed, chosen)], rows, label=label)
+    return table(label, ["", *map(_headed, chosen)], rows, label, METHODS)
 
 
 def _every_score(record: BenchmarkRecord, name: str) -> Markup:
@@ -170,7 +172,7 @@ def _costs(record: BenchmarkRecord, looks: Looks) -> Markup:
         told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, f"{formatting.number(asked)} ms"]
         rows.append(row(_head(method, look), told))
     head = ["", "training, in trainings of one network", "time of a training", "members", "prediction and scores"]
-    return table("Costs", head, rows, label="Costs")
+    return table("Costs", head, rows, "Costs", METHODS)
 
 
 def _meaning(record: BenchmarkRecord) -> Markup:

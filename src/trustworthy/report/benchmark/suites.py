@@ -193,7 +193,10 @@ def classification_suite(
         train=Rows(x=x[trained], y=y[trained]), tests=tests, classes=classes, width=profile.row_width, average=average,
     )  # fmt: skip
     return Suite(
-        name="classification", title=data, trials=[trial], notes=[found.provenance] if found.provenance else []
+        name="classification",
+        title=f"classification of {data}",
+        trials=[trial],
+        notes=[found.provenance] if found.provenance else [],
     )
 
 

@@ -59,7 +59,8 @@ def known_methods(names: Sequence[str] | None) -> list[str]:
 def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
     """The methods by name, with the settings of the profile that fit what they are to learn."""
     images = isinstance(trial, ImageTrial)
-    usual = {"epochs": profile.epochs if images else profile.row_epochs, "batch_size": profile.batch_size}
+    sizes = (profile.epochs, profile.batch_size) if images else (profile.row_epochs, profile.row_batch_size)
+    usual = dict(zip(("epochs", "batch_size"), sizes, strict=True))
     own = _of_images(len(trial.train), profile) if images else {}
     counts = {name: {"members": profile.members} for name in ("naive", "snapshot", "batch", "fast")}
     counts |= {SINGLE: {"members": 1}, "sgld": {"samples": profile.members}}

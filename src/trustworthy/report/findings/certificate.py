@@ -153,7 +153,7 @@ def _linear_bounds(case: Case, settings: Settings) -> list[Proof]:
 
     from trustworthy.certify import certify_linear
     from trustworthy.certify.tracing import read
-    from trustworthy.models.feeding import precision
+    from trustworthy.core.guard import precision
     from trustworthy.nn import Normalize
 
     if case.subject.is_random:

@@ -15,10 +15,9 @@ from torch import nn
 
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, ModelContractError
-from trustworthy.core.guard import undisturbed
+from trustworthy.core.guard import precision, undisturbed
 from trustworthy.core.inputs import check_logits
 from trustworthy.models import adapt
-from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe
 from trustworthy.nn import Normalize
 from trustworthy.report.domain import Domain

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, warn
+from trustworthy.core.guard import precision
 from trustworthy.core.predictive import predict
 from trustworthy.core.protocols import members_of
 from trustworthy.core.study import writing
 from trustworthy.defenses import Defense
 from trustworthy.models import LoadedModel
-from trustworthy.models.feeding import precision
 from trustworthy.models.posterior_folder import Recipe, save_posterior
 from trustworthy.nn.noise import BernoulliGaussianNoise, GaussianNoise
 from trustworthy.report.audit import OnProgress
@@ -87,9 +87,7 @@ class Trainer:
             built = replace(self.recipe, transforms=(*self.recipe.transforms, *defended.transforms))
             with _told_before():
                 save_posterior(network, folder, built, about)
-        return LoadedModel(
-            model=network, name=name, source="" if folder is None else str(folder), about=about, notes=defended.notes
-        )
+        return LoadedModel(model=network, name=name, source="" if folder is None else str(folder), about=about)
 
     def check(self, defense: Method, model: nn.Module) -> None:
         """Refuse, before anything is trained, a network in which the defence finds nothing to change."""
