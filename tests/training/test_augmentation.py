@@ -4,6 +4,7 @@ from torch.testing import assert_close
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.training import CropAndFlip, GaussianNoise, Moment, SameCropAndTurn, random_crop, random_flip
+from trustworthy.uncertainty import NaiveEnsemble
 
 
 def test_a_crop_is_the_padded_image_cut_at_some_place_in_reach(generator):
@@ -98,6 +99,15 @@ def test_a_pair_is_cropped_and_turned_alike_in_every_way(generator):
     found = torch.stack([(got[:, 0] == way).flatten(1).all(1) for way in ways], 1)
     assert (found.sum(1) == 1).all()
     assert ((found.sum(0) - 12.5).square() / 12.5).sum() < 84.0  # chi-square with 47 degrees of freedom, 0.999
+
+
+def test_what_would_move_the_source_of_a_pair_alone_is_refused():
+    x, moment = torch.rand(2, 1, 8, 8), Moment(0, 1, 0, 2, torch.Generator())
+    for target in (x, x[:, 0]):
+        with pytest.raises(InvalidInput, match=r"must get one image for each example, got pairs.* augment='turn'"):
+            CropAndFlip()((x, target), moment)
+    got, target = NaiveEnsemble(epochs=1, augment="turn").augmentation((x, 2 * x), moment)
+    assert torch.equal(target, 2 * got)
 
 
 def test_what_is_not_square_keeps_its_shape(generator):

@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrainingDiverged, TrustworthyWarning
 from trustworthy.training import Categorical, Moment, fit
 from trustworthy.training.data import share_of
-from trustworthy.uncertainty import FastEnsemble
+from trustworthy.uncertainty import FastEnsemble, fast
 from trustworthy.uncertainty.fast import Apart, apart, trained_weights
 
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
@@ -63,12 +63,13 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
 
     def spied(self, model, lesson, loss, **given):
         if isinstance(loss, Apart):
+            assert lesson.validation is None  # the best epoch of exploring would be the one that went least far
             seen.append((loss.anchors[0], copy.deepcopy(model.state_dict()), given["epochs"], len(lesson.data[0])))
         return fitted(self, model, lesson, loss, **given)
 
     fitted = FastEnsemble.fitted
     monkeypatch.setattr(FastEnsemble, "fitted", spied)
-    ensemble = FastEnsemble(**settings(explore=1.5)).from_seed(seed, (X, Y))
+    ensemble = FastEnsemble(**settings(explore=1.5)).from_seed(seed, (X, Y), validation=(X, Y))
     weights = [member[0].weight.detach() for member in ensemble.members]
     assert torch.equal(weights[0], seed[0].weight)
     for number, (anchors, start, epochs, rows) in enumerate(seen, 1):
@@ -119,6 +120,13 @@ def test_a_seed_that_knows_nothing_of_the_data_is_told(seed):
         FastEnsemble(**settings()).from_seed(seed, (X[:, :4], Y))
     with pytest.raises(InvalidInput, match="give a model"):
         FastEnsemble(**settings()).from_seed(seed, (X, Y + 1))
+
+
+def test_rows_that_are_sorted_by_class_tell_what_a_seed_knows(seed, monkeypatch):
+    monkeypatch.setattr(fast, "LOOKED", 16)
+    order = Y.argsort()
+    outcome = FastEnsemble(**settings(members=2))(seed, (X[order], Y[order]), validation=(X, Y))
+    assert len(outcome.notes) == 1  # what the members are like, and no warning
 
 
 def test_a_share_of_the_rows_is_drawn_without_replacement():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -109,11 +111,16 @@ class Numbers(Likelihood):
     average: bool = False
 
     score_name = "log_likelihood"
+    size_name: ClassVar[str]  # of the field that holds the size of the residuals
+
+    def __post_init__(self) -> None:
+        if self.known is not None:
+            checks.real(self.size_name, self.known, above=0.0)
 
     @property
-    @abstractmethod
     def known(self) -> float | None:
         """Size of the residuals; None where the model gives it."""
+        return getattr(self, self.size_name)
 
     @abstractmethod
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
@@ -121,7 +128,7 @@ class Numbers(Likelihood):
 
     @abstractmethod
     def centre(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Of `y` along dimension 0: what is best to guess, and the size of the residuals that fits best."""
+        """Of `y` (rows, columns): what is best to guess, and the size of the residuals that fits best."""
 
     def check(self, outputs: Tensor, x: Tensor, y: Tensor) -> None:
         if not y.is_floating_point():
@@ -132,22 +139,26 @@ class Numbers(Likelihood):
         self._split(outputs, y[:1])
 
     def nats(self, outputs: Outputs, y: Tensor) -> PerExample:
-        mean, log_size = self._split(outputs, y)
-        return self._of_row(self.density((_columns(y) - mean) * (-log_size).exp(), log_size))
+        return self._of_row(self._each(outputs, y))
 
     def squared_error(self, outputs: Outputs, y: Tensor) -> PerExample:
         """Of the mean, over the numbers of a row."""
         return self._of_row((self._split(outputs, y)[0] - _columns(y)).square())
 
     def score(self, predictive: Predictive, y: Tensor) -> float:
-        """Mean log density of the targets under the mixture of the draws, in nats."""
-        each = torch.stack([-self.nats(outputs, y) for outputs in predictive.members])
-        return float((each.logsumexp(0) - math.log(len(each))).mean())
+        """Mean log density under the mixture of the draws, in nats: of a row, or with `average` of one of its numbers.
+
+        The mean density over many numbers is nearly the same for each draw, and hides what they gain together.
+        """
+        asked = self._each if self.average else self.nats
+        mixed = functools.reduce(torch.logaddexp, (-asked(outputs, y) for outputs in predictive.members))
+        return float(mixed.mean()) - math.log(len(predictive.members))
 
     def guess(self, y: Tensor) -> float:
-        """Nats of the best number for each column of `y`, with the size of its residuals where that is learned."""
+        """Nats of the best number for each column (channel) of `y`, and size of its residuals where that is learned."""
         y = _columns(y)
-        best, size = self.centre(y)
+        found = self.centre(y.movedim(1, -1).flatten(0, -2))
+        best, size = (of_column.reshape(-1, *[1] * (y.ndim - 2)) for of_column in found)
         log_size = (size if self.known is None else torch.full_like(size, self.known)).log()
         return float(self._of_row(self.density((y - best) * (-log_size).exp(), log_size)).mean())
 
@@ -170,6 +181,10 @@ class Numbers(Likelihood):
             )
         return self.mean(outputs), self.log_size(outputs)
 
+    def _each(self, outputs: Outputs, y: Tensor) -> Tensor:
+        mean, log_size = self._split(outputs, y)
+        return self.density((_columns(y) - mean) * (-log_size).exp(), log_size)
+
     def _of_row(self, values: Tensor) -> PerExample:
         return values.flatten(1).mean(1) if self.average else values.flatten(1).sum(1)
 
@@ -188,13 +203,7 @@ class Gaussian(Numbers):
 
     std: float | None = 1.0
 
-    def __post_init__(self) -> None:
-        if self.std is not None:
-            checks.real("std", self.std, above=0.0)
-
-    @property
-    def known(self) -> float | None:
-        return self.std
+    size_name = "std"
 
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
         return 0.5 * scaled.square() + log_size + 0.5 * math.log(2 * math.pi)
@@ -218,13 +227,7 @@ class Laplace(Numbers):
 
     scale: float | None = 1.0
 
-    def __post_init__(self) -> None:
-        if self.scale is not None:
-            checks.real("scale", self.scale, above=0.0)
-
-    @property
-    def known(self) -> float | None:
-        return self.scale
+    size_name = "scale"
 
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
         return scaled.abs() + log_size + math.log(2)

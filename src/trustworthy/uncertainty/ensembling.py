@@ -76,16 +76,17 @@ def members_told(
 
 
 def _scores(method: Method, networks: Sequence[nn.Module], held_out: Data) -> list[str]:
-    (x, y), likelihood = first_rows(held_out, networks[0]), method.likelihood
+    (x, y), likelihood = some_rows(held_out, networks[0]), method.likelihood
     scores = [likelihood.score(asked(network, x), y) for network in networks]
     return [f"{likelihood.score_name.replace('_', ' ')} {score:.4g}" for score in scores]
 
 
-def first_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
-    """The first `most` rows (x, y), all where it is None, on the device of `model`."""
+def some_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """At most so many rows (x, y), evenly from all of `data`, which may be sorted; on the device of `model`."""
     device = next(model.parameters()).device
     dataset = as_dataset("data", data, model)
-    rows = torch.arange(len(dataset))[:most]  # type: ignore[arg-type]
+    count: int = len(dataset)  # type: ignore[arg-type]
+    rows = torch.arange(0, count, -(-count // (most or count)))
     x, y = next(iter(batches(dataset, [rows])))[:2]
     return x.to(device), y.to(device)
 

@@ -21,7 +21,7 @@ from trustworthy.core.protocols import Posterior
 from trustworthy.core.seeds import derived_seed
 from trustworthy.training import Batch, Constant, Data, History, Loss, Moment
 from trustworthy.training.data import share_of
-from trustworthy.uncertainty.ensembling import Ensembling, asked, first_rows
+from trustworthy.uncertainty.ensembling import Ensembling, asked, some_rows
 from trustworthy.uncertainty.method import Lesson, Trained
 
 LOOKED = 1024  # rows of training by which it is told whether a member is ruined
@@ -32,7 +32,7 @@ BEGIN = {"seed": 0, "last": -1}
 
 @dataclass(frozen=True, kw_only=True)
 class Apart:
-    """loss(w) - weight / |M| * sum over the anchors w_a in M of mean |w - w_a|, eq. (5.2) with weight = lambda / |w|.
+    """loss(w) - weight / |M| * sum over the anchors w_a in M of mean |w - w_a|: eq. (5.2), lambda = weight / size of w.
 
     The mean is over all trained weights of the network, so that a weight means the same for networks of any size.
 
@@ -76,8 +76,8 @@ class FastEnsemble(Ensembling):
     epochs : of the seed (k1), >= 0; 0 where the given network is the seed and stays as it is, see `from_seed`.
     members : with the seed, >= 1.
     explore, refine : epochs of each further member (k2, k3), > 0, fractions allowed.
-    distance_weight : >= 0, what the mean absolute difference per weight is multiplied with: lambda over the number of
-        weights in eq. (5.2). Larger leads members further apart and makes each worse; to be chosen on validation rows.
+    distance_weight : >= 0, what the mean absolute difference per weight is multiplied with: lambda in eq. (5.2) times
+        the number of weights. Larger leads members further apart and makes each worse; to be chosen on validation rows.
     anchors : "all" members so far, as Algorithm 10 has it, or the "last" one, as the released code has.
     begin : each further member at the "seed", or where the "last" one ended.
 
@@ -127,7 +127,7 @@ class FastEnsemble(Ensembling):
         model.to((lesson.engine.accelerator or Accelerator()).device)  # where the anchors are compared
         histories = [self.fitted(model, lesson.part("member-1"), self.objective)] if self.epochs else []
         networks = [model.eval()]
-        rows = first_rows(lesson.data, model, LOOKED)
+        rows = some_rows(lesson.data, model, LOOKED)
         before, guess = self._nats(model, rows), self.likelihood.guess(rows[1])
         notes = () if before < guess else (self._warned(
             f"the seed is no better on the rows of training than the best answer that does not look at the input: "
