@@ -60,6 +60,15 @@ def test_arrays_are_asked_as_tensors_in_the_precision_of_the_weights(dtype):
         assert next(predict_in_chunks(model, x, chunk=2)).members.dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((300, 3, 32, 32), [256, 44]), ((5, 1, 2048, 1024), [2, 2, 1]), ((2, 3, 4096, 4096), [1, 1])]
+)
+def test_fewer_large_images_are_asked_about_at_once(shape, rows):
+    asked = []
+    predict(lambda x: [asked.append(len(x)), x[:, :1, 0, 0]][1], torch.zeros(1).expand(shape))
+    assert asked == rows
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 7, 100])
 def test_chunks_answer_as_the_whole(chunk):
     model, x = members(0, 1, 2), torch.randn(13, 4)

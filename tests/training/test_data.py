@@ -117,6 +117,7 @@ LABELS = torch.zeros(3, dtype=torch.long)
         ((torch.tensor([[0.0, float("nan")]] * 3), LABELS), "data x must be finite, got 3 values"),
         ((torch.zeros(3, 2), torch.tensor([0.0, 1.0, float("inf")])), "data y must be finite, got 1 values"),
         ((torch.zeros(3, 2, dtype=torch.uint8), LABELS), "divide by 255"),
+        ((np.zeros((3, 2), np.uint16), LABELS), r"got torch.uint16; divide by 65535, or bring pairs .* by Translator"),
         ((np.array(["a", "b", "c"]), LABELS), "data x must be a tensor or an array of numbers"),
         (Endless(), "a length"),
         (TensorDataset(torch.zeros(0, 2)), "at least one example"),

@@ -15,7 +15,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import pooled, predict
 from trustworthy.core.protocols import Wrapped, as_posterior, members_of
 from trustworthy.nn import Ensemble, GaussianNoise, ensemble
-from trustworthy.training import Checkpoints, Gaussian, Laplace
+from trustworthy.training import Checkpoints, Gaussian, Laplace, SameCropAndTurn
 from trustworthy.uncertainty import NaiveEnsemble, SnapshotEnsemble
 
 X = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
@@ -59,9 +59,21 @@ def test_members_of_one_architecture_answer_in_one_pass_as_one_by_one():
     assert_close(posterior.stacked()(X, 5), loop)
     posterior.together = posterior.stacked
     assert_close(predict(posterior, X, batch_size=7, draws=5).members, loop)
-    assert_close(predict(posterior, torch.cat([X] * 200), batch_size=4096).members, loop[:3].repeat(1, 200, 1))
+    order, rows = [0, 1, 2] * 3 + [1, 2, 0], torch.cat([X] * 15)  # 9 of 12 members would fit into one pass
+    many = Ensemble(posterior.members[number] for number in order)
+    many.together = many.stacked
+    assert_close(predict(many, rows, batch_size=360).members, loop[order].repeat(1, 15, 1))
     unlike = [nn.Sequential(nn.Linear(5, 3), end) for end in (nn.ReLU(), nn.Tanh())]
     assert Ensemble(unlike).stacked() is None
+
+
+def test_pairs_of_images_stay_pairs_where_they_are_cropped_and_turned():
+    right, x = nn.Conv2d(1, 1, 1), torch.rand(6, 1, 8, 8)
+    right.weight.data.fill_(2.0)
+    right.bias.data.zero_()
+    method = NaiveEnsemble(epochs=2, members=1, augment=SameCropAndTurn(size=5), loss=Laplace(average=True))
+    trained = method(right, (x, 2 * x)).model
+    assert same(trained.members[0], right)  # there is nothing left to learn
 
 
 def test_an_attack_asks_all_members_whatever_its_eot():
@@ -184,6 +196,8 @@ def test_members_without_a_way_to_draw_their_weights_ask_for_the_factory():
     assert len(NaiveEnsemble(epochs=1, members=2).fit(Bare, (X, Y))) == 2
     from trustworthy.defenses import RandomSelfEnsemble
 
+    with pytest.raises(InvalidInput, match=r"make_model must be a function that builds a network, got a Sequential"):
+        NaiveEnsemble(epochs=1).fit(network(), (X, Y))
     with pytest.raises(InvalidInput, match=r"loss must be None, as RandomSelfEnsemble is for classes alone"):
         RandomSelfEnsemble(epochs=1).fit(network, (X, Y), loss=Gaussian())
 

@@ -25,6 +25,10 @@ On a CPU a pass over more than fits into its caches takes longer (benchmarks/sto
 """
 
 
+ROWS, NUMBERS = 256, 2**22
+"""Rows, and numbers in them, that are asked about in one forward pass at most, where nothing else is asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Predictive:
     """The answers of each draw to each input.
@@ -78,7 +82,7 @@ def predict(
     x: Shaped[Tensor | np.ndarray, "n *shape"],
     *,
     draws: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
 ) -> Predictive:
@@ -92,7 +96,7 @@ def predict(
     draws : >= 1; None for all members of an ensemble, and for one draw of anything else. Every draw answers all
         batches, so that a member of an ensemble is asked about all inputs. A network that draws anew whenever it is
         asked answers small batches for several draws in one pass (`AT_ONCE`).
-    batch_size : inputs in one forward pass, >= 1.
+    batch_size : inputs in one forward pass, >= 1; None for 256, or fewer of large images (`NUMBERS`).
     generator : on `device`, source of all randomness; None uses torch's global stream.
 
     Raises
@@ -101,8 +105,10 @@ def predict(
         Where an argument breaks its contract; where the model gives another number of draws, draws of different
         shapes, or anything but one tensor row for each input.
     """
-    checks.integer("batch_size", batch_size, at_least=1)
     x = _tensor(model, x)
+    if batch_size is None:
+        batch_size = max(1, min(ROWS, NUMBERS // max(1, x[:1].numel())))
+    checks.integer("batch_size", batch_size, at_least=1)
     place = x.device if device is None else device
     draws = checks.integer("draws", members_of(model) or 1 if draws is None else draws, at_least=1)
     with undisturbed(model, x[:1].to(place), generator), torch.no_grad():

@@ -59,6 +59,10 @@ class CropAndFlip:
     Parameters
     ----------
     padding : pixels >= 0 added on each side, see `random_crop`.
+
+    Raises
+    ------
+    InvalidInput : the targets are images too, which would no longer lie on the inputs.
     """
 
     padding: int = 4

@@ -21,6 +21,8 @@ Data: TypeAlias = Sequence[Any] | Dataset[Any]
 """Tensors or NumPy arrays with one row per example, such as a pair (x, y), or a torch `Dataset` with a length."""
 Collate: TypeAlias = Callable[[list[Any]], Batch]
 """Items of a `Dataset` to a batch of tensors."""
+COUNTS = {torch.uint8: 2**8 - 1, torch.uint16: 2**16 - 1}
+"""Types of images as a camera gives them, and their highest value."""
 
 
 class Arrays(TensorDataset):
@@ -51,8 +53,11 @@ def as_dataset(name: str, data: Data, model: nn.Module) -> Dataset[Any]:
     if any(part.ndim == 0 for part in (x, *rest)) or len({len(part) for part in (x, *rest)}) > 1 or len(x) == 0:
         shapes = " and ".join(str(tuple(part.shape)) for part in (x, *rest))
         raise InvalidInput(f"{name} must pair each row of x with a row of y, at least one; got shapes {shapes}.")
-    if x.dtype == torch.uint8:
-        raise InvalidInput(f"{name} x must hold real numbers, images in [0, 1], got uint8; divide by 255.")
+    if x.dtype in COUNTS:
+        raise InvalidInput(
+            f"{name} x must hold real numbers, got {x.dtype}; divide by {COUNTS[x.dtype]}, or bring pairs of images to "
+            "mean 0 and deviation 1 by Translator.of(...).normalised(...)."
+        )
     return Arrays(x, *(part if part.is_floating_point() else part.long() for part in rest))
 
 

@@ -49,7 +49,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
 AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip(), "turn": SameCropAndTurn()}
-ROWS = 256  # that are judged at once
+ROWS = 256  # that are attacked at once
 CLASSES = Categorical()
 engine_by_default = Engine()
 Change = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -133,7 +133,8 @@ class Method(ABC):
     weight_decay : >= 0.
     schedule : "cosine", "constant", or "phases" (chapter 2: 80, 60, 40 and 20 of 200 epochs, each at a tenth of the
         rate of the one before and with a fresh optimizer).
-    augment : "crop-and-flip" for images, "turn" for images and for pairs of them (`SameCropAndTurn`), or None.
+    augment : "crop-and-flip" for images with labels, "turn" for pairs of images too (`SameCropAndTurn`), another
+        augmentation of `trustworthy.training`, or None.
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
 
@@ -145,7 +146,7 @@ class Method(ABC):
     optimizer: str = "adam"
     weight_decay: float = 0.0
     schedule: str = "cosine"
-    augment: str | None = None
+    augment: str | Augmentation | None = None
     draws: int = 1
 
     def __post_init__(self) -> None:
@@ -155,7 +156,7 @@ class Method(ABC):
         checks.choice("optimizer", self.optimizer, OPTIMIZERS)
         checks.real("weight_decay", self.weight_decay, at_least=0.0)
         checks.choice("schedule", self.schedule, SCHEDULES)
-        if self.augment is not None:
+        if isinstance(self.augment, str):
             checks.choice("augment", self.augment, AUGMENTATIONS)
         checks.integer("draws", self.draws, at_least=1)
 
@@ -220,6 +221,11 @@ class Method(ABC):
         A posterior, for `predict`: an ensemble itself, which is a module; of another stochastic module its draws, and
         the module is its `model`.
         """
+        if isinstance(make_model, nn.Module):
+            raise InvalidInput(
+                f"make_model must be a function that builds a network, got a {type(make_model).__name__}; give the "
+                "function, or train copies of this network by calling the method: method(model, data).model."
+            )
         draw = functools.partial(seeded, make_model)
         model = draw(derived_seed(seed, "member", 0))
         method = self if loss is None else self._for(loss)
@@ -277,7 +283,7 @@ class Method(ABC):
     @property
     def augmentation(self) -> Augmentation | None:
         """What is done to each batch first."""
-        return None if self.augment is None else AUGMENTATIONS[self.augment]
+        return AUGMENTATIONS[self.augment] if isinstance(self.augment, str) else self.augment
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -302,7 +308,7 @@ class Method(ABC):
                 parts = zip(x.split(ROWS), y.split(ROWS), strict=True)
                 x = torch.cat([change(model, *rows, generator) for rows in parts])
             draws = max(self.draws, members_of(model) or 1)
-            return score(predict(model, x, draws=draws, batch_size=ROWS, generator=generator), y)
+            return score(predict(model, x, draws=draws, generator=generator), y)
 
         return OfModel(measure)
 
