@@ -18,6 +18,12 @@ CERTIFICATE = {
     "eps": [0.0, 0.1, 0.2], "certified": [0.9, 0.4, 0.0], "clean": 0.9, "method": "exact", "exact": True,
     "headline_eps": 0.1,
 }  # fmt: skip
+CONFORMAL = {
+    "wanted": 0.9, "mean_size": 1.2, "sizes": [0, 1, 2], "counts": [1, 30, 9], "per_class": [
+        {"name": "cat", "n": 40, "coverage": 0.925, "size": 1.2},
+        {"name": "dog", "n": 0, "coverage": None, "size": None},
+    ],
+}  # fmt: skip
 CORRUPTIONS = {
     "clean": 0.95, "names": ["missing_values", "drift", "unit_slip"], "groups": ["all columns", "numbers", "numbers"],
     "amounts": ["2 to 30% of the cells", "+0.25 to 3 sd", "×10 to 1000"], "severities": [1, 5],
@@ -27,9 +33,14 @@ CORRUPTIONS = {
     ],
 }  # fmt: skip
 DEFENSE = {"models": [
-    {"name": "m", "accuracy": 0.9, "milliseconds": 1.5, "draws": 10, "parameters": 1000, "seconds": 60.0, "epochs": 3},
+    {"name": "m", "accuracy": 0.9, "milliseconds": 1.5, "draws": 10, "single": 0.2, "parameters": 1000,
+     "seconds": 60.0, "epochs": 3},
     {"name": "other", "accuracy": 0.8, "milliseconds": 0.1},
 ]}  # fmt: skip
+DISAGREEMENT = {
+    "members": 6, "most": [0, 2, 5], "right": [40, 5, 0], "wrong": [1, 3, 2], "disagreeing": 0.1,
+    "information_right": 0.01, "information_wrong": None,
+}  # fmt: skip
 DISTORTION = {"edges": [0.0, 1.0, 2.0, 3.0], "counts": [10, 40, 10], "unbroken": 1, "quartiles": [1.0, 1.5, 2.0]}
 PICTURES = {
     "label": ["0", "1"], "prediction": ["0", "1"], "adversarial_prediction": ["0", "7"], "distance": [None, 0.1],
@@ -42,6 +53,12 @@ EXCHANGE = {
         "label": "yes", "adversarial_prediction": "no",
         "exchanged": [{"column": "city", "before": "Rome", "after": "Oslo"}],
     }],
+}  # fmt: skip
+OOD = {
+    "foreign": [
+        {"name": "noise", "n": 40, "entropy": 0.9, "entropy_fpr": 0.3, "information": 0.95, "information_fpr": 0.1},
+        {"name": "far", "n": 40, "entropy": 0.5, "entropy_fpr": 0.95, "information": None, "information_fpr": None},
+    ], "left_out": {"wine": "it has other columns."},
 }  # fmt: skip
 POISONING = {
     "budgets": [0.0, 1.0, 2.0], "error": [0.02, 0.2, 0.5], "bound": [0.02, 0.3, 0.6],
@@ -63,6 +80,11 @@ SELECTIVE = {
     "coverage": [0.25, 0.5, 1.0], "risk": [0.0, 0.1, 0.4], "threshold": 0.7, "target_risk": 0.1,
     "coverage_at_threshold": 0.5, "risk_at_threshold": 0.1, "rule": "Send the rest to a human.",
 }  # fmt: skip
+TEMPERED = {
+    "temperature": 2.5, "ece_stated": 0.2, "ece_scaled": 0.1, "nll_stated": 0.9, "nll_scaled": 0.5,
+    "stated": [{"confidence": 0.9, "accuracy": 0.7, "n": 50}],
+    "scaled": [{"confidence": 0.6, "accuracy": 0.4, "n": 20}, {"confidence": 0.9, "accuracy": 0.9, "n": 30}],
+}  # fmt: skip
 TRANSFER = {"models": ["a", "b"], "affinity": [[1.0, None], [0.4, None]], "accuracy": [0.9, 0.8]}
 EXAMPLES = {
     "accuracy": ("accuracy", 0.9, {"n": 10, "per_class": [CAT, DOG]}, {}),
@@ -79,6 +101,10 @@ EXAMPLES = {
     "robustness.linf": ("robustness.linf.accuracy", 0.5, CURVE, {}),
     "robustness.l2": ("robustness.l2.accuracy", 0.5, CURVE, {}),
     "interpretation": ("interpretation.saliency", 0.4, SALIENCY, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
+    "uncertainty.temperature": ("uncertainty.ece.tempered", 0.1, TEMPERED, {}),
+    "uncertainty.conformal": ("uncertainty.conformal", 0.925, CONFORMAL, {}),
+    "uncertainty.disagreement": ("uncertainty.disagreement", 0.8, DISAGREEMENT, {}),
+    "uncertainty.ood": ("uncertainty.ood", 0.5, OOD, {}),
     "uncertainty.scores": ("uncertainty.brier", 0.2, {}, {}),
     "uncertainty.selective": ("uncertainty.aurc", 0.2, SELECTIVE, {}),
     "robustness.transfer": ("robustness.transfer", 0.4, TRANSFER, {}),

@@ -30,7 +30,7 @@ from trustworthy.report.summary import PROPERTIES
 DOCS = Path(__file__).parents[2] / "docs"
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.step)
 FORBIDDEN = ("torch", *(f"trustworthy.{name}" for name in (
-    "attacks", "certify", "datasets", "graphs", "metrics", "neighbors", "nn", "training")))  # fmt: skip
+    "attacks", "certify", "datasets", "graphs", "metrics", "neighbors", "nn", "training", "uncertainty")))  # fmt: skip
 
 
 def example_of(kind, **changes):
@@ -207,7 +207,7 @@ def test_what_is_measured_is_declared_and_keeps_to_its_contract(whole):
     for omission in left_out:
         assert omission.reason.endswith(".")
     # Whatever is not measured in either audit needs another model; what that is tested beside its kind.
-    elsewhere = {"robustness.certificate", "robustness.randomness", "robustness.defenses"}
+    elsewhere = {"robustness.certificate", "robustness.randomness", "robustness.defenses", "uncertainty.disagreement"}
     assert {kind.step for kind in KINDS} - {OF_FINDING[f.name].step for f in measured} == elsewhere
 
 

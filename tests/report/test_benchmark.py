@@ -11,10 +11,10 @@ import torch
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, TrustworthyWarning
 from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.models import load_model
-from trustworthy.report.benchmark import judging, page, suites, training
+from trustworthy.report.benchmark import judging, page, run, suites, training
 from trustworthy.report.benchmark.meaning import CLEAN
 from trustworthy.report.benchmark.profiles import PROFILES
-from trustworthy.report.benchmark.study import MODELS, run
+from trustworthy.report.benchmark.study import MODELS
 from trustworthy.report.benchmark.suites import Suite, classification_suite, pairs_trial
 from trustworthy.training.weights import model_tensors
 
@@ -185,15 +185,13 @@ def test_few_pairs_train_without_conformal_maps_and_too_few_are_told():
         pairs_trial(pairs(5, struck=2), TINY, name="mirrors")
 
 
-def test_what_is_pasted_has_something_on_it():
+def test_what_is_pasted_has_something_on_it(monkeypatch):
+    seen = []
+    monkeypatch.setattr(suites, "paste", lambda test, found, count: seen.append(found) or test)
     foreign = pairs(4, side=32, struck=0)
     foreign.source[..., 10:] *= 1e-3  # most places are empty
-    trial = pairs_trial(pairs(8, struck=0), TINY, name="mirrors", foreign=foreign)
-    clean, spoilt = trial.tests[CLEAN], trial.tests["pasted patches"]
-    for before, after, mask in zip(clean.source[:, 0], spoilt.source[:, 0], spoilt.masks, strict=True):
-        assert mask.any()
-        np.testing.assert_array_equal(before[~mask], after[~mask])
-        assert after[mask].std() > 0.5 * clean.source.std()
+    pairs_trial(pairs(8, struck=0), TINY, name="mirrors", foreign=foreign)
+    assert seen[0].source.std(axis=(1, 2, 3)).min() > 0.5
 
 
 def test_a_constant_target_is_told_by_its_name(suite):
@@ -208,6 +206,9 @@ def test_a_constant_target_is_told_by_its_name(suite):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::trustworthy.core.errors.TrustworthyWarning"
+)  # four epochs teach little: it is told
 @pytest.mark.parametrize("name", ["cells", "classification"])
 def test_a_suite_runs_with_all_methods(name, tmp_path):
     record = run(name, tmp_path, seeds=1, profile="smoke")

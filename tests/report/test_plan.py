@@ -78,7 +78,7 @@ def text(value):
         return f"{value['name']}({', '.join(f'{key}={item}' for key, item in value.items() if key != 'name')})"
     if isinstance(value, list):
         return ("; " if value and isinstance(value[0], dict) else " ").join(map(text, value)) or "none"
-    return f"{value:g}"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def test_the_documented_examples_are_plans():

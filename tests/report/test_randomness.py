@@ -117,4 +117,6 @@ def test_what_a_prediction_costs_is_told_of_a_model_that_guesses_too():
 
 def test_fixed_models_of_unknown_training_have_no_table():
     left_out = told(audited({"a": Halves(), "b": Halves()}, images(), "accuracy", "robustness.defenses"))
-    assert "none of the models is stochastic or says how it was trained" in left_out["robustness.defenses"]
+    assert (
+        "none of the models is stochastic, an ensemble, or says how it was trained" in left_out["robustness.defenses"]
+    )

@@ -63,12 +63,13 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
 
     def spied(self, model, lesson, loss, **given):
         if isinstance(loss, Apart):
+            assert lesson.validation is None  # the best epoch of exploring would be the one that went least far
             seen.append((loss.anchors[0], copy.deepcopy(model.state_dict()), given["epochs"], len(lesson.data[0])))
         return fitted(self, model, lesson, loss, **given)
 
     fitted = FastEnsemble.fitted
     monkeypatch.setattr(FastEnsemble, "fitted", spied)
-    ensemble = FastEnsemble(**settings(explore=1.5)).from_seed(seed, (X, Y))
+    ensemble = FastEnsemble(**settings(explore=1.5)).from_seed(seed, (X, Y), validation=(X, Y))
     weights = [member[0].weight.detach() for member in ensemble.members]
     assert torch.equal(weights[0], seed[0].weight)
     for number, (anchors, start, epochs, rows) in enumerate(seen, 1):

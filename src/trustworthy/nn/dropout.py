@@ -48,10 +48,6 @@ class PersistentDropout(nn.Module):
     p : probability in [0, 1) that an entry is dropped; at 0 the layer is the identity.
     kind : a function of `torch.nn.functional`: "dropout" of entries; "dropout1d", "dropout2d", "dropout3d" of whole
         channels; "alpha_dropout", "feature_alpha_dropout", which keep mean and variance of self-normalising networks.
-
-    References
-    ----------
-    Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
     """
 
     draws_together = True  # see core.protocols.Repeated.together
@@ -85,6 +81,10 @@ def persist_dropout(model: nn.Module, *, p: float | None = None, missing: float 
     InvalidInput : p out of its range; no dropout layer and no `p`, or no place for one; or dropout that no layer does
         and that would stay off: inside of attention or recurrent layers, by a function of torch in the code of a module
         (seen where it is called by its name), by a subclass of a dropout layer.
+
+    References
+    ----------
+    Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
     """
     rate, missing = (None if given is None else _rate(given) for given in (p, missing))
     modules = dict(model.named_modules())

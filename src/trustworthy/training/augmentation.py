@@ -54,6 +54,8 @@ def random_flip(x: Images, *, generator: torch.Generator | None = None) -> Image
 class CropAndFlip:
     """Random crop after padding, then random mirroring, of the images of a batch: chapter 2's augmentation.
 
+    It moves the first part alone, so images of the same size beside it are refused: `SameCropAndTurn` is for pairs.
+
     Parameters
     ----------
     padding : pixels >= 0 added on each side, see `random_crop`.
@@ -70,10 +72,10 @@ class CropAndFlip:
 
     def __call__(self, batch: Batch, moment: Moment) -> Batch:
         x, *rest = batch
-        if any(part.ndim >= 3 and part.shape[-2:] == x.shape[-2:] for part in rest):
+        if any(_as_large(part, x) for part in rest):
             raise InvalidInput(
-                "augment must move targets that are images as it moves the inputs, got CropAndFlip(), which moves the "
-                "inputs alone; use SameCropAndTurn()."
+                "CropAndFlip must get one image for each example, got pairs, of which it would move the source alone; "
+                "take SameCropAndTurn(), which a method has by augment='turn'."
             )
         x = random_crop(x, padding=self.padding, generator=moment.generator)
         return (random_flip(x, generator=moment.generator), *rest)
@@ -116,10 +118,15 @@ class SameCropAndTurn:
         drawn = list(zip(top.tolist(), left.tolist(), turns.tolist(), strict=True))
         return tuple(
             torch.stack([changed(image, *how) for image, how in zip(part, drawn, strict=True)])
-            if part.shape[-2:] == (height, width) and part.ndim >= 3
+            if _as_large(part, batch[0])
             else part
             for part in batch
         )
+
+
+def _as_large(part: Tensor, images: Tensor) -> bool:
+    """Whether it has a height and a width, those of `images`."""
+    return part.ndim >= 3 and part.shape[-2:] == images.shape[-2:]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -110,11 +111,16 @@ class Numbers(Likelihood):
     average: bool = False
 
     score_name = "log_likelihood"
+    size_name: ClassVar[str]  # of the field that holds the size of the residuals
+
+    def __post_init__(self) -> None:
+        if self.known is not None:
+            checks.real(self.size_name, self.known, above=0.0)
 
     @property
-    @abstractmethod
     def known(self) -> float | None:
         """Size of the residuals; None where the model gives it."""
+        return getattr(self, self.size_name)
 
     @abstractmethod
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
@@ -197,13 +203,7 @@ class Gaussian(Numbers):
 
     std: float | None = 1.0
 
-    def __post_init__(self) -> None:
-        if self.std is not None:
-            checks.real("std", self.std, above=0.0)
-
-    @property
-    def known(self) -> float | None:
-        return self.std
+    size_name = "std"
 
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
         return 0.5 * scaled.square() + log_size + 0.5 * math.log(2 * math.pi)
@@ -227,13 +227,7 @@ class Laplace(Numbers):
 
     scale: float | None = 1.0
 
-    def __post_init__(self) -> None:
-        if self.scale is not None:
-            checks.real("scale", self.scale, above=0.0)
-
-    @property
-    def known(self) -> float | None:
-        return self.scale
+    size_name = "scale"
 
     def density(self, scaled: Tensor, log_size: Tensor) -> Tensor:
         return scaled.abs() + log_size + math.log(2)

@@ -27,10 +27,6 @@ class BatchEnsemble(Method):
 
     Cost: 1.3 to 1.4 times that of one model, see `nn.batch_ensemble`. Random: the factors, and which row trains
     which member.
-
-    References
-    ----------
-    Wen, Tran and Ba (2020), BatchEnsemble: an alternative approach to efficient ensemble and lifelong learning.
     """
 
     members: int = 6

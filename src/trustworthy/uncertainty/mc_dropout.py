@@ -23,10 +23,6 @@ class MCDropout(Method):
     loss : `Categorical()` for classes, `Gaussian(...)` or `Laplace(...)` for numbers.
 
     Cost: that of one model; a prediction takes a pass for each draw. Random: what is dropped.
-
-    References
-    ----------
-    Gal and Ghahramani (2016), Dropout as a Bayesian approximation.
     """
 
     p: float | None = None

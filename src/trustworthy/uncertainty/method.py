@@ -22,7 +22,18 @@ from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, as_posterior, members_of
 from trustworthy.core.seeds import derived_seed, torch_generator
 from trustworthy.nn.transforms import TRANSFORMS
-from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
+from trustworthy.training import (
+    Checkpoints,
+    CropAndFlip,
+    Data,
+    Engine,
+    EpochRecord,
+    History,
+    Loss,
+    SameCropAndTurn,
+    fit,
+    load_weights,
+)
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.data import Arrays, as_dataset
 from trustworthy.training.evaluation import Metric, OfModel
@@ -37,7 +48,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
 }
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
-AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
+AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip(), "turn": SameCropAndTurn()}
 ROWS = 256  # that are attacked at once
 CLASSES = Categorical()
 engine_by_default = Engine()
@@ -56,9 +67,9 @@ class Lesson:
     data: Data
     validation: Data | None
     checkpoints: Checkpoints | None
-    engine: Engine
-    seed: int
     draw: Callable[[int], nn.Module]
+    seed: int
+    engine: Engine = engine_by_default
     callbacks: Sequence[Callback] = ()
     n_jobs: int | None = None
 
@@ -122,8 +133,8 @@ class Method(ABC):
     weight_decay : >= 0.
     schedule : "cosine", "constant", or "phases" (chapter 2: 80, 60, 40 and 20 of 200 epochs, each at a tenth of the
         rate of the one before and with a fresh optimizer).
-    augment : "crop-and-flip" for images with labels, another augmentation of `trustworthy.training`, such as
-        SameCropAndTurn() for pairs of images, or None.
+    augment : "crop-and-flip" for images with labels, "turn" for pairs of images too (`SameCropAndTurn`), another
+        augmentation of `trustworthy.training`, or None.
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
 
@@ -182,9 +193,10 @@ class Method(ABC):
         InvalidInput, ModelContractError : an argument breaks its contract; found before any training.
         TrainingDiverged, CheckpointError : see `training.fit`.
         """
-        given: Any = {"validation": validation, "checkpoints": checkpoints, "callbacks": callbacks}
         draw = functools.partial(redrawn, model)
-        return self._trained(model, draw, data, engine=engine, seed=seed, n_jobs=n_jobs, **given)
+        return self._trained(
+            model, draw, data, seed, validation, checkpoints, callbacks=callbacks, engine=engine, n_jobs=n_jobs
+        )
 
     @final
     def fit(
@@ -217,7 +229,7 @@ class Method(ABC):
         draw = functools.partial(seeded, make_model)
         model = draw(derived_seed(seed, "member", 0))
         method = self if loss is None else self._for(loss)
-        return as_posterior(method._trained(model, draw, data, seed=seed, **options).model)
+        return as_posterior(method._trained(model, draw, data, seed, **options).model)
 
     def _for(self, loss: Likelihood) -> Self:
         if any(field.name == "loss" for field in dataclasses.fields(self)):
@@ -229,13 +241,10 @@ class Method(ABC):
         model: nn.Module,
         draw: Callable[[int], nn.Module],
         data: Data,
-        *,
+        seed: int,
         validation: Data | None = None,
         checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
-        callbacks: Sequence[Callback] = (),
-        engine: Engine = engine_by_default,
-        seed: int = 0,
-        n_jobs: int | None = None,
+        **options: Any,
     ) -> Trained:
         if isinstance(checkpoints, str | os.PathLike):
             checkpoints = Checkpoints(checkpoints)
@@ -243,10 +252,7 @@ class Method(ABC):
         for name, given in (("data", data), ("validation", validation)):
             if given is not None:
                 self.check(name, changed, given)
-        lesson = Lesson(
-            data=data, validation=validation, checkpoints=checkpoints, engine=engine, seed=seed, draw=draw,
-            callbacks=callbacks, n_jobs=n_jobs,
-        )  # fmt: skip
+        lesson = Lesson(data=data, validation=validation, checkpoints=checkpoints, draw=draw, seed=seed, **options)
         outcome = self.train(changed, lesson)
         if validation is None:
             note = "no validation rows were given, so the weights are those of the last epoch."

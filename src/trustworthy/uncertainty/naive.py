@@ -39,12 +39,8 @@ class NaiveEnsemble(Ensembling):
             lesson.part(f"member-{member}", seed=derived_seed(lesson.seed, "member", member))
             for member in range(1, self.members + 1)
         ]
-        runs = zip(networks, parts, strict=True)
-        if lesson.n_jobs is None:
-            trained = [self._member(network, part) for network, part in runs]
-        else:
-            trained = Parallel(n_jobs=lesson.n_jobs)(delayed(self._member)(network, part) for network, part in runs)
-        members, histories = zip(*trained, strict=True)
+        runs = [delayed(self._member)(*each) for each in zip(networks, parts, strict=True)]
+        members, histories = zip(*Parallel(n_jobs=lesson.n_jobs or 1)(runs), strict=True)
         return self.gathered(members, histories, lesson)
 
     def _member(self, network: nn.Module, part: Lesson) -> tuple[nn.Module, History]:

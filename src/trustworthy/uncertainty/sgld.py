@@ -23,6 +23,7 @@ from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 from trustworthy.uncertainty.snapshot import Snapshots
 
 _SCHEDULES = ("constant", "cosine")
+_OF_LANGEVIN = ("temperature", "prior_std", "preconditioned", "decay", "noisy_burn_in", "sampling_factor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,7 @@ class SGLD(Method):
 
     References
     ----------
-    Welling and Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics. Li et al. (2016),
-    Preconditioned stochastic gradient Langevin dynamics. Zhang et al. (2020), Cyclical stochastic gradient MCMC.
+    Those of `Langevin`, and Zhang et al. (2020), Cyclical stochastic gradient MCMC.
     """
 
     samples: int = 6
@@ -83,11 +83,10 @@ class SGLD(Method):
                 f"{self.weight_decay}, {self.optimizer!r} and {self.schedule!r}: the prior decays the weights (choose "
                 "a smaller prior_std), and momentum or fresh starts would sample from something else."
             )
-        for name in ("epochs", "samples"):
-            if getattr(self, name) % self.cycles:
+        for name, number in (("epochs", self.epochs), ("samples", self.samples)):
+            if number % self.cycles:
                 raise InvalidInput(
-                    f"{name} must be a multiple of cycles, {self.cycles}, got {getattr(self, name)}: each cycle has "
-                    "equally many."
+                    f"{name} must be a multiple of cycles, {self.cycles}, got {number}: each cycle has equally many."
                 )
         if self.epochs // self.cycles - self._burning < self.samples // self.cycles:
             raise InvalidInput(
@@ -133,15 +132,8 @@ class SGLD(Method):
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {
-            "lr": self.learning_rate,
-            "temperature": self.temperature,
-            "prior_std": self.prior_std,
-            "preconditioned": self.preconditioned,
-            "decay": self.decay,
-            "noisy_burn_in": self.noisy_burn_in,
-            "sampling_factor": self.sampling_factor,
-        }
+        """What an optimizer takes of the fields."""
+        return {"lr": self.learning_rate} | {name: getattr(self, name) for name in _OF_LANGEVIN}
 
     def _sampler(self, model: nn.Module, lesson: Lesson, weights: Iterable[nn.Parameter]) -> Langevin:
         rows = len(as_dataset("data", lesson.data, model))  # type: ignore[arg-type]

@@ -11,11 +11,14 @@ from trustworthy.report.findings import (
     accuracy,
     calibration,
     certificate,
+    conformal,
     corruptions,
     defense,
     diagnosis,
+    disagreement,
     distortion,
     exchange,
+    ood,
     pictures,
     poisoning,
     randomness,
@@ -23,6 +26,7 @@ from trustworthy.report.findings import (
     saliency,
     scores,
     selective,
+    temperature,
     transfer,
 )
 from trustworthy.report.kind import Kind, Rule
@@ -30,7 +34,8 @@ from trustworthy.report.kind import Kind, Rule
 KINDS: tuple[Kind, ...] = (
     defense.KIND, accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, randomness.KIND, certificate.KIND,
     distortion.KIND, exchange.KIND, pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND,
-    calibration.KIND, scores.KIND, selective.KIND, saliency.KIND,
+    calibration.KIND, temperature.KIND, scores.KIND, selective.KIND, conformal.KIND, disagreement.KIND, ood.KIND,
+    saliency.KIND,
 )  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}
 """By the name in `findings.json`; the first of those that share one."""

@@ -27,12 +27,16 @@ class Settings(Section):
 
 
 class Defended(BaseModel):
-    """One model; `milliseconds` is the time of a prediction of one row, the mean of its `draws`."""
+    """One model; `milliseconds` is the time of a prediction of one row, the mean of its `draws`, `single` that of one.
+
+    The draws of an ensemble are its members.
+    """
 
     name: str
     accuracy: float
     milliseconds: float
     draws: int = 1
+    single: float | None = None
     parameters: int | None = None
     seconds: float | None = None
     epochs: float | None = None
@@ -46,8 +50,8 @@ class Defenses(Series):
 
 def measure(cases: Sequence[Case], settings: Settings) -> Measured:
     """What a prediction of each model takes, and what is known of its training."""
-    if not any(case.subject.is_random or "training" in case.subject.origin for case in cases):
-        raise NotApplicable("none of the models is stochastic or says how it was trained.")
+    if not any(case.subject.draws > 1 or "training" in case.subject.origin for case in cases):
+        raise NotApplicable("none of the models is stochastic, an ensemble, or says how it was trained.")
     models = [_defended(case, settings.repeats) for case in cases]
     slowest, fastest = (pick(models, key=lambda each: each["milliseconds"]) for pick in (max, min))
     ratio = slowest["milliseconds"] / fastest["milliseconds"]
@@ -62,21 +66,23 @@ def _defended(case: Case, repeats: int) -> dict[str, Any]:
     origin = case.subject.origin
     training = {key: origin.get("training", {}).get(key) for key in ("seconds", "epochs")}
     known = {key: value for key, value in training.items() if isinstance(value, int | float)}
+    draws = case.subject.draws
+    single = {"single": _milliseconds(case, repeats, 1)} if draws > 1 else {}
     return {
-        "name": case.subject.name, "accuracy": case.accuracy, "draws": case.subject.draws,
-        "parameters": origin.get("parameters"), "milliseconds": _milliseconds(case, repeats), **known,
+        "name": case.subject.name, "accuracy": case.accuracy, "draws": draws, "parameters": origin.get("parameters"),
+        "milliseconds": _milliseconds(case, repeats, draws), **single, **known,
     }  # fmt: skip
 
 
-def _milliseconds(case: Case, repeats: int) -> float:
-    """Median time of a prediction, all its draws, for one row of a batch."""
+def _milliseconds(case: Case, repeats: int, draws: int) -> float:
+    """Median time of a prediction, the mean of some draws, for one row of a batch."""
     from trustworthy.core.predictive import predict
 
     x, taken = case.examples.x[: case.batch], []
     for _ in range(repeats):
         begun = time.perf_counter()
         predict(
-            case.subject.model, x, draws=case.subject.draws, batch_size=case.batch,
+            case.subject.model, x, draws=draws, batch_size=case.batch,
             generator=case.generator("defenses"), device=case.device,
         )  # fmt: skip
         taken.append(time.perf_counter() - begun)
@@ -102,7 +108,7 @@ def _table(shown: Shown, item: Item) -> list[Markup]:
     rows = [row(each.name, _cells(each, attacked.get(each.name, unknown))) for each in item.series.models]
     averaged = f"{max(most)} draws averaged" if most else "draws averaged"
     head = ["model", "accuracy", "attacked, single draws", f"attacked, {averaged}", "training", "epochs",
-            "prediction of a row", "draws", "parameters"]  # fmt: skip
+            "prediction of a row", "against one draw", "draws or members", "parameters"]  # fmt: skip
     return [table("Models, what they hold and what they cost", head, rows, "Defences"), item.statement()]
 
 
@@ -111,6 +117,7 @@ def _cells(model: Defended, attacked: tuple[str, str]) -> list[str]:
     return [
         formatting.percent(model.accuracy), *attacked, training,
         formatting.number(model.epochs), f"{formatting.number(model.milliseconds)}\u00a0ms",
+        formatting.NOTHING if model.single is None else f"{formatting.number(model.milliseconds / model.single)}×",
         formatting.number(model.draws), formatting.number(model.parameters),
     ]  # fmt: skip
 

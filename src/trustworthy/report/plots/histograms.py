@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import INK, MUTED, PAPER, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.calibration import Calibration
     from trustworthy.report.findings.distortion import Distortion
+    from trustworthy.report.findings.temperature import Tempered
 
 
 def distortion(
@@ -64,6 +66,27 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
         for axis in (axes.yaxis, below.xaxis):
             axis.set_major_formatter(PercentFormatter(1.0))
         return to_svg(figure, name, _spoken_reliability(confidence, accuracy, count[filled]))
+
+
+def tempered(name: str, models: Sequence[tuple[str, Style, Tempered]]) -> Markup:
+    """Accuracy against confidence by bin: dashed as the model states it, in bold after temperature scaling."""
+    with new_figure() as (figure, (axes,)):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.3, linestyle=(0, (4, 3)))
+        told = []
+        for model, look, s in models:
+            stated, scaled = (
+                np.array([(each.confidence, each.accuracy, each.n) for each in bins]).T for bins in (s.stated, s.scaled)
+            )
+            axes.plot(stated[0], stated[1], color=look.colour, linewidth=1.3, linestyle=DASHES[0])
+            axes.plot(scaled[0], scaled[1], **look.bold, clip_on=False)
+            told.append(f"{model}: {_spoken_reliability(scaled[0], scaled[1], scaled[2].astype(int))}")
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.02)
+        axes.set_xlabel("confidence of the prediction")
+        axes.set_ylabel("accuracy")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))
+        return to_svg(figure, name, "After temperature scaling. " + " ".join(told))
 
 
 def _spoken_reliability(confidence: np.ndarray, accuracy: np.ndarray, count: np.ndarray) -> str:

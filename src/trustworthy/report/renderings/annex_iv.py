@@ -47,14 +47,14 @@ PROVISIONS = (
     Provision(
         "Article 15(3)", "declared levels and metrics",
         "The levels of accuracy, and the metrics they are measured in, stand in the instructions for use.",
-        ("accuracy", "uncertainty.scores", "uncertainty.calibration"),
+        ("accuracy", "uncertainty.scores", "uncertainty.calibration", "uncertainty.temperature"),
         ("The instructions for use themselves",),
     ),
     Provision(
         "Article 15(4)", "errors, faults and inconsistencies",
         "Resilience to errors, faults and inconsistencies of the system or its surroundings; backup and fail-safe "
         "plans; no harmful feedback where a system goes on learning.",
-        ("robustness.corruptions", "robustness.exchange", "uncertainty.selective"),
+        ("robustness.corruptions", "robustness.exchange", "uncertainty.selective", "uncertainty.ood"),
         ("Backup and fail-safe plans of the system around the model",
          "Feedback loops of a system that goes on learning"),
     ),
@@ -93,7 +93,8 @@ PROVISIONS = (
         "Annex IV, point 3", "capabilities, limits, oversight",
         "Capabilities and limits of performance, also for groups of persons; foreseeable unintended outcomes and "
         "sources of risk; human oversight, and help to interpret outputs; specifications of the input data.",
-        ("accuracy", "uncertainty.selective", "interpretation"),
+        ("accuracy", "uncertainty.selective", "uncertainty.conformal", "uncertainty.disagreement", "uncertainty.ood",
+         "interpretation"),
         ("Accuracy for persons or groups of persons on which the system is meant to be used",
          "Foreseeable unintended outcomes, and risks to health, safety and fundamental rights",
          "Measures of human oversight", "Specifications of the input data"),

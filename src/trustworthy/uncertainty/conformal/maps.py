@@ -8,6 +8,7 @@ lie outside of their intervals.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -125,18 +126,9 @@ def _on_average(risk: float) -> Controls:
 def _allowed(n: int, pixels: int, controls: Controls, wanted: str) -> int:
     """How many of all pixels of n images may lie outside; refuses n at which not even none is few enough."""
     if not controls(0.0, n):
-        needed = next(more for more in (n * 2**k for k in range(1, 60)) if controls(0.0, more))
-        needed = _first(n, needed, lambda more: controls(0.0, more))
+        needed = bisect_left(range(2**50), True, key=lambda more: controls(0.0, more))
         raise InvalidInput(f"{wanted} needs at least {needed} calibration images, got {n}; give more, or ask for less.")
-    return _first(0, pixels, lambda missed: not controls(missed / pixels, n)) - 1
-
-
-def _first(below: int, above: int, holds: Callable[[int], bool]) -> int:
-    """The first number in (below, above] that `holds`, which holds at `above` and from the first one on."""
-    while above - below > 1:
-        middle = (below + above) // 2
-        below, above = (below, middle) if holds(middle) else (middle, above)
-    return above
+    return bisect_left(range(pixels), True, key=lambda missed: not controls(missed / pixels, n)) - 1
 
 
 def _images(name: str, values: ArrayLike) -> Images:
