@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["harden", *map(str, arguments)], env={"COLUMNS": "140"})
+    return CliRunner().invoke(app, ["harden", *map(str, arguments)], env={"COLUMNS": "80"})
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ def test_one_line_for_each_network_has_what_the_record_and_the_folder_say(ran, f
         assert f"{about['seconds']:.1f}\u00a0s" in lines[name]
         chosen = f"epoch {about['best']['epoch']} of 4 was chosen by accuracy, {100 * about['best']['accuracy']:.1f}%"
         assert f"{name}: {chosen}; after the last epoch {100 * about['last']['accuracy']:.1f}%" in ran.stdout
+    assert "…" not in ran.stdout
     assert "report: out/report.html" in ran.stdout
     assert "Most accurate under attack" not in ran.stdout  # of one network alone it was measured
     prediction = {name: line.split()[-2] for name, line in lines.items() if name in ("plain", "rse", "brelu")}

@@ -37,12 +37,12 @@ def table(hardened: Hardened) -> Table:
         f"within {attacks['linf']:.3g} (linf) in {record.data['units']}."
     )
     shown = Table(
-        title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left",
-        caption_justify="left", header_style="bold",
+        title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False,
+        collapse_padding=True, title_justify="left", caption_justify="left", header_style="bold",
     )  # fmt: skip
     shown.add_column("network", no_wrap=True)
     for name in COLUMNS:
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", min_width=max(map(len, name.split())))  # no word is cut
     costs = _found(record, "robustness.defenses", ALL_MODELS)
     timed = {} if costs is None else {each["name"]: each["milliseconds"] for each in costs.series["models"]}
     for name, loaded in hardened.models.items():
