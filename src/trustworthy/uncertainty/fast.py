@@ -133,7 +133,7 @@ class FastEnsemble(Ensembling):
         before, guess = self._nats(model, rows), self.likelihood.guess(rows[1])
         notes = () if before < guess else (self._warned(
             f"the seed is no better on the rows of training than the best answer that does not look at the input: "
-            f"{before:.3g} nats per row and {guess:.3g}. Train it on such rows first, by epochs >= 1."
+            f"{before:.3g} nats per row and {guess:.3g}. Train it on such rows first, or for more epochs."
         ),)  # fmt: skip
         for member in range(2, self.members + 1):
             network, runs = self._further(networks, lesson, member)
