@@ -102,6 +102,25 @@ def test_members_against_the_vote_are_counted_and_their_disagreement_ranks_the_e
     assert 'aria-label="Disagreement, model"' in (tmp_path / "report.html").read_text()
 
 
+class Torn(nn.Module):
+    """Half sure of a class of its own, and nearly as much of class 2."""
+
+    def __init__(self, own):
+        super().__init__()
+        self.own = nn.Parameter(torch.eye(3)[own])
+
+    def forward(self, x):
+        p = 0.1 + 0.4 * self.own + 0.3 * torch.eye(3)[2]
+        return p.log() + 0.0 * x[:, :1]
+
+
+def test_all_members_may_be_against_what_they_say_together():
+    x, y = np.arange(12.0, dtype=np.float32)[:, None], np.arange(12) % 3
+    found = only(audited(Ensemble([Torn(0), Torn(1)]), (x, y), "uncertainty.disagreement"))
+    assert found.series["most"] == [0, 1, 2]
+    assert (found.series["right"], found.series["wrong"]) == ([0, 0, 4], [0, 0, 8])
+
+
 def test_a_single_predictor_has_no_members():
     assert "single predictor" in reason(audited(Halves(), images(), "uncertainty.disagreement"))
 
