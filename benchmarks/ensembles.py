@@ -23,8 +23,6 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from stochastic import paired
 from torch import Tensor, nn
-from torch.nn import functional as F
-from trustworthy.nn.unet import UNet
 
 from trustworthy import metrics
 from trustworthy.core.predictive import predict
@@ -33,6 +31,7 @@ from trustworthy.core.record import Record
 from trustworthy.core.seeds import torch_generator
 from trustworthy.nn.backbones import MLP, SmallConvNet, vgg16
 from trustworthy.nn.ensemble import Ensemble
+from trustworthy.nn.unet import UNet
 from trustworthy.training import Engine
 from trustworthy.uncertainty import METHODS, FastEnsemble
 
@@ -41,7 +40,7 @@ EXPLORE = REFINE = 0.75
 """Passes over the data: 7.5 % of a training for each further member."""
 WEIGHT = 1.0
 """Of the distance: among the candidates of reproduce/ch5 those up to 10 serve equally well on these images."""
-SIDE = 16
+SIDE = 8
 RECORD = Path(__file__).parent / "records" / "ensembles.json"
 SETTINGS: dict[str, dict[str, Any]] = {
     "naive": {"members": MEMBERS},
@@ -68,9 +67,9 @@ def main() -> None:
 
 @functools.cache
 def digits() -> tuple[Rows, Rows]:
-    """Training and test rows of scikit-learn's digits, twice as large."""
+    """Training and test rows of scikit-learn's digits."""
     x, y = load_digits(return_X_y=True)
-    images = F.interpolate(torch.tensor(x / 16, dtype=torch.float32).reshape(-1, 1, 8, 8), SIDE)
+    images = torch.tensor(x / 16, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)
     parts = train_test_split(np.arange(len(y)), test_size=0.33, random_state=0, stratify=y)
     train, test = ((images[rows], torch.tensor(y[rows])) for rows in parts)
     return train, test
@@ -138,7 +137,7 @@ def prediction() -> Iterator[Record]:
     """Six members by `predict`, per one model by `predict` and per the loop of six passes."""
     for name, build, shape in (
         ("mlp", partial(MLP, features=64, classes=10), (64,)),
-        ("small_conv_net.16x16", network, (1, SIDE, SIDE)),
+        ("small_conv_net.8x8", network, (1, SIDE, SIDE)),
         ("vgg16_eighth.32x32", partial(vgg16, width=0.125), (3, 32, 32)),
         ("unet.96x96", partial(UNet, width=8, depth=4), (1, 96, 96)),
     ):
