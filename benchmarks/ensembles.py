@@ -36,10 +36,10 @@ from trustworthy.training import Engine
 from trustworthy.uncertainty import METHODS, FastEnsemble
 
 EPOCHS, BATCH_SIZE, REPEATS, MEMBERS, DRAWS = 20, 32, 3, 6, 15
-EXPLORE = REFINE = 0.75
-"""Passes over the data: 7.5 % of a training for each further member."""
+EXPLORE = REFINE = 0.5
+"""Passes over the data: 5 % of a training for each further member, and what the library looks at besides."""
 WEIGHT = 1.0
-"""Of the distance: among the candidates of reproduce/ch5 those up to 10 serve equally well on these images."""
+"""Of the distance; reproduce/ch5 shows what other weights do."""
 SIDE = 8
 RECORD = Path(__file__).parent / "records" / "ensembles.json"
 SETTINGS: dict[str, dict[str, Any]] = {
