@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, logsumexp
 
 from trustworthy import metrics
 from trustworthy.core import checks
@@ -19,8 +19,8 @@ FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 4
 Values = dict[str, float | None]
 POINTS = 50
 """Of a sparsification curve."""
-AVERAGES = {name: name for name in ("probabilities", "logits")}
-"""What is averaged over the members of a classifier."""
+AVERAGES = {"probabilities": False, "logits": True}
+"""What is averaged over the members of a classifier, and whether that are logits."""
 
 
 def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) -> Scores:
@@ -33,17 +33,15 @@ def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) ->
     from sklearn.metrics import roc_curve
 
     ranks, truth = np.unique(uncertainty, return_inverse=True)[1].reshape(-1), foreign.reshape(-1)
-    areas: Values = {
+    values: Values = {
         "partial_auroc": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR),
         "partial_auroc_normalised": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR, normalised=True),
         "auroc": metrics.auroc(ranks, truth),
     }
-    counts = {share: max(1, round(share * len(truth))) for share in SHARES}
-    precision = {f"precision@{share:.0%}": metrics.precision_at_k(ranks, truth, k) for share, k in counts.items()}
-    recall = {f"recall@{share:.0%}": metrics.recall_at_k(ranks, truth, k) for share, k in counts.items()}
+    for what, at_k in (("precision", metrics.precision_at_k), ("recall", metrics.recall_at_k)):
+        values |= {f"{what}@{share:.0%}": at_k(ranks, truth, max(1, round(share * len(truth)))) for share in SHARES}
     fpr, tpr, _ = roc_curve(truth, ranks)
-    roc = Curve(x=FPR.tolist(), y=np.interp(FPR, fpr, tpr).tolist())
-    return Scores(values=areas | precision | recall, curves={"roc": roc})
+    return Scores(values=values, curves={"roc": Curve(x=FPR.tolist(), y=np.interp(FPR, fpr, tpr).tolist())})
 
 
 def correlation(prediction: Images, target: Targets) -> Scores:
@@ -64,15 +62,15 @@ def errors(prediction: Images, std: Images, target: Targets) -> Scores:
     std : of the members. Where it is the same everywhere it tells nothing, and has no scores.
     """
     error, spread = np.abs(prediction - target).reshape(-1), std.reshape(-1)
-    own: Values = {"mae": float(error.mean(dtype=np.float64))}
+    values: Values = {"mae": float(error.mean(dtype=np.float64)), "error_uncertainty": None, "sparsification": None}
     if spread.min() == spread.max() or error.min() == error.max():
-        return Scores(values=own | {"error_uncertainty": None, "sparsification": None})
+        return Scores(values=values)
     curve = metrics.sparsification_curve(spread, error, points=POINTS)
-    own["error_uncertainty"] = metrics.error_uncertainty_correlation(spread, error)
-    own["sparsification"] = curve.ause / float(curve.error[0])
+    values["error_uncertainty"] = metrics.error_uncertainty_correlation(spread, error)
+    values["sparsification"] = curve.ause / float(curve.error[0])
+    drawn = {"sparsification": curve.error, "oracle": curve.oracle}
     x = curve.removed.tolist()
-    drawn = {"sparsification": Curve(x=x, y=curve.error.tolist()), "oracle": Curve(x=x, y=curve.oracle.tolist())}
-    return Scores(values=own, curves=drawn)
+    return Scores(values=values, curves={name: Curve(x=x, y=y.tolist()) for name, y in drawn.items()})
 
 
 def coverage(lower: Images, upper: Images, target: Targets) -> Scores:
@@ -90,12 +88,13 @@ def classes(
     ----------
     members : logits. average : what is averaged over the members, "probabilities" or "logits" as released.
     """
-    probabilities = averaged(members, average)
+    logs = _logs(members, average)
+    probabilities = np.exp(logs)
     wrong = probabilities.argmax(axis=1) != labels
     told = wrong.any() and not wrong.all()
     return Scores(values={
         "accuracy": metrics.accuracy(probabilities, labels),
-        "nll": float(-_logs(members, average)[np.arange(len(labels)), labels].mean()),
+        "nll": float(-logs[np.arange(len(labels)), labels].mean()),
         "ece": metrics.ece(probabilities, labels),
         "brier": metrics.brier(probabilities, labels),
         "auroc_wrong": metrics.auroc(1.0 - probabilities.max(axis=1), wrong) if told else None,
@@ -112,11 +111,6 @@ def foreign_rows(
     return Scores(values={"auroc_foreign": metrics.auroc(scores, np.arange(len(scores)) < foreign.shape[1])})
 
 
-def averaged(members: Float[np.ndarray, "members n classes"], average: str) -> Float[np.ndarray, "n classes"]:
-    """Probabilities of the mean of the members' probabilities, or of their logits."""
-    return softmax(_logs(members, average), axis=1)
-
-
 def joined(*parts: Scores) -> Scores:
     """Scores of one test in one."""
     values = {name: value for part in parts for name, value in part.values.items()}
@@ -125,8 +119,8 @@ def joined(*parts: Scores) -> Scores:
 
 def _logs(members: np.ndarray, average: str) -> np.ndarray:
     """Logs of the averaged probabilities; they are finite where a probability rounds to zero."""
-    members = members.astype(np.float64)
-    if checks.choice("average", average, AVERAGES) == "logits":
+    members, logits = members.astype(np.float64), checks.choice("average", average, AVERAGES)
+    if logits:
         return log_softmax(members.mean(axis=0), axis=1)
     return logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
 

@@ -42,6 +42,11 @@ class Suite:
     trials: Sequence[Trial]
     notes: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        names = [trial.name for trial in self.trials]
+        if len(set(names)) < len(names):
+            raise InvalidInput(f"trials must have different names, got {', '.join(names)}; their runs lie under them.")
+
 
 def cells_suite(profile: Profile) -> Suite:
     """The two tasks of section 5.3 on synthetic cells: foreign pixels in a field, and fields of another density."""
