@@ -65,9 +65,7 @@ def test_rows_of_one_class_have_no_temperature_and_a_perfect_model_has_no_bound(
     x, y = signs(wrong=10**6)
     one = y == 1
     assert "at least two classes" in reason(audited(Steep(), (x[one], y[one]), "uncertainty.temperature"))
-    perfect = only(audited(Steep(), (x[2:], y[2:]), "uncertainty.temperature"))
-    assert perfect.series["temperature"] < 0.1
-    assert perfect.value == pytest.approx(0.0, abs=1e-6)
+    assert "has no bound" in reason(audited(Steep(), (x[2:], y[2:]), "uncertainty.temperature"))
 
 
 class Votes(nn.Module):
@@ -195,15 +193,15 @@ def test_sets_hold_the_true_class_as_often_as_asked_for_and_are_as_large_as_they
     x, y = signs(n=200)
     found = only(audited(Steep(), (x, y), "uncertainty.conformal"))
     # Three quarters of the rows are right: only sets of both classes hold nine tenths of them.
-    assert (found.value, found.series["mean_size"]) == (1.0, 2.0)
+    assert (found.value, found.series["coverage"]) == (2.0, 1.0)
     assert found.series["counts"] == [0, 0, 100]
     assert [each["n"] for each in found.series["per_class"]] == [
         int((y[np.array_split(seeds.numpy_generator(0, "conformal").permutation(200), 2)[1]] == k).sum())
         for k in (0, 1)
     ]
     less = only(audited(Steep(), (x, y), "uncertainty.conformal", conformal={"level": 0.5}))
-    assert less.series["mean_size"] == 1.0
-    assert less.value == pytest.approx(0.75, abs=0.1)
+    assert less.value == 1.0
+    assert less.series["coverage"] == pytest.approx(0.75, abs=0.1)
 
 
 def test_without_the_package_or_with_too_few_rows_it_says_what_to_do(monkeypatch):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trustworthy.core.errors import InvalidInput, warn
 from trustworthy.core.predictive import Predictive, predict_in_chunks
@@ -52,14 +52,18 @@ class _Asked:
     seconds: float = 0.0
 
     def __call__(self, x: np.ndarray, chunk: int) -> Iterator[Predictive]:
+        images = torch.from_numpy(x.astype(np.float32))
+        if not self.rows:
+            list(self._answers(images[:1], 1))  # the first answer takes longer
         begun = time.perf_counter()
-        generator = torch_generator(self.seed, "judged", device=self.device)
-        yield from predict_in_chunks(
-            self.model, torch.from_numpy(x.astype(np.float32)), chunk=chunk, draws=self.draws,
-            batch_size=self.batch_size, generator=generator, device=self.device,
-        )  # fmt: skip
+        yield from self._answers(images, chunk)
         self.seconds += time.perf_counter() - begun
         self.rows += len(x)
+
+    def _answers(self, x: Tensor, chunk: int) -> Iterator[Predictive]:
+        generator = torch_generator(self.seed, "judged", device=self.device)
+        given = {"draws": self.draws, "batch_size": self.batch_size, "generator": generator, "device": self.device}
+        return predict_in_chunks(self.model, x, chunk=chunk, **given)
 
 
 def judge(

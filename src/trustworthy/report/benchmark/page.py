@@ -25,9 +25,7 @@ from trustworthy.report.render import environment
 
 REPORT = "report.html"
 METHODS = "grid methods"  # look of tables whose rows are methods
-_SCORES = (
-    "Means over the seeds with the deviation from seed to seed; the best is bold, 2 and 3 stand for the next ones."
-)
+_SCORES = "Means over the seeds with the deviation from seed to seed; the best is bold, the next ones have (2) and (3)."
 _MAPS = (
     "Bright is uncertain: the deviation of the members at each pixel, each map up to its own largest values. The line "
     "is what is foreign, which no method was told. People would look where it is bright."
@@ -110,7 +108,7 @@ def _cell(column: Column, cell: Cell | None, best: Sequence[str], method: str) -
         return element("td", formatting.NOTHING)
     place, value = best.index(method) + 1 if method in best else 0, column.written(cell.mean)
     spread = f"± {column.written(cell.deviation)}" if cell.deviation else ""
-    mark = [element("sup", str(place))] if place > 1 else []
+    mark = [element("span", f" ({place})", look="interval")] if place > 1 else []
     return element("td", element("b", value) if place == 1 else value, *mark, *_below(spread))
 
 
@@ -154,7 +152,7 @@ def _costs(record: BenchmarkRecord, looks: Looks) -> Markup:
             milliseconds = f"{formatting.number(1000 * asked)} ms"
             told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, milliseconds]
         rows.append(row(_head(method, look), told))
-    head = ["", "training, in trainings of one network", "time of a training", "members", "prediction of an image"]
+    head = ["", "training, in trainings of one network", "time of a training", "members", "prediction"]
     return table("Costs", head, rows, "Costs", METHODS)
 
 

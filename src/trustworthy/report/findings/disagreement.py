@@ -71,7 +71,7 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 
 def _by_number(against: Int[np.ndarray, " n"], correct: np.ndarray, members: int, lines: int) -> dict[str, list[int]]:
-    """Rows with none against, and in equal steps those with more; all where none votes for the mean's class."""
+    """Rows with none against, and in equal steps those with more; all are where no member votes as the mean does."""
     most = max(members - 1, int(against.max()))
     ends = np.unique(np.linspace(0, most, min(lines, most + 1)).round().astype(int))
     line = np.searchsorted(ends, against)
