@@ -19,7 +19,7 @@ from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.report.benchmark import scores
 from trustworthy.report.benchmark.meaning import CLEAN, RISK
 from trustworthy.report.benchmark.record import Scores
-from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Tell, Trial
+from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Tell, Trial, struck
 from trustworthy.uncertainty.conformal import CalibratedMaps, calibrate_maps
 
 PICTURES = 2
@@ -82,8 +82,7 @@ def judge(
 
 def pictured(pairs: ImagePairs) -> np.ndarray:
     """Numbers of the fields of a test that the page shows: the first ones with something foreign, if there are any."""
-    struck = np.ones(len(pairs), dtype=bool) if pairs.masks is None else pairs.masks.any(axis=(1, 2))
-    return np.argsort(~struck, kind="stable")[:PICTURES]
+    return np.argsort(~struck(pairs), kind="stable")[:PICTURES]
 
 
 def _images(trial: ImageTrial, ask: _Asked, tell: Tell) -> tuple[dict[str, Scores], Arrays]:

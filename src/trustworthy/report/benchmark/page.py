@@ -96,17 +96,18 @@ def _head(method: str, look: Style) -> Markup:
     return element("th", model(method, look), scope="row")
 
 
-def _column(record: BenchmarkRecord, name: str, column: Column) -> list[Markup]:
+def _column(record: BenchmarkRecord, name: str, column: Column) -> list[str]:
     """A cell for each method."""
     found = cells(record, name, column)
-    order = ranked(column, found)
-    return [_cell(column, found.get(method), order[:3], method) for method in record.methods]
+    places = {method: place for place, method in enumerate(ranked(column, found)[:3], 1)}
+    return [
+        _cell(column, found[method], places.get(method, 0)) if method in found else formatting.NOTHING
+        for method in record.methods
+    ]
 
 
-def _cell(column: Column, cell: Cell | None, best: Sequence[str], method: str) -> Markup:
-    if cell is None:
-        return element("td", formatting.NOTHING)
-    place, value = best.index(method) + 1 if method in best else 0, column.written(cell.mean)
+def _cell(column: Column, cell: Cell, place: int) -> Markup:
+    value = column.written(cell.mean)
     spread = f"± {column.written(cell.deviation)}" if cell.deviation else ""
     mark = [element("span", f" ({place})", look="interval")] if place > 1 else []
     return element("td", element("b", value) if place == 1 else value, *mark, *_below(spread))

@@ -28,6 +28,7 @@ from trustworthy.report.benchmark.record import BenchmarkRecord, Run, TrialRecor
 from trustworthy.report.benchmark.suites import SUITES, Suite, folder_suite
 from trustworthy.report.benchmark.training import fitted, known_methods, methods_of
 from trustworthy.report.benchmark.trials import ImageTrial, Trial
+from trustworthy.training.weights import model_tensors
 from trustworthy.uncertainty import Method
 
 MODELS = "models"
@@ -72,7 +73,7 @@ def run(
     begun = time.perf_counter()
     checks.integer("seeds", seeds, at_least=1)
     sizes, names = _sizes(profile, epochs), known_methods(methods)
-    chosen = _suite(suite, sizes, {"data": data, "average": average})
+    chosen = _suite(suite, sizes, data=data, average=average)
     folder, where = None if out is None else Path(out), device_of(device)
     jobs = [
         _Job(trial=trial, name=name, method=method, seed=seed, draws=sizes.draws, folder=folder, device=where)
@@ -112,17 +113,17 @@ def _sizes(profile: str | Profile, epochs: int | None) -> Profile:
     return replace(sizes, epochs=epochs, row_epochs=epochs)
 
 
-def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, options: dict[str, Any]) -> Suite:
+def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, **options: str | None) -> Suite:
     """The suite by its name, or of the pairs in a folder."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if given and suite != "classification":
         raise InvalidInput(
             f"{' and '.join(given)} is for the suite classification, got suite {str(suite)!r}; leave it out."
         )
     if isinstance(suite, Suite):
         return suite
-    if (make := SUITES.get(str(suite))) is not None:
-        return make(profile, **given)
+    if str(suite) in SUITES:
+        return SUITES[str(suite)](profile, **given)
     if Path(suite).is_dir():
         return folder_suite(suite, profile)
     raise InvalidInput(
@@ -162,19 +163,19 @@ class _Job:
         }  # fmt: skip
         kept = None if self.folder is None else self.folder / MODELS / self.key
         try:
-            trained = fitted(trial, self.name, method, seed, kept, device, lambda share: tell(TRAINING * share))
+            model, cost = fitted(trial, self.name, method, seed, kept, device, lambda share: tell(TRAINING * share))
         except TrainingDiverged as error:
             warn(f"{self.name} failed on {trial.title} under seed {seed}: {error}")
             return Run(**about, failed=str(error)), {}
         found = judge(
-            trial, trained.model, draws=self.draws, batch_size=method.batch_size, device=device, seed=seed,
+            trial, model, draws=self.draws, batch_size=method.batch_size, device=device, seed=seed,
             tell=lambda share: tell(TRAINING + (1.0 - TRAINING) * share),
         )  # fmt: skip
-        members = members_of(trained.model)
+        members = members_of(model)
         record = Run(
-            **about, members=members or self.draws, fixed=members is not None, weights=trained.weights,
-            parameters=sum(weight.numel() for weight in trained.model.parameters()),
-            training_seconds=trained.seconds, passes=trained.passes / method.epochs,
+            **about, members=members or self.draws, fixed=members is not None, weights=digest(model_tensors(model)),
+            parameters=sum(weight.numel() for weight in model.parameters()),
+            training_seconds=cost["seconds"], passes=cost["passes"] / method.epochs,
             prediction_seconds=found.seconds, tests=found.tests,
         )  # fmt: skip
         return record, found.arrays if seed == 0 else {}
@@ -196,12 +197,11 @@ def _pieces(jobs: Sequence[_Job], tell: OnProgress) -> list[Piece[Any]]:
 def _pictures(trials: Sequence[Trial], jobs: Sequence[_Job], arrays: Sequence[Arrays]) -> Arrays:
     """What the page shows: of each shown test the fields, what is foreign in them, and what each method says."""
     found: Arrays = {}
-    for trial in trials:
-        for name in trial.shown if isinstance(trial, ImageTrial) else ():
-            pairs = trial.tests[name]
-            fields = pairs.take(pictured(pairs))
-            roles = {"source": fields.source, "target": fields.target, "mask": fields.masks}
-            found |= {f"{trial.name}/{name}/{role}": array for role, array in roles.items() if array is not None}
+    images = [(trial, name) for trial in trials if isinstance(trial, ImageTrial) for name in trial.shown]
+    for trial, name in images:
+        fields = trial.tests[name].take(pictured(trial.tests[name]))
+        roles = {"source": fields.source, "target": fields.target, "mask": fields.masks}
+        found |= {f"{trial.name}/{name}/{role}": array for role, array in roles.items() if array is not None}
     return found | {
         f"{job.trial.name}/{key}/{job.name}": array
         for job, own in zip(jobs, arrays, strict=True) for key, array in own.items()

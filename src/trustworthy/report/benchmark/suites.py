@@ -19,7 +19,7 @@ from trustworthy.datasets.pairs import ImagePairs, paste, patches
 from trustworthy.report.benchmark.meaning import CLEAN, RISK
 from trustworthy.report.benchmark.profiles import Profile
 from trustworthy.report.benchmark.scores import AVERAGES
-from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial
+from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial, struck
 
 DENSITIES = ("very sparse", "sparse", "dense", "very dense")
 IMPURITIES = ("scratch", "bubble", "dust", "speckle", "unspecific")
@@ -117,8 +117,8 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
 
     foreign : patches of these are pasted into the clean test fields.
     """
-    struck = np.zeros(len(pairs), dtype=bool) if pairs.masks is None else pairs.masks.any(axis=(1, 2))
-    order = numpy_generator(0, "split").permutation(np.flatnonzero(~struck))
+    foreign_in = struck(pairs)
+    order = numpy_generator(0, "split").permutation(np.flatnonzero(~foreign_in))
     if len(order) < FEWEST:
         raise InvalidInput(
             f"{pairs.name} must have at least {FEWEST} pairs without anything foreign, to train on, calibrate and "
@@ -128,17 +128,17 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
     test, fitting, train = np.split(order, (held, 2 * held if held >= CALIBRATING else held))
     return _trial(
         pairs.take(train), pairs.take(fitting) if len(fitting) else None, pairs.take(test), profile, name=name,
-        foreign=foreign, struck=pairs.take(struck) if struck.any() else None,
+        foreign=foreign, spoilt=pairs.take(foreign_in) if foreign_in.any() else None,
     )  # fmt: skip
 
 
 def _trial(
     train: ImagePairs, calibration: ImagePairs | None, test: ImagePairs, profile: Profile, *, name: str,
-    foreign: ImagePairs | None, struck: ImagePairs | None = None,
+    foreign: ImagePairs | None, spoilt: ImagePairs | None = None,
 ) -> ImageTrial:  # fmt: skip
     tests = {CLEAN: test}
-    if struck is not None:
-        tests["foreign"] = struck
+    if spoilt is not None:
+        tests["foreign"] = spoilt
     if foreign is not None:
         side = min(PATCH, *test.source.shape[2:], *foreign.source.shape[2:])
         found = patches(foreign, side, PATCHES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,6 @@ OFFERED = {SINGLE: METHODS["naive"], **METHODS}
 CHECKPOINTS, TALLY = "checkpoints", "tally.json"
 DROPOUT = 0.5
 """Rate of the dropout in the U-Net of MC-dropout, as in the dissertation."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Fitted:
-    """A trained model, in own units of the trial.
-
-    weights : digest of all its tensors. seconds : of all training. passes : gradient steps, in passes over the data.
-    """
-
-    model: nn.Module
-    weights: str
-    seconds: float
-    passes: float
 
 
 def known_methods(names: Sequence[str] | None) -> list[str]:
@@ -76,8 +63,10 @@ def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str
 
 def fitted(
     trial: Trial, name: str, method: Method, seed: int, folder: Path | None, device: torch.device, tell: Tell
-) -> Fitted:
-    """Train `method` on the training part of `trial`, or take what `folder` has of exactly that.
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A model in own units of `trial`, trained by `method` or taken from `folder` if it is exactly this, and its cost.
+
+    The cost are `seconds` of all training and `passes`, gradient steps over those of one pass over the data.
 
     folder : where the model is kept, for `models.load_model`; None for nowhere.
     """
@@ -89,27 +78,19 @@ def fitted(
     if folder is not None and is_posterior_folder(folder):
         model, _, about = load_posterior(folder, trust=False)
         if about.get("mark") == mark:
-            return _kept(model, about)
+            return model, about
     runs = None if folder is None else folder / CHECKPOINTS / mark
     tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), method.passes, tell)
+    engine = Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
     posterior: Any = method.fit(
-        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
-        checkpoints=runs, engine=_engine(device),
-    )  # fmt: skip
+        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally], checkpoints=runs, engine=engine
+    )
     model = trial.model(posterior if isinstance(posterior, nn.Module) else posterior.model)
-    about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
     if folder is not None:
+        about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
         save_posterior(model, folder, replace(recipe, transforms=(*method.transforms, *trial.transforms)), about)
         shutil.rmtree(folder / CHECKPOINTS)  # of several networks with their optimizers: many times what is kept
-    return _kept(model, about)
-
-
-def _kept(model: nn.Module, about: dict[str, Any]) -> Fitted:
-    return Fitted(model=model, weights=digest(model_tensors(model)), seconds=about["seconds"], passes=about["passes"])
-
-
-def _engine(device: torch.device) -> Engine:
-    return Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
+    return model, tally.told
 
 
 class _Tally:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core.digest import digest
@@ -171,3 +171,8 @@ class RowTrial:
 
 
 Trial = ImageTrial | RowTrial
+
+
+def struck(pairs: ImagePairs) -> Bool[np.ndarray, " n"]:
+    """Which of the images have something foreign in them."""
+    return np.array([pairs.masks is not None and bool(pairs.masks[row].any()) for row in range(len(pairs))])
