@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
 from trustworthy.models import load_model
+from trustworthy.report import formatting
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.findings import KINDS
 
@@ -22,7 +23,7 @@ def net(width=8):
     return nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 2))
 """
 FEW = "[randomness]\neot = [1, 4]\ndraws = [1, 4]\nrows = 6\n"
-MEASURED = ("accuracy", "robustness.randomness", "robustness.defenses")
+MEASURED = ("accuracy", "uncertainty.scores", "robustness.randomness", "robustness.defenses")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["harden", *map(str, arguments)], env={"COLUMNS": "140"})
+    return CliRunner().invoke(app, ["harden", *map(str, arguments)], env={"COLUMNS": "80"})
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +59,17 @@ def ran(folder):
 def test_one_line_for_each_network_has_what_the_record_and_the_folder_say(ran, folder):
     record = AuditRecord.model_validate_json((folder / "out" / "findings.json").read_text())
     accuracy = {finding.model: finding.value for finding in record.findings if finding.name == "accuracy"}
+    nll = {finding.model: finding.value for finding in record.findings if finding.name == "uncertainty.nll"}
     lines = {line.split()[0]: line for line in ran.stdout.splitlines() if line.strip()}
     assert "38 rows to train on, 7 to choose the epoch by, 15 to audit" in ran.stderr
     assert "Rows split at random (seed 0), classes in proportion; a quarter is audited." in ran.stderr
     for name in ("plain", "rse", "brelu"):
         about = load_model(folder / "out" / name, trust=True).about["training"]
-        assert f"{100 * accuracy[name]:.1f}%" in lines[name]
+        assert lines[name].split()[1:3] == [f"{100 * accuracy[name]:.1f}%", formatting.number(nll[name])]
         assert f"{about['seconds']:.1f}\u00a0s" in lines[name]
         chosen = f"epoch {about['best']['epoch']} of 4 was chosen by accuracy, {100 * about['best']['accuracy']:.1f}%"
         assert f"{name}: {chosen}; after the last epoch {100 * about['last']['accuracy']:.1f}%" in ran.stdout
+    assert "…" not in ran.stdout
     assert "report: out/report.html" in ran.stdout
     assert "Most accurate under attack" not in ran.stdout  # of one network alone it was measured
     prediction = {name: line.split()[-2] for name, line in lines.items() if name in ("plain", "rse", "brelu")}

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, TrustworthyWarning
 from trustworthy.datasets.pairs import ImagePairs
 from trustworthy.models import load_model
-from trustworthy.report.benchmark import judging, page, run, suites, training
+from trustworthy.report.benchmark import judging, page, run, scores, suites, training
 from trustworthy.report.benchmark.meaning import CLEAN
 from trustworthy.report.benchmark.profiles import PROFILES
 from trustworthy.report.benchmark.study import MODELS
@@ -94,6 +96,26 @@ def test_scores_are_those_of_the_kept_model(ran, suite):
     for name, value in found.values.items():
         assert values[name] == pytest.approx(value, abs=1e-5), name
     assert record.runs[0].tests["foreign"].values["partial_auroc"] == pytest.approx(0.02)  # one network knows nothing
+
+
+def test_what_a_prediction_takes_is_without_scores_and_calibration(suite, monkeypatch):
+    clock = [0.0]
+
+    class Slow(torch.nn.Module):
+        def forward(self, x):
+            clock[0] += len(x)
+            return x
+
+    monkeypatch.setattr(judging, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(
+        judging.scores, "errors", lambda *maps: clock.append(clock.pop() + 1000.0) or scores.Scores(values={})
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrustworthyWarning)  # one network has no spread
+        found = judging.judge(
+            suite.trials[0], Slow(), draws=1, batch_size=4, device=torch.device("cpu"), seed=0, tell=lambda share: None
+        )
+    assert found.seconds == 1.0
 
 
 def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path, monkeypatch, undrawn):

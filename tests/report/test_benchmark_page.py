@@ -99,7 +99,11 @@ def test_methods_are_ranked_by_the_way_that_is_better():
 def test_the_terminal_says_what_the_page_says(folder, record):
     stream, html = io.StringIO(), (folder / "report.html").read_text(encoding="utf-8")
     for table in tables(record):
-        Console(file=stream, width=140).print(table)
+        Console(file=stream, width=80).print(table)
+    assert "…" not in stream.getvalue()
+    assert [table.title.plain for table in tables(record)] == [
+        f"synthetic cells: {trial.title[0].lower()}{trial.title[1:]}" for trial in record.trials.values()
+    ]
     lines = [line.split() for line in stream.getvalue().splitlines() if line.strip()]
     naive = next(line for line in lines if line[0] == "naive")
     assert naive[-1] == "5×"

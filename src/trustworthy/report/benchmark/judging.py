@@ -93,12 +93,14 @@ def _calibrated(maps: _Maps, target: np.ndarray) -> CalibratedMaps | None:
 
 
 def _images(trial: ImageTrial, asked: Asked, batch_size: int, tell: Tell) -> Judged:
-    begun, tests, arrays = time.perf_counter(), {}, {}
-    calibrated = None
+    seconds, tests, arrays, calibrated = 0.0, {}, {}, None
+    _maps(next(iter(trial.tests.values())).source[:1], asked, batch_size)  # the first answer takes longer
     if trial.calibration is not None:
         calibrated = _calibrated(_maps(trial.calibration.source, asked, batch_size), trial.calibration.target)
     for place, (name, pairs) in enumerate(trial.tests.items(), 1):
+        begun = time.perf_counter()
         maps = _maps(pairs.source, asked, batch_size)
+        seconds += time.perf_counter() - begun
         parts = [scores.correlation(maps.mean, pairs.target), scores.errors(maps.mean, maps.std, pairs.target)]
         if pairs.masks is not None and pairs.masks.any():
             parts.append(scores.detection(maps.uncertainty, pairs.masks))
@@ -111,7 +113,7 @@ def _images(trial: ImageTrial, asked: Asked, batch_size: int, tell: Tell) -> Jud
             arrays[f"{name}/prediction"], arrays[f"{name}/uncertainty"] = maps.mean[shown], maps.uncertainty[shown]
         tell(place / len(trial.tests))
     asked_about = sum(map(len, trial.tests.values()))
-    return Judged(tests=tests, arrays=arrays, seconds=(time.perf_counter() - begun) / asked_about)
+    return Judged(tests=tests, arrays=arrays, seconds=seconds / asked_about)
 
 
 def pictured(pairs: ImagePairs) -> np.ndarray:
@@ -134,6 +136,7 @@ def _maps(source: np.ndarray, asked: Asked, batch_size: int) -> _Maps:
 
 def _rows(trial: RowTrial, asked: Asked, tell: Tell) -> Judged:
     tests: dict[str, Scores] = {}
+    asked(torch.from_numpy(trial.tests[CLEAN].x[:1]), batch_size=1)  # the first answer takes longer
     begun = time.perf_counter()
     own = _logits(trial.tests[CLEAN], asked)
     seconds = (time.perf_counter() - begun) / own.shape[1]

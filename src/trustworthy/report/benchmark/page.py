@@ -28,9 +28,7 @@ from trustworthy.report.render import environment
 REPORT = "report.html"
 METHODS = "grid methods"
 """Look of tables whose rows are methods."""
-_SCORES = (
-    "Means over the seeds with the deviation from seed to seed; the best is bold, 2 and 3 stand for the next ones."
-)
+_SCORES = "Means over the seeds with the deviation from seed to seed; the best is bold, the next ones have (2) and (3)."
 _MAPS = (
     "Bright is uncertain: the deviation of the members at each pixel, each map up to its own largest values. The line "
     "is what is foreign, which no method was told. People would look where it is bright."
@@ -132,7 +130,7 @@ def _cell(column: Column, cell: Cell | None, best: Sequence[str], method: str) -
     place, value = best.index(method) + 1 if method in best else 0, column.written(cell.mean)
     spread = formatting.percent(cell.deviation) if column.about.percent else f"{cell.deviation:.3f}"
     beside = Markup("<br>") + element("span", f"± {spread}", look="interval") if cell.deviation else ""
-    mark = element("sup", str(place)) if place > 1 else ""
+    mark = element("span", f" ({place})", look="interval") if place > 1 else ""
     return element("td", element("b", value) if place == 1 else value, mark, beside)
 
 
@@ -171,7 +169,7 @@ def _costs(record: BenchmarkRecord, looks: Looks) -> Markup:
         members = f"{runs[0].members}{'' if runs[0].fixed else ', drawn anew'}"
         told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, f"{formatting.number(asked)} ms"]
         rows.append(row(_head(method, look), told))
-    head = ["", "training, in trainings of one network", "time of a training", "members", "prediction and scores"]
+    head = ["", "training, in trainings of one network", "time of a training", "members", "prediction"]
     return table("Costs", head, rows, "Costs", METHODS)
 
 

@@ -47,7 +47,7 @@ class Run(Model):
     members : predictors that are averaged; `fixed` where they are an ensemble, otherwise they are drawn anew.
     weights : digest of all tensors of the trained model.
     passes : gradient steps of all training over those of one network alone. training_seconds : of all of it.
-    prediction_seconds : of an image or row, with all members and the scores.
+    prediction_seconds : of an image or row, by all members.
     tests : by name.
     """
 

@@ -38,15 +38,16 @@ def tables(record: BenchmarkRecord) -> list[Table]:
     cost, drawn = costs(record), []
     for name, trial in record.trials.items():
         shown = Table(
-            title=Text(f"{record.title}: {trial.title.lower()}"), box=box.SIMPLE_HEAD, pad_edge=False,
-            title_justify="left", header_style="bold",
+            title=Text(f"{record.title}: {trial.title[0].lower()}{trial.title[1:]}"), box=box.SIMPLE_HEAD,
+            pad_edge=False, collapse_padding=True, title_justify="left", header_style="bold",
         )  # fmt: skip
         chosen = columns(record, name)
         found = [cells(record, name, column) for column in chosen]
         first = [ranked(column, cell)[:1] for column, cell in zip(chosen, found, strict=True)]
         shown.add_column("method", no_wrap=True)
         for column in chosen:
-            shown.add_column("\n".join(filter(None, (column.title, column.below))), justify="right")
+            head = "\n".join(filter(None, (column.title, column.below)))
+            shown.add_column(head, justify="right", min_width=max(map(len, head.split())))  # no word is cut
         shown.add_column("cost", justify="right")
         for method in record.methods:
             written = [

@@ -14,31 +14,42 @@ if TYPE_CHECKING:
 
     from trustworthy.report.hardening.harden import Hardened
 
-COLUMNS = ("accuracy", "attacked, single draws", "attacked, draws averaged", "training", "prediction of a row")
+COLUMNS = (
+    "accuracy",
+    "NLL, nats",
+    "attacked, single draws",
+    "attacked, draws averaged",
+    "training",
+    "prediction of a row",
+)
 
 
 def table(hardened: Hardened) -> Table:
-    """Accuracy, accuracy under attack, and the cost of each network; what was not measured is a dash."""
+    """Accuracy, negative log likelihood, accuracy under attack, and cost of each network; a dash: not measured."""
     from rich import box  # only where it is shown: it takes a while to import
     from rich.table import Table
     from rich.text import Text
 
     record, attacks = hardened.record, hardened.record.plan["attacks"]
     held = summary.under_attack(record)
-    caption = f"Under attack: within {attacks['linf']:.3g} (linf) in {record.data['units']}."
+    caption = (
+        "NLL: mean of -log(confidence in the true class), smaller is better. Under attack: "
+        f"within {attacks['linf']:.3g} (linf) in {record.data['units']}."
+    )
     shown = Table(
-        title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left",
-        caption_justify="left", header_style="bold",
+        title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False,
+        collapse_padding=True, title_justify="left", caption_justify="left", header_style="bold",
     )  # fmt: skip
     shown.add_column("network", no_wrap=True)
     for name in COLUMNS:
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", min_width=max(map(len, name.split())))  # no word is cut
     costs = _found(record, "robustness.defenses", ALL_MODELS)
     timed = {} if costs is None else {each["name"]: each["milliseconds"] for each in costs.series["models"]}
     for name, loaded in hardened.models.items():
         seconds, milliseconds = loaded.about.get("training", {}).get("seconds"), timed.get(name)
         shown.add_row(
-            name, _value(_found(record, "accuracy", name)), *_attacked(held.get(name)),
+            name, _value(_found(record, "accuracy", name)), _number(_found(record, "uncertainty.nll", name)),
+            *_attacked(held.get(name)),
             formatting.NOTHING if seconds is None else formatting.duration(seconds),
             formatting.NOTHING if milliseconds is None else f"{formatting.number(milliseconds)} ms",
         )  # fmt: skip
@@ -55,6 +66,10 @@ def _attacked(held: Finding | None) -> tuple[str, str]:
 
 def _found(record: AuditRecord, finding: str, model: str) -> Finding | None:
     return next((found for found in record.findings if (found.name, found.model) == (finding, model)), None)
+
+
+def _number(finding: Finding | None) -> str:
+    return formatting.NOTHING if finding is None or finding.value is None else formatting.number(finding.value)
 
 
 def _value(finding: Finding | None) -> str:
