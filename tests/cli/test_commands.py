@@ -44,7 +44,7 @@ resamples = 20
 skip = [
   "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
   "robustness.exchange", "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
-  "uncertainty.selective",
+  "uncertainty.selective", "uncertainty.temperature", "uncertainty.conformal", "uncertainty.ood",
 ]
 [attacks]
 tried = [{name = "PGD", steps = 5}]

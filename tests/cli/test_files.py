@@ -46,7 +46,7 @@ queries = 30
 """
 LEFT_OUT = (
     "robustness.certificate", "robustness.corruptions", "robustness.transfer", "robustness.poisoning",
-    "evaluation.diagnosis", "robustness.distortion",
+    "evaluation.diagnosis", "robustness.distortion", "uncertainty.temperature", "uncertainty.conformal",
 )  # fmt: skip
 ATTACKS = ("robustness.linf", "robustness.l2", "robustness.exchange", "robustness.pictures", "interpretation")
 

@@ -19,7 +19,7 @@ CERTIFICATE = {
     "headline_eps": 0.1,
 }  # fmt: skip
 CONFORMAL = {
-    "wanted": 0.9, "mean_size": 1.2, "sizes": [0, 1, 2], "counts": [1, 30, 9], "per_class": [
+    "wanted": 0.9, "coverage": 0.925, "interval": [0.8, 0.98], "sizes": [0, 1, 2], "counts": [1, 30, 9], "per_class": [
         {"name": "cat", "n": 40, "coverage": 0.925, "size": 1.2},
         {"name": "dog", "n": 0, "coverage": None, "size": None},
     ],
@@ -102,7 +102,7 @@ EXAMPLES = {
     "robustness.l2": ("robustness.l2.accuracy", 0.5, CURVE, {}),
     "interpretation": ("interpretation.saliency", 0.4, SALIENCY, {"image": IMAGES, "saliency": IMAGES[:, 0]}),
     "uncertainty.temperature": ("uncertainty.ece.tempered", 0.1, TEMPERED, {}),
-    "uncertainty.conformal": ("uncertainty.conformal", 0.925, CONFORMAL, {}),
+    "uncertainty.conformal": ("uncertainty.conformal", 1.2, CONFORMAL, {}),
     "uncertainty.disagreement": ("uncertainty.disagreement", 0.8, DISAGREEMENT, {}),
     "uncertainty.ood": ("uncertainty.ood", 0.5, OOD, {}),
     "uncertainty.scores": ("uncertainty.brier", 0.2, {}, {}),

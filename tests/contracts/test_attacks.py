@@ -72,6 +72,19 @@ def each(attacks):
     return pytest.mark.parametrize("attack", attacks.values(), ids=attacks)
 
 
+OTHER_NORMS = {"fgsm-l2", "pgd-l2", "pgd-l1", "apgd-l2", "apgd-l1", "square-l2", "cw-fixed"}
+"""The search of another attack with another norm or setting."""
+
+
+def each_search(attacks):
+    """All attacks, those of `OTHER_NORMS` in the slow tests: for what has nothing to do with distances."""
+    cases = [
+        pytest.param(attack, id=name, marks=pytest.mark.slow if name in OTHER_NORMS else ())
+        for name, attack in attacks.items()
+    ]
+    return pytest.mark.parametrize("attack", cases)
+
+
 def at_length(attacks):
     """All attacks, those that are not one of a kind in the slow tests: for what the frame does for every attack."""
     few = set(ONE_OF_A_KIND.values())
@@ -313,7 +326,7 @@ def test_under_a_mask_it_is_the_attack_on_the_free_coordinates_alone(attack):
         assert_close(alone.distance[0], together.distance[i])
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_a_mask_with_all_free_changes_nothing(attack):
     net, x, y = case((2, 5, 4))
     expected = attack(net, x, y, generator=seeded())
@@ -360,7 +373,7 @@ def test_knows_other_bounds_and_none(attack, bounds):
         assert (sizes(result.adversarial - x, attack.geometry.name) <= attack.eps * (1 + 1e-5)).all()
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_success_is_what_the_model_says_of_the_returned_points(attack):
     net, x, y = case((2, 5, 4), count=12)
     result = attack(net, x, y, generator=seeded())
@@ -480,7 +493,7 @@ def test_a_radius_per_example_is_a_loop_over_radii(attack):
 
 
 @pytest.mark.parametrize("fails", [None, 2], ids=["success", "the model raises"])
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_leaves_no_trace(attack, fails):
     net, x, y = case()
     for parameter in net.parameters():
@@ -537,7 +550,7 @@ def test_leaves_every_module_that_a_model_reaches_as_it_was(attack):
         assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_draws_from_its_generator_and_from_no_other_stream(attack):
     one_stream(attack, given=True, noise=0.0)
 
@@ -579,7 +592,7 @@ class Noise(nn.Module):
         return x + self.scale * torch.randn_like(x)
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_averages_the_draws_of_a_stochastic_model(attack):
     net, x, y = case()
     calls = []
@@ -588,7 +601,7 @@ def test_averages_the_draws_of_a_stochastic_model(attack):
     assert len(calls) % 3 == 0
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_reaches_a_target(attack):
     net, x, _ = case(dtype=torch.float64)
     predicted = answers(net, x).argmax(1)
@@ -637,7 +650,7 @@ def test_answers_numpy_with_numpy(attack):
         assert np.array_equal(getattr(result, name), getattr(expected, name).numpy())
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_counts_every_query(attack):
     net, x, y = case()
     seen = []
@@ -683,7 +696,7 @@ def clamped(x):
 
 
 @pytest.mark.parametrize("writes", [subtracted, through_data, through_numpy, clamped])
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_a_model_that_writes_into_its_input_is_refused_and_the_input_is_as_it_was(attack, writes):
     net, x, y = case()
     if PLACE.type != "cpu" and writes is through_numpy:
@@ -704,7 +717,7 @@ def test_a_model_that_writes_into_its_array_is_refused(name):
     assert np.array_equal(given, x.numpy())
 
 
-@each(ATTACKS)
+@each_search(ATTACKS)
 def test_perturb_returns_the_same_points(attack):
     net, x, y = case()
     result = attack(net, x, y, generator=seeded())

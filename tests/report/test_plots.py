@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import re
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from trustworthy.report.findings.calibration import Calibration
 from trustworthy.report.findings.distortion import Distortion
 from trustworthy.report.findings.robustness_curve import RobustnessCurve
 from trustworthy.report.findings.selective import RiskCoverage
+from trustworthy.report.findings.temperature import Tempered
 from trustworthy.report.plots import Style
 
 CURVE = RobustnessCurve(
@@ -32,6 +34,11 @@ CALIBRATION = Calibration(
 RISK = RiskCoverage(
     coverage=[0.25, 0.5, 1.0], risk=[0.0, 0.1, 0.4], threshold=0.7, target_risk=0.1, coverage_at_threshold=0.5
 )
+TEMPERED = Tempered.model_validate({
+    "temperature": 2.0, "ece_stated": 0.2, "ece_scaled": 0.1, "nll_stated": 0.9, "nll_scaled": 0.5,
+    "stated": [{"confidence": 0.9, "accuracy": 0.5, "n": 40}],
+    "scaled": [{"confidence": 0.5, "accuracy": 0.25, "n": 10}, {"confidence": 1.0, "accuracy": 0.75, "n": 30}],
+})  # fmt: skip
 
 
 def curve(name: str = "c", series: RobustnessCurve = CURVE) -> str:
@@ -41,11 +48,17 @@ def curve(name: str = "c", series: RobustnessCurve = CURVE) -> str:
 
 
 FIGURES = {
-    "curve": curve(),
-    "risk": str(plots.risk_coverage("r", [("a", Style(1), RISK)])),
-    "distortion": str(plots.distortion("d", Style(3), HISTOGRAM, "l2")),
-    "reliability": str(plots.reliability("k", Style(4), CALIBRATION)),
+    "curve": curve,
+    "risk": lambda: str(plots.risk_coverage("r", [("a", Style(1), RISK)])),
+    "distortion": lambda: str(plots.distortion("d", Style(3), HISTOGRAM, "l2")),
+    "reliability": lambda: str(plots.reliability("k", Style(4), CALIBRATION)),
+    "tempered": lambda: str(plots.tempered("t", [("a", Style(1), TEMPERED)])),
 }
+
+
+@functools.cache
+def drawn(figure: str) -> str:
+    return FIGURES[figure]()
 
 
 def paths(svg: str, colour: str) -> list[np.ndarray]:
@@ -56,7 +69,7 @@ def paths(svg: str, colour: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_svg_is_well_formed_and_has_only_the_page_s_colours(figure: str) -> None:
-    svg = FIGURES[figure]
+    svg = drawn(figure)
     root = ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="http://www.w3.org/1999/xlink" ', 1))
     assert root.attrib["role"] == "img"
     assert len(root.attrib["aria-label"]) > 40
@@ -68,10 +81,10 @@ def test_svg_is_well_formed_and_has_only_the_page_s_colours(figure: str) -> None
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_ids_carry_the_name_and_are_all_used(figure: str) -> None:
-    svg = FIGURES[figure]
+    svg = drawn(figure)
     ids = re.findall(r' id="([^"]+)"', svg)
     assert set(ids) == set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", svg))
-    assert all(re.fullmatch(r"[crdk]-\d+", name) for name in ids)
+    assert all(re.fullmatch(r"[crdkt]-\d+", name) for name in ids)
     assert len(ids) == len(set(ids))
 
 
@@ -82,7 +95,7 @@ def test_same_figure_under_two_names_shares_no_id() -> None:
 
 
 def test_curve_is_drawn_through_the_measured_points() -> None:
-    bold = next(p for p, d in _strokes(FIGURES["curve"], "series-1") if "stroke-width: 2.2" in d)
+    bold = next(p for p, d in _strokes(drawn("curve"), "series-1") if "stroke-width: 2.2" in d)
     x, y = bold.T
     np.testing.assert_allclose(np.diff(x), x[1] - x[0], rtol=1e-5)  # equal steps of eps
     np.testing.assert_allclose(np.diff(y), y[1] - y[0], rtol=1e-5)  # equal falls of accuracy, downwards
@@ -90,8 +103,8 @@ def test_curve_is_drawn_through_the_measured_points() -> None:
 
 
 def test_curve_names_its_numbers_for_those_who_do_not_see_it() -> None:
-    assert "a &#34;quoted&#34; &lt;model&gt;, worst case: 100.0% at 0, 50.0% at 0.1, 0.0% at 0.2." in FIGURES["curve"]
-    assert ">eps 0.1<" in FIGURES["curve"]
+    assert "a &#34;quoted&#34; &lt;model&gt;, worst case: 100.0% at 0, 50.0% at 0.1, 0.0% at 0.2." in drawn("curve")
+    assert ">eps 0.1<" in drawn("curve")
 
 
 def test_each_attack_keeps_its_dashes() -> None:
@@ -99,7 +112,7 @@ def test_each_attack_keeps_its_dashes() -> None:
         "PGD", "$x_1$ <b>", "Square",
     ]  # fmt: skip
     thin = [
-        d for _, d in _strokes(FIGURES["curve"], "series-1") if "stroke-width: 2.2" not in d and "stroke-dasharray" in d
+        d for _, d in _strokes(drawn("curve"), "series-1") if "stroke-width: 2.2" not in d and "stroke-dasharray" in d
     ]
     assert len({re.search(r"stroke-dasharray: ([\d., ]+)", d)[1] for d in thin}) == 2  # type: ignore[index]
     assert plots.dashes_of(0) != plots.dashes_of(1)
@@ -108,18 +121,18 @@ def test_each_attack_keeps_its_dashes() -> None:
 def test_a_single_attack_is_the_worst_case_and_has_no_line_of_its_own() -> None:
     alone = curve(series=CURVE.model_copy(update={"attacks": {"PGD": [1.0, 0.5, 0.0]}}))
     assert len(_strokes(alone, "series-1")) == 1
-    assert len(_strokes(FIGURES["curve"], "series-1")) == 3
+    assert len(_strokes(drawn("curve"), "series-1")) == 3
 
 
 def test_bars_are_as_high_as_the_counts() -> None:
-    bars = [p for p in paths(FIGURES["distortion"], "series-3") if len(p) == 4]
+    bars = [p for p in paths(drawn("distortion"), "series-3") if len(p) == 4]
     heights = np.array([np.ptp(bar[:, 1]) for bar in bars])
     np.testing.assert_allclose(heights / heights[0], [1.0, 4.0, 2.0], rtol=1e-4)
-    assert ">median 1.5<" in FIGURES["distortion"]
+    assert ">median 1.5<" in drawn("distortion")
 
 
 def test_axes_of_two_models_can_be_shared() -> None:
-    alone = paths(FIGURES["distortion"], "series-3")
+    alone = paths(drawn("distortion"), "series-3")
     shared = paths(str(plots.distortion("d", Style(3), HISTOGRAM, "l2", right=6.0, top=80)), "series-3")
     np.testing.assert_allclose(np.ptp(shared[0][:, 1]) / np.ptp(alone[0][:, 1]), 0.5, rtol=0.02)
     np.testing.assert_allclose(np.ptp(shared[0][:, 0]) / np.ptp(alone[0][:, 0]), 0.5, rtol=0.02)
@@ -127,8 +140,8 @@ def test_axes_of_two_models_can_be_shared() -> None:
 
 def test_reliability_leaves_empty_bins_out_and_counts_the_others() -> None:
     expected = "Reliability diagram. confidence 60%: accuracy 40% of 30; confidence 90%: accuracy 80% of 60."
-    assert f'aria-label="{expected}"' in FIGURES["reliability"]
-    bars = [p for p in paths(FIGURES["reliability"], "series-4") if len(p) == 4]
+    assert f'aria-label="{expected}"' in drawn("reliability")
+    bars = [p for p in paths(drawn("reliability"), "series-4") if len(p) == 4]
     counts = np.array([np.ptp(bar[:, 1]) for bar in bars[-3:]])
     np.testing.assert_allclose(counts / counts[1], [0.0, 1.0, 2.0], atol=1e-4)
 
@@ -137,9 +150,9 @@ def test_risk_coverage_without_a_threshold_draws_no_ring() -> None:
     bare = RISK.model_copy(update={"threshold": None, "coverage_at_threshold": None, "target_risk": None})
     without = str(plots.risk_coverage("r", [("a", Style(1), bare)]))
     assert "a: no threshold reaches the accepted error rate." in without
-    assert FIGURES["risk"].count("<use") > without.count("<use")
-    assert ">accepted: 10.0%<" in FIGURES["risk"]
-    assert "50.0% kept above the threshold" in FIGURES["risk"]
+    assert drawn("risk").count("<use") > without.count("<use")
+    assert ">accepted: 10.0%<" in drawn("risk")
+    assert "50.0% kept above the threshold" in drawn("risk")
 
 
 def test_figures_of_nothing_but_missing_numbers() -> None:
@@ -219,3 +232,11 @@ def test_saliency_is_scaled_to_its_own_maximum() -> None:
 def test_large_pictures_are_thinned(size: int, shown: int) -> None:
     assert pixels(plots.picture_png(np.zeros((1, 4, size)))).shape[1] == shown
     assert pixels(plots.saliency_png(np.zeros((size, 4)))).shape[0] == shown
+
+
+def test_what_a_temperature_makes_of_the_confidence_is_in_bold() -> None:
+    (line,) = [p for p, d in _strokes(drawn("tempered"), "series-1") if "stroke-width: 2.2" in d]
+    rising = (line[1, 1] - line[0, 1]) / (line[1, 0] - line[0, 0])
+    (diagonal,) = paths(drawn("tempered"), "muted")[:1]
+    assert rising == pytest.approx((diagonal[1, 1] - diagonal[0, 1]) / (diagonal[1, 0] - diagonal[0, 0]), rel=1e-3)
+    assert "a: Reliability diagram. confidence 50%: accuracy 25% of 10" in drawn("tempered")

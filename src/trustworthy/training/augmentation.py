@@ -54,8 +54,6 @@ def random_flip(x: Images, *, generator: torch.Generator | None = None) -> Image
 class CropAndFlip:
     """Random crop after padding, then random mirroring, of the images of a batch: chapter 2's augmentation.
 
-    It moves the first part alone, so images of the same size beside it are refused: `SameCropAndTurn` is for pairs.
-
     Parameters
     ----------
     padding : pixels >= 0 added on each side, see `random_crop`.
@@ -74,8 +72,8 @@ class CropAndFlip:
         x, *rest = batch
         if any(_as_large(part, x) for part in rest):
             raise InvalidInput(
-                "CropAndFlip must get one image for each example, got pairs, of which it would move the source alone; "
-                "take SameCropAndTurn(), which a method has by augment='turn'."
+                "augment must move targets that are images as it moves the inputs, got CropAndFlip(), which moves the "
+                "inputs alone; use SameCropAndTurn()."
             )
         x = random_crop(x, padding=self.padding, generator=moment.generator)
         return (random_flip(x, generator=moment.generator), *rest)

@@ -24,7 +24,8 @@ from trustworthy.training.data import share_of
 from trustworthy.uncertainty.ensembling import Ensembling, asked, some_rows
 from trustworthy.uncertainty.method import Lesson, Trained
 
-LOOKED = 1024  # rows of training by which it is told whether a member is ruined
+LOOKED, LARGE = 1024, 2**26
+"""Rows of training, and numbers of their inputs, at most, by which it is told whether a member is ruined."""
 ANCHORS = {"all": slice(None), "last": slice(-1, None)}
 BEGIN = {"seed": 0, "last": -1}
 """Which of the members so far, the seed first."""
@@ -127,7 +128,8 @@ class FastEnsemble(Ensembling):
         model.to((lesson.engine.accelerator or Accelerator()).device)  # where the anchors are compared
         histories = [self.fitted(model, lesson.part("member-1"), self.objective)] if self.epochs else []
         networks = [model.eval()]
-        rows = some_rows(lesson.data, model, LOOKED)
+        numbers = some_rows(lesson.data, model, 1)[0].numel()
+        rows = some_rows(lesson.data, model, max(1, min(LOOKED, LARGE // numbers)))
         before, guess = self._nats(model, rows), self.likelihood.guess(rows[1])
         notes = () if before < guess else (self._warned(
             f"the seed is no better on the rows of training than the best answer that does not look at the input: "

@@ -22,18 +22,7 @@ from trustworthy.core.predictive import Predictive, predict
 from trustworthy.core.protocols import Posterior, as_posterior, members_of
 from trustworthy.core.seeds import derived_seed, torch_generator
 from trustworthy.nn.transforms import TRANSFORMS
-from trustworthy.training import (
-    Checkpoints,
-    CropAndFlip,
-    Data,
-    Engine,
-    EpochRecord,
-    History,
-    Loss,
-    SameCropAndTurn,
-    fit,
-    load_weights,
-)
+from trustworthy.training import Checkpoints, CropAndFlip, Data, Engine, EpochRecord, History, Loss, fit, load_weights
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.data import Arrays, as_dataset
 from trustworthy.training.evaluation import Metric, OfModel
@@ -48,7 +37,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
 }
 SCHEDULES: dict[str, AbstractSchedule] = {"constant": Constant(), "cosine": Cosine(), "phases": Phases()}
-AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip(), "turn": SameCropAndTurn()}
+AUGMENTATIONS: dict[str, Augmentation] = {"crop-and-flip": CropAndFlip()}
 ROWS = 256  # that are attacked at once
 CLASSES = Categorical()
 engine_by_default = Engine()
@@ -133,8 +122,8 @@ class Method(ABC):
     weight_decay : >= 0.
     schedule : "cosine", "constant", or "phases" (chapter 2: 80, 60, 40 and 20 of 200 epochs, each at a tenth of the
         rate of the one before and with a fresh optimizer).
-    augment : "crop-and-flip" for images with labels, "turn" for pairs of images too (`SameCropAndTurn`), another
-        augmentation of `trustworthy.training`, or None.
+    augment : "crop-and-flip" for images with labels, another augmentation of `trustworthy.training`, such as
+        SameCropAndTurn() for pairs of images, or None.
     draws : answers of a stochastic model that are averaged where it is judged after an epoch, >= 1.
     """
 

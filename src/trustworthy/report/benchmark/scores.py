@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Num
-from scipy.special import log_softmax, logsumexp, softmax
+from torch.nn.functional import cross_entropy
 
 from trustworthy import metrics
 from trustworthy.core import checks
+from trustworthy.core.predictive import Predictive
 from trustworthy.report.benchmark.meaning import MAX_FPR, SHARES
 from trustworthy.report.benchmark.record import Curve, Scores
 
@@ -90,12 +92,13 @@ def classes(
     ----------
     members : logits. average : what is averaged over the members, "probabilities" or "logits" as released.
     """
-    probabilities = averaged(members, average)
+    pooled = _pooled(members, average)
+    probabilities = pooled.probabilities.numpy()
     wrong = probabilities.argmax(axis=1) != labels
     told = wrong.any() and not wrong.all()
     return Scores(values={
         "accuracy": metrics.accuracy(probabilities, labels),
-        "nll": float(-_logs(members, average)[np.arange(len(labels)), labels].mean()),
+        "nll": float(cross_entropy(pooled.logits, torch.as_tensor(labels, dtype=torch.long))),
         "ece": metrics.ece(probabilities, labels),
         "brier": metrics.brier(probabilities, labels),
         "auroc_wrong": metrics.auroc(1.0 - probabilities.max(axis=1), wrong) if told else None,
@@ -108,13 +111,8 @@ def foreign_rows(
     average: str = "probabilities",
 ) -> Scores:
     """Does the entropy of the prediction, of logits, tell foreign rows from the model's own?"""
-    scores = np.concatenate([_entropy(members, average) for members in (foreign, own)])
+    scores = np.concatenate([_pooled(members, average).entropy.numpy() for members in (foreign, own)])
     return Scores(values={"auroc_foreign": metrics.auroc(scores, np.arange(len(scores)) < foreign.shape[1])})
-
-
-def averaged(members: Float[np.ndarray, "members n classes"], average: str) -> Float[np.ndarray, "n classes"]:
-    """Probabilities of the mean of the members' probabilities, or of their logits."""
-    return softmax(_logs(members, average), axis=1)
 
 
 def joined(*parts: Scores) -> Scores:
@@ -123,14 +121,9 @@ def joined(*parts: Scores) -> Scores:
     return Scores(values=values, curves={name: curve for part in parts for name, curve in part.curves.items()})
 
 
-def _logs(members: np.ndarray, average: str) -> np.ndarray:
-    """Logs of the averaged probabilities; they are finite where a probability rounds to zero."""
-    members = members.astype(np.float64)
-    if checks.choice("average", average, AVERAGES) == "logits":
-        return log_softmax(members.mean(axis=0), axis=1)
-    return logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
-
-
-def _entropy(members: np.ndarray, average: str) -> np.ndarray:
-    logs = _logs(members, average)
-    return -(np.exp(logs) * logs).sum(axis=1)
+def _pooled(members: Float[np.ndarray, "members n classes"], average: str) -> Predictive:
+    """The mean of the members' probabilities, or of their logits."""
+    logits = torch.from_numpy(members).double()
+    return Predictive(
+        logits if checks.choice("average", average, AVERAGES) == "probabilities" else logits.mean(0)[None]
+    )

@@ -97,7 +97,8 @@ def run(
         record = BenchmarkRecord(
             suite=chosen.name, title=chosen.title, created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command, fingerprint=digest([piece.mark for piece in pieces]),
-            conditions=_plain(sizes) | {"device": str(where)} | _described(chosen),
+            conditions=_plain(sizes)
+            | {"device": str(where), "data": {trial.name: trial.fingerprint for trial in chosen.trials}},
             metrics={name: asdict(metric) for name, metric in METRICS.items() if _has(measured, name)},
             trials={trial.name: _told(trial) for trial in chosen.trials},
             methods=names, seeds=list(range(seeds)), runs=[run for run, _ in measured],
@@ -227,8 +228,3 @@ def _pictures(suite: Suite, jobs: Sequence[_Job], arrays: Sequence[Arrays]) -> A
 
 def _plain(profile: Profile) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(profile).items()}
-
-
-def _described(suite: Suite) -> dict[str, Any]:
-    """Fingerprints of the data of each trial."""
-    return {"data": {trial.name: trial.fingerprint for trial in suite.trials}}

@@ -12,8 +12,8 @@ from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, MissingPackage
 from trustworthy.report import formatting
 from trustworthy.report.finding import Number, Series
-from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
-from trustworthy.report.panel import Item, Panel, Shown, details, row, table
+from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, mean_of
+from trustworthy.report.panel import Item, Panel, Shown, details, note, row, table
 from trustworthy.report.settings import Section, in_profiles
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ class OfClass(BaseModel):
 
 
 class Sets(Series):
-    """Sizes of the sets, from 0, and how many rows have a set of each; what is judged was not calibrated on."""
+    """How many sets hold the true class, with the interval of that share, and how many have each size, from 0.
+
+    What is judged was not calibrated on. A share above `wanted` is no better than one at it: what counts is the size.
+    """
 
     aligned: ClassVar = ("sizes", "counts")
 
     wanted: float
-    mean_size: float
+    coverage: float
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)]
     sizes: list[int]
     counts: list[int]
     per_class: list[OfClass] = Field(default_factory=list)
@@ -57,20 +61,22 @@ def measure(case: Case, settings: Settings) -> Measured:
         raise NotApplicable("there is one row alone: sets are calibrated on some rows and judged on others.")
     sets = _sets(case, calibrated, judged, settings.level)
     covered = sets.covered(case.labels[judged])
-    value, size, interval = float(covered.mean()), float(sets.size.mean()), case.share(covered)
-    counts = np.bincount(sets.size)
+    coverage, size, counts = float(covered.mean()), float(sets.size.mean()), np.bincount(sets.size)
+    sizes = np.full(len(case.labels), np.nan)
+    sizes[judged] = sets.size
     return Measured([case.finding(
-        "uncertainty.conformal", value, interval=interval,
-        statement=f"Sets that shall hold the true class of {settings.level:.0%} of the rows hold it in {value:.1%} and "
-        f"have {size:.2f} classes on average; {counts[1:2].sum() / len(judged):.0%} of them are a single class. "
-        f"Calibrated on {len(calibrated)} rows, judged on {len(judged)} others; promised is the mean over many such "
-        "halves, for rows like these.",
+        "uncertainty.conformal", size, unit="classes", interval=case.interval("conformal", np.mean, sets.size),
+        statement=f"Sets that shall hold the true class of {settings.level:.0%} of the rows hold it in "
+        f"{coverage:.1%} and have {size:.2f} classes on average; {counts[1:2].sum() / len(judged):.0%} of them are a "
+        f"single class. Calibrated on {len(calibrated)} rows, judged on {len(judged)} others; promised is the mean "
+        "over many such halves, for rows like these.",
         series={
-            "wanted": settings.level, "mean_size": size, "sizes": [*range(len(counts))], "counts": counts.tolist(),
+            "wanted": settings.level, "coverage": coverage, "interval": [*case.share(covered)],
+            "sizes": [*range(len(counts))], "counts": counts.tolist(),
             "per_class": _per_class(case, judged, sets.size, covered),
         },
         conditions={"n": len(judged), "calibrated_on": len(calibrated)},
-    )])  # fmt: skip
+    )], rows={"set_size": sizes})  # fmt: skip
 
 
 def _sets(case: Case, calibrated: np.ndarray, judged: np.ndarray, level: float) -> PredictionSets:
@@ -116,7 +122,11 @@ def _model(item: Item) -> list[Markup]:
         for each in s.per_class
     ]
     head = ["class", "rows", "sets that hold it", "mean size"]
+    held = (
+        f"{formatting.percent(s.coverage)} ({formatting.percents(*s.interval)}), {formatting.percent(s.wanted)} wanted"
+    )
     return [
+        note(f"Sets that hold the true class: {held}."),
         table("Sizes of the sets", ["classes in the set", "rows", "share"], sizes, label=f"Sets, {item.model}"),
         item.statement(),
         details("By class", table("Sets by class", head, classes, label=f"Sets by class, {item.model}")),
@@ -125,6 +135,8 @@ def _model(item: Item) -> list[Markup]:
 
 KIND = Kind(
     name="conformal", step="uncertainty.conformal", property="uncertainty", series=Sets, measure=measure, draw=draw,
-    findings={"uncertainty.conformal": Judged("Coverage of conformal sets", share=True, higher_is_better=True)},
+    findings={
+        "uncertainty.conformal": Judged("Size of conformal sets", higher_is_better=False, rows=mean_of("set_size"))
+    },
     settings=in_profiles(Settings, level=0.9),
 )  # fmt: skip

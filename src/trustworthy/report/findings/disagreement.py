@@ -71,8 +71,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 
 def _by_number(against: Int[np.ndarray, " n"], correct: np.ndarray, members: int, lines: int) -> dict[str, list[int]]:
-    """Rows with none against, and in equal steps those with more."""
-    ends = np.unique(np.linspace(0, members - 1, min(lines, members)).round().astype(int))
+    """Rows with none against, and in equal steps those with more; all are where no member votes as the mean does."""
+    most = max(members - 1, int(against.max()))
+    ends = np.unique(np.linspace(0, most, min(lines, most + 1)).round().astype(int))
     line = np.searchsorted(ends, against)
     counts = {name: np.bincount(line[kept], minlength=len(ends)).tolist()
               for name, kept in (("right", correct), ("wrong", ~correct))}  # fmt: skip

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.report import formatting, plots
-from trustworthy.report.finding import Series
+from trustworthy.report.finding import Number, Series, null_where_nan
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.markup import dashed
 from trustworthy.report.panel import Group, Panel, Shown
@@ -46,8 +46,8 @@ class Tempered(Series):
     scaled: Annotated[list[Bin], Field(min_length=1)]
     ece_stated: float
     ece_scaled: float
-    nll_stated: float
-    nll_scaled: float
+    nll_stated: Number
+    nll_scaled: Number
 
 
 def measure(case: Case, settings: Settings) -> Measured:
@@ -64,6 +64,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     stated, scaled = (_softmax(logits[shown], by) for by in (1.0, temperature))
     error = partial(metrics.ece, bins=settings.bins)
     before, after = (error(p, y[shown]) for p in (stated, scaled))
+    costs = [metrics.nll(p, y[shown]) for p in (stated, scaled)]  # infinite where a probability is 0
     lean = "overconfident" if temperature > 1.0 else "underconfident"
     return Measured([case.finding(
         "uncertainty.ece.tempered", after,
@@ -74,7 +75,7 @@ def measure(case: Case, settings: Settings) -> Measured:
         series={
             "temperature": temperature, "ece_stated": before, "ece_scaled": after,
             "stated": _bins(stated, y[shown], settings.bins), "scaled": _bins(scaled, y[shown], settings.bins),
-            "nll_stated": metrics.nll(stated, y[shown]), "nll_scaled": metrics.nll(scaled, y[shown]),
+            **dict(zip(("nll_stated", "nll_scaled"), null_where_nan(costs), strict=True)),
         },
         conditions={"n": len(shown), "fitted_on": len(fitted), "bins": settings.bins},
     )])  # fmt: skip
@@ -84,10 +85,10 @@ def _fitted(logits: Float[np.ndarray, "n classes"], y: np.ndarray) -> float:
     from trustworthy.uncertainty.temperature import fit_temperature
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TrustworthyWarning)  # of a temperature without bound, which the page shows
+        warnings.simplefilter("error", TrustworthyWarning)  # of a temperature without bound
         try:
             return fit_temperature(logits, y)
-        except InvalidInput as error:
+        except (InvalidInput, TrustworthyWarning) as error:
             raise NotApplicable(f"no temperature can be fitted: {error}") from error
 
 
