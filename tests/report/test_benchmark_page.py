@@ -129,3 +129,9 @@ def test_the_terminal_says_what_the_page_says(folder, record):
         assert f"<td>{value}" in html or f"<b>{value}</b>" in html
     for said in answer(record):
         assert said in html
+
+
+def test_an_order_under_one_seed_is_called_so(record):
+    warned = "Trained under one seed: under another the order may be another; more seeds tell."
+    assert warned not in answer(record)
+    assert warned in answer(record.model_copy(update={"seeds": [0]}))

@@ -103,7 +103,10 @@ def _tiff(file: Path) -> np.ndarray:
 
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}; name the two folders by source= and target=.")
+        raise DataError(
+            f"there is no folder {folder}; call the two folders source and target, or in Python name them by source= "
+            "and target=."
+        )
     found: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (*TIFF, *OTHERS) or file.name.startswith("."):
