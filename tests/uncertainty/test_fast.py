@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrainingDiverged, TrustworthyWarning
 from trustworthy.training import Categorical, Moment, fit
 from trustworthy.training.data import share_of
-from trustworthy.uncertainty import FastEnsemble, fast
+from trustworthy.uncertainty import FastEnsemble, ensembling, fast
 from trustworthy.uncertainty.fast import Apart, apart, trained_weights
 
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
@@ -127,6 +127,9 @@ def test_rows_that_are_sorted_by_class_tell_what_a_seed_knows(seed, monkeypatch)
     order = Y.argsort()
     outcome = FastEnsemble(**settings(members=2))(seed, (X[order], Y[order]), validation=(X, Y))
     assert len(outcome.notes) == 1  # what the members are like, and no warning
+    monkeypatch.setattr(ensembling, "NUMBERS", 3 * X[0].numel())
+    for most, rows in ((2, [0, 32]), (64, [0, 22, 44]), (None, range(64))):  # large images are few
+        assert_close(ensembling.some_rows((X, Y), seed, most)[0], X[list(rows)])
 
 
 def test_a_share_of_the_rows_is_drawn_without_replacement():
