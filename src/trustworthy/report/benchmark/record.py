@@ -20,7 +20,7 @@ class Model(BaseModel):
 
 
 class Curve(Model):
-    """A line through points."""
+    """Points of a line."""
 
     x: list[float]
     y: list[float]
@@ -41,14 +41,11 @@ class Scores(Model):
 class Run(Model):
     """One method trained once.
 
-    trial, method, seed : what it was trained on, by what, and under which seed.
-    settings : of the method. network, preprocessing : in words.
+    settings : of the method. network, preprocessing : in words. weights : digest of all tensors of the trained model.
     failed : why the training failed; then there is no more.
     members : predictors that are averaged; `fixed` where they are an ensemble, otherwise they are drawn anew.
-    weights : digest of all tensors of the trained model.
     passes : gradient steps of all training over those of one network alone. training_seconds : of all of it.
-    prediction_seconds : of an image or row, with all members.
-    tests : by name.
+    prediction_seconds : of an image or row, by all members. tests : by name.
     """
 
     trial: str
