@@ -130,7 +130,7 @@ class FastEnsemble(Ensembling):
         ----------
         trained_model : trained on such data; it is copied.
         data, validation, checkpoints, callbacks, engine, seed : as in a call of a `Method`.
-        settings : fields of the method but `epochs`: `members`, `explore`, `refine`, `distance_weight`, `loss`, `learning_rate`, ...
+        settings : fields of the method but `epochs`: `members`, `explore`, `refine`, `distance_weight`, `loss`, ...
 
         Raises
         ------
