@@ -144,6 +144,16 @@ def test_images_in_other_units_are_trained_anew(ran, suite, tmp_path, undrawn):
     assert other.tests[CLEAN].values["mae"] == pytest.approx(2 * record.runs[0].tests[CLEAN].values["mae"], rel=1e-5)
 
 
+def test_a_model_that_another_device_trained_is_not_taken_for_one_of_this(ran, suite, tmp_path, monkeypatch):
+    def diverge(*given, **options):
+        raise TrainingDiverged("trained again")
+
+    shutil.copytree(ran[0] / MODELS, tmp_path / MODELS)
+    monkeypatch.setattr(training.Method, "fit", diverge)
+    with pytest.warns(TrustworthyWarning, match="trained again"):
+        run(suite, tmp_path, methods=["single"], seeds=1, profile=TINY, device="cpu:0")
+
+
 def in_double(part):
     """The same images in units of half the size: normalised, they are the same to the bit."""
     return replace(part, source=2 * part.source, target=2 * part.target)

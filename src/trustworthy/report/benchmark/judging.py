@@ -27,7 +27,7 @@ PICTURES = 2
 LEVEL = 0.9
 """Probability with which the conformal maps keep their promise, where there are enough images to calibrate on."""
 AT_ONCE = 2**22
-"""Numbers of images whose answers are held at once."""
+"""Numbers of inputs whose answers are held at once."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -108,9 +108,10 @@ def _column(record: BenchmarkRecord, name: str, column: Column) -> list[str]:
 
 def _cell(column: Column, cell: Cell, place: int) -> Markup:
     value = column.written(cell.mean)
-    spread = f"± {column.written(cell.deviation)}" if cell.deviation else ""
+    spread = formatting.percent(cell.deviation) if column.about.percent else f"{cell.deviation:.3f}"
     mark = [element("span", f" ({place})", look="interval")] if place > 1 else []
-    return element("td", element("b", value) if place == 1 else value, *mark, *_below(spread))
+    beside = _below(f"± {spread}") if cell.deviation else []
+    return element("td", element("b", value) if place == 1 else value, *mark, *beside)
 
 
 def _below(text: str) -> list[Markup]:
