@@ -45,6 +45,8 @@ bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/metric_learning.py digits
 	$(BIN)/python benchmarks/graphs.py
 	$(BIN)/python benchmarks/stochastic.py
+	$(BIN)/python benchmarks/ensembles.py
+	$(BIN)/python benchmarks/tiles.py
 
 recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
 	find src -name '*.nb[ic]' -delete

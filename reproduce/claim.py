@@ -64,6 +64,7 @@ class Claim(_Strict):
 
     values : printed numbers, nested tables keyed by the parts of a name; a list is a curve over `axis` of its first
         part ("mnist.euclidean" -> "mnist.euclidean@0.5").
+    deviations : printed standard deviations of some of them, keyed likewise; shown, not judged.
     orderings : names in ascending order, "*" standing for any data set; what they say must hold for a "trend". They are
         of all places of an axis, or of those that they name ("*.left@8").
     log_axis : draw curves over the logarithm of the axis, linear below its smallest place above 0.
@@ -75,7 +76,7 @@ class Claim(_Strict):
     title: str
     shows: str
     script: str
-    plot: Literal["none", "curves", "ratios", "bars", "picture", "regions", "toy", "matrix"] = "none"
+    plot: Literal["none", "curves", "boxes", "ratios", "bars", "picture", "regions", "toy", "matrix"] = "none"
     unit: str = ""
     axis_label: str = ""
     log_axis: bool = False
@@ -83,6 +84,7 @@ class Claim(_Strict):
     rules: list[Rule] = Field(default_factory=list)
     axis: dict[str, list[float]] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
+    deviations: dict[str, Any] = Field(default_factory=dict)
     orderings: list[list[str]] = Field(default_factory=list)
     comparisons: list[Comparison] = Field(default_factory=list)
     notes: dict[str, str] = Field(default_factory=dict)
@@ -91,6 +93,10 @@ class Claim(_Strict):
     def printed(self) -> dict[str, float]:
         """Every number of the claim by its full name."""
         return dict(self._leaves(self.values, ""))
+
+    def spread(self, name: str) -> float | None:
+        """The printed standard deviation of a number, if there is one."""
+        return dict(self._leaves(self.deviations, "")).get(name)
 
     def _leaves(self, node: Any, name: str) -> Iterator[tuple[str, float]]:
         if isinstance(node, dict):

@@ -35,8 +35,12 @@ Records = dict[str, Record]
 
 
 def draw(claim: Claim, records: Records, folder: Path) -> list[Path]:
-    """Draw what the claim asks for; returns the files, none where nothing was measured."""
-    measured = {name: record for name, record in records.items() if record.value is not None}
+    """Draw what the claim asks for; returns the files, none where nothing was measured.
+
+    What is `derived` from other numbers, so that sentences can be judged, is not drawn beside them.
+    """
+    shown = {name: record for name, record in records.items() if not record.conditions.get("derived")}
+    measured = {name: record for name, record in shown.items() if record.value is not None}
     if not measured or claim.plot == "none":
         return []
     if claim.plot == "picture":
@@ -183,6 +187,30 @@ def _bars(claim: Claim, records: Records) -> Figure:
     return figure
 
 
+def _boxes(claim: Claim, records: Records) -> Figure:
+    """A panel a head: at each place a box a curve, of what `each` of the conditions holds."""
+    heads = list(dict.fromkeys(name.partition(".")[0] for name in records if "@" in name))
+    curves = list(dict.fromkeys(name.partition("@")[0] for name in records if "@" in name))
+    methods = list(dict.fromkeys(curve.partition(".")[2] for curve in curves))
+    colours = dict(zip(methods, COLOURS, strict=False))
+    figure, axes = _panels(len(heads), width=4.0, columns=2)
+    for axis, head in zip(axes, heads, strict=True):
+        for i, method in enumerate(methods):
+            found = sorted((float(name.partition("@")[2]), record) for name, record in records.items()
+                           if name.startswith(f"{head}.{method}@"))  # fmt: skip
+            at = np.array([place for place, _ in found]) + (i - (len(methods) - 1) / 2) * 0.8 / len(methods)
+            drawn = axis.boxplot(
+                [record.conditions["each"] for _, record in found], positions=at, widths=0.6 / len(methods),
+                manage_ticks=False, showfliers=False, patch_artist=True, medianprops={"color": "black", "lw": 0.6},
+                whiskerprops={"lw": 0.5}, capprops={"lw": 0.5}, boxprops={"lw": 0.4},
+            )  # fmt: skip
+            for box in drawn["boxes"]:
+                box.set_facecolor(colours[method])
+        axis.set(title=head, xlabel=claim.axis_label)
+    _legend(figure, colours, {}, crosses=False)
+    return figure
+
+
 def _regions(claim: Claim, records: Records) -> Figure:
     """Decision regions of two-dimensional examples; `conditions` has grid, extent, points, labels and arrows."""
     shown = [(name, record) for name, record in records.items() if "grid" in record.conditions]
@@ -251,8 +279,8 @@ def _toy(claim: Claim, records: Records) -> Figure:
     return figure
 
 
-def _panels(count: int, width: float = 2.7, height: float = 2.2) -> tuple[Figure, list[Axes]]:
-    columns = min(max(count, 1), 3)
+def _panels(count: int, width: float = 2.7, height: float = 2.2, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    columns = min(max(count, 1), columns)
     lines = -(-max(count, 1) // columns)
     figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
     axes = list(figure.subplots(lines, columns, squeeze=False).flat)
@@ -268,6 +296,7 @@ def _order(claim: Claim) -> Callable[[str], int]:
 
 KINDS: dict[str, Callable[[Claim, Records], Figure]] = {
     "curves": _curves,
+    "boxes": _boxes,
     "ratios": _ratios,
     "bars": _bars,
     "regions": _regions,

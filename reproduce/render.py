@@ -108,8 +108,13 @@ def _sentence(entry: claims.Comparison, values: dict[str, float]) -> str:
 
 def _numbers(claim: Claim, judged: list[Judged]) -> str:
     """One row a number."""
-    body = [[row.name, f"{row.claimed:g}", _value(row.record), _interval(row.record), row.verdict] for row in judged]
+    body = [[row.name, _printed(claim, row), _value(row.record), _interval(row.record), row.verdict] for row in judged]
     return _table(["", "printed", "measured", "95 % interval", "verdict"], body)
+
+
+def _printed(claim: Claim, row: Judged) -> str:
+    spread = claim.spread(row.name)
+    return f"{row.claimed:g}" + ("" if spread is None else f" ± {spread:g}")
 
 
 def _curves(claim: Claim, judged: list[Judged]) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from reproduce import intervals
-from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.ch2.models import BUDGETS, Spec, digest, model
+from reproduce.kept import kept
 from reproduce.store import Measured
 from trustworthy.attacks import PGD, Attack, CarliniWagner
 from trustworthy.core.predictive import predict

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.ch2.models import BUDGETS, Spec, digest, model
+from reproduce.kept import kept
 from trustworthy.attacks import PGD
 from trustworthy.core.predictive import pooled, predict
 from trustworthy.core.seeds import torch_generator

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from reproduce.ch2.attacked import BATCH, is_right
-from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.ch2.models import BUDGETS, Spec, digest, model
+from reproduce.kept import kept
 from reproduce.runner import Setting
 from reproduce.store import Measured
 from trustworthy.attacks import PGD

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Memory
 from torch import nn
 
-import trustworthy
-from reproduce.ch2.images import Images, images
 from reproduce.claim import SCALES
+from reproduce.images import Images, images
+from reproduce.kept import digest_of, kept
 from trustworthy.core.seeds import derived_seed
-from trustworthy.datasets import cache
 from trustworthy.defenses import (
     AdversarialBayes,
     AdversarialTraining,
@@ -182,15 +178,7 @@ CHANGES: Mapping[str, Callable[[Spec], nn.Module]] = {
 }
 
 
-def kept(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its results on disk: they take minutes, and several entries use them."""
-    return Memory(cache.directory() / "reproduce", verbose=0).cache(function)
-
-
-@functools.cache
 def digest(*, evaluation: bool = False) -> str:
     """Of the source that a trained model depends on; an evaluation depends on all of this chapter's."""
-    library = Path(trustworthy.__file__).parent
-    own = HERE.glob("*.py") if evaluation else (HERE / "images.py", HERE / "models.py")
-    sources = [*own, *(path for part in INPUTS for path in (library / part).rglob("*.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()
+    own = HERE.glob("*.py") if evaluation else [HERE / "models.py"]
+    return digest_of((*own, HERE.parent / "images.py"), INPUTS)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from reproduce.ch2.attacked import is_right, shares
-from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.ch2.models import BUDGETS, Spec, digest, model
+from reproduce.kept import kept
 from reproduce.runner import Setting
 from reproduce.store import Measured
 from trustworthy import datasets

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from reproduce.ch2.attacked import MARGIN, is_random
-from reproduce.ch2.models import BUDGETS, Spec, digest, kept, model
+from reproduce.ch2.models import BUDGETS, Spec, digest, model
+from reproduce.kept import kept
 from reproduce.runner import NotRun, Setting
 from reproduce.store import Measured
 from trustworthy.attacks import CarliniWagner

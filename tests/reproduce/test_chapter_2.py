@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from reproduce.ch2 import attacked, images, models
+from reproduce.ch2 import attacked, models
 from reproduce.claim import find
 from reproduce.plots import draw
 from reproduce.runner import NotRun
 from torch import nn
 
+from reproduce import images
 from trustworthy.attacks import PGD, CarliniWagner
 from trustworthy.core.predictive import predict
 from trustworthy.core.record import Record

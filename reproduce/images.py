@@ -1,4 +1,4 @@
-"""The images of chapter 2: training, validation and test rows that no model of another scale or defence changes."""
+"""Images with classes: training, validation and test rows that no model of another scale or defence changes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,16 @@ class Images:
 
 
 @functools.lru_cache(maxsize=3)
-def images(name: str, rows: int | None, held: int, points: int | None, side: int | None, published: bool) -> Images:
-    """A sample of a data set, the same at every call: `held` rows of the training set choose epochs.
+def images(
+    name: str,
+    *,
+    rows: int | None = None,
+    held: int = 0,
+    points: int | None = None,
+    side: int | None = None,
+    published: bool = False,
+) -> Images:
+    """A sample of a data set, the same at every call: `held` rows of the training set choose epochs or settings.
 
     side : images are brought to it by the mean of what falls into a pixel, or by repeating pixels; None: as they are.
     published : refuse pixels other than the published ones. Raises NotRun.
