@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from trustworthy.report.benchmark import scores
 
 from reproduce.ch5.models import Spec, asked, digest
 from reproduce.kept import kept
 from trustworthy import datasets
 from trustworthy.core.seeds import numpy_generator
 from trustworthy.datasets.corruptions import CORRUPTIONS
+from trustworthy.report.benchmark import scores
 
 METHODS = ("single", "naive", "batch", "snapshot", "fast")
 LEVELS = (1, 2, 3, 4, 5)

@@ -36,8 +36,8 @@ def read_pairs(
     ----------
     folder : where the folders are.
     source, target : names of the folders, such as "brightfield" and "fluorescence".
-    mask : name of a folder of images that are not 0 where something lies that does not belong there. Where there is no
-        such folder nothing is known of it.
+    mask : folder whose images are not 0 where something lies that does not belong there. Where there is no such folder
+        nothing is known of it.
     crop : side in pixels to which the middle of every image is cut; None takes images as they are, of one size.
 
     Raises
