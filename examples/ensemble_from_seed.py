@@ -29,9 +29,10 @@ begun = time.perf_counter()
 fit(model, train, epochs=40, loss=cross_entropy, batch_size=32, engine=Engine(progress=False))
 alone = time.perf_counter() - begun
 
-method = FastEnsemble(epochs=0, members=6, batch_size=32, distance_weight=20.0)
 begun = time.perf_counter()
-ensemble = method.from_seed(model, train, validation=held, engine=Engine(progress=False))
+ensemble = FastEnsemble.from_seed(
+    model, train, validation=held, engine=Engine(progress=False), members=6, batch_size=32, distance_weight=20.0
+)
 further = (time.perf_counter() - begun) / 5
 
 print(f"each further member took {further / alone:.0%} of the training of the model")

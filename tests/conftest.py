@@ -6,19 +6,22 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import typecheck
-
-typecheck.install()
-
 import jaxtyping
 import pytest
 from hypothesis import settings
+
+import typecheck
 
 # The same few examples on every run, many by `make test-slow`, and no deadline: the first call of a metric may import
 # scikit-learn.
 settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("many", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("deterministic")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything of the library is imported. What `make test` runs checks no function inside another."""
+    typecheck.install(inner=config.option.markexpr != "not slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

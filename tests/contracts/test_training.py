@@ -26,10 +26,13 @@ from trustworthy.defenses.noise import InTurn
 from trustworthy.defenses.watch import Later
 from trustworthy.nn.bayesian import to_bayesian
 from trustworthy.training import AbstractSchedule, Checkpoints, Engine, fit
+from trustworthy.uncertainty.fast import Apart
 from trustworthy.uncertainty.variational import EvidenceLoss
 
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 TEACHER, OTHER_TEACHER = (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)) for _ in range(2))
+ANCHORS = tuple(torch.zeros(1, *shape) for shape in ((4, 16), (4,), (4,), (4,), (3, 4), (3,)))  # of `network`
+AWAY = partial(Apart, loss=training.cross_entropy, anchors=ANCHORS)
 SETTINGS = {
     "loss": [
         (training.cross_entropy,),
@@ -40,6 +43,7 @@ SETTINGS = {
         (Tempered(temperature=2.0), Tempered(temperature=3.0)),
         (Tempered(teacher=TEACHER, temperature=2.0), Tempered(teacher=OTHER_TEACHER, temperature=2.0)),
         (EvidenceLoss(alpha=0.5), EvidenceLoss(alpha=0.5, warmup=0.5)),
+        (AWAY(weight=0.1), AWAY(weight=0.2)),
     ],
     "augment": [
         (training.CropAndFlip(padding=1), training.CropAndFlip(padding=2)),

@@ -91,7 +91,7 @@ def test_a_compressed_tiff_is_read_as_pillow_decodes_it_if_it_has_no_floats(tmp_
 
 
 def test_what_does_not_make_pairs_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(DataError, match=r"there is no folder .*source; name the two folders by source= and target="):
+    with pytest.raises(DataError, match=r"there is no folder .*source; call the two folders source and target, or"):
         read_pairs(tmp_path)
     for name in "abc":
         write(tmp_path / "source" / f"{name}.tif", random(8, 8))

@@ -134,6 +134,38 @@ def test_a_rerun_agrees_to_the_bit_and_takes_what_was_kept(ran, suite, tmp_path,
     assert (other.tests, other.passes, other.training_seconds) == (old.tests, old.passes, old.training_seconds)
 
 
+def test_images_in_other_units_are_trained_anew(ran, suite, tmp_path, undrawn):
+    folder, record, _ = ran
+    shutil.copytree(folder / MODELS, tmp_path / MODELS)
+    doubled = [replace(trial, **{part: in_double(getattr(trial, part)) for part in ("train", "calibration")},
+                       tests={name: in_double(test) for name, test in trial.tests.items()})
+               for trial in suite.trials]  # fmt: skip
+    other = run(replace(suite, trials=doubled), tmp_path, methods=["single"], seeds=1, profile=TINY).runs[0]
+    assert other.tests[CLEAN].values["mae"] == pytest.approx(2 * record.runs[0].tests[CLEAN].values["mae"], rel=1e-5)
+
+
+def test_a_model_that_another_device_trained_is_not_taken_for_one_of_this(ran, suite, tmp_path, monkeypatch):
+    def diverge(*given, **options):
+        raise TrainingDiverged("trained again")
+
+    shutil.copytree(ran[0] / MODELS, tmp_path / MODELS)
+    monkeypatch.setattr(training.Method, "fit", diverge)
+    with pytest.warns(TrustworthyWarning, match="trained again"):
+        run(suite, tmp_path, methods=["single"], seeds=1, profile=TINY, device="cpu:0")
+
+
+def in_double(part):
+    """The same images in units of half the size: normalised, they are the same to the bit."""
+    return replace(part, source=2 * part.source, target=2 * part.target)
+
+
+def test_a_trial_is_told_apart_by_its_name_and_its_pictures(suite):
+    (trial,) = suite.trials
+    assert replace(trial, shown=[CLEAN]).fingerprint != trial.fingerprint
+    with pytest.raises(InvalidInput, match="trials must have different names, got mirrors, mirrors"):
+        replace(suite, trials=[trial, trial])
+
+
 def test_what_was_interrupted_goes_on_to_the_same_numbers(suite, tmp_path, undrawn):
     given = {"methods": ["single", "naive"], "seeds": 1, "profile": replace(TINY, epochs=2)}
 
@@ -225,6 +257,13 @@ def test_a_constant_target_is_told_by_its_name(suite):
     says = f"every image of the test 'clean', got one value everywhere in '{spoilt.names[3]}':"
     with pytest.raises(InvalidInput, match=says):
         replace(trial, tests={CLEAN: spoilt})
+
+
+def test_images_that_are_foreign_everywhere_are_told_before_training(suite):
+    (trial,) = suite.trials
+    test = trial.tests["foreign"]
+    with pytest.raises(InvalidInput, match="masks must leave out some pixels of the test 'foreign'"):
+        replace(trial, tests={"foreign": replace(test, masks=np.ones_like(test.masks))})
 
 
 @pytest.mark.slow

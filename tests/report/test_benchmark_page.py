@@ -10,7 +10,7 @@ from rich.console import Console
 
 from report import synthetic_benchmark
 from trustworthy.core.errors import DataError
-from trustworthy.report.benchmark import saved
+from trustworthy.report.benchmark import figures, saved
 from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, costs, ranked
 from trustworthy.report.benchmark.words import answer, tables
 
@@ -42,6 +42,7 @@ def test_the_page_is_one_file_with_a_figure_for_each_file_and_a_map_for_each_met
     assert html.count('class="plot"') == len(figures)
     assert html.count('at each pixel"') == 2 * len(FEW)  # of two fields
     assert "mc-dropout failed to train on digits." in html
+    assert "<dt>Seeds</dt><dd>2</dd>" in html
     assert "mc-dropout" in (folder / "digits-accuracy.svg").read_text()  # alone, a figure has its legend within
 
 
@@ -88,6 +89,22 @@ def test_a_cell_is_the_mean_over_tests_and_then_over_seeds(record):
     assert cells(record, "digits", column)["mc-dropout"].deviation == 0.0  # one of its two trainings failed
 
 
+def test_a_run_without_a_score_on_one_of_the_tests_is_not_in_their_mean(record):
+    (column,) = (each for each in columns(record, "digits") if (each.title, each.metric) == ("corrupted", "ece"))
+    run = next(run for run in record.runs if (run.trial, run.method, run.seed) == ("digits", "naive", 0))
+    test = column.tests[0]
+    without = run.tests[test].model_copy(update={"values": run.tests[test].values | {"ece": None}})
+    partial = run.model_copy(update={"tests": run.tests | {test: without}})
+    seen = record.model_copy(update={"runs": [partial if each is run else each for each in record.runs]})
+    (other,) = (each for each in record.runs if (each.trial, each.method, each.seed) == ("digits", "naive", 1))
+    expected = statistics.fmean(other.tests[test].values["ece"] for test in column.tests)
+    assert cells(seen, "digits", column)["naive"] == Cell(expected, 0.0)
+
+
+def test_a_figure_is_a_file_whatever_its_test_is_called():
+    assert figures._file("mine", "20x / 40x", "roc") == "mine-20x---40x-roc"
+
+
 def test_methods_are_ranked_by_the_way_that_is_better():
     found = {"a": Cell(1.0, 0.0), "b": Cell(2.0, 0.0)}
     assert ranked(Column("", "auroc", []), found) == ["b", "a"]
@@ -112,3 +129,9 @@ def test_the_terminal_says_what_the_page_says(folder, record):
         assert f"<td>{value}" in html or f"<b>{value}</b>" in html
     for said in answer(record):
         assert said in html
+
+
+def test_an_order_under_one_seed_is_called_so(record):
+    warned = "Trained under one seed: under another the order may be another; more seeds tell."
+    assert warned not in answer(record)
+    assert warned in answer(record.model_copy(update={"seeds": [0]}))

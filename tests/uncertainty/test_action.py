@@ -17,7 +17,7 @@ WIDTHS = np.array([[[0.1, 0.1], [0.1, 0.9]], [[0.9, 0.9], [0.9, 0.9]], [[0.1, 0.
 def test_what_is_wider_than_the_tolerance_goes_to_a_person():
     found = review(Intervals.around(7 + np.zeros_like(WIDTHS), WIDTHS, 0.9), 0.6)
     assert_array_equal(found.mask, WIDTHS > 0.6)
-    assert found.share.tolist() == [0.25, 1.0, 0.0]
+    assert found.untrusted.tolist() == [0.25, 1.0, 0.0]
     assert found.order.tolist() == [1, 0, 2]
     assert found.area == 5 / 12
     with pytest.raises(InvalidInput, match="tolerance must be >= 0"):

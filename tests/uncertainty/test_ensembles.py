@@ -182,6 +182,7 @@ def test_wrong_settings_are_named(build, message):
         build()
 
 
+@pytest.mark.usefixtures("_as_users_call_it")
 def test_members_without_a_way_to_draw_their_weights_ask_for_the_factory():
     class Bare(nn.Module):
         def __init__(self):
@@ -198,6 +199,8 @@ def test_members_without_a_way_to_draw_their_weights_ask_for_the_factory():
 
     with pytest.raises(InvalidInput, match=r"make_model must be a function that builds a network, got a Sequential"):
         NaiveEnsemble(epochs=1).fit(network(), (X, Y))
+    with pytest.raises(InvalidInput, match=r"model must be a torch module, got function; .*fit\(make_model, data\)"):
+        NaiveEnsemble(epochs=1)(network, (X, Y))
     with pytest.raises(InvalidInput, match=r"loss must be None, as RandomSelfEnsemble is for classes alone"):
         RandomSelfEnsemble(epochs=1).fit(network, (X, Y), loss=Gaussian())
 

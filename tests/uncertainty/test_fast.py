@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrainingDiverged, TrustworthyWarning
 from trustworthy.training import Categorical, Moment, fit
 from trustworthy.training.data import share_of
-from trustworthy.uncertainty import FastEnsemble, fast
+from trustworthy.uncertainty import FastEnsemble, ensembling, fast
 from trustworthy.uncertainty.fast import Apart, apart, trained_weights
 
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
@@ -37,7 +37,7 @@ def flat(model):
 
 
 def settings(**changed):
-    return {"epochs": 0, "members": 4, "batch_size": 16, "learning_rate": 0.01, **changed}
+    return {"members": 4, "batch_size": 16, "learning_rate": 0.01, **changed}
 
 
 def test_the_loss_is_that_of_the_batch_less_the_mean_distance_to_all_anchors():
@@ -69,7 +69,7 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
 
     fitted = FastEnsemble.fitted
     monkeypatch.setattr(FastEnsemble, "fitted", spied)
-    ensemble = FastEnsemble(**settings(explore=1.5)).from_seed(seed, (X, Y), validation=(X, Y))
+    ensemble = FastEnsemble.from_seed(seed, (X, Y), validation=(X, Y), **settings(explore=1.5))
     weights = [member[0].weight.detach() for member in ensemble.members]
     assert torch.equal(weights[0], seed[0].weight)
     for number, (anchors, start, epochs, rows) in enumerate(seen, 1):
@@ -77,7 +77,7 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
         assert torch.equal(start["0.weight"], weights[0])
         assert (epochs, rows) == (2, 48)  # one and a half epochs
     seen.clear()
-    ensemble = FastEnsemble(**settings(anchors="last", begin="last")).from_seed(seed, (X, Y))
+    ensemble = FastEnsemble.from_seed(seed, (X, Y), **settings(anchors="last", begin="last"))
     weights = [member[0].weight.detach() for member in ensemble.members]
     for number, (anchors, start, _, _) in enumerate(seen):
         assert_close(anchors, weights[number][None])
@@ -87,7 +87,7 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
 @pytest.mark.parametrize("released", [{}, {"anchors": "last", "begin": "last"}])
 def test_members_lie_further_apart_the_larger_the_distance_weight(seed, released):
     ways = (0.0, 2.0, 20.0, 200.0)
-    found = [FastEnsemble(**settings(distance_weight=way, **released)).from_seed(seed, (X, Y)) for way in ways]
+    found = [FastEnsemble.from_seed(seed, (X, Y), **settings(distance_weight=way, **released)) for way in ways]
     between = [sum(apart(ensemble.members)) for ensemble in found]
     assert all(near < far for near, far in itertools.pairwise(between))
 
@@ -101,32 +101,35 @@ def test_the_mean_distance_of_a_member_to_the_others_is_that_of_all_pairs():
 
 
 def test_a_distance_weight_that_ruins_members_is_told_with_the_remedy(seed):
-    ruinous = FastEnsemble(**settings(members=2, distance_weight=1e5, learning_rate=0.3, refine=0.25))
+    ruinous = FastEnsemble(epochs=0, **settings(members=2, distance_weight=1e5, learning_rate=0.3, refine=0.25))
     with pytest.warns(TrustworthyWarning, match=r"member 2 has lost most .* Lower distance_weight, 100000, or") as told:
         outcome = ruinous(seed, (X, Y), validation=(X, Y))
     assert str(told[0].message) in outcome.notes
     assert outcome.notes[-1].startswith("members: 1 ")
-    diverging = FastEnsemble(**settings(members=2, distance_weight=1e38, optimizer="sgd"))
+    diverging = settings(members=2, distance_weight=1e38, optimizer="sgd")
     with pytest.raises(TrainingDiverged, match=r"member 2 of the ensemble: .* Or lower distance_weight, 1e\+38"):
-        diverging.from_seed(seed, (X, Y))
-    harmless = FastEnsemble(**settings())(seed, (X, Y), validation=(X, Y))
+        FastEnsemble.from_seed(seed, (X, Y), **diverging)
+    harmless = FastEnsemble(epochs=0, **settings())(seed, (X, Y), validation=(X, Y))
     assert len(harmless.notes) == 1  # what the members are like, and no warning
 
 
 def test_a_seed_that_knows_nothing_of_the_data_is_told(seed):
     with pytest.warns(TrustworthyWarning, match="the seed is no better on the rows of training than the best answer"):
-        FastEnsemble(**settings(members=2)).from_seed(network(), (X, Y))
+        FastEnsemble.from_seed(network(), (X, Y), **settings(members=2))
     with pytest.raises(ModelContractError, match=r"does not take a row of data x, of shape \(4,\)"):
-        FastEnsemble(**settings()).from_seed(seed, (X[:, :4], Y))
+        FastEnsemble.from_seed(seed, (X[:, :4], Y), **settings())
     with pytest.raises(InvalidInput, match="give a model"):
-        FastEnsemble(**settings()).from_seed(seed, (X, Y + 1))
+        FastEnsemble.from_seed(seed, (X, Y + 1), **settings())
 
 
 def test_rows_that_are_sorted_by_class_tell_what_a_seed_knows(seed, monkeypatch):
     monkeypatch.setattr(fast, "LOOKED", 16)
     order = Y.argsort()
-    outcome = FastEnsemble(**settings(members=2))(seed, (X[order], Y[order]), validation=(X, Y))
+    outcome = FastEnsemble(epochs=0, **settings(members=2))(seed, (X[order], Y[order]), validation=(X, Y))
     assert len(outcome.notes) == 1  # what the members are like, and no warning
+    monkeypatch.setattr(ensembling, "NUMBERS", 3 * X[0].numel())
+    for most, rows in ((2, [0, 32]), (64, [0, 22, 44]), (None, range(64))):  # large images are few
+        assert_close(ensembling.some_rows((X, Y), seed, most)[0], X[list(rows)])
 
 
 def test_a_share_of_the_rows_is_drawn_without_replacement():
@@ -157,4 +160,4 @@ def test_a_share_of_the_rows_is_drawn_without_replacement():
 )
 def test_wrong_settings_are_named(changed, message):
     with pytest.raises(InvalidInput, match=message):
-        FastEnsemble(**settings(**changed))
+        FastEnsemble(**{"epochs": 0, **settings(**changed)})

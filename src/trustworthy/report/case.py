@@ -115,6 +115,13 @@ class Case:
         domain, x = self.examples.domain, self.examples.x.to(self.device)
         return domain.asked(self.subject.model), domain.attacked(x), self.examples.y.to(self.device)
 
+    def halves(self, name: str) -> tuple[Int[np.ndarray, " half"], Int[np.ndarray, " others"]]:
+        """Rows to fit something on, and the others to judge it by, drawn by the seed and `name`."""
+        fitted, judged = np.array_split(seeds.numpy_generator(self.seed, name).permutation(len(self.labels)), 2)
+        if not len(judged):
+            raise NotApplicable("there is one row alone: half of the rows are fitted on, the others judged.")
+        return fitted, judged
+
     def attacked_at(self, rows: Int[np.ndarray, " some"]) -> tuple[Any, Tensor, Tensor]:
         """`attacked`, at some of the examples."""
         model, x, y = self.attacked

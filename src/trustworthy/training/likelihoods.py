@@ -105,7 +105,9 @@ class Numbers(Likelihood):
     """Numbers of any shape (batch, *shape), with independent residuals whose distribution a subclass gives.
 
     average : nats of a row are the mean over its numbers and not their sum: for images, whose pixels are not
-        independent observations, and whose loss should not depend on how many there are.
+        independent observations, and whose loss should not depend on how many there are. A row of P numbers then
+        weighs as one against a prior of the weights. As much as their sum would it weighs with alpha=1 / P in SVI,
+        and in SGLD with temperature=1 / P and a prior_std that is sqrt(P) times larger.
     """
 
     average: bool = False

@@ -29,14 +29,14 @@ class Review:
     tolerance: float
 
     @property
-    def share(self) -> Float[np.ndarray, " n"]:
+    def untrusted(self) -> Float[np.ndarray, " n"]:
         """Share of each image that is not to be trusted."""
         return self.mask.reshape(len(self.mask), -1).mean(1)
 
     @property
     def order(self) -> Int[np.ndarray, " n"]:
         """Indices of the images, the one that most needs a person first; equal ones in the order given."""
-        return np.argsort(-self.share, kind="stable")
+        return np.argsort(-self.untrusted, kind="stable")
 
     @property
     def area(self) -> float:
@@ -62,7 +62,7 @@ class Review:
         with atomic_write(Path(folder, "review.csv")) as stream:
             lines = csv.writer(stream, lineterminator="\n")
             lines.writerow(["image", "share_not_trusted"])
-            lines.writerows([names[index], f"{self.share[index]:.6g}"] for index in self.order)
+            lines.writerows([names[index], f"{self.untrusted[index]:.6g}"] for index in self.order)
 
 
 def review(intervals: Intervals, tolerance: float) -> Review:

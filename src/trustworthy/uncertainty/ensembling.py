@@ -19,6 +19,7 @@ from trustworthy.training import Data, History, Likelihood
 from trustworthy.training.data import as_dataset, batches
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
 
+NUMBERS = 2**24  # of inputs that are looked at together
 MEMBERS = "members: "  # what the note begins with that says what each of them is like
 
 
@@ -82,10 +83,16 @@ def _scores(method: Method, networks: Sequence[nn.Module], held_out: Data) -> li
 
 
 def some_rows(data: Data, model: nn.Module, most: int | None = None) -> tuple[Tensor, Tensor]:
-    """At most so many rows (x, y), evenly from all of `data`, which may be sorted; on the device of `model`."""
+    """Rows (x, y) evenly from all of `data`, which may be sorted; on the device of `model`.
+
+    most : rows; fewer of images so large that they have more than `NUMBERS` numbers together. None for all rows.
+    """
     device = next(model.parameters()).device
     dataset = as_dataset("data", data, model)
     count: int = len(dataset)  # type: ignore[arg-type]
+    if most is not None:
+        one = next(iter(batches(dataset, [torch.arange(1)])))[0]
+        most = max(1, min(most, NUMBERS // one.numel()))
     rows = torch.arange(0, count, -(-count // (most or count)))
     x, y = next(iter(batches(dataset, [rows])))[:2]
     return x.to(device), y.to(device)

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import itertools
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,11 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrainingDiverged, warn
 from trustworthy.core.protocols import Posterior
 from trustworthy.core.seeds import derived_seed
-from trustworthy.training import Batch, Constant, Data, History, Loss, Moment
+from trustworthy.training import Batch, Checkpoints, Constant, Data, Engine, History, Loss, Moment
 from trustworthy.training.data import share_of
+from trustworthy.training.run import Callback
 from trustworthy.uncertainty.ensembling import Ensembling, asked, some_rows
-from trustworthy.uncertainty.method import Lesson, Trained
+from trustworthy.uncertainty.method import Lesson, Trained, engine_by_default
 
 LOOKED, LARGE = 1024, 2**26
 """Rows of training, and numbers of their inputs, at most, by which it is told whether a member is ruined."""
@@ -109,19 +111,33 @@ class FastEnsemble(Ensembling):
     def passes(self) -> int:
         return self.epochs + (self.members - 1) * (math.ceil(self.explore) + math.ceil(self.refine))
 
-    def from_seed(self, trained_model: nn.Module, data: Data, **options: Any) -> Posterior:
+    @classmethod
+    def from_seed(
+        cls,
+        trained_model: nn.Module,
+        data: Data,
+        *,
+        validation: Data | None = None,
+        checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callback] = (),
+        engine: Engine = engine_by_default,
+        seed: int = 0,
+        **settings: Any,
+    ) -> Posterior:
         """An ensemble out of a network that is trained already: its first member, with its weights as they are.
 
         Parameters
         ----------
         trained_model : trained on such data; it is copied.
-        data, options : as in a call of a `Method`: `validation`, `checkpoints`, `callbacks`, `engine`, `seed`.
+        data, validation, checkpoints, callbacks, engine, seed : as in a call of a `Method`.
+        settings : fields of the method but `epochs`: `members`, `explore`, `refine`, `distance_weight`, `loss`, ...
 
         Raises
         ------
         InvalidInput, ModelContractError : the network does not fit the data.
         """
-        outcome = dataclasses.replace(self, epochs=0)(trained_model, data, **options)
+        given: Any = {"validation": validation, "checkpoints": checkpoints, "callbacks": callbacks, "engine": engine}
+        outcome = cls(epochs=0, **settings)(trained_model, data, seed=seed, **given)
         return outcome.model  # type: ignore[return-value]  # an Ensemble
 
     def train(self, model: nn.Module, lesson: Lesson) -> Trained:

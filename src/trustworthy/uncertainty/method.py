@@ -182,6 +182,11 @@ class Method(ABC):
         InvalidInput, ModelContractError : an argument breaks its contract; found before any training.
         TrainingDiverged, CheckpointError : see `training.fit`.
         """
+        if not isinstance(model, nn.Module):
+            raise InvalidInput(
+                f"model must be a torch module, got {type(model).__name__}; for a function that builds one there is "
+                "method.fit(make_model, data)."
+            )
         draw = functools.partial(redrawn, model)
         return self._trained(
             model, draw, data, seed, validation, checkpoints, callbacks=callbacks, engine=engine, n_jobs=n_jobs

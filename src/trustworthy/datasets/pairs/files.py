@@ -36,8 +36,8 @@ def read_pairs(
     ----------
     folder : where the folders are.
     source, target : names of the folders, such as "brightfield" and "fluorescence".
-    mask : name of a folder of images that are not 0 where something lies that does not belong there. Where there is no
-        such folder nothing is known of it.
+    mask : folder whose images are not 0 where something lies that does not belong there. Where there is no such folder
+        nothing is known of it.
     crop : side in pixels to which the middle of every image is cut; None takes images as they are, of one size.
 
     Raises
@@ -103,7 +103,10 @@ def _tiff(file: Path) -> np.ndarray:
 
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}; name the two folders by source= and target=.")
+        raise DataError(
+            f"there is no folder {folder}; call the two folders source and target, or in Python name them by source= "
+            "and target=."
+        )
     found: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (*TIFF, *OTHERS) or file.name.startswith("."):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from trustworthy.report import formatting
 from trustworthy.report.benchmark.meaning import CLEAN, METRICS, Metric
@@ -73,15 +73,15 @@ def _of_classes(known: Sequence[str], foreign: Sequence[str]) -> list[Column]:
 
 
 def cells(record: BenchmarkRecord, trial: str, column: Column) -> dict[str, Cell]:
-    """Of each method that has the score, in the order of the methods."""
-    by_test = [record.values(trial, test, column.metric) for test in column.tests]
-    found = {}
-    for method in record.methods:
-        seeds = [values[method] for values in by_test if method in values]
-        if seeds:
-            each = [statistics.fmean(values) for values in zip(*seeds, strict=False)]
-            found[method] = Cell(statistics.fmean(each), statistics.stdev(each) if len(each) > 1 else 0.0)
-    return found
+    """Of each method, in their order, over its runs that have the score on all tests."""
+    found: dict[str, list[float]] = {}
+    for run in record.runs:
+        values = [run.tests[test].values.get(column.metric) for test in column.tests if test in run.tests]
+        told = [value for value in values if value is not None]
+        if run.trial == trial and len(told) == len(column.tests):
+            found.setdefault(run.method, []).append(fmean(told))
+    seeds = {method: found[method] for method in record.methods if method in found}
+    return {method: Cell(fmean(each), stdev(each) if len(each) > 1 else 0.0) for method, each in seeds.items()}
 
 
 def ranked(column: Column, found: dict[str, Cell]) -> list[str]:
@@ -93,8 +93,8 @@ def ranked(column: Column, found: dict[str, Cell]) -> list[str]:
 
 def costs(record: BenchmarkRecord) -> dict[str, float]:
     """Of each method the gradient steps of its training over those of one network, as a mean over all runs."""
-    found = {
-        method: [run.passes for run in record.runs if run.method == method and not run.failed]
-        for method in record.methods
-    }
-    return {method: statistics.fmean(passes) for method, passes in found.items() if passes}
+    passes: dict[str, list[float]] = {}
+    for run in record.runs:
+        if not run.failed:
+            passes.setdefault(run.method, []).append(run.passes)
+    return {method: fmean(each) for method, each in passes.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,12 +59,11 @@ def _sparsification(record: BenchmarkRecord, trial: str, test: str, looks: Looks
 
 
 def _pearson(record: BenchmarkRecord, trial: str, tests: Sequence[str], looks: Looks) -> Figure:
-    methods = []
-    for method, look in looks.items():
-        by_test = [record.values(trial, test, "pearson").get(method, []) for test in tests]
-        spread = [record.values(trial, test, "pearson_deviation").get(method, []) for test in tests]
-        if all(by_test):
-            methods.append((method, look, *([statistics.fmean(each) for each in part] for part in (by_test, spread))))
+    means, spread = ([record.means(trial, test, name) for test in tests] for name in ("pearson", "pearson_deviation"))
+    methods = [
+        (method, look, [each[method] for each in means], [each[method] for each in spread])
+        for method, look in looks.items() if all(method in each for each in means)
+    ]  # fmt: skip
     return Figure(
         _file(trial, "pearson"), "Prediction and target", "Pearson correlation; bars are one deviation of the images.",
         lambda id, inside: plots.by_test(id, methods, tests, METRICS["pearson"].title, legend=inside),
@@ -85,13 +83,12 @@ def _severity(record: BenchmarkRecord, trial: str, looks: Looks) -> list[Figure]
 def _steps(
     record: BenchmarkRecord, trial: str, steps: Mapping[str, Sequence[str]], metric: str, looks: Looks
 ) -> Figure:
-    methods = []
-    values = {test: record.values(trial, test, metric) for tests in steps.values() for test in tests}
+    means = [[record.means(trial, test, metric) for test in tests] for tests in steps.values()]
+    title, methods = METRICS[metric].title, []
     for method, look in looks.items():
-        if all(method in each for each in values.values()):
-            means = [[statistics.fmean(values[test][method]) for test in tests] for tests in steps.values()]
-            methods.append((method, look, [np.mean(each) for each in means], [np.std(each) for each in means]))
-    title = METRICS[metric].title
+        if all(method in each for of_step in means for each in of_step):
+            values = [[each[method] for each in of_step] for of_step in means]
+            methods.append((method, look, [*map(np.mean, values)], [*map(np.std, values)]))
     return Figure(
         _file(trial, metric), f"{title} by severity", "Bars are one deviation over the corruptions of that severity.",
         lambda id, inside: plots.by_test(id, methods, list(steps), title, legend=inside),
@@ -103,4 +100,4 @@ def _drawn(curves: Mapping[str, Curve], looks: Looks) -> list[tuple[str, Style, 
 
 
 def _file(*words: str) -> str:
-    return "-".join(words).replace(" ", "-")
+    return "-".join(words).replace(" ", "-").replace("/", "-")

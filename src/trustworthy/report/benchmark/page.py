@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
-import numpy as np
 from markupsafe import Markup
 
 from trustworthy.core.study import Arrays, writing
 from trustworthy.report import formatting, plots
 from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, costs, ranked
-from trustworthy.report.benchmark.figures import Looks, figures
+from trustworthy.report.benchmark.figures import Figure, Looks, figures
 from trustworthy.report.benchmark.meaning import METRICS
 from trustworthy.report.benchmark.record import BenchmarkRecord
 from trustworthy.report.benchmark.saved import read
@@ -26,24 +24,13 @@ from trustworthy.report.plots.theme import Style
 from trustworthy.report.render import environment
 
 REPORT = "report.html"
-METHODS = "grid methods"
-"""Look of tables whose rows are methods."""
+METHODS = "grid methods"  # look of tables whose rows are methods
 _SCORES = "Means over the seeds with the deviation from seed to seed; the best is bold, the next ones have (2) and (3)."
 _MAPS = (
     "Bright is uncertain: the deviation of the members at each pixel, each map up to its own largest values. The line "
     "is what is foreign, which no method was told. People would look where it is bright."
 )
 _WAY = {True: "higher is better", False: "lower is better", None: "neither way is better"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A trial on the page: panels in one card."""
-
-    id: str
-    title: str
-    question: str
-    panels: list[Panel]
 
 
 def render(folder: str | os.PathLike[str]) -> Path:
@@ -55,38 +42,34 @@ def render(folder: str | os.PathLike[str]) -> Path:
     """
     record, arrays = read(folder)
     looks = {method: Style(place) for place, method in enumerate(record.methods, 1)}
+    drawn = {trial: figures(record, trial, looks) for trial in record.trials}
     target = Path(folder) / REPORT
+    page = environment().get_template("benchmark.html.j2").render(
+        record=record, answer=answer(record), costs=_costs(record, looks), meaning=_meaning(record), runs=_runs(record),
+        panels={trial: _panels(record, arrays, trial, drawn[trial], looks) for trial in record.trials},
+    )  # fmt: skip
     with writing(target) as stream:
-        stream.write(environment().get_template("benchmark.html.j2").render(_page(record, arrays, looks)))
-    for figure in (each for trial in record.trials for each in figures(record, trial, looks)):
+        stream.write(page)
+    for figure in chain.from_iterable(drawn.values()):
         with writing(Path(folder) / f"{figure.file}.svg") as stream:
             stream.write(plots.standalone(figure.draw(figure.file, True)))
     return target
 
 
-def _page(record: BenchmarkRecord, arrays: Arrays, looks: Looks) -> dict[str, Any]:
-    """Everything that the template reads."""
-    return {
-        "record": record, "answer": answer(record), "costs": _costs(record, looks), "meaning": _meaning(record),
-        "sections": [_section(record, arrays, name, looks) for name in record.trials], "runs": _runs(record),
-    }  # fmt: skip
-
-
-def _section(record: BenchmarkRecord, arrays: Arrays, name: str, looks: Looks) -> Section:
-    trial = record.trials[name]
-    drawn = [
+def _panels(record: BenchmarkRecord, arrays: Arrays, name: str, drawn: Sequence[Figure], looks: Looks) -> list[Panel]:
+    """What the page shows of a trial: its scores with their figures, and the maps of each test."""
+    shown = [
         element("figure", element("h4", each.title), each.draw(each.file, False), element("figcaption", each.says))
-        for each in figures(record, name, looks)
+        for each in drawn
     ]
-    lines = [element("div", *drawn, look="columns"), legend("Methods", list(looks.items()))] if drawn else []
+    lines = [element("div", *shown, look="columns"), legend("Methods", list(looks.items()))] if shown else []
     scores = Panel("Scores", _SCORES, [_scores(record, name, looks), _every_score(record, name), *lines])
-    places = {test: f"{name}/{test}" for test in trial.shown if f"{name}/{test}/source" in arrays}
-    maps = [
+    places = {test: f"{name}/{test}" for test in record.trials[name].shown if f"{name}/{test}/source" in arrays}
+    return [scores] + [
         Panel(f"Where it is uncertain: {test}", _MAPS, [_field(arrays, place, number, looks)
               for number in range(len(arrays[f"{place}/source"]))])
         for test, place in places.items()
     ]  # fmt: skip
-    return Section(f"trial-{name}", trial.title, trial.says, [scores, *maps])
 
 
 def _scores(record: BenchmarkRecord, name: str, looks: Looks) -> Markup:
@@ -94,8 +77,9 @@ def _scores(record: BenchmarkRecord, name: str, looks: Looks) -> Markup:
     chosen = columns(record, name)
     shown = [_column(record, name, column) for column in chosen]
     rows = [row(_head(method, look), cells) for (method, look), *cells in zip(looks.items(), *shown, strict=True)]
+    heads = [element("th", column.title, *_below(column.below), scope="col") for column in chosen]
     label = f"{record.trials[name].title}: scores"
-    return table(label, ["", *map(_headed, chosen)], rows, label, METHODS)
+    return table(label, ["", *heads], rows, label, METHODS)
 
 
 def _every_score(record: BenchmarkRecord, name: str) -> Markup:
@@ -108,36 +92,37 @@ def _every_score(record: BenchmarkRecord, name: str) -> Markup:
     return details(label, table(label, ["score", *record.methods], rows, label=label))
 
 
-def _headed(column: Column) -> Markup:
-    below = Markup("<br>") + element("span", column.below, look="interval") if column.below else ""
-    return element("th", column.title, below, scope="col")
-
-
 def _head(method: str, look: Style) -> Markup:
     return element("th", model(method, look), scope="row")
 
 
-def _column(record: BenchmarkRecord, name: str, column: Column) -> list[Markup]:
+def _column(record: BenchmarkRecord, name: str, column: Column) -> list[str]:
     """A cell for each method."""
     found = cells(record, name, column)
-    order = ranked(column, found)
-    return [_cell(column, found.get(method), order[:3], method) for method in record.methods]
+    places = {method: place for place, method in enumerate(ranked(column, found)[:3], 1)}
+    return [
+        _cell(column, found[method], places.get(method, 0)) if method in found else formatting.NOTHING
+        for method in record.methods
+    ]
 
 
-def _cell(column: Column, cell: Cell | None, best: Sequence[str], method: str) -> Markup:
-    if cell is None:
-        return element("td", formatting.NOTHING)
-    place, value = best.index(method) + 1 if method in best else 0, column.written(cell.mean)
+def _cell(column: Column, cell: Cell, place: int) -> Markup:
+    value = column.written(cell.mean)
     spread = formatting.percent(cell.deviation) if column.about.percent else f"{cell.deviation:.3f}"
-    beside = Markup("<br>") + element("span", f"± {spread}", look="interval") if cell.deviation else ""
-    mark = element("span", f" ({place})", look="interval") if place > 1 else ""
-    return element("td", element("b", value) if place == 1 else value, mark, beside)
+    mark = [element("span", f" ({place})", look="interval")] if place > 1 else []
+    beside = _below(f"± {spread}") if cell.deviation else []
+    return element("td", element("b", value) if place == 1 else value, *mark, *beside)
+
+
+def _below(text: str) -> list[Markup]:
+    """Small, in a line of its own."""
+    return [Markup("<br>"), element("span", text, look="interval")] if text else []
 
 
 def _field(arrays: Arrays, place: str, number: int, looks: Looks) -> Markup:
     """One field: what was seen and measured, what is foreign, and where each method is uncertain."""
     given = {
-        key.removeprefix(f"{place}/"): array[number] for key, array in arrays.items() if key.startswith(f"{place}/")
+        key: arrays[f"{place}/{key}"][number] for key in ("source", "target", "mask") if f"{place}/{key}" in arrays
     }
     mask = given.get("mask")
     shown = [
@@ -145,9 +130,9 @@ def _field(arrays: Arrays, place: str, number: int, looks: Looks) -> Markup:
         _picture(plots.field_png(given["target"]), "target", "target"),
     ]
     for method, look in looks.items():
-        uncertainty = given.get(f"uncertainty/{method}", np.zeros(1))
-        if uncertainty.any():
-            png = plots.uncertainty_png(uncertainty, mask)
+        uncertainty = arrays.get(f"{place}/uncertainty/{method}")
+        if uncertainty is not None and uncertainty[number].any():
+            png = plots.uncertainty_png(uncertainty[number], mask)
             shown.append(_picture(png, model(method, look), f"uncertainty of {method} at each pixel"))
     return element("div", *shown, look="maps")
 
@@ -160,14 +145,14 @@ def _costs(record: BenchmarkRecord, looks: Looks) -> Markup:
     """What each method costs: training, members, prediction."""
     cost, rows = costs(record), []
     for method, look in looks.items():
-        runs = [run for run in record.runs if run.method == method and not run.failed]
-        if not runs:
-            rows.append(row(_head(method, look), ["failed", "", "", ""]))
-            continue
-        seconds = statistics.fmean(run.training_seconds for run in runs)
-        asked = 1000 * statistics.fmean(run.prediction_seconds for run in runs)
-        members = f"{runs[0].members}{'' if runs[0].fixed else ', drawn anew'}"
-        told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, f"{formatting.number(asked)} ms"]
+        told = ["failed", "", "", ""]
+        if runs := [run for run in record.runs if run.method == method and not run.failed]:
+            seconds, asked = (
+                fmean(getattr(run, f"{what}_seconds") for run in runs) for what in ("training", "prediction")
+            )
+            members = f"{runs[0].members}{'' if runs[0].fixed else ', drawn anew'}"
+            milliseconds = f"{formatting.number(1000 * asked)} ms"
+            told = [f"{cost[method]:.2f}×", formatting.duration(seconds), members, milliseconds]
         rows.append(row(_head(method, look), told))
     head = ["", "training, in trainings of one network", "time of a training", "members", "prediction"]
     return table("Costs", head, rows, "Costs", METHODS)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 class Profile:
     """Sizes of data, networks and training.
 
-    fields, calibrating, testing : synthetic fields to train on, to calibrate on, and of each test.
-    side : of these fields, and of the patches that real images are cut into for training, in pixels. tiles : how many.
+    fields, calibrating, testing : synthetic fields to train on, to calibrate on, and of each test; `side` in pixels.
+    tiles : patches of at most that side that real images are cut into for training.
     width, depth : of the U-Net. epochs, batch_size, learning_rate : of its training.
-    rows, row_tests : of a classification, in training and in each test, at most.
-    row_width : of its network. row_epochs, row_batch_size : of its training.
+    rows, row_tests : of a classification, in training and in each test, at most. row_... : of its network and training.
     corruptions : by name, empty for all 15. severities : of each.
     members : of an ensemble. draws : of what draws anew.
     """

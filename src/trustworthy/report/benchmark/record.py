@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from statistics import fmean
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from trustworthy.core.record import versions
@@ -20,7 +20,7 @@ class Model(BaseModel):
 
 
 class Curve(Model):
-    """A line through points."""
+    """Points of a line."""
 
     x: list[float]
     y: list[float]
@@ -41,14 +41,11 @@ class Scores(Model):
 class Run(Model):
     """One method trained once.
 
-    trial, method, seed : what it was trained on, by what, and under which seed.
-    settings : of the method. network, preprocessing : in words.
+    settings : of the method. network, preprocessing : in words. weights : digest of all tensors of the trained model.
     failed : why the training failed; then there is no more.
     members : predictors that are averaged; `fixed` where they are an ensemble, otherwise they are drawn anew.
-    weights : digest of all tensors of the trained model.
     passes : gradient steps of all training over those of one network alone. training_seconds : of all of it.
-    prediction_seconds : of an image or row, by all members.
-    tests : by name.
+    prediction_seconds : of an image or row, by all members. tests : by name.
     """
 
     trial: str
@@ -104,22 +101,25 @@ class BenchmarkRecord(Model):
     def values(self, trial: str, test: str, metric: str) -> dict[str, list[float]]:
         """Of each method that has it, the score under each seed."""
         found: dict[str, list[float]] = {}
-        for run in self.runs:
-            value = run.tests[test].values.get(metric) if run.trial == trial and test in run.tests else None
-            if value is not None:
-                found.setdefault(run.method, []).append(value)
+        for method, scores in self._scores(trial, test):
+            if (value := scores.values.get(metric)) is not None:
+                found.setdefault(method, []).append(value)
         return found
+
+    def means(self, trial: str, test: str, metric: str) -> dict[str, float]:
+        """Of each method that has it, the mean of the score over the seeds."""
+        return {method: fmean(values) for method, values in self.values(trial, test, metric).items()}
 
     def curve(self, trial: str, test: str, name: str) -> dict[str, Curve]:
         """Of each method that has it, the curve: the mean over seeds, at the same places."""
         found: dict[str, list[Curve]] = {}
-        for run in self.runs:
-            scores = run.tests.get(test) if run.trial == trial else None
-            if scores is not None and name in scores.curves:
-                found.setdefault(run.method, []).append(scores.curves[name])
-        return {method: Curve(x=curves[0].x, y=mean(curve.y for curve in curves)) for method, curves in found.items()}
+        for method, scores in self._scores(trial, test):
+            if name in scores.curves:
+                found.setdefault(method, []).append(scores.curves[name])
+        return {
+            method: Curve(x=curves[0].x, y=[fmean(values) for values in zip(*(each.y for each in curves), strict=True)])
+            for method, curves in found.items()
+        }
 
-
-def mean(columns: Iterable[list[float]]) -> list[float]:
-    """Of several columns of one length, row by row."""
-    return np.mean(list(columns), axis=0).tolist()
+    def _scores(self, trial: str, test: str) -> Iterator[tuple[str, Scores]]:
+        return ((run.method, run.tests[test]) for run in self.runs if run.trial == trial and test in run.tests)

@@ -17,7 +17,7 @@ COLUMNS = ("trial", "test", "method", "seed", "score", "value", "higher_is_bette
 
 
 def write(folder: Path, record: BenchmarkRecord, arrays: Arrays) -> None:
-    """Save a benchmark, and draw its page and figures."""
+    """Save a benchmark, with a line of the table for each score of each run, and draw its page and figures."""
     from trustworthy.report.benchmark.page import render
 
     save_arrays(folder / ARRAYS, arrays)
@@ -26,7 +26,11 @@ def write(folder: Path, record: BenchmarkRecord, arrays: Arrays) -> None:
     with writing(folder / ROWS) as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows(_rows(record))
+        table.writerows(
+            (run.trial, test, run.method, run.seed, name, "" if value is None else repr(value),
+             record.metrics[name]["higher_is_better"], run.weights)
+            for run in record.runs for test, scores in run.tests.items() for name, value in scores.values.items()
+        )  # fmt: skip
     render(folder)
 
 
@@ -47,12 +51,3 @@ def read(folder: str | os.PathLike[str]) -> tuple[BenchmarkRecord, Arrays]:
         ) from None
     except (ValidationError, *UNREADABLE) as error:
         raise DataError(f"{place} holds a damaged benchmark ({error}); run the same command again.") from error
-
-
-def _rows(record: BenchmarkRecord) -> list[tuple[object, ...]]:
-    """One line for each score of each run; a score without a value is empty."""
-    return [
-        (run.trial, test, run.method, run.seed, name, "" if value is None else repr(value),
-         record.metrics[name]["higher_is_better"], run.weights)
-        for run in record.runs for test, scores in run.tests.items() for name, value in scores.values.items()
-    ]  # fmt: skip

@@ -21,8 +21,8 @@ FPR = np.concatenate([np.linspace(0.0, MAX_FPR, 81), np.linspace(MAX_FPR, 1.0, 4
 Values = dict[str, float | None]
 POINTS = 50
 """Of a sparsification curve."""
-AVERAGES = {name: name for name in ("probabilities", "logits")}
-"""What is averaged over the members of a classifier."""
+AVERAGES = {"probabilities": False, "logits": True}
+"""What is averaged over the members of a classifier, and whether that are logits."""
 
 
 def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) -> Scores:
@@ -35,17 +35,15 @@ def detection(uncertainty: Maps, foreign: Bool[np.ndarray, "n height width"]) ->
     from sklearn.metrics import roc_curve
 
     ranks, truth = np.unique(uncertainty, return_inverse=True)[1].reshape(-1), foreign.reshape(-1)
-    areas: Values = {
+    values: Values = {
         "partial_auroc": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR),
         "partial_auroc_normalised": metrics.partial_auroc(ranks, truth, max_fpr=MAX_FPR, normalised=True),
         "auroc": metrics.auroc(ranks, truth),
     }
-    counts = {share: max(1, round(share * len(truth))) for share in SHARES}
-    precision = {f"precision@{share:.0%}": metrics.precision_at_k(ranks, truth, k) for share, k in counts.items()}
-    recall = {f"recall@{share:.0%}": metrics.recall_at_k(ranks, truth, k) for share, k in counts.items()}
+    for what, at_k in (("precision", metrics.precision_at_k), ("recall", metrics.recall_at_k)):
+        values |= {f"{what}@{share:.0%}": at_k(ranks, truth, max(1, round(share * len(truth)))) for share in SHARES}
     fpr, tpr, _ = roc_curve(truth, ranks)
-    roc = Curve(x=FPR.tolist(), y=np.interp(FPR, fpr, tpr).tolist())
-    return Scores(values=areas | precision | recall, curves={"roc": roc})
+    return Scores(values=values, curves={"roc": Curve(x=FPR.tolist(), y=np.interp(FPR, fpr, tpr).tolist())})
 
 
 def correlation(prediction: Images, target: Targets) -> Scores:
@@ -66,15 +64,15 @@ def errors(prediction: Images, std: Images, target: Targets) -> Scores:
     std : of the members. Where it is the same everywhere it tells nothing, and has no scores.
     """
     error, spread = np.abs(prediction - target).reshape(-1), std.reshape(-1)
-    own: Values = {"mae": float(error.mean(dtype=np.float64))}
+    values: Values = {"mae": float(error.mean(dtype=np.float64)), "error_uncertainty": None, "sparsification": None}
     if spread.min() == spread.max() or error.min() == error.max():
-        return Scores(values=own | {"error_uncertainty": None, "sparsification": None})
+        return Scores(values=values)
     curve = metrics.sparsification_curve(spread, error, points=POINTS)
-    own["error_uncertainty"] = metrics.error_uncertainty_correlation(spread, error)
-    own["sparsification"] = curve.ause / float(curve.error[0])
+    values["error_uncertainty"] = metrics.error_uncertainty_correlation(spread, error)
+    values["sparsification"] = curve.ause / float(curve.error[0])
+    drawn = {"sparsification": curve.error, "oracle": curve.oracle}
     x = curve.removed.tolist()
-    drawn = {"sparsification": Curve(x=x, y=curve.error.tolist()), "oracle": Curve(x=x, y=curve.oracle.tolist())}
-    return Scores(values=own, curves=drawn)
+    return Scores(values=values, curves={name: Curve(x=x, y=y.tolist()) for name, y in drawn.items()})
 
 
 def coverage(lower: Images, upper: Images, target: Targets) -> Scores:
@@ -124,6 +122,4 @@ def joined(*parts: Scores) -> Scores:
 def _pooled(members: Float[np.ndarray, "members n classes"], average: str) -> Predictive:
     """The mean of the members' probabilities, or of their logits."""
     logits = torch.from_numpy(members).double()
-    return Predictive(
-        logits if checks.choice("average", average, AVERAGES) == "probabilities" else logits.mean(0)[None]
-    )
+    return Predictive(logits.mean(0)[None] if checks.choice("average", average, AVERAGES) else logits)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +28,14 @@ from trustworthy.report.benchmark.record import BenchmarkRecord, Run, TrialRecor
 from trustworthy.report.benchmark.suites import SUITES, Suite, folder_suite
 from trustworthy.report.benchmark.training import fitted, known_methods, methods_of
 from trustworthy.report.benchmark.trials import ImageTrial, Trial
+from trustworthy.training.weights import model_tensors
 from trustworthy.uncertainty import Method
 
 MODELS = "models"
+TRAINING = 0.9
+"""Share of the work of a run that is its training; the rest is judging."""
 OnProgress = Callable[[str, float], None]
 """Called with what is running and the share of all that is done, from 0 to 1."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Job:
-    """One method, under one seed, on one trial; `share` of all the work, from `begin` on."""
-
-    trial: Trial
-    name: str
-    method: Method
-    seed: int
-    begin: float
-    share: float
-
-    @property
-    def key(self) -> str:
-        return f"{self.trial.name}-{self.name}-{self.seed}"
 
 
 def run(
@@ -87,25 +73,35 @@ def run(
     begun = time.perf_counter()
     checks.integer("seeds", seeds, at_least=1)
     sizes, names = _sizes(profile, epochs), known_methods(methods)
-    chosen = _suite(suite, sizes, {"data": data, "average": average})
+    chosen = _suite(suite, sizes, data=data, average=average)
     folder, where = None if out is None else Path(out), device_of(device)
-    jobs = _jobs(chosen, names, seeds, sizes)
+    jobs = [
+        _Job(trial=trial, name=name, method=method, seed=seed, draws=sizes.draws, folder=folder, device=where)
+        for seed in range(seeds)  # outermost: an interrupted benchmark has all methods under its first seeds
+        for trial in chosen.trials
+        for name, method in methods_of(names, sizes, trial).items()
+    ]
+    pieces = _pieces(jobs, on_progress or (lambda what, share: None))
     store = Parts(folder, Run, "benchmark (data, method, sizes or versions differ)")
     with alone(folder, "benchmark"):
-        pieces = [_piece(job, sizes, folder, where, on_progress or (lambda what, share: None)) for job in jobs]
         measured = list(study(pieces, store))
+        runs = [run for run, _ in measured]
+        scored = {name for run in runs for scores in run.tests.values() for name in scores.values}
         record = BenchmarkRecord(
             suite=chosen.name, title=chosen.title, created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command, fingerprint=digest([piece.mark for piece in pieces]),
-            conditions=_plain(sizes)
+            conditions=asdict(sizes)
             | {"device": str(where), "data": {trial.name: trial.fingerprint for trial in chosen.trials}},
-            metrics={name: asdict(metric) for name, metric in METRICS.items() if _has(measured, name)},
-            trials={trial.name: _told(trial) for trial in chosen.trials},
-            methods=names, seeds=list(range(seeds)), runs=[run for run, _ in measured],
-            notes=chosen.notes, wall_time=time.perf_counter() - begun,
+            metrics={name: asdict(metric) for name, metric in METRICS.items() if name in scored},
+            trials={
+                trial.name: TrialRecord(title=trial.title, says=trial.says, tests=trial.about, shown=list(trial.shown))
+                for trial in chosen.trials
+            },
+            methods=names, seeds=list(range(seeds)), runs=runs, notes=chosen.notes,
+            wall_time=time.perf_counter() - begun,
         )  # fmt: skip
         if folder is not None:
-            saved.write(folder, record, _pictures(chosen, jobs, [arrays for _, arrays in measured]))
+            saved.write(folder, record, _pictures(chosen.trials, jobs, [arrays for _, arrays in measured]))
     return record
 
 
@@ -117,17 +113,17 @@ def _sizes(profile: str | Profile, epochs: int | None) -> Profile:
     return replace(sizes, epochs=epochs, row_epochs=epochs)
 
 
-def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, options: dict[str, Any]) -> Suite:
+def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, **options: str | None) -> Suite:
     """The suite by its name, or of the pairs in a folder."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if given and suite != "classification":
         raise InvalidInput(
             f"{' and '.join(given)} is for the suite classification, got suite {str(suite)!r}; leave it out."
         )
     if isinstance(suite, Suite):
         return suite
-    if (make := SUITES.get(str(suite))) is not None:
-        return make(profile, **given)
+    if str(suite) in SUITES:
+        return SUITES[str(suite)](profile, **given)
     if Path(suite).is_dir():
         return folder_suite(suite, profile)
     raise InvalidInput(
@@ -136,95 +132,77 @@ def _suite(suite: str | os.PathLike[str] | Suite, profile: Profile, options: dic
     )
 
 
-def _jobs(suite: Suite, names: Sequence[str], seeds: int, profile: Profile) -> list[_Job]:
-    """Seeds outermost, so that an interrupted benchmark has all methods under its first seeds."""
-    of_trial = {trial.name: methods_of(names, profile, trial) for trial in suite.trials}
-    wanted = [
-        (trial, name, method, seed)
-        for seed in range(seeds)
-        for trial in suite.trials
-        for name, method in of_trial[trial.name].items()
-    ]
-    work = np.array([method.passes * len(trial.data[0]) for trial, _, method, _ in wanted])
-    begin = np.concatenate([[0.0], np.cumsum(work)]) / work.sum()
-    return [
-        _Job(trial=trial, name=name, method=method, seed=seed, begin=float(start), share=float(end - start))
-        for (trial, name, method, seed), start, end in zip(wanted, begin, begin[1:], strict=False)
-    ]
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Job:
+    """One method, under one seed, on one trial. folder : of all models. draws : of what draws anew."""
+
+    trial: Trial
+    name: str
+    method: Method
+    seed: int
+    draws: int
+    folder: Path | None
+    device: torch.device
+
+    @property
+    def key(self) -> str:
+        return f"{self.trial.name}-{self.name}-{self.seed}"
+
+    @property
+    def mark(self) -> str:
+        """Of everything that the run depends on."""
+        device = str(self.device)
+        return digest(self.trial.fingerprint, repr(self.method), self.seed, self.draws, versions(), device)
+
+    def run(self, tell: Callable[[float], None]) -> tuple[Run, Arrays]:
+        """Train and judge; a training that diverges is what is recorded of it."""
+        trial, method, seed, device = self.trial, self.method, self.seed, self.device
+        about: dict[str, Any] = {
+            "trial": trial.name, "method": self.name, "seed": seed, "settings": repr(method),
+            "network": repr(trial.recipe(0.0)), "preprocessing": trial.preprocessing, "device": str(device),
+        }  # fmt: skip
+        kept = None if self.folder is None else self.folder / MODELS / self.key
+        try:
+            model, cost = fitted(trial, self.name, method, seed, kept, device, lambda share: tell(TRAINING * share))
+        except TrainingDiverged as error:
+            warn(f"{self.name} failed on {trial.title} under seed {seed}: {error}")
+            return Run(**about, failed=str(error)), {}
+        found = judge(
+            trial, model, draws=self.draws, batch_size=method.batch_size, device=device, seed=seed,
+            tell=lambda share: tell(TRAINING + (1.0 - TRAINING) * share),
+        )  # fmt: skip
+        members = members_of(model)
+        record = Run(
+            **about, members=members or self.draws, fixed=members is not None, weights=digest(model_tensors(model)),
+            parameters=sum(weight.numel() for weight in model.parameters()),
+            training_seconds=cost["seconds"], passes=cost["passes"] / method.epochs,
+            prediction_seconds=found.seconds, tests=found.tests,
+        )  # fmt: skip
+        return record, found.arrays if seed == 0 else {}
 
 
-def _piece(job: _Job, profile: Profile, folder: Path | None, device: torch.device, tell: OnProgress) -> Piece[Any]:
-    mark = digest(job.trial.fingerprint, repr(job.method), job.seed, profile.draws, versions(), str(device))
-    say = partial(tell, f"{job.trial.title}: {job.name}, seed {job.seed}")
+def _pieces(jobs: Sequence[_Job], tell: OnProgress) -> list[Piece[Any]]:
+    """A piece for each job, which tells the share of all work that is done: passes over the data times rows."""
+    work = np.cumsum([0.0, *(job.method.passes * len(job.trial.train) for job in jobs)])
 
-    def at(begin: float, end: float, share: float) -> None:
-        say(job.begin + job.share * (begin + (end - begin) * share))
+    def piece(job: _Job, begin: float, end: float) -> Piece[Any]:
+        def share_of_all(share: float) -> None:
+            tell(f"{job.trial.title}: {job.name}, seed {job.seed}", float(begin + share * (end - begin)))
 
-    measure = partial(_measured, job, profile, folder, device, partial(at, 0.0, 0.9), partial(at, 0.9, 1.0))
-    return Piece(job.key, mark, measure, partial(at, 0.0, 1.0))
+        return Piece(job.key, job.mark, lambda: job.run(share_of_all), share_of_all)
 
-
-def _measured(
-    job: _Job, profile: Profile, folder: Path | None, device: torch.device, training: Any, judging: Any
-) -> tuple[Run, Arrays]:
-    """Train and judge; a training that diverges is what is recorded of it."""
-    about: dict[str, Any] = {
-        "trial": job.trial.name, "method": job.name, "seed": job.seed, "settings": repr(job.method),
-        "network": repr(job.trial.recipe(0.0)), "preprocessing": job.trial.preprocessing, "device": str(device),
-    }  # fmt: skip
-    try:
-        kept = None if folder is None else folder / MODELS / job.key
-        trained = fitted(job.trial, job.name, job.method, job.seed, kept, device, training)
-    except TrainingDiverged as error:
-        warn(f"{job.name} failed on {job.trial.title} under seed {job.seed}: {error}")
-        return Run(**about, failed=str(error)), {}
-    members = members_of(trained.model)
-    found = judge(
-        job.trial, trained.model, draws=profile.draws, batch_size=profile.batch_size, device=device, seed=job.seed,
-        tell=judging,
-    )  # fmt: skip
-    run = Run(
-        **about, members=members or profile.draws, fixed=members is not None, weights=trained.weights,
-        parameters=sum(weight.numel() for weight in trained.model.parameters()),
-        training_seconds=trained.seconds, passes=trained.passes / job.method.epochs,
-        prediction_seconds=found.seconds, tests=found.tests,
-    )  # fmt: skip
-    return run, found.arrays if job.seed == 0 else {}
+    return [piece(*given) for given in zip(jobs, work[:-1] / work[-1], work[1:] / work[-1], strict=True)]
 
 
-def _has(measured: Sequence[tuple[Run, Arrays]], metric: str) -> bool:
-    return any(metric in scores.values for run, _ in measured for scores in run.tests.values())
-
-
-def _told(trial: Trial) -> TrialRecord:
-    if not isinstance(trial, ImageTrial):
-        about = {name: f"{len(rows.x):,} rows" for name, rows in trial.tests.items()}
-        return TrialRecord(title=trial.title, says=trial.says, tests=about)
-    about = {}
-    for name, pairs in trial.tests.items():
-        foreign = "" if pairs.masks is None else f", {pairs.masks.mean():.1%} of the pixels foreign"
-        about[name] = f"{len(pairs)} fields of {pairs.source.shape[2]} × {pairs.source.shape[3]} pixels{foreign}"
-    return TrialRecord(title=trial.title, says=trial.says, tests=about, shown=list(trial.shown))
-
-
-def _pictures(suite: Suite, jobs: Sequence[_Job], arrays: Sequence[Arrays]) -> Arrays:
+def _pictures(trials: Sequence[Trial], jobs: Sequence[_Job], arrays: Sequence[Arrays]) -> Arrays:
     """What the page shows: of each shown test the fields, what is foreign in them, and what each method says."""
     found: Arrays = {}
-    for trial in suite.trials:
-        for name in trial.shown if isinstance(trial, ImageTrial) else ():
-            assert isinstance(trial, ImageTrial)
-            pairs = trial.tests[name]
-            fields = pairs.take(pictured(pairs))
-            place = f"{trial.name}/{name}"
-            found |= {f"{place}/source": fields.source, f"{place}/target": fields.target}
-            if fields.masks is not None:
-                found[f"{place}/mask"] = fields.masks
-    for job, own in zip(jobs, arrays, strict=True):
-        for key, array in own.items():
-            test, role = key.rsplit("/", 1)
-            found[f"{job.trial.name}/{test}/{role}/{job.name}"] = array
-    return found
-
-
-def _plain(profile: Profile) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(profile).items()}
+    images = [(trial, name) for trial in trials if isinstance(trial, ImageTrial) for name in trial.shown]
+    for trial, name in images:
+        fields = trial.tests[name].take(pictured(trial.tests[name]))
+        roles = {"source": fields.source, "target": fields.target, "mask": fields.masks}
+        found |= {f"{trial.name}/{name}/{role}": array for role, array in roles.items() if array is not None}
+    return found | {
+        f"{job.trial.name}/{key}/{job.name}": array
+        for job, own in zip(jobs, arrays, strict=True) for key, array in own.items()
+    }  # fmt: skip

@@ -19,7 +19,7 @@ from trustworthy.datasets.pairs import ImagePairs, paste, patches
 from trustworthy.report.benchmark.meaning import CLEAN, RISK
 from trustworthy.report.benchmark.profiles import Profile
 from trustworthy.report.benchmark.scores import AVERAGES
-from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial
+from trustworthy.report.benchmark.trials import ImageTrial, Rows, RowTrial, Trial, struck
 
 DENSITIES = ("very sparse", "sparse", "dense", "very dense")
 IMPURITIES = ("scratch", "bubble", "dust", "speckle", "unspecific")
@@ -42,27 +42,30 @@ class Suite:
     trials: Sequence[Trial]
     notes: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        names = [trial.name for trial in self.trials]
+        if len(set(names)) < len(names):
+            raise InvalidInput(f"trials must have different names, got {', '.join(names)}; their runs lie under them.")
+
 
 def cells_suite(profile: Profile) -> Suite:
     """The two tasks of section 5.3 on synthetic cells: foreign pixels in a field, and fields of another density."""
     from trustworthy.datasets.synthetic import cells
 
-    drawn = partial(cells, size=profile.side)
-    clean = partial(drawn, density="sparse")
+    clean = partial(cells, size=profile.side, density="sparse")
+    shifted = partial(cells, size=profile.side, kind="lncap")
     foreign = {"impurities": IMPURITIES, "second cell type": ("cells",)}
     net: Any = {"width": profile.width, "depth": profile.depth}
     local = ImageTrial(
         name="local", title="Foreign pixels",
         says="Trained on clean fields; the uncertainty of a pixel should be high where something foreign lies.",
-        train=clean(profile.fields, seed=TRAIN),
-        calibration=clean(profile.calibrating, seed=CALIBRATE),
+        train=clean(profile.fields, seed=TRAIN), calibration=clean(profile.calibrating, seed=CALIBRATE),
         tests={
             CLEAN: clean(profile.testing, seed=TEST),
             **{name: clean(profile.testing, seed=TEST, impurities=kinds) for name, kinds in foreign.items()},
         },
         shown=tuple(foreign), **net,
     )  # fmt: skip
-    shifted = partial(drawn, kind="lncap")
     tests = {density: shifted(profile.testing, density=density, seed=SHIFT) for density in DENSITIES}
     models = [
         ImageTrial(
@@ -72,11 +75,11 @@ def cells_suite(profile: Profile) -> Suite:
         )
         for letter, density in (("a", DENSITIES[0]), ("b", DENSITIES[-1]))
     ]  # fmt: skip
-    notes = [
+    note = (
         "The cells are synthetic: they stand in for the microscopy of MSC and LNCaP cells, which was never published. "
         "Every test field with something foreign has one kind of it; 25% of them had it in the dissertation."
-    ]
-    return Suite(name="cells", title="synthetic cells", trials=[local, *models], notes=notes)
+    )
+    return Suite(name="cells", title="synthetic cells", trials=[local, *models], notes=[note])
 
 
 def real_suite(profile: Profile) -> Suite:
@@ -85,17 +88,17 @@ def real_suite(profile: Profile) -> Suite:
 
     ecoli, nuclei = load_pairs("ecoli"), load_pairs("ebimage")
     neurons = load_pairs("phase-contrast").channels(source=[6], target=[0])  # the plane in focus, and DAPI
-    left, right = spatial_split(neurons)
+    train, test = spatial_split(neurons)
     trials = [
         pairs_trial(ecoli, profile, name="ecoli", foreign=nuclei),
         pairs_trial(nuclei, profile, name="ebimage", foreign=ecoli),
-        _trial(left, None, right, profile, name="phase-contrast", foreign=nuclei),
+        _trial(train, None, test, profile, name="phase-contrast", foreign=nuclei),
     ]
-    notes = [
+    note = (
         "What is foreign are patches of another set of real microscopy, brought to the brightness of the field. The "
         "field of neurons is one, split in space: its test is of the slide that was trained on."
-    ]
-    return Suite(name="pairs", title="real microscopy", trials=trials, notes=notes)
+    )
+    return Suite(name="pairs", title="real microscopy", trials=trials, notes=[note])
 
 
 def folder_suite(folder: str | os.PathLike[str], profile: Profile) -> Suite:
@@ -114,31 +117,28 @@ def pairs_trial(pairs: ImagePairs, profile: Profile, *, name: str, foreign: Imag
 
     foreign : patches of these are pasted into the clean test fields.
     """
-    struck = np.zeros(len(pairs), dtype=bool)
-    if pairs.masks is not None:
-        struck[:] = pairs.masks.any(axis=(1, 2))
-    order = numpy_generator(0, "split").permutation(np.flatnonzero(~struck))
+    foreign_in = struck(pairs)
+    order = numpy_generator(0, "split").permutation(np.flatnonzero(~foreign_in))
     if len(order) < FEWEST:
         raise InvalidInput(
             f"{pairs.name} must have at least {FEWEST} pairs without anything foreign, to train on, calibrate and "
             f"test, got {len(order)}; add pairs, or cut large images into several."
         )
     held = len(order) // FEWEST
-    calibrating = held if held >= CALIBRATING else 0
-    test, fitting, train = np.split(order, (held, held + calibrating))
+    test, fitting, train = np.split(order, (held, 2 * held if held >= CALIBRATING else held))
     return _trial(
-        pairs.take(train), pairs.take(fitting) if calibrating else None, pairs.take(test), profile, name=name,
-        foreign=foreign, struck=pairs.take(struck) if struck.any() else None,
+        pairs.take(train), pairs.take(fitting) if len(fitting) else None, pairs.take(test), profile, name=name,
+        foreign=foreign, spoilt=pairs.take(foreign_in) if foreign_in.any() else None,
     )  # fmt: skip
 
 
 def _trial(
     train: ImagePairs, calibration: ImagePairs | None, test: ImagePairs, profile: Profile, *, name: str,
-    foreign: ImagePairs | None, struck: ImagePairs | None = None,
+    foreign: ImagePairs | None, spoilt: ImagePairs | None = None,
 ) -> ImageTrial:  # fmt: skip
     tests = {CLEAN: test}
-    if struck is not None:
-        tests["foreign"] = struck
+    if spoilt is not None:
+        tests["foreign"] = spoilt
     if foreign is not None:
         side = min(PATCH, *test.source.shape[2:], *foreign.source.shape[2:])
         found = patches(foreign, side, PATCHES)
@@ -171,42 +171,28 @@ def classification_suite(
             f"data must be a set of images with classes, such as digits, fashion-mnist or cifar10, got {data!r}."
         )
     classes = found.n_classes - checks.integer("held_out", held_out, at_least=0, at_most=found.n_classes - 2)
-    (x, y), (test_x, test_y) = (
-        (_images(getattr(found, f"x_{part}")), getattr(found, f"y_{part}")) for part in ("train", "test")
-    )
-    known = np.flatnonzero(test_y < classes)[: profile.row_tests]
-    clean = Rows(x=test_x[known], y=test_y[known])
-    tests = {CLEAN: clean}
+    x, test_x = (np.ascontiguousarray(part, dtype=np.float32) for part in (found.x_train, found.x_test))
+    known = np.flatnonzero(found.y_test < classes)[: profile.row_tests]
+    tests = {CLEAN: (clean := Rows(x=test_x[known], y=found.y_test[known]))}
     for name in profile.corruptions or CORRUPTIONS:
         for severity in profile.severities:
-            changed = corrupt(clean.x, name, severity, generator=severity)
-            tests[f"{name} {severity}"] = Rows(x=changed, y=clean.y)
+            tests[f"{name} {severity}"] = Rows(x=corrupt(clean.x, name, severity, generator=severity), y=clean.y)
     if held_out:
-        tests["new classes"] = Rows(x=test_x[test_y >= classes][: profile.row_tests])
-    random = numpy_generator(0, "noise")
-    tests["noise"] = Rows(x=random.random(clean.x.shape, dtype=np.float32))
-    trained = np.flatnonzero(y < classes)[: profile.rows]
+        tests["new classes"] = Rows(x=test_x[found.y_test >= classes][: profile.row_tests])
+    tests["noise"] = Rows(x=numpy_generator(0, "noise").random(clean.x.shape, dtype=np.float32))
+    trained = np.flatnonzero(found.y_train < classes)[: profile.rows]
     kept = f", the last {held_out} kept from training" if held_out else ""
     trial = RowTrial(
         name=data, title="Classes",
         says=f"{len(trained):,} rows of {found.n_classes} classes{kept}; tests are clean, corrupted, and new.",
-        train=Rows(x=x[trained], y=y[trained]), tests=tests, classes=classes, width=profile.row_width, average=average,
+        train=Rows(x=x[trained], y=found.y_train[trained]), tests=tests, classes=classes, width=profile.row_width,
+        average=average,
     )  # fmt: skip
-    return Suite(
-        name="classification",
-        title=f"classification of {data}",
-        trials=[trial],
-        notes=[found.provenance] if found.provenance else [],
-    )
-
-
-def _images(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x, dtype=np.float32)
+    notes = [found.provenance] if found.provenance else []
+    return Suite(name="classification", title=f"classification of {data}", trials=[trial], notes=notes)
 
 
 SUITES: dict[str, Callable[..., Suite]] = {
-    "cells": cells_suite,
-    "pairs": real_suite,
-    "classification": classification_suite,
-}
+    "cells": cells_suite, "pairs": real_suite, "classification": classification_suite,
+}  # fmt: skip
 """By the names of `--suite`; anything else is a folder of pairs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,101 +27,70 @@ from trustworthy.uncertainty import METHODS, Method
 
 SINGLE = "single"
 """Name of one network alone, with which the methods are compared."""
+OFFERED = {SINGLE: METHODS["naive"], **METHODS}
 CHECKPOINTS, TALLY = "checkpoints", "tally.json"
 DROPOUT = 0.5
 """Rate of the dropout in the U-Net of MC-dropout, as in the dissertation."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Fitted:
-    """A trained model, in own units of the trial.
-
-    weights : digest of all its tensors. seconds : of all training. passes : gradient steps, in passes over the data.
-    """
-
-    model: nn.Module
-    weights: str
-    seconds: float
-    passes: float
-
-
 def known_methods(names: Sequence[str] | None) -> list[str]:
     """The names, each once, all of them where none are given; unknown ones are refused."""
-    known = [SINGLE, *METHODS]
-    wanted = list(dict.fromkeys(known if names is None else names))
+    wanted = list(dict.fromkeys(OFFERED if names is None else names))
     if not wanted:
-        raise InvalidInput(f"methods must name at least one, got none. Known: {', '.join(known)}.")
+        raise InvalidInput(f"methods must name at least one, got none. Known: {', '.join(OFFERED)}.")
     for name in wanted:
-        checks.choice("method", name, dict.fromkeys(known))
+        checks.choice("method", name, OFFERED)
     return wanted
 
 
 def methods_of(names: Sequence[str], profile: Profile, trial: Trial) -> dict[str, Method]:
-    """The methods by name, with the settings of the profile that fit what they are to learn."""
-    images = isinstance(trial, ImageTrial)
-    sizes = (profile.epochs, profile.batch_size) if images else (profile.row_epochs, profile.row_batch_size)
-    usual = dict(zip(("epochs", "batch_size"), sizes, strict=True))
-    own = _of_images(len(trial.train), profile) if images else {}
-    counts = {name: {"members": profile.members} for name in ("naive", "snapshot", "batch", "fast")}
-    counts |= {SINGLE: {"members": 1}, "sgld": {"samples": profile.members}}
-    return {
-        name: METHODS["naive" if name == SINGLE else name](
-            **usual | own.get(name, own.get("", {})) | counts.get(name, {})
-        )
-        for name in names
-    }
+    """The methods by name, with the settings of the profile that fit what they are to learn.
 
-
-def _of_images(rows: int, profile: Profile) -> dict[str, dict[str, Any]]:
-    """Settings for nats that are means over pixels, of the methods by name, "" for all others.
-
-    A mean counts an image once, so that noise and the prior of the weights would drown it: they are as weak as in the
-    released code, where the KL divergence has the factor 1e-6 beside the mean loss.
+    The nats of images are means over pixels and count an image once, so that noise and the prior of the weights would
+    drown them: they are as weak as in the released code, where the KL divergence has the factor 1e-6 beside the mean.
     """
-    usual = {"learning_rate": profile.learning_rate}
-    return {
-        "": usual,
-        "fast": {**usual, "distance_weight": 10.0},
-        "svi": {**usual, "prior_std": 0.02, "init_std": 0.0067, "alpha": min(1.0, 1e-6 * rows)},
-        "sgld": {"preconditioned": True, "learning_rate": 1e-3, "temperature": 1e-3},
-    }
+    own: dict[str, dict[str, Any]] = {name: {"members": profile.members} for name in ("naive", "snapshot", "batch")}
+    own |= {SINGLE: {"members": 1}, "fast": {"members": profile.members}, "sgld": {"samples": profile.members}}
+    if isinstance(trial, ImageTrial):
+        usual = {"epochs": profile.epochs, "batch_size": profile.batch_size, "learning_rate": profile.learning_rate}
+        own["fast"] |= {"distance_weight": 10.0}
+        own["svi"] = {"prior_std": 0.02, "init_std": 0.0067, "alpha": min(1.0, 1e-6 * len(trial.train))}
+        own["sgld"] |= {"preconditioned": True, "learning_rate": 1e-3, "temperature": 1e-3}
+    else:
+        usual = {"epochs": profile.row_epochs, "batch_size": profile.row_batch_size}
+    return {name: OFFERED[name](**usual | own.get(name, {})) for name in names}
 
 
 def fitted(
     trial: Trial, name: str, method: Method, seed: int, folder: Path | None, device: torch.device, tell: Tell
-) -> Fitted:
-    """Train `method` on the training part of `trial`, or take what `folder` has of exactly that.
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A model in own units of `trial`, trained by `method` or taken from `folder` if it is exactly this, and its cost.
+
+    The cost are `seconds` of all training and `passes`, gradient steps over those of one pass over the data.
 
     folder : where the model is kept, for `models.load_model`; None for nowhere.
     """
     recipe = trial.recipe(DROPOUT if name == "mc-dropout" else 0.0)
     x, y = trial.data
-    mark = digest(repr(method), repr(trial.loss), seed, x, y, recipe.factory, recipe.options, versions())
+    units = model_tensors(trial.model(nn.Identity()))  # images in other units may be the same to the network
+    built = (recipe.factory, recipe.options, versions(), str(device))
+    mark = digest(repr(method), repr(trial.loss), seed, x, y, units, *built)
     if folder is not None and is_posterior_folder(folder):
         model, _, about = load_posterior(folder, trust=False)
         if about.get("mark") == mark:
-            return _kept(model.to(device), about)
+            return model, about
     runs = None if folder is None else folder / CHECKPOINTS / mark
     tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), method.passes, tell)
+    engine = Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
     posterior: Any = method.fit(
-        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally],
-        checkpoints=runs, engine=_engine(device),
-    )  # fmt: skip
+        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally], checkpoints=runs, engine=engine
+    )
     model = trial.model(posterior if isinstance(posterior, nn.Module) else posterior.model)
-    about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
     if folder is not None:
-        built = replace(recipe, transforms=(*method.transforms, *trial.transforms))
-        save_posterior(model, folder, built, about)
+        about = {"mark": mark, "method": repr(method), "seed": seed, "preprocessing": trial.preprocessing, **tally.told}
+        save_posterior(model, folder, replace(recipe, transforms=(*method.transforms, *trial.transforms)), about)
         shutil.rmtree(folder / CHECKPOINTS)  # of several networks with their optimizers: many times what is kept
-    return _kept(model, about)
-
-
-def _kept(model: nn.Module, about: dict[str, Any]) -> Fitted:
-    return Fitted(model=model, weights=digest(model_tensors(model)), seconds=about["seconds"], passes=about["passes"])
-
-
-def _engine(device: torch.device) -> Engine:
-    return Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
+    return model, tally.told
 
 
 class _Tally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core.digest import digest
@@ -54,6 +54,11 @@ class ImageTrial:
                     f"target must vary in every image of the test {test!r}, got one value everywhere in {told}: no "
                     "correlation is defined there; remove these pairs."
                 )
+            if pairs.masks is not None and pairs.masks.all():
+                raise InvalidInput(
+                    f"masks must leave out some pixels of the test {test!r}, got all pixels of all images foreign: "
+                    "there is nothing to tell them from; mark only what is foreign, or add images that are not."
+                )
 
     @cached_property
     def translator(self) -> Translator:
@@ -68,9 +73,20 @@ class ImageTrial:
     @property
     def preprocessing(self) -> str:
         """How the numbers of the files become those of the network."""
-        means = {role: getattr(self.translator, role) for role in ("source", "target")}
-        told = (f"{role} (mean {_words(of.mean)}, deviation {_words(of.std)})" for role, of in means.items())
+        told = []
+        for role, of in (("source", self.translator.source), ("target", self.translator.target)):
+            mean, std = (", ".join(f"{number:.4g}" for number in numbers.tolist()) for numbers in (of.mean, of.std))
+            told.append(f"{role} (mean {mean}, deviation {std})")
         return f"channels normalised by the training images: {', '.join(told)}"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each test is of."""
+        told = {}
+        for name, pairs in self.tests.items():
+            foreign = "" if pairs.masks is None else f", {pairs.masks.mean():.1%} of the pixels foreign"
+            told[name] = f"{len(pairs)} fields of {pairs.source.shape[2]} × {pairs.source.shape[3]} pixels{foreign}"
+        return told
 
     def model(self, network: nn.Module) -> nn.Module:
         """A trained network, or several, in own units."""
@@ -90,10 +106,10 @@ class ImageTrial:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that training and tests depend on."""
+        """Of everything that training, tests and pictures depend on."""
         parts = [self.train, self.calibration, *self.tests.values()]
         arrays = [None if pairs is None else (pairs.source, pairs.target, pairs.masks) for pairs in parts]
-        return digest(self.name, list(self.tests), arrays, self.recipe(0.0).options)
+        return digest(self.name, list(self.tests), list(self.shown), arrays, self.recipe(0.0).options)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,10 +119,13 @@ class Rows:
     x: Float[np.ndarray, "n channels height width"]
     y: Int[np.ndarray, " n"] | None = None
 
+    def __len__(self) -> int:
+        return len(self.x)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowTrial:
-    """Classification of images: `train` has classes, and so has the test "clean"; the others may have.
+    """Classification of images, with the same face: `train` has classes and so has the test "clean", others may have.
 
     average : what is averaged over the members, "probabilities" or "logits". width : of the network.
     """
@@ -121,26 +140,21 @@ class RowTrial:
     average: str = "probabilities"
 
     loss: Likelihood = field(default=Categorical(), init=False)
+    shown: ClassVar[Sequence[str]] = ()
+    preprocessing: ClassVar[str] = "pixels in [0, 1]"
+    transforms: ClassVar[tuple[tuple[str, dict[str, Any]], ...]] = ()
 
     @property
     def data(self) -> tuple[Tensor, Tensor]:
-        """Rows to train on."""
         assert self.train.y is not None
         return torch.from_numpy(self.train.x), torch.from_numpy(self.train.y)
 
     @property
-    def preprocessing(self) -> str:
-        """How the numbers of the files become those of the network."""
-        return "pixels in [0, 1]"
+    def about(self) -> dict[str, str]:
+        return {name: f"{len(rows):,} rows" for name, rows in self.tests.items()}
 
     def model(self, network: nn.Module) -> nn.Module:
-        """A trained network as it is."""
         return network
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        """What `model` does, as `nn.TRANSFORMS` names it."""
-        return ()
 
     def recipe(self, dropout: float) -> Recipe:
         """A narrow VGG16 from 32 pixels on, and a small convolutional network below; without dropout."""
@@ -152,7 +166,6 @@ class RowTrial:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that training and tests depend on."""
         parts = [(rows.x, rows.y) for rows in (self.train, *self.tests.values())]
         return digest(self.name, list(self.tests), parts, self.recipe(0.0).options, self.average)
 
@@ -160,5 +173,6 @@ class RowTrial:
 Trial = ImageTrial | RowTrial
 
 
-def _words(numbers: Tensor) -> str:
-    return ", ".join(f"{number:.4g}" for number in numbers.tolist())
+def struck(pairs: ImagePairs) -> Bool[np.ndarray, " n"]:
+    """Which of the images have something foreign in them."""
+    return np.array([pairs.masks is not None and bool(pairs.masks[row].any()) for row in range(len(pairs))])

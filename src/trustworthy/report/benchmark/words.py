@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def answer(record: BenchmarkRecord) -> list[str]:
-    """Sentences: the best of the first columns of each trial, and which methods failed to train."""
+    """Sentences: the best of the first columns of each trial, what one seed leaves open, and which methods failed."""
     said = []
     for name, trial in record.trials.items():
         for column in columns(record, name)[:2]:
@@ -26,7 +26,10 @@ def answer(record: BenchmarkRecord) -> list[str]:
             said.append(f"{trial.title}, {what}: {best} is best{rest}.")
     failed = dict.fromkeys((run.method, record.trials[run.trial].title) for run in record.runs if run.failed)
     wrong = [f"{method} failed to train on {trial}." for method, trial in failed]
-    return [*said, *wrong]
+    lone = ["Trained under one seed: under another the order may be another; more seeds tell."] * (
+        len(record.seeds) == 1
+    )
+    return [*said, *lone, *wrong]
 
 
 def tables(record: BenchmarkRecord) -> list[Table]:

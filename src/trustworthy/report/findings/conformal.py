@@ -8,7 +8,6 @@ import numpy as np
 from markupsafe import Markup
 from pydantic import BaseModel, Field
 
-from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, MissingPackage
 from trustworthy.report import formatting
 from trustworthy.report.finding import Number, Series
@@ -54,11 +53,7 @@ class Sets(Series):
 
 def measure(case: Case, settings: Settings) -> Measured:
     """Calibrate sets on one half of the rows, drawn by the seed, and judge them on the other half."""
-    calibrated, judged = np.array_split(
-        seeds.numpy_generator(case.seed, "conformal").permutation(len(case.labels)), 2
-    )  # fmt: skip
-    if not len(judged):
-        raise NotApplicable("there is one row alone: sets are calibrated on some rows and judged on others.")
+    calibrated, judged = case.halves("conformal")
     sets = _sets(case, calibrated, judged, settings.level)
     covered = sets.covered(case.labels[judged])
     coverage, size, counts = float(covered.mean()), float(sets.size.mean()), np.bincount(sets.size)

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from markupsafe import Markup
 from pydantic import BaseModel, Field
 
-from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.report import formatting, plots
 from trustworthy.report.finding import Number, Series, null_where_nan
@@ -55,10 +54,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     from trustworthy import metrics
 
     _ = case.probabilities  # a kind that needs them
-    order = seeds.numpy_generator(case.seed, "temperature").permutation(len(case.labels))
-    fitted, shown = np.array_split(order, 2)
-    if not len(shown):
-        raise NotApplicable("there is one row alone: a temperature is fitted on some rows and judged on others.")
+    fitted, shown = case.halves("temperature")
     logits, y = case.subject.logits, case.labels
     temperature = _fitted(logits[fitted], y[fitted])
     stated, scaled = (_softmax(logits[shown], by) for by in (1.0, temperature))

@@ -23,7 +23,7 @@ POINTS = 6
 
 def roc(name: str, methods: Curves, max_fpr: float, *, legend: bool = False) -> Markup:
     """True against false positives where few false ones are allowed; dashed what chance gives."""
-    with new_figure(height=_height(3.1, methods, legend)) as (figure, (axes,)):
+    with new_figure(height=_height(methods, legend)) as (figure, (axes,)):
         for method, look, curve in methods:
             seen = np.asarray(curve.x) <= max_fpr
             x, y = np.asarray(curve.x)[seen], np.asarray(curve.y)[seen]
@@ -35,16 +35,13 @@ def roc(name: str, methods: Curves, max_fpr: float, *, legend: bool = False) -> 
         axes.xaxis.set_major_locator(MultipleLocator(0.05))
         _with_legend(figure, legend)
         told = (f"{method}: {formatting.percent(float(np.interp(max_fpr, c.x, c.y)))}" for method, _, c in methods)
-        return to_svg(
-            figure,
-            name,
-            f"ROC curve up to a false-positive rate of {max_fpr}. True positives there: {', '.join(told)}.",
-        )
+        said = f"ROC curve up to a false-positive rate of {max_fpr}. True positives there: {', '.join(told)}."
+        return to_svg(figure, name, said)
 
 
 def sparsification(name: str, methods: Curves, oracles: Sequence[Curve], *, legend: bool = False) -> Markup:
     """Error of the pixels that are left as the least certain ones are left out; dashed what an oracle would leave."""
-    with new_figure(height=_height(3.1, methods, legend)) as (figure, (axes,)):
+    with new_figure(height=_height(methods, legend)) as (figure, (axes,)):
         for method, look, curve in methods:
             y = np.asarray(curve.y) / curve.y[0]
             axes.plot(curve.x, y, **look.bold, label=method, markevery=max(1, len(y) // POINTS), clip_on=False)
@@ -64,13 +61,12 @@ def by_test(
     *, legend: bool = False,
 ) -> Markup:  # fmt: skip
     """A score on each of several tests, side by side, with bars of one deviation."""
-    with new_figure(height=_height(3.1, methods, legend)) as (figure, (axes,)):
+    with new_figure(height=_height(methods, legend)) as (figure, (axes,)):
         offsets = np.linspace(-0.33, 0.33, len(methods)) if len(methods) > 1 else np.zeros(1)
         for (method, look, means, deviations), offset in zip(methods, offsets, strict=True):
             x = np.arange(len(tests)) + offset
-            axes.errorbar(
-                x, means, deviations, ecolor=look.colour, elinewidth=1.2, linestyle="", **look.bold, label=method
-            )
+            bars: Any = {"ecolor": look.colour, "elinewidth": 1.2, "linestyle": ""}
+            axes.errorbar(x, means, deviations, **bars, **look.bold, label=method)
         axes.set_xticks(range(len(tests)), tests)
         axes.set_xlim(-0.5, len(tests) - 0.5)
         axes.grid(visible=False, axis="x")
@@ -78,11 +74,10 @@ def by_test(
             axes.axvline(edge - 0.5, color=MUTED, linewidth=0.6)
         axes.set_ylabel(what)
         _with_legend(figure, legend)
-        told = (
-            f"{method}: "
-            + ", ".join(f"{test} {formatting.score(mean)}" for test, mean in zip(tests, means, strict=True))
-            for method, _, means, _ in methods
-        )
+        told = []
+        for method, _, means, _ in methods:
+            each = (f"{test} {formatting.score(mean)}" for test, mean in zip(tests, means, strict=True))
+            told.append(f"{method}: {', '.join(each)}")
         return to_svg(figure, name, f"{what.capitalize()} by test. {'; '.join(told)}.")
 
 
@@ -97,9 +92,9 @@ def _percent(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
-def _height(alone: float, methods: Sequence[Any], legend: bool) -> float:
+def _height(methods: Sequence[Any], legend: bool) -> float:
     """Inches; a legend within the figure takes a line for three methods."""
-    return alone + (0.22 * -(-len(methods) // 3) + 0.1 if legend else 0.0)
+    return 3.1 + (0.22 * -(-len(methods) // 3) + 0.1 if legend else 0.0)
 
 
 def _with_legend(figure: Any, legend: bool) -> None:
