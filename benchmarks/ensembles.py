@@ -89,7 +89,8 @@ def training() -> Iterator[Record]:
         for seed in range(REPEATS):
             again, single = timed(partial(one.fit, network, train, engine=quiet, seed=seed))
             if isinstance(method, FastEnsemble):
-                run = partial(method.from_seed, single.members[0], train, engine=quiet, seed=seed)
+                own: dict[str, Any] = {"batch_size": BATCH_SIZE, **settings}
+                run = partial(FastEnsemble.from_seed, single.members[0], train, engine=quiet, seed=seed, **own)
                 singles.append((1.0, single))
             else:
                 run = partial(method.fit, network, train, engine=quiet, seed=seed)
