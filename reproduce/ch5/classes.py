@@ -19,19 +19,22 @@ from trustworthy.report.benchmark import scores
 METHODS = ("single", "naive", "batch", "snapshot", "fast")
 LEVELS = (1, 2, 3, 4, 5)
 METRICS = {"acc": "accuracy", "nll": "nll", "ece": "ece"}
-CLEAN = ("clean", 0)
+CLEAN, SAME = ("all", 0), ("clean", 0)
+"""All clean test rows, and those of them that are corrupted too."""
 Scored = dict[tuple[str, int], dict[str, float]]
 """By corruption and severity, what `METRICS` names; accuracies in percent."""
 
 
 def scored(spec: Spec, average: str = "probabilities") -> Scored:
-    """Scores of one posterior on clean test rows and under every corruption at every severity."""
+    """Scores of one posterior on clean test rows, and of the first of them under every corruption at every severity."""
     return kept(_scored)(spec, spec.budget, average, spec.common["corrupted"], digest(evaluation=True))
 
 
 def _scored(spec: Spec, budget: dict[str, Any], average: str, points: int, code: str) -> Scored:
     answers = logits(replace(spec, method="naive") if spec.method == "single" else spec)
     members = slice(0, 1) if spec.method == "single" else slice(None)
+    given, labels = answers[CLEAN]
+    answers = answers | {SAME: (given[:, :points], labels[:points])}
     found = {}
     for place, (given, labels) in answers.items():
         values = scores.classes(given[members], labels, average).values

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reproduce.ch5.classes import LEVELS, METHODS, Scored, scored
+from reproduce.ch5.classes import CLEAN, LEVELS, METHODS, Scored, scored
 from reproduce.ch5.maps import derived, told
 from reproduce.ch5.models import Spec
 from reproduce.ch5.table_5_1 import cells
@@ -53,4 +53,4 @@ def _curve(seeds: list[Scored], metric: str) -> dict[int, list[float]]:
 
 
 def _at(each: Scored, level: int, metric: str) -> list[float]:
-    return [values[metric] for place, values in each.items() if place[1] == level]
+    return [values[metric] for place, values in each.items() if place[1] == level and place != CLEAN]

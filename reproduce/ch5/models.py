@@ -146,7 +146,7 @@ def _fitted(spec: Spec, budget: dict[str, Any], code: str) -> Fitted:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if isinstance(trainer, FastEnsemble):
-            model = trainer.from_seed(start, spec.rows, engine=quiet, seed=seed)
+            model = replace(trainer, epochs=0)(start, spec.rows, engine=quiet, seed=seed).model
         else:
             model = trainer.fit(spec.network, spec.rows, engine=quiet, seed=seed)
     warned = tuple(str(warning.message) for warning in caught if issubclass(warning.category, TrustworthyWarning))

@@ -59,7 +59,7 @@ def _clean(each: Scored, metric: str) -> float:
 
 
 def _corrupted(each: Scored, metric: str) -> float:
-    return float(np.mean([values[metric] for place, values in each.items() if place != CLEAN]))
+    return float(np.mean([values[metric] for place, values in each.items() if place[1] > 0]))
 
 
 def _spike(setting: Setting) -> Iterator[Measured]:
