@@ -47,6 +47,11 @@ class Engine:
         if self.clip is not None:
             checks.real("clip", self.clip, above=0.0)
 
+    @classmethod
+    def on(cls, device: torch.device) -> Engine:
+        """On the CPU where `device` is one, otherwise on the accelerator that Accelerate finds; shows no bar."""
+        return cls(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from trustworthy.core import checks
@@ -81,9 +80,8 @@ def fitted(
             return model, about
     runs = None if folder is None else folder / CHECKPOINTS / mark
     tally = _Tally(runs and runs / TALLY, -(-len(x) // method.batch_size), method.passes, tell)
-    engine = Engine(accelerator=Accelerator(cpu=True) if device.type == "cpu" else None, progress=False)
     posterior: Any = method.fit(
-        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally], checkpoints=runs, engine=engine
+        recipe.build, (x, y), loss=trial.loss, seed=seed, callbacks=[tally], checkpoints=runs, engine=Engine.on(device)
     )
     model = trial.model(posterior if isinstance(posterior, nn.Module) else posterior.model)
     if folder is not None:

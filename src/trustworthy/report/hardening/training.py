@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -79,7 +78,7 @@ class Trainer:
             defended = defense(
                 network, train, validation=validation,
                 checkpoints=None if folder is None else Checkpoints(folder / CHECKPOINTS), seed=self.seed,
-                engine=self._engine, callbacks=[after_epoch],
+                engine=Engine.on(self.device), callbacks=[after_epoch],
             )  # fmt: skip
         network = defended.model.get_submodule(NETWORK) if attacked else defended.model
         about = self._about(defended, defense, begin)
@@ -99,10 +98,6 @@ class Trainer:
         if noise is not None and self.rows.domain.kind == "table":
             x = self.rows.train[0].to(self.device, precision(model))
             _check_noise(noise.sigma, _entering(noise, changed, x))
-
-    @property
-    def _engine(self) -> Engine:
-        return Engine(accelerator=Accelerator(cpu=True) if self.device.type == "cpu" else None, progress=False)
 
     def _same_run(self, folder: Path, defense: Method, start: nn.Module) -> None:
         """Refuse checkpoints of a run with other settings, and say in which they differ; note those of this run."""
