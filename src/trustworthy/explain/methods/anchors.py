@@ -195,8 +195,9 @@ class Sampler:
         self.features: list[int] = present.nonzero().squeeze(1).tolist()
         self.y = question.goal.y[row]
         self.background = _checked(settings.background, question.x)
-        self.is_table = self.background is not None and self.x.ndim == 1
-        if self.is_table:
+        self.is_table = False
+        if self.background is not None and self.x.ndim == 1:
+            self.is_table = True
             self.edges, self.inside = _ranges(self.background, self.x, settings.bins)
 
     def holds(self, features: tuple[int, ...], draws: int) -> int:
