@@ -56,17 +56,21 @@ class BBMP(Explainer):
         way = (missing - x).expand(x.shape)
         gain = (question.scores(x) - question.scores(x + way)).abs().clamp_min(torch.finfo(x.dtype).tiny)
         share = groups.present.to(x) / groups.present.sum(1, keepdim=True)
-        depth = x.new_zeros(len(x), groups.count).requires_grad_()  # of the deletion, before the sigmoid
-        adam = torch.optim.Adam([depth], lr=self.learning_rate)
-        for _ in range(self.steps):
+        depth = x.new_zeros(len(x), groups.count)  # of the deletion, before the sigmoid
+        mean, square = torch.zeros_like(depth), torch.zeros_like(depth)
+        for step in range(1, self.steps + 1):
+            depth.requires_grad_()
             mask = groups.spread(depth.sigmoid()).clamp_max(1.0)  # groups may overlap
             slope, _ = question.gradients(x + mask.detach() * way)
             lost = (slope * way * mask).flatten(1).sum(1) / gain
             loss = lost.sum() + self.l1 * (share * depth.sigmoid()).sum() + self.tv * raggedness(mask).sum()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-        return Scored(depth.detach().sigmoid())
+            (gradient,) = torch.autograd.grad(loss, depth)
+            # Adam; that of torch.optim imports a compiler first, which takes longer than most explanations.
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient.square(), 0.001)
+            scale = (square / (1 - 0.999**step)).sqrt() + 1e-8
+            depth = depth.detach() - self.learning_rate / (1 - 0.9**step) * mean / scale
+        return Scored(depth.sigmoid())
 
 
 def raggedness(mask: Float[Tensor, "n *shape"]) -> Float[Tensor, ""] | Float[Tensor, " n"]:

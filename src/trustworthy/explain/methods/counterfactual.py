@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from trustworthy.explain.explainer import Explainer, Question, Scored
@@ -30,7 +30,9 @@ class Counterfactual(Explainer):
 
     def explain(self, question: Question) -> Scored:
         x, y, target = question.x, question.goal.y, question.goal.target
+        attack = self.robustness.attack
+        robustness = replace(self.robustness, attack=replace(attack, eot=max(self.eot, attack.eot)))
         free = question.groups.free(question.groups.present).expand(x.shape)
-        found = self.robustness(question.model, x, y, free[:, None], target=target, generator=question.generator)
+        found = robustness(question.model, x, y, free[:, None], target=target, generator=question.generator)
         question.count(found.calls)
         return Scored(question.groups.summed((found.points[:, 0] - x).abs()))
