@@ -15,8 +15,10 @@ from torch import Tensor
 from trustworthy.attacks import Attack, MinimumNorm
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.norms import Norm, as_size
 from trustworthy.core.predictive import NUMBERS
 from trustworthy.core.protocols import AnyClassifier
+from trustworthy.core.threat import Bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,3 +97,15 @@ class Robustness:
         if start is None or not isinstance(self.attack, MinimumNorm):
             return self.attack
         return replace(self.attack, start=start, steps=self.warm_steps)
+
+
+def finite(
+    size: Float[Tensor, "n k"], x: Float[Tensor, "n *shape"], bounds: Bounds | None, norm: Norm
+) -> Float[Tensor, "n k"]:
+    """`size` with a number in place of inf: the length of the way to the farther bound of every coordinate of `x`.
+
+    Without bounds it is the length of `x`, as in the released code, or the largest of its sizes that are finite.
+    """
+    far = x if bounds is None else torch.maximum(x - bounds[0], bounds[1] - x)
+    broken = size.masked_fill(size.isinf(), 0.0).amax(1)
+    return torch.where(size.isinf(), torch.maximum(as_size(norm).size(far), broken)[:, None], size)
