@@ -5,7 +5,6 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution, Rule
-from trustworthy.explain.attribution import Attribution
 from trustworthy.explain.compare import Comparison, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
