@@ -1,9 +1,24 @@
 """Explanations of predictions, judged by how robust the prediction is to changes of what they call relevant.
 
 attribution = GreedyAS()(model, x)    # scores and order of the features of each example
+compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution, Rule
+from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.criteria import (
+    CRITERIA,
+    Area,
+    Criterion,
+    Curve,
+    Infidelity,
+    Judged,
+    Masking,
+    MaxSensitivity,
+    SubsetRobustness,
+    as_criterion,
+    robustness_curve,
+)
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors
@@ -34,11 +49,16 @@ METHODS: dict[str, type[Explainer]] = {
 
 __all__ = [
     "BBMP",
+    "CRITERIA",
     "METHODS",
     "Anchors",
+    "Area",
     "Attribution",
     "Counterfactual",
+    "Comparison",
     "Cover",
+    "Criterion",
+    "Curve",
     "Distances",
     "ExactSHAP",
     "ExpectedGradients",
@@ -47,7 +67,11 @@ __all__ = [
     "Groups",
     "IntegratedGradients",
     "KernelSHAP",
+    "Infidelity",
+    "Judged",
     "LeaveOneOut",
+    "Masking",
+    "MaxSensitivity",
     "Partition",
     "PermutationSHAP",
     "Question",
@@ -56,6 +80,10 @@ __all__ = [
     "Rule",
     "Score",
     "Scored",
+    "SubsetRobustness",
+    "as_criterion",
     "as_groups",
+    "compare",
+    "robustness_curve",
     "superpixels",
 ]
