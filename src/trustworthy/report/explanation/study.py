@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from trustworthy.explain import Comparison, Criterion, Explainer, RandomOrder, c
 from trustworthy.models import load_model
 from trustworthy.report.audit import device_of
 from trustworthy.report.explanation import saved, telling
-from trustworthy.report.explanation.inquiry import LOOKED, Inquiry, inquire
+from trustworthy.report.explanation.inquiry import Inquiry, inquire
 from trustworthy.report.explanation.methods import ABOUT, CRITERIA, RANDOM, chosen, judges
 from trustworthy.report.explanation.pieces import Part, kept, restored
 from trustworthy.report.explanation.record import ExplanationRecord, Row
@@ -46,7 +45,7 @@ def run(
     groups: Any = None,
     norm: str = "l2",
     steps: int = 100,
-    random_orders: int = 5,
+    random_orders: int = 3,
     draws: int = 10,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -142,7 +141,10 @@ def _pieces(
 
     shares = zip(work[:-1] / work[-1], work[1:] / work[-1], strict=True)
     methods = [*used.items(), (RANDOM, RandomOrder())]
-    return [piece(*named, float(begin), float(end)) for named, (begin, end) in zip(methods, shares, strict=True)]
+    return [
+        piece(name, method, float(begin), float(end))
+        for (name, method), (begin, end) in zip(methods, shares, strict=True)
+    ]
 
 
 def _distances(asked: Inquiry, seed: int) -> np.ndarray:
