@@ -22,39 +22,58 @@ from trustworthy.explain.criteria import (
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors
+from trustworthy.explain.methods.bbmp import BBMP
+from trustworthy.explain.methods.counterfactual import Counterfactual
+from trustworthy.explain.methods.expected import ExpectedGradients
 from trustworthy.explain.methods.gradient import Gradient
+from trustworthy.explain.methods.integrated import IntegratedGradients
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
+from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
 from trustworthy.explain.robustness import Distances, Robustness
 
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
+    "bbmp": BBMP,
+    "cfx": Counterfactual,
+    "eg": ExpectedGradients,
     "gradient": Gradient,
+    "ig": IntegratedGradients,
     "loo": LeaveOneOut,
     "random": RandomOrder,
+    "shap": KernelSHAP,
+    "shap-exact": ExactSHAP,
+    "shap-permutation": PermutationSHAP,
 }
 """By the names at public doors."""
 
 __all__ = [
+    "BBMP",
     "CRITERIA",
     "METHODS",
     "Anchors",
     "Area",
     "Attribution",
+    "Counterfactual",
     "Comparison",
     "Cover",
     "Criterion",
     "Curve",
     "Distances",
+    "ExactSHAP",
+    "ExpectedGradients",
     "Explainer",
     "Gradient",
     "Groups",
+    "IntegratedGradients",
+    "KernelSHAP",
     "Infidelity",
     "Judged",
     "LeaveOneOut",
     "Masking",
     "MaxSensitivity",
     "Partition",
+    "PermutationSHAP",
     "Question",
     "RandomOrder",
     "Robustness",
