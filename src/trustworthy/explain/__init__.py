@@ -5,7 +5,7 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -34,6 +34,8 @@ __all__ = [
     "METHODS",
     "Area",
     "Attribution",
+    "Best",
+    "Chance",
     "Comparison",
     "Cover",
     "Criterion",
@@ -50,7 +52,9 @@ __all__ = [
     "Partition",
     "Question",
     "RandomOrder",
+    "Result",
     "Robustness",
+    "Row",
     "Score",
     "Scored",
     "SubsetRobustness",
