@@ -6,6 +6,7 @@ from torch import nn
 
 from trustworthy.attacks import PGD, MinimumNorm
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.grid import Grid
 from trustworthy.explain import Robustness
 
 
@@ -31,6 +32,25 @@ def test_linear_model_against_its_closed_form_in_every_coalition():
     warm = Robustness(attack=MinimumNorm(bounds=None))(model, x, y, free, start=found.points)
     assert (warm.calls < found.calls / 5).all()
     torch.testing.assert_close(warm.size, exact, rtol=2e-2, atol=0)
+
+
+def test_what_is_held_stays_and_what_moves_by_steps_ends_on_one():
+    model = nn.Linear(3, 2).double()
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 5.0]]))
+        model.bias.copy_(torch.tensor([2.25, 0.0]))
+    x, y = torch.zeros(1, 3, dtype=torch.float64), torch.tensor([0])
+    free = torch.tensor([[[True, True, True], [False, False, True]]])
+    ends = torch.tensor([10.0, 10.0, 10.0], dtype=torch.float64)
+    grid = Grid(low=-ends, high=ends, step=torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64))
+    given = {"attack": MinimumNorm(bounds=None), "movable": torch.tensor([True, True, False])}
+    real = Robustness(**given)(model, x, y, free)
+    assert real.points[0, 0, 2] == 0
+    torch.testing.assert_close(real.size[0, 0], x.new_tensor(2.25 / 2**0.5), rtol=2e-3, atol=0)
+    assert real.size[0, 1].isinf()  # nothing that may move is in it
+    stepped = Robustness(**given, grid=grid)(model, x, y, free)
+    assert stepped.points[0, 0, 0] == stepped.points[0, 0, 0].round()
+    assert stepped.size[0, 0] > real.size[0, 0]
 
 
 def test_an_attack_with_a_budget_is_refused():

@@ -21,8 +21,8 @@ from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 from trustworthy.core.threat import ThreatModel
 
-PACE = 0.05  # share by which a radius grows where its point fails, and shrinks where it succeeds
-LONGEST, SHORTEST = 1.0, 0.01  # steps as shares of the radius, from the first to the last
+PACE = 0.05  # share by which a radius grows where its point fails, and shrinks where it succeeds, at first
+LONGEST, SHORTEST = 1.0, 0.01  # steps as shares of the radius, from the first to the last; the pace falls likewise
 CONFIRMATIONS = 4  # further answers of a stochastic model, together, that a nearer point must hold against
 
 
@@ -122,7 +122,8 @@ class Walk:
 
     def step(self, share: float) -> None:
         """Bring the radius nearer to the boundary, and the point along the gradient to that radius."""
-        self.radius = torch.where(self.success, self.radius * (1 - PACE), self.radius * (1 + PACE))
+        pace = PACE * share
+        self.radius = torch.where(self.success, self.radius * (1 - pace), self.radius * (1 + pace))
         length = per_example(share * self.radius, self.x)
         self.x = self.placed(self.x - self.problem.x + length * self.geometry.steepest(self.uphill))
 

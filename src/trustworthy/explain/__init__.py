@@ -6,6 +6,8 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 
 from trustworthy.explain.attribution import Attribution
 from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
+from trustworthy.explain.attribution import Attribution, Rule
+from trustworthy.explain.compare import Comparison, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -21,17 +23,24 @@ from trustworthy.explain.criteria import (
 )
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
+from trustworthy.explain.methods.anchors import Anchors
 from trustworthy.explain.methods.gradient import Gradient
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.robustness import Distances, Robustness
 
-METHODS: dict[str, type[Explainer]] = {"gradient": Gradient, "loo": LeaveOneOut, "random": RandomOrder}
+METHODS: dict[str, type[Explainer]] = {
+    "anchors": Anchors,
+    "gradient": Gradient,
+    "loo": LeaveOneOut,
+    "random": RandomOrder,
+}
 """By the names at public doors."""
 
 __all__ = [
     "CRITERIA",
     "METHODS",
+    "Anchors",
     "Area",
     "Attribution",
     "Best",
@@ -55,6 +64,7 @@ __all__ = [
     "Result",
     "Robustness",
     "Row",
+    "Rule",
     "Score",
     "Scored",
     "SubsetRobustness",

@@ -12,6 +12,23 @@ from trustworthy.core import checks
 from trustworthy.explain.groups import Groups
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Features that hold a prediction fixed.
+
+    features : the groups of the rule, as they were found; none where the prediction holds without a rule.
+    precision : how often the prediction stays, and `interval` in which that lies.
+    coverage : to which share of the inputs the rule applies.
+    ranges : of a column of a table the range (above, at most) that the rule names, None of any other feature.
+    """
+
+    features: tuple[int, ...]
+    precision: float
+    interval: tuple[float, float]
+    coverage: float
+    ranges: tuple[tuple[float, float] | None, ...]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Attribution:
     """Scores of the features of each example, larger or further from zero where a feature matters more.
@@ -22,6 +39,7 @@ class Attribution:
     calls : (n,), rows shown to the model for each example, with or without a backward pass, once per draw.
     y : (n,), the class that is explained. target : (n,), the class that it is explained against; None for all others.
     error : (n, groups), standard error of each score where the method samples; None where it does not.
+    rules : of each example, where the method finds rules.
     """
 
     scores: Float[Tensor, "n groups"]
@@ -31,6 +49,7 @@ class Attribution:
     y: Int[Tensor, " n"]
     target: Int[Tensor, " n"] | None = None
     error: Float[Tensor, "n groups"] | None = None
+    rules: tuple[Rule, ...] | None = None
 
     @property
     def present(self) -> Bool[Tensor, "n groups"]:
@@ -55,6 +74,7 @@ class Attribution:
             calls=self.calls[chosen], y=self.y[chosen],
             target=None if self.target is None else self.target[chosen],
             error=None if self.error is None else self.error[chosen],
+            rules=None if self.rules is None else tuple(self.rules[row] for row in chosen.tolist()),
         )  # fmt: skip
 
     def reversed(self) -> Attribution:

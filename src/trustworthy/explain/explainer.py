@@ -26,7 +26,7 @@ from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels, check_logits
 from trustworthy.core.predictive import NUMBERS, ROWS
 from trustworthy.core.protocols import AnyClassifier, Posterior
-from trustworthy.explain.attribution import Attribution, ordered
+from trustworthy.explain.attribution import Attribution, Rule, ordered
 from trustworthy.explain.groups import Groups, as_groups
 
 Baseline = float | Tensor
@@ -141,11 +141,15 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What a method finds: a score of each group, its standard error where it samples, its order where it has one."""
+    """What a method finds: a score of each group, and what else it has to say.
+
+    error : standard error of each score. order : of the groups, where it is not that of the scores. rules : see `Rule`.
+    """
 
     scores: Float[Tensor, "n groups"]
     error: Float[Tensor, "n groups"] | None = None
     order: Int[Tensor, "n groups"] | None = None
+    rules: tuple[Rule, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +218,7 @@ class Explainer(ABC):
             order = ordered(scores.abs() if self.ranks == "size" else scores) if found.order is None else found.order
             goal, calls = question.goal, question.problem.queries
         given = {"groups": question.groups, "calls": calls, "y": goal.y, "target": goal.target}
-        return Attribution(scores=scores, order=order, error=found.error, **given)
+        return Attribution(scores=scores, order=order, error=found.error, rules=found.rules, **given)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Tensor
 from trustworthy.attacks import Attack, MinimumNorm
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.grid import Grid
 from trustworthy.core.norms import Norm, as_size
 from trustworthy.core.predictive import NUMBERS
 from trustworthy.core.protocols import AnyClassifier
@@ -46,6 +47,8 @@ class Robustness:
         `BoundaryAttack` for those that give labels alone.
     warm_steps : steps of a `MinimumNorm` that goes on from what a neighbouring coalition found, >= 1.
     rows : examples times coalitions in one batch, >= 1.
+    movable : (*shape), coordinates that may change at all, such as columns that are quantities; None for all of them.
+    grid : values that coordinates may take, see `Attack.__call__`; None for all.
 
     Cost: that of the attack for every coalition. Memory: some copies of `rows` examples, beside the points returned.
     """
@@ -53,6 +56,8 @@ class Robustness:
     attack: Attack = field(default_factory=lambda: MinimumNorm(norm="l2"))
     warm_steps: int = 20
     rows: int = 512
+    movable: Tensor | None = field(default=None, repr=False)
+    grid: Grid | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         checks.integer("warm_steps", self.warm_steps, at_least=1)
@@ -82,13 +87,16 @@ class Robustness:
         size, calls = x.new_full((n * k,), torch.inf), torch.zeros(n, dtype=torch.int64, device=x.device)
         whose = torch.arange(n, device=x.device).repeat_interleave(k)
         masks, points = free.flatten(0, 1), x.repeat_interleave(k, 0)
+        if self.movable is not None:
+            masks = masks & self.movable.to(x.device)
         begun = None if start is None else start.flatten(0, 1)
+        given = {"generator": generator, "grid": self.grid}
         at_once = max(1, min(self.rows, NUMBERS // max(1, x[:1].numel())))
         for part in masks.flatten(1).any(1).nonzero().squeeze(1).split(at_once):
             rows = whose[part]
             wanted = None if target is None else target[rows]
             attack = self._begun(None if begun is None else begun[part])
-            found = attack(model, x[rows], y[rows], target=wanted, free=masks[part], generator=generator)
+            found = attack(model, x[rows], y[rows], target=wanted, free=masks[part], **given)
             size[part], points[part] = found.distance.to(size), found.adversarial
             calls.index_add_(0, rows, found.queries)
         return Distances(size.reshape(n, k), points.reshape(n, k, *x.shape[1:]), calls)
