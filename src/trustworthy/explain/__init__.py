@@ -4,10 +4,9 @@ attribution = GreedyAS()(model, x)    # scores and order of the features of each
 compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
-from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.attribution import Attribution, Rule
-from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.certified import certified_robustness
+from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -70,6 +69,7 @@ __all__ = [
     "SubsetRobustness",
     "as_criterion",
     "as_groups",
+    "certified_robustness",
     "compare",
     "robustness_curve",
     "superpixels",
