@@ -27,6 +27,7 @@ from trustworthy.explain.methods.gradient import Gradient
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.robustness import Distances, Robustness
+from trustworthy.explain.sanity import Sanity, sanity
 
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
@@ -64,6 +65,7 @@ __all__ = [
     "Robustness",
     "Row",
     "Rule",
+    "Sanity",
     "Score",
     "Scored",
     "SubsetRobustness",
@@ -72,5 +74,6 @@ __all__ = [
     "certified_robustness",
     "compare",
     "robustness_curve",
+    "sanity",
     "superpixels",
 ]
