@@ -5,7 +5,8 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution, Rule
-from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.certified import certified_robustness
+from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -31,6 +32,7 @@ from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
 from trustworthy.explain.robustness import Distances, Robustness
+from trustworthy.explain.sanity import Sanity, sanity
 
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
@@ -55,6 +57,8 @@ __all__ = [
     "Area",
     "Attribution",
     "Counterfactual",
+    "Best",
+    "Chance",
     "Comparison",
     "Cover",
     "Criterion",
@@ -76,14 +80,19 @@ __all__ = [
     "PermutationSHAP",
     "Question",
     "RandomOrder",
+    "Result",
     "Robustness",
+    "Row",
     "Rule",
+    "Sanity",
     "Score",
     "Scored",
     "SubsetRobustness",
     "as_criterion",
     "as_groups",
+    "certified_robustness",
     "compare",
     "robustness_curve",
+    "sanity",
     "superpixels",
 ]
