@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from trustworthy.explain import Comparison, Criterion, Explainer, RandomOrder, c
 from trustworthy.models import load_model
 from trustworthy.report.audit import device_of
 from trustworthy.report.explanation import saved, telling
-from trustworthy.report.explanation.inquiry import LOOKED, Inquiry, inquire
+from trustworthy.report.explanation.inquiry import Inquiry, inquire
 from trustworthy.report.explanation.methods import ABOUT, CRITERIA, RANDOM, chosen, judges
 from trustworthy.report.explanation.pieces import Part, kept, restored
 from trustworthy.report.explanation.record import ExplanationRecord, Row
