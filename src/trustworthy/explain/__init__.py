@@ -23,6 +23,8 @@ from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors
 from trustworthy.explain.methods.gradient import Gradient
+from trustworthy.explain.methods.greedy import Greedy
+from trustworthy.explain.methods.greedy_as import GreedyAS
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.robustness import Distances, Robustness
@@ -30,6 +32,8 @@ from trustworthy.explain.robustness import Distances, Robustness
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
     "gradient": Gradient,
+    "greedy": Greedy,
+    "greedy-as": GreedyAS,
     "loo": LeaveOneOut,
     "random": RandomOrder,
 }
@@ -48,6 +52,8 @@ __all__ = [
     "Distances",
     "Explainer",
     "Gradient",
+    "Greedy",
+    "GreedyAS",
     "Groups",
     "Infidelity",
     "Judged",
