@@ -28,6 +28,8 @@ from trustworthy.explain.methods.counterfactual import Counterfactual
 from trustworthy.explain.methods.expected import ExpectedGradients
 from trustworthy.explain.methods.gradient import Gradient
 from trustworthy.explain.methods.integrated import IntegratedGradients
+from trustworthy.explain.methods.greedy import Greedy
+from trustworthy.explain.methods.greedy_as import GreedyAS
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
@@ -41,6 +43,8 @@ METHODS: dict[str, type[Explainer]] = {
     "eg": ExpectedGradients,
     "gradient": Gradient,
     "ig": IntegratedGradients,
+    "greedy": Greedy,
+    "greedy-as": GreedyAS,
     "loo": LeaveOneOut,
     "random": RandomOrder,
     "shap": KernelSHAP,
@@ -68,6 +72,8 @@ __all__ = [
     "ExpectedGradients",
     "Explainer",
     "Gradient",
+    "Greedy",
+    "GreedyAS",
     "Groups",
     "Infidelity",
     "IntegratedGradients",
