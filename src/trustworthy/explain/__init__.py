@@ -27,9 +27,9 @@ from trustworthy.explain.methods.bbmp import BBMP
 from trustworthy.explain.methods.counterfactual import Counterfactual
 from trustworthy.explain.methods.expected import ExpectedGradients
 from trustworthy.explain.methods.gradient import Gradient
-from trustworthy.explain.methods.integrated import IntegratedGradients
 from trustworthy.explain.methods.greedy import Greedy
 from trustworthy.explain.methods.greedy_as import GreedyAS
+from trustworthy.explain.methods.integrated import IntegratedGradients
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
