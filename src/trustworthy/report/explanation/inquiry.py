@@ -34,8 +34,8 @@ BACKGROUND = 1000
 """Training rows that rules and expectations are made of, at most."""
 LARGE = 64
 """Side in pixels from which on a feature of an image is a superpixel."""
-DECISION_STEPS = 3
-"""Steps of a walk along the boundary for each step along a gradient: it learns less from each."""
+STARTS = 30
+"""Rows that a walk along the boundary may begin at, at most."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,8 +89,8 @@ class Inquiry:
         given: Any = {"bounds": self.looked.domain.bounds, "eot": self.subject.draws, "norm": self.norm}
         attack: Attack = MinimumNorm(steps=self.steps, **given)
         if not self.subject.gives_gradients:
-            starts = self.looked.domain.attacked(self.looked.x.to(self.device))
-            attack = BoundaryAttack(steps=DECISION_STEPS * self.steps, starts=starts, **given)
+            starts = self.looked.domain.attacked(self.looked.x[-STARTS:].to(self.device))
+            attack = BoundaryAttack(steps=self.steps, starts=starts, **given)
         return Robustness(attack=attack, movable=self.movable, grid=self.looked.domain.grid)
 
     @cached_property
@@ -115,11 +115,12 @@ class Inquiry:
     @cached_property
     def fingerprint(self) -> str:
         """Of everything that explanations and judgements depend on beside the method, the criteria and the seed."""
-        domain, present = self.looked.domain, self.groups.spread(torch.arange(self.groups.count).to(self.x)[None])
+        domain, count = self.looked.domain, self.groups.count
+        numbers = self.groups.spread(torch.arange(count).to(self.x).expand(len(self.x), -1))
         movable, target = (None if each is None else each.cpu() for each in (self.movable, self.target))
         return digest(
-            self.subject.fingerprint, self.looked.fingerprint, self.x.cpu(), self.y.cpu(), target, present.cpu(),
-            movable, self.norm, self.steps, self.subject.draws, domain.kind, str(self.device), self.groups.count,
+            self.subject.fingerprint, self.looked.fingerprint, self.x.cpu(), self.y.cpu(), target, numbers.cpu(),
+            movable, self.norm, self.steps, self.subject.draws, domain.kind, str(self.device), count,
         )  # fmt: skip
 
     def class_name(self, label: int) -> str:
@@ -154,8 +155,8 @@ def inquire(
     subject = examine(name, model, looked, batch=at_once(256, looked), seed=seed, device=device, draws=draws)
     if norm != "l2" and not subject.gives_gradients:
         raise InvalidInput(
-            f"norm must be 'l2' for {name}, which has no gradients: the search for a smallest change by decisions alone "
-            f"is in l2, got {norm!r}."
+            f"norm must be 'l2' for {name}, which has no gradients, since changes are searched by decisions alone in "
+            f"l2, got {norm!r}."
         )
     wanted = None if target is None else _class(target, looked, subject.logits.shape[1])
     read_as = subject.logits.argmax(1)
@@ -198,9 +199,7 @@ def _class(target: str | int, examples: Examples, classes: int) -> int:
     raise UnknownName.of("target", str(target), names)
 
 
-def _right(
-    examples: Examples, read_as: Int[np.ndarray, " n"], target: int | None
-) -> Int[np.ndarray, " few"]:
+def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | None) -> Int[np.ndarray, " few"]:
     """A few rows over the classes that are read rightly, and not as the target; of a model that is never right, any."""
     fitting = read_as != target if target is not None else np.ones(len(read_as), dtype=bool)
     right = fitting & (read_as == examples.y.numpy())

@@ -45,7 +45,7 @@ class Row(Model):
 
 
 class RuleRecord(Model):
-    """A rule that holds a prediction. said : each condition in words; none where the prediction holds without a rule."""
+    """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule."""
 
     said: list[str]
     features: list[int]
@@ -57,9 +57,9 @@ class RuleRecord(Model):
 class Score(Model):
     """A method by a criterion, over the rows; see `trustworthy.explain.compare.Row`.
 
-    values : of each row. curve : mean over the rows, where the criterion has curves. best : whether no other is better. tied : whether the difference from the best, on the same
-    rows, is within chance. beyond_chance : whether it is better than random orders of the same rows, beyond chance;
-    None where it cannot be told.
+    values : of each row. curve : mean over the rows, where the criterion has curves. best : whether no other is better.
+    tied : whether the difference from the best, on the same rows, is within chance. beyond_chance : whether it is
+    better than random orders of the same rows, beyond chance; None where it cannot be told.
     """
 
     values: list[float]

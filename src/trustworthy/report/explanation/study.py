@@ -45,7 +45,7 @@ def run(
     groups: Any = None,
     norm: str = "l2",
     steps: int = 100,
-    random_orders: int = 5,
+    random_orders: int = 3,
     draws: int = 10,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -141,7 +141,10 @@ def _pieces(
 
     shares = zip(work[:-1] / work[-1], work[1:] / work[-1], strict=True)
     methods = [*used.items(), (RANDOM, RandomOrder())]
-    return [piece(*named, float(begin), float(end)) for named, (begin, end) in zip(methods, shares, strict=True)]
+    return [
+        piece(name, method, float(begin), float(end))
+        for (name, method), (begin, end) in zip(methods, shares, strict=True)
+    ]
 
 
 def _distances(asked: Inquiry, seed: int) -> np.ndarray:

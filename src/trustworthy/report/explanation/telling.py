@@ -28,7 +28,7 @@ _CRITERIA = {
     ),
     "insertion": About("Insertion", "Probability of the class where only the most relevant features are there."),
     "deletion": About("Deletion", "Probability of the class where the most relevant features are at the baseline."),
-    "infidelity": About("Infidelity", "How wrong the scores are about what the model loses where features are missing."),
+    "infidelity": About("Infidelity", "How wrong the scores are about what the model loses without features."),
     "sensitivity": About("Sensitivity", "How far the explanation moves where the input hardly does."),
 }  # fmt: skip
 _AREA = " Area under the curve, shares in percent."
@@ -68,7 +68,8 @@ def methods(asked: Inquiry, used: Mapping[str, Explainer], found: Comparison) ->
     return {
         name: Method(
             title=ABOUT[name].title if name in ABOUT else name, says=ABOUT[name].says if name in ABOUT else "",
-            settings=repr(method), scores={line.criterion: _score(found, line) for line in lines if line.method == name},
+            settings=repr(method), 
+            scores={line.criterion: _score(found, line) for line in lines if line.method == name},
             calls=next(line.calls for line in lines if line.method == name),
             seconds=next(line.seconds for line in lines if line.method == name), rules=_rules(asked, found, name),
         )
@@ -175,5 +176,3 @@ def _values(asked: Inquiry) -> list[list[str]]:
                 said.append(str(names[int(value)]) if names else formatting.number(float(value)))
         told.append(said)
     return told
-
-
