@@ -19,6 +19,7 @@ from trustworthy.attacks import (
     Bisection,
     BoundaryAttack,
     CarliniWagner,
+    MinimumNorm,
     PointwiseAttack,
     RandFGSM,
     SquareAttack,
@@ -45,6 +46,8 @@ ATTACKS = {
     "square-l2": SquareAttack(eps=0.5, norm="l2", steps=15),
     "cw-fixed": CarliniWagner(c=3.0, steps=25),
     "cw-search": CarliniWagner(steps=20, searches=3),
+    "minimum-norm-l2": MinimumNorm(steps=20),
+    "minimum-norm-linf": MinimumNorm(norm="linf", steps=20),
     "boundary": BoundaryAttack(steps=20),
     "pointwise": PointwiseAttack(queries=100),
     "bisected-pgd": Bisection(attack=PGD(eps=1.0, steps=5, random_start=False), bisections=4),
@@ -72,7 +75,7 @@ def each(attacks):
     return pytest.mark.parametrize("attack", attacks.values(), ids=attacks)
 
 
-OTHER_NORMS = {"fgsm-l2", "pgd-l2", "pgd-l1", "apgd-l2", "apgd-l1", "square-l2", "cw-fixed"}
+OTHER_NORMS = {"fgsm-l2", "pgd-l2", "pgd-l1", "apgd-l2", "apgd-l1", "square-l2", "cw-fixed", "minimum-norm-linf"}
 """The search of another attack with another norm or setting."""
 
 
@@ -460,7 +463,8 @@ def test_what_is_already_wrong_needs_no_distance(attack):
 def without_independent_draws(attack):
     """The same attack where each example would draw a start of its own."""
     changes = {"random_start": False, "start": 0.0}
-    return replace(attack, **{name: value for name, value in changes.items() if hasattr(attack, name)})
+    known = {name: type(value) for name, value in vars(attack).items()}
+    return replace(attack, **{name: value for name, value in changes.items() if known.get(name) is type(value)})
 
 
 @each_case(("shape", "masked"), ((8,), False), ((2, 5, 4), False), ((2, 5, 4), True))

@@ -8,6 +8,7 @@ from trustworthy.attacks.diagnostics import Check, Diagnosis, diagnose
 from trustworthy.attacks.distortion import Bisection, minimal_distortion
 from trustworthy.attacks.fgsm import FGSM, RandFGSM, UniformFGSM
 from trustworthy.attacks.judgement import FreshDraws, Judgement
+from trustworthy.attacks.minimum_norm import MinimumNorm
 from trustworthy.attacks.pgd import BIM, PGD
 from trustworthy.attacks.pointwise import PointwiseAttack
 from trustworthy.attacks.square import SquareAttack
@@ -30,6 +31,7 @@ __all__ = [
     "Diagnosis",
     "FreshDraws",
     "Judgement",
+    "MinimumNorm",
     "PointwiseAttack",
     "RandFGSM",
     "RobustnessCurve",

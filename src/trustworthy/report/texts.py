@@ -32,11 +32,11 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
         raise InvalidInput(
             f"{name} reads texts, in embeddings of its own, on which no other model can be measured; audit it alone."
         )
-    x = reader.embed(_written(name, examples))
+    x = reader.embed(written(name, examples))
     return replace(examples, x=x.cpu(), domain=texts(x.cpu()), columns=(), features=(), feature_names=())
 
 
-def _written(name: str, examples: Examples) -> list[str]:
+def written(name: str, examples: Examples) -> list[str]:
     """The texts of the only column."""
     words = [column for column in examples.columns if column.kind == "category"]
     if len(examples.columns) != 1 or not words or not examples.decode:
