@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
 from trustworthy.core import checks
@@ -213,7 +213,7 @@ def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | Non
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " n"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " looked"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:
@@ -230,7 +230,9 @@ def _features(
     x, kind = examples.x.to(device), examples.domain.kind
     if kind == "text":
         labels = reader.word_groups(texts).to(device)
-        return as_groups(labels, x), "word", (), reader.words_of(texts)
+        labels = nn.functional.pad(labels, (0, x.shape[1] - labels.shape[1]), value=-1)  # x has longer texts beside it
+        words = Partition(labels[..., None].expand(x.shape), int(labels.max()) + 1)  # marks are of no word
+        return words, "word", (), reader.words_of(texts)
     if kind == "table":
         names = tuple(examples.feature_names) or tuple(map(examples.feature_name, range(x.shape[1])))
         if groups in (None, "column"):
