@@ -5,7 +5,8 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution, Rule
-from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.certified import certified_robustness
+from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -26,11 +27,14 @@ from trustworthy.explain.methods.bbmp import BBMP
 from trustworthy.explain.methods.counterfactual import Counterfactual
 from trustworthy.explain.methods.expected import ExpectedGradients
 from trustworthy.explain.methods.gradient import Gradient
+from trustworthy.explain.methods.greedy import Greedy
+from trustworthy.explain.methods.greedy_as import GreedyAS
 from trustworthy.explain.methods.integrated import IntegratedGradients
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
 from trustworthy.explain.robustness import Distances, Robustness
+from trustworthy.explain.sanity import Sanity, sanity
 
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
@@ -39,6 +43,8 @@ METHODS: dict[str, type[Explainer]] = {
     "eg": ExpectedGradients,
     "gradient": Gradient,
     "ig": IntegratedGradients,
+    "greedy": Greedy,
+    "greedy-as": GreedyAS,
     "loo": LeaveOneOut,
     "random": RandomOrder,
     "shap": KernelSHAP,
@@ -54,6 +60,8 @@ __all__ = [
     "Anchors",
     "Area",
     "Attribution",
+    "Best",
+    "Chance",
     "Comparison",
     "Counterfactual",
     "Cover",
@@ -64,6 +72,8 @@ __all__ = [
     "ExpectedGradients",
     "Explainer",
     "Gradient",
+    "Greedy",
+    "GreedyAS",
     "Groups",
     "Infidelity",
     "IntegratedGradients",
@@ -76,14 +86,19 @@ __all__ = [
     "PermutationSHAP",
     "Question",
     "RandomOrder",
+    "Result",
     "Robustness",
+    "Row",
     "Rule",
+    "Sanity",
     "Score",
     "Scored",
     "SubsetRobustness",
     "as_criterion",
     "as_groups",
+    "certified_robustness",
     "compare",
     "robustness_curve",
+    "sanity",
     "superpixels",
 ]
