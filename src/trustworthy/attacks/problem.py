@@ -13,7 +13,7 @@ from torch import Tensor
 from trustworthy.attacks.goal import AbstractGoal, Goal
 from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.attacks.losses import Logits, PerExample
-from trustworthy.core.errors import ModelContractError, warn
+from trustworthy.core.errors import ModelContractError, NoGradient, warn
 from trustworthy.core.free import Examples, Free
 from trustworthy.core.grid import Grid
 from trustworthy.core.predictive import pooled
@@ -142,7 +142,7 @@ class Problem:
         loss = self.goal.losses(logits)
         gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
         if gradient is None:
-            raise ModelContractError(
+            raise NoGradient(
                 "the model's output has no gradient with respect to its input; remove no_grad, detach or NumPy from "
                 "its forward pass, or use BoundaryAttack (labels are enough) or SquareAttack (scores are enough)."
             )

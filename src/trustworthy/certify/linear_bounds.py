@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trustworthy.certify.network import Network, check_agreement
-from trustworthy.certify.regions import Box, region_of
+from trustworthy.certify.regions import Box, free_part, region_of
 from trustworthy.certify.relaxation import METHODS, batches, bounded
 from trustworthy.certify.search import largest_proved
 from trustworthy.certify.tracing import read
 from trustworthy.core import checks
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.free import as_free
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import Array, as_batch, as_labels, check_logits
 from trustworthy.core.norms import Norm, Radius
@@ -79,6 +82,7 @@ def certify_linear(
     *,
     norm: Norm = "linf",
     bounds: Bounds | None = None,
+    free: Array | None = None,
     method: str = "crown",
     tolerance: float = 1e-3,
     max_eps: float = 1e6,
@@ -93,6 +97,7 @@ def certify_linear(
     ----------
     model, x, norm, bounds, method : as in `linear_bounds`.
     y : true classes (batch,), integers.
+    free : which coordinates of each example may change, boolean (batch, *shape), at least one in each; None for all.
     tolerance : width of the last bracket of the bisection, relative to its upper end, in (0, 1).
     max_eps : radius > 0 beyond which nothing is proved, in the units of the input.
 
@@ -117,6 +122,7 @@ def certify_linear(
         raise InvalidInput(f"tolerance must be < 1, got {tolerance!r}; 0.001 proves all but a thousandth.")
     threat = ThreatModel(norm, 0.0, bounds)
     inputs = as_batch(x, threat.bounds)
+    threat = replace(threat, free=None if free is None else as_free(free, inputs))
     labels = as_labels("y", y, inputs)
     network, logits = _read(model, inputs)
     check_logits(logits, len(inputs), labels)
@@ -125,11 +131,12 @@ def certify_linear(
 
     def proves(rows: Int[Tensor, " some"], eps: Float[Tensor, " some"]) -> Bool[Tensor, " some"]:
         pieces = zip(*(batches(network, part) for part in (rows, eps)), strict=True)
-        return torch.cat([_proved(network, threat, exact[i], labels[i], radius, method) for i, radius in pieces])
+        part = threat.subset
+        return torch.cat([_proved(network, part(i), exact[i], labels[i], radius, method) for i, radius in pieces])
 
     with torch.no_grad():
         pieces = batches(network, _rows(inputs))
-        first = torch.cat([_first_order_radius(network, threat, exact[i], labels[i]) for i in pieces])
+        first = torch.cat([_first_order_radius(network, threat.subset(i), exact[i], labels[i]) for i in pieces])
         start = torch.where(right, first, 0.0)
         lower = largest_proved(proves, start, max_eps=max_eps, tolerance=tolerance)
     known = right.cpu().numpy()
@@ -156,7 +163,8 @@ def _first_order_radius(network: Network, threat: ThreatModel, x: Tensor, y: Ten
     inputs = {k: results[network.nodes[k].sources[0]] for k in network.nonlinear}
     pieces = {k: network.nonlinear[k].relaxed(Box(value, value)) for k, value in inputs.items()}
     found, _ = network.pull_back({network.output: _margins(results[-1], y)}, torch.zeros_like(margins), pieces)
-    steepness = threat.geometry.dual.size(found[0].flatten(0, 1)).reshape(margins.shape)
+    movable = free_part(threat.free, found[0])
+    steepness = threat.geometry.dual.size(movable.flatten(0, 1)).reshape(margins.shape)
     return _others(margins.clamp_min(0.0) / steepness, y).nan_to_num(nan=0.0, posinf=torch.inf).amin(1)
 
 

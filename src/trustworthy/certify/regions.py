@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from trustworthy.core.free import Free, only
 from trustworthy.core.norms import AbstractNorm, Linf, per_example
 from trustworthy.core.threat import ThreatModel
 
@@ -30,15 +31,20 @@ class Box:
 
 @dataclass(frozen=True)
 class Ball:
-    """Inputs within `eps` of `center` in `norm`: a functional loses eps times its dual norm."""
+    """Inputs within `eps` of `center` in `norm` that differ where they are `free`.
+
+    A functional loses eps times the dual norm of its free part.
+    """
 
     center: Float[Tensor, "batch *shape"]
     eps: Float[Tensor, " batch"]
     norm: AbstractNorm
+    free: Free = None
 
     def least(self, a: Float[Tensor, "some rows *shape"]) -> Float[Tensor, "batch rows"]:
         """Least values of the functionals."""
-        dual = self.norm.dual.size(a.flatten(0, 1)).reshape(a.shape[:2])
+        movable = free_part(self.free, a)
+        dual = self.norm.dual.size(movable.flatten(0, 1)).reshape(movable.shape[:2])
         return _applied(a, self.center) - per_example(self.eps, dual) * dual
 
 
@@ -46,11 +52,16 @@ Region = Box | Ball
 
 
 def region_of(threat: ThreatModel, x: Float[Tensor, "batch *shape"], eps: Float[Tensor, " batch"]) -> Region:
-    """The ball of `threat`'s norm around `x`; in linf cut with its bounds, which the other norms leave out."""
+    """The ball of `threat`'s norm in what is free around `x`; in linf cut with its bounds, which others leave out."""
     if not isinstance(threat.geometry, Linf):
-        return Ball(x, eps, threat.geometry)
-    radius = per_example(eps, x)
+        return Ball(x, eps, threat.geometry, threat.free)
+    radius = only(threat.free, torch.zeros_like(x) + per_example(eps, x))
     return Box(threat.clip(x - radius), threat.clip(x + radius))
+
+
+def free_part(free: Free, a: Float[Tensor, "some rows *shape"]) -> Float[Tensor, "_ rows *shape"]:
+    """Functionals of what may change alone."""
+    return a if free is None else torch.where(free[:, None], a, 0.0)
 
 
 def _applied(a: Float[Tensor, "some rows *shape"], x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch rows"]:

@@ -17,6 +17,7 @@ from trustworthy.cli import benchmark, data
 from trustworthy.cli.audit import audit
 from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
+from trustworthy.cli.explain import explain
 from trustworthy.cli.harden import harden
 from trustworthy.cli.poison import poison
 from trustworthy.cli.render import render
@@ -79,6 +80,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(compare)
 app.command()(demo)
+app.command()(explain)
 app.command()(harden)
 app.command()(render)
 app.command()(poison)

@@ -5,6 +5,7 @@ TrustworthyError
 │   ├── UnknownName (also KeyError)    a name that no registry knows, with the nearest one suggested
 │   ├── NothingToAttackError           every example is misclassified to begin with
 │   └── ModelContractError             the model returned something that is not logits, or raised
+│       └── NoGradient                 its output has no gradient with respect to its input
 ├── MissingPackage (also ImportError)  a package of an extra that is not installed
 ├── DataError (also OSError)           data that cannot be had, read or trusted
 │   ├── DataUnavailable                no source could provide it
@@ -57,6 +58,10 @@ class NothingToAttackError(InvalidInput):
 
 class ModelContractError(InvalidInput):
     """The model is not a callable from a batch to logits of shape (batch, classes)."""
+
+
+class NoGradient(ModelContractError):
+    """The model's output has no gradient with respect to its input."""
 
 
 class MissingPackage(TrustworthyError, ImportError):

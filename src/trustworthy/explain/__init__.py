@@ -5,7 +5,8 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 """
 
 from trustworthy.explain.attribution import Attribution, Rule
-from trustworthy.explain.compare import Comparison, compare
+from trustworthy.explain.certified import certified_robustness
+from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
 from trustworthy.explain.criteria import (
     CRITERIA,
     Area,
@@ -22,55 +23,82 @@ from trustworthy.explain.criteria import (
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors
+from trustworthy.explain.methods.bbmp import BBMP
+from trustworthy.explain.methods.counterfactual import Counterfactual
+from trustworthy.explain.methods.expected import ExpectedGradients
 from trustworthy.explain.methods.gradient import Gradient
 from trustworthy.explain.methods.greedy import Greedy
 from trustworthy.explain.methods.greedy_as import GreedyAS
+from trustworthy.explain.methods.integrated import IntegratedGradients
 from trustworthy.explain.methods.leave_one_out import LeaveOneOut
 from trustworthy.explain.methods.random_order import RandomOrder
+from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
 from trustworthy.explain.robustness import Distances, Robustness
+from trustworthy.explain.sanity import Sanity, sanity
 
 METHODS: dict[str, type[Explainer]] = {
     "anchors": Anchors,
+    "bbmp": BBMP,
+    "cfx": Counterfactual,
+    "eg": ExpectedGradients,
     "gradient": Gradient,
+    "ig": IntegratedGradients,
     "greedy": Greedy,
     "greedy-as": GreedyAS,
     "loo": LeaveOneOut,
     "random": RandomOrder,
+    "shap": KernelSHAP,
+    "shap-exact": ExactSHAP,
+    "shap-permutation": PermutationSHAP,
 }
 """By the names at public doors."""
 
 __all__ = [
+    "BBMP",
     "CRITERIA",
     "METHODS",
     "Anchors",
     "Area",
     "Attribution",
+    "Best",
+    "Chance",
     "Comparison",
+    "Counterfactual",
     "Cover",
     "Criterion",
     "Curve",
     "Distances",
+    "ExactSHAP",
+    "ExpectedGradients",
     "Explainer",
     "Gradient",
     "Greedy",
     "GreedyAS",
     "Groups",
     "Infidelity",
+    "IntegratedGradients",
     "Judged",
+    "KernelSHAP",
     "LeaveOneOut",
     "Masking",
     "MaxSensitivity",
     "Partition",
+    "PermutationSHAP",
     "Question",
     "RandomOrder",
+    "Result",
     "Robustness",
+    "Row",
     "Rule",
+    "Sanity",
     "Score",
     "Scored",
     "SubsetRobustness",
     "as_criterion",
     "as_groups",
+    "certified_robustness",
     "compare",
     "robustness_curve",
+    "sanity",
     "superpixels",
 ]

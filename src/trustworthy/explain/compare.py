@@ -187,10 +187,14 @@ class Comparison:
         return better - worse if self.criteria[criterion].higher_is_better else worse - better
 
     def _interval(self, values: Float[np.ndarray, " n"]) -> Interval:
-        """Of the mean; the same examples are drawn for all, so that intervals can be compared."""
-        if len(values) == 1 or np.isnan(values).any():
-            return np.nan, np.nan
-        return bootstrap_interval(np.mean, values, random_state=numpy_generator(self.seed, "resampling"))
+        return mean_interval(values, self.seed)
+
+
+def mean_interval(values: Float[np.ndarray, " n"], seed: int) -> Interval:
+    """Bootstrap interval of the mean over examples, the same ones drawn under one seed; NaN of a single one."""
+    if len(values) == 1 or np.isnan(values).any():
+        return np.nan, np.nan
+    return bootstrap_interval(np.mean, values, random_state=numpy_generator(seed, "resampling"))
 
 
 def compare(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from trustworthy.attacks.goal import AbstractGoal
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
+from trustworthy.core.errors import InvalidInput, ModelContractError, NoGradient
 from trustworthy.core.free import Examples
 from trustworthy.core.guard import undisturbed
 from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels, check_logits
@@ -110,20 +111,50 @@ class Question:
         """Each example with the groups of each coalition kept and the rest at the baseline, and whose they are."""
         n, k = chosen.shape[:2]
         free = self.groups.free(chosen).expand(n, k, *self.x.shape[1:])
-        points = torch.where(free, self.x[:, None], as_baseline(baseline, self.x)[:, None])
+        points = torch.where(free, self.x[:, None], self.without(baseline)[:, None])
         return points.flatten(0, 1), torch.arange(n, device=self.x.device).repeat_interleave(k)
+
+    def without(self, baseline: Baseline = 0.0) -> Float[Tensor, "some *shape"]:
+        """Each example, or one for all, with all groups at the baseline; what is of no group, padding, stays."""
+        return self.replaced(as_baseline(baseline, self.x))
+
+    def replaced(self, points: Float[Tensor, "*lead shape"]) -> Tensor:
+        """Points (..., n or 1, *shape) where an example has features, and the example elsewhere."""
+        return points if self._featured is None else torch.where(self._featured, points, self.x)
+
+    def part(self, rows: Int[Tensor, " some"]) -> Question:
+        """The same question about some of the examples; calls count in this one."""
+        return replace(self, problem=self.problem.subset(rows), groups=self.groups.rows(rows))
+
+    def in_turn(self, count: int) -> tuple[Tensor, ...]:
+        """0 .. `count` - 1 in parts: so many points of every example fit into one pass."""
+        return torch.arange(count, device=self.x.device).split(max(1, self._at_once // len(self.x)))
 
     def values(self, chosen: Bool[Tensor, "n k groups"], baseline: Baseline = 0.0) -> Float[Tensor, "n k"]:
         """The explained number where only the groups of a coalition are kept; in parts, never all points at once."""
-        per = max(1, NUMBERS // max(1, self.x.numel()))
-        parts = [self.scores(*self.kept(some, baseline)).reshape(len(self.x), -1) for some in chosen.split(per, dim=1)]
+        parts = [
+            self.scores(*self.kept(chosen[:, some], baseline)).reshape(len(self.x), -1)
+            for some in self.in_turn(chosen.shape[1])
+        ]
         return torch.cat(parts, dim=1)
+
+    @cached_property
+    def _featured(self) -> Bool[Tensor, "some *shape"] | None:
+        """The coordinates that belong to a group; None where all do."""
+        featured = self.groups.free(self.groups.present)
+        return None if bool(featured.all()) else featured
+
+    @property
+    def _at_once(self) -> int:
+        """Points in one pass."""
+        return max(1, min(ROWS, NUMBERS // max(1, self.x[:1].numel())))
 
     def _parts(self, points: Examples, rows: Int[Tensor, " m"] | None) -> Iterator[tuple[Problem, Examples]]:
         rows = torch.arange(len(points), device=points.device) if rows is None else rows
-        size = max(1, min(ROWS, NUMBERS // max(1, points[:1].numel())))
-        for some, whose in zip(points.split(size), rows.split(size), strict=True):
-            yield self.problem.subset(whose), some
+        for some, whose in zip(points.split(self._at_once), rows.split(self._at_once), strict=True):
+            part = self.problem.subset(whose)
+            yield part, some
+            self.problem._checked = part._checked
 
     def _asked(
         self, points: Examples, rows: Int[Tensor, " m"] | None, *, gradients: bool
@@ -212,13 +243,27 @@ class Explainer(ABC):
         with asked(model, x, y, target=target, groups=groups, generator=generator, eot=self.eot) as question:
             if self.of_prediction:
                 check_predicted(question)
-            found = self.explain(question)
-            present = question.groups.present
-            scores = found.scores.masked_fill(~present.expand(found.scores.shape), torch.nan)
+            found = self._explained(question)
+            absent = ~question.groups.present.expand(found.scores.shape)
+            _check_scores(found.scores.masked_fill(absent, 0.0))
+            scores = found.scores.masked_fill(absent, torch.nan)
             order = ordered(scores.abs() if self.ranks == "size" else scores) if found.order is None else found.order
             goal, calls = question.goal, question.problem.queries
         given = {"groups": question.groups, "calls": calls, "y": goal.y, "target": goal.target}
-        return Attribution(scores=scores, order=order, error=found.error, rules=found.rules, **given)
+        error = None if found.error is None else found.error.masked_fill(absent, torch.nan)
+        return Attribution(scores=scores, order=order, error=error, rules=found.rules, **given)
+
+    def _explained(self, question: Question) -> Scored:
+        try:
+            return self.explain(question)
+        except NoGradient as error:
+            from trustworthy.explain import METHODS  # which hold this class
+
+            others = sorted(name for name, method in METHODS.items() if method.asks != "gradients")
+            raise NoGradient(
+                f"{type(self).__name__} needs gradients, and the model's output has none with respect to its input; "
+                f"remove no_grad, detach or NumPy from its forward pass, or explain it by one of {', '.join(others)}."
+            ) from error
 
 
 @contextmanager
@@ -250,6 +295,15 @@ def asked(
             _check_target(goal)
             problem.goal, problem._checked = goal, False
             yield question
+
+
+def _check_scores(scores: Float[Tensor, "n groups"]) -> None:
+    wrong = scores.isnan().any(1).nonzero().squeeze(1).tolist()
+    if wrong:
+        raise ModelContractError(
+            f"the model must answer with numbers where features are changed, got NaN on the way to the scores of row "
+            f"{wrong[0]}; look for a division, a logarithm or a root that leaves its domain."
+        )
 
 
 def check_predicted(question: Question) -> None:

@@ -109,7 +109,7 @@ def audit(
     dataset = inputs_of(read_data(data, chosen.rows, seed, **given), bare)
     dataset, columns = with_categories(dataset, chosen.columns, bare.values())
     examples = embedded(draw_examples(dataset, chosen.rows, seed, columns), bare)
-    chosen = chosen.model_copy(update={"batch": _at_once(chosen.batch, examples)})
+    chosen = chosen.model_copy(update={"batch": at_once(chosen.batch, examples)})
     folder = None if out is None else Path(out)
     with alone(folder, "audit"):
         asked: Any = {"batch": chosen.batch, "seed": seed, "device": where, "draws": chosen.draws}
@@ -219,7 +219,7 @@ class _Run:
         return Part(findings=timed, model=model, rows=rows), arrays
 
 
-def _at_once(batch: int, examples: Examples) -> int:
+def at_once(batch: int, examples: Examples) -> int:
     """The batch of the plan, or as many examples as hold `AT_ONCE` numbers: gradients take memory by the input."""
     return min(batch, max(1, AT_ONCE // examples.x[0].numel()))
 

@@ -59,10 +59,10 @@ def model(name: str, look: Style) -> Markup:
     return element("span", swatch(look), element("span", name), look="model")
 
 
-def outcome(*, fooled: bool) -> Markup:
-    """Whether an attack fooled the model."""
+def outcome(*, fooled: bool, said: str = "") -> Markup:
+    """Whether an attack fooled the model, or what is `said` instead."""
     verdict: Verdict = "worry" if fooled else "good"
-    return element("span", icon(verdict), "fooled" if fooled else "held", look=f"outcome {verdict}")
+    return element("span", icon(verdict), said or ("fooled" if fooled else "held"), look=f"outcome {verdict}")
 
 
 def claim(finding: Finding, value: str, interval: str, title: str = "", *, minor: bool = False) -> Markup:

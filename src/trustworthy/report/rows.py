@@ -73,6 +73,12 @@ class Examples:
         """From rows to the frame that they were read from; None where they were read as numbers."""
         return (lambda x: decode(x.cpu().numpy(), self.columns)) if self.columns else None
 
+    def take(self, places: Int[np.ndarray, " some"]) -> Examples:
+        """Some of the rows."""
+        kept = torch.from_numpy(places)
+        groups = tuple(self.groups[place] for place in places) if self.groups else ()
+        return replace(self, x=self.x[kept], y=self.y[kept], rows=self.rows[places], groups=groups)
+
     def described(self) -> dict[str, Any]:
         """What `findings.json` says of the data."""
         n_classes = max(len(self.class_names), int(self.y.max()) + 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.datasets.columns import listed
-from trustworthy.models.huggingface import TextClassifier
+from trustworthy.models import ReadsTexts
 from trustworthy.report.domain import texts
 from trustworthy.report.rows import Examples
 
@@ -24,7 +24,7 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
     ------
     InvalidInput : there is another model beside it, or the data are not one column of texts.
     """
-    readers = {name: model for name, model in models.items() if isinstance(model, TextClassifier)}
+    readers = {name: model for name, model in models.items() if isinstance(model, ReadsTexts)}
     if not readers:
         return examples
     name, reader = next(iter(readers.items()))
@@ -32,11 +32,11 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
         raise InvalidInput(
             f"{name} reads texts, in embeddings of its own, on which no other model can be measured; audit it alone."
         )
-    x = reader.embed(_written(name, examples))
+    x = reader.embed(written(name, examples))
     return replace(examples, x=x.cpu(), domain=texts(x.cpu()), columns=(), features=(), feature_names=())
 
 
-def _written(name: str, examples: Examples) -> list[str]:
+def written(name: str, examples: Examples) -> list[str]:
     """The texts of the only column."""
     words = [column for column in examples.columns if column.kind == "category"]
     if len(examples.columns) != 1 or not words or not examples.decode:
