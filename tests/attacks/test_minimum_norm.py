@@ -89,3 +89,17 @@ def test_refuses_what_it_cannot_do():
         MinimumNorm(steps=0)
     with pytest.raises(InvalidInput, match=r"start must have the shape of x, \(3, 4\), got \(2, 4\)"):
         MinimumNorm(start=x[:2])(nn.Linear(4, 2), x, y)
+
+
+def test_a_gradient_of_zero_leads_to_no_point_that_is_no_number():
+    x, y = torch.full((2, 40), 0.25), torch.zeros(2, dtype=torch.int64)
+    free = torch.zeros_like(x, dtype=torch.bool)
+    free[:, 20:] = True
+
+    def model(z):
+        flat = z[:, 20:].clamp(min=2.0).sum(1)
+        return torch.stack([z[:, :20].sum(1) + flat, z[:, 0]], 1)
+
+    found = MinimumNorm(steps=80)(model, x, y, free=free)  # whose warning of NaN would be an error
+    assert not found.success.any()
+    assert found.adversarial.equal(x)

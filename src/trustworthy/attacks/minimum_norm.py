@@ -129,12 +129,12 @@ class Walk:
 
     def placed(self, move: Tensor) -> Tensor:
         """The point of the box along `move` whose distance is the radius, as far as the box allows."""
-        size = self.geometry.size(move)
-        tiny = torch.finfo(move.dtype).tiny
+        size, kind = self.geometry.size(move), torch.finfo(move.dtype)
         if isinstance(self.geometry, Linf):
             move = self.geometry.project(move, self.radius)
         else:
-            move = move * per_example(self.radius / size.clamp_min(tiny), move)
+            scale = (self.radius / size.clamp_min(kind.tiny)).clamp_max(kind.max)  # a move of zero times inf is NaN
+            move = move * per_example(scale, move)
         return self.threat.clip(self.problem.x + only(self.problem.free, move))
 
     def _confirmed(self, rows: Tensor) -> Tensor:
