@@ -59,7 +59,8 @@ def _marked(image: np.ndarray, top: np.ndarray) -> np.ndarray:
 def tiled(rows: list[list[np.ndarray]], zoom: int = ZOOM) -> str:
     """Rows of pictures on white, as the text of a PNG."""
     height, width = rows[0][0].shape[:2]
-    whole = np.full((len(rows) * (zoom * height + GAP) - GAP, len(rows[0]) * (zoom * width + GAP) - GAP, 3), 255, np.uint8)
+    sides = (count * (zoom * side + GAP) - GAP for count, side in ((len(rows), height), (len(rows[0]), width)))
+    whole = np.full((*sides, 3), 255, np.uint8)
     for down, row in enumerate(rows):
         for along, image in enumerate(row):
             top, left = down * (zoom * height + GAP), along * (zoom * width + GAP)

@@ -26,7 +26,7 @@ LIBRARY = ("core", "nn", "attacks", "explain", "training", "datasets", "models")
 class Explained:
     """What one method says of the rows of a suite, for each ranking that it makes.
 
-    values : of each criterion, of each row. orders, scores : by criterion, (n, groups). calls : of a row, to explain it.
+    values : of each criterion, of each row. orders, scores : by criterion, (n, groups). calls : of a row, explaining it.
     """
 
     values: dict[str, np.ndarray]

@@ -62,7 +62,12 @@ def _mnist(budget: dict[str, Any]) -> Suite:
 def _lenet(given: dict[str, Any], epochs: int, code: str) -> nn.Module:
     data = images(**given)
     model = seeded(partial(LeNet, image_size=data.x.shape[-1]), 0)
-    how: dict[str, Any] = {"epochs": epochs, "batch_size": 64, "optimizer": partial(torch.optim.Adam, lr=1e-3), "seed": 0}
+    how: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": 64,
+        "optimizer": partial(torch.optim.Adam, lr=1e-3),
+        "seed": 0,
+    }
     fit(model, (data.x, data.y), loss=cross_entropy, engine=Engine(progress=False), **how)
     return model.eval()
 
@@ -71,7 +76,11 @@ def _imagenet(budget: dict[str, Any]) -> Suite:
     names, x = photos(budget["side"])
     names, x = names[: budget.get("photos")], x[: budget.get("photos")]
     untrained = budget.get("network") == "untrained"
-    model = seeded(partial(SmallConvNet, channels=3, classes=5, image_size=budget["side"]), 0).eval() if untrained else classifier()
+    model = (
+        seeded(partial(SmallConvNet, channels=3, classes=5, image_size=budget["side"]), 0).eval()
+        if untrained
+        else classifier()
+    )
     with torch.no_grad():
         y = model(x).argmax(1)
     groups = superpixels(x, count=budget["superpixels"])
