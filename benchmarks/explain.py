@@ -28,7 +28,7 @@ from trustworthy.nn.backbones import MLP, LeNet
 
 STEPS, SAMPLES, BACKGROUND, CHUNK, SEED = 50, 100, 100, 256, 0
 FEATURES, COALITIONS = 64, 2048
-REPEATS, SLOW_REPEATS = 15, 5
+REPEATS, OF_PEERS = 15, 3
 RECORD = Path(__file__).parent / "records" / "explain.json"
 Run = Callable[[], object]
 
@@ -75,7 +75,8 @@ def paths() -> Iterator[Record]:
         } | of_peers(captum_paths, shap_paths, model=model, x=x, y=y, background=background)
         for (method, whose), run in found.items():
             name = f"{method}.lenet.batch_{batch}.{whose}"
-            yield paired(name, plain[method], run, calls, repeats=REPEATS, steps=STEPS, samples=SAMPLES, chunk=CHUNK)
+            repeats = REPEATS if whose == "ours" else OF_PEERS
+            yield paired(name, plain[method], run, calls, repeats=repeats, steps=STEPS, samples=SAMPLES, chunk=CHUNK)
 
 
 def integrated_by_hand(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ def shapley() -> Iterator[Record]:
         return
     found["kernel", "ours"] = partial(KernelSHAP(samples=COALITIONS), model, x, y)
     for (method, whose), run in found.items():
-        repeats = REPEATS if whose == "ours" else SLOW_REPEATS
+        repeats = REPEATS if whose == "ours" else OF_PEERS
         yield paired(
             f"{method}.mlp.{whose}",
             plain,
