@@ -57,13 +57,15 @@ class RuleRecord(Model):
 class Score(Model):
     """A method by a criterion, over the rows; see `trustworthy.explain.compare.Row`.
 
-    values : of each row. curve : mean over the rows, where the criterion has curves. best : whether no other is better.
+    values : of each row. curve : mean over the rows, where the criterion has curves, and `unbroken` the share of
+    the rows at each of its points whose prediction nothing changed. best : whether no other is better.
     tied : whether the difference from the best, on the same rows, is within chance. beyond_chance : whether it is
     better than random orders of the same rows, beyond chance; None where it cannot be told.
     """
 
     values: list[float]
     curve: list[float] = Field(default_factory=list)
+    unbroken: list[float] = Field(default_factory=list)
     mean: float
     interval: Interval
     behind: float
@@ -86,15 +88,13 @@ class Method(Model):
 
 
 class CriterionRecord(Model):
-    """shares : of the features, where it has curves. unbroken : share of the points of all curves where the prediction
-    could not be changed. chance, chance_curve : where the mean over the rows of a random order lies."""
+    """shares : of the features, where it has curves. chance, chance_curve : where the mean of a random order lies."""
 
     title: str
     says: str
     higher_is_better: bool
     settings: str
     shares: list[float] = Field(default_factory=list)
-    unbroken: float = 0.0
     chance: Interval = None
     chance_curve: list[tuple[float, float]] = Field(default_factory=list)
 

@@ -36,7 +36,6 @@ _AREA = " Area under the curve, shares in percent."
 
 def criteria(found: Comparison) -> dict[str, CriterionRecord]:
     """Each criterion in words, and what chance reaches."""
-    lines = found.table()
     told = {}
     for name, criterion in found.criteria.items():
         chance = found.chance.get(name)
@@ -47,7 +46,6 @@ def criteria(found: Comparison) -> dict[str, CriterionRecord]:
             title=about.title, says=about.says + (_AREA if curves[0] is not None else ""), settings=repr(criterion),
             higher_is_better=criterion.higher_is_better,
             shares=[] if curves[0] is None else [float(share) for share in curves[0].shares],
-            unbroken=max(line.unbroken for line in lines if line.criterion == name),
             chance=None if chance is None else chance.band,
             chance_curve=[] if band is None else [(float(low), float(high)) for low, high in band.T],
         )  # fmt: skip
@@ -83,6 +81,7 @@ def _score(found: Comparison, line: Line) -> Score:
     return Score(
         values=found.values(line.method, line.criterion).tolist(), mean=line.mean, interval=_interval(line.interval),
         curve=[] if curve is None else curve.value.double().mean(0).tolist(), behind=line.behind,
+        unbroken=[] if curve is None or curve.unbroken is None else curve.unbroken.double().mean(0).tolist(),
         behind_interval=_interval(line.behind_interval), best=line.method == best,
         tied=line.method == best or not line.behind_interval[0] > 0.0,
         beyond_chance=None if math.isnan(over[0]) else over[0] > 0.0,

@@ -1,0 +1,75 @@
+"""What an explanation needs of a model and its data: what may change, what a missing feature looks like, features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
+from trustworthy.core import checks
+from trustworthy.explain import Groups, Partition, Robustness, as_groups, superpixels
+from trustworthy.report.domain import MISSING, Domain
+from trustworthy.report.subject import Subject
+
+LARGE = 64
+"""Side in pixels from which on a feature of an image is a superpixel."""
+STARTS = 30
+"""Rows that a walk along the boundary may begin at, at most."""
+
+
+def robustness_of(
+    subject: Subject, domain: Domain, norm: str, steps: int, others: Float[Tensor, "m *shape"]
+) -> Robustness:
+    """How the smallest change of some features that changes a prediction is searched.
+
+    others : attacked inputs, from which a model without gradients is walked towards an example.
+    """
+    given: Any = {"bounds": domain.bounds, "eot": subject.draws, "norm": norm, "steps": steps}
+    attack: Attack = MinimumNorm(**given)
+    if not subject.gives_gradients:
+        attack = BoundaryAttack(starts=others[-STARTS:], **given)
+    return Robustness(attack=attack, movable=domain.changeable, grid=domain.grid)
+
+
+def baseline_of(domain: Domain, others: Float[Tensor, "m *shape"]) -> float | Float[Tensor, "*shape"]:
+    """What a missing feature looks like: black, the mean of a column, the commonest category, no word.
+
+    others : attacked inputs, by which it is told what is common.
+    """
+    if domain.kind != "table" or domain.movable is None:
+        return 0.0
+    commonest = others.mode(dim=0).values
+    return torch.where(domain.movable.to(others.device), torch.zeros_like(commonest), commonest)
+
+
+def features_of(groups: Any, domain: Domain, x: Float[Tensor, "n *shape"]) -> tuple[Groups, str]:
+    """The features of attacked inputs, and what one is called; a value that is missing is of no feature.
+
+    groups : see `trustworthy.report.explanation.run`.
+    """
+    if domain.kind == "text":
+        return as_groups(groups, x), "word"
+    if domain.kind == "table":
+        if groups not in (None, "column"):
+            return as_groups(groups, x), "group"
+        columns = torch.arange(x.shape[1], device=x.device).expand(x.shape)
+        return Partition(columns.masked_fill(x == MISSING, -1), x.shape[1]), "column"
+    chosen = groups if groups is not None else "superpixels:64" if max(x.shape[2:]) > LARGE else "pixel"
+    what, _, count = chosen.partition(":") if isinstance(chosen, str) else ("group", "", "")
+    if what == "superpixels":
+        number = checks.integer("groups", int(count) if count.isdecimal() else 64, at_least=2)
+        return superpixels(x, number), "superpixel"
+    return as_groups(chosen, x), what
+
+
+def names_of(groups: Groups, columns: Sequence[str], feature: str) -> tuple[str, ...]:
+    """Names of the features of a table: those of columns, joined where several belong together."""
+    if feature == "column":
+        return tuple(columns)
+    each = torch.eye(groups.count, dtype=torch.bool)[:, None]
+    together = (groups.free(one.to(groups.present.device))[0].nonzero().flatten().tolist() for one in each)
+    return tuple(" + ".join(columns[column] for column in some) for some in together)
