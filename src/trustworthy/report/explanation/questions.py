@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
 from trustworthy.core import checks
-from trustworthy.explain import Groups, Partition, Robustness, as_groups, superpixels
+from trustworthy.explain import Attribution, Groups, Partition, Robustness, as_groups, superpixels
 from trustworthy.report.domain import MISSING, Domain
 from trustworthy.report.subject import Subject
 
@@ -64,6 +64,22 @@ def features_of(groups: Any, domain: Domain, x: Float[Tensor, "n *shape"]) -> tu
         number = checks.integer("groups", int(count) if count.isdecimal() else 64, at_least=2)
         return superpixels(x, number), "superpixel"
     return as_groups(chosen, x), what
+
+
+def strengths(found: Attribution, *, signed: bool) -> Float[Tensor, "n groups"]:
+    """How strongly each feature is marked, up to 1 of an example, and down to -1 where the scores are `signed`.
+
+    Scores below zero that have no sign, of methods that choose features step by step, give way to their places: from 1
+    of the first feature to 0 of those in the second half.
+    """
+    scores = found.scores.nan_to_num()
+    if not signed and bool((scores < 0).any()):
+        place = torch.empty_like(found.order).scatter_(
+            1, found.order, torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
+        )
+        count = found.present.sum(1, keepdim=True).clamp_min(1)
+        return (1.0 - 2.0 * place / count).clamp_min(0.0).to(scores).where(found.present, 0.0)
+    return scores / scores.abs().amax(1, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
 
 
 def names_of(groups: Groups, columns: Sequence[str], feature: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What an explanation saves: rows, methods, how each is judged, and in `arrays.npz` scores, orders, curves and inputs.
 
 Arrays, of n rows and g features: `inputs` (n, *shape) in the units of the data and `baseline` (*shape); `present`
-(n, g); of each method `METHOD/scores`, `/order`, `/error` (n, g) and `/map` (n, *shape); of each method and criterion
+(n, g); of each method `METHOD/scores`, `/order`, `/error`, `/shown` (n, g; how strongly the page marks a feature, from
+-1 to 1) and `/map` (n, *shape; the same at each coordinate); of each method and criterion
 with a curve `METHOD/CRITERION` (n, points).
 """
 
@@ -45,11 +46,15 @@ class Row(Model):
 
 
 class RuleRecord(Model):
-    """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule."""
+    """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule.
+
+    wanted : precision that was asked for.
+    """
 
     said: list[str]
     features: list[int]
     precision: float
+    wanted: float
     interval: tuple[float, float]
     coverage: float
 

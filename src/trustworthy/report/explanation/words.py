@@ -180,8 +180,13 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
             f"No rule is needed: {stays} {drawn} is read as {row.prediction} anyway, about as often as this class is "
             "predicted at all, so that no feature singles the row out."
         )
+    if found.interval[1] < found.wanted:
+        return (
+            f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {_and(found.said)}, it is read "
+            f"as {row.prediction} in {stays} {drawn}."
+        )
     applies = f"; the rule applies to {percent(found.coverage)}" + (" of the data" if record.kind == "table" else "")
-    return f"If {' and '.join(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
+    return f"If {_and(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
 
 
 def tables(record: ExplanationRecord) -> list[Table]:

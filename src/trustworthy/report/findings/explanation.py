@@ -56,7 +56,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     import torch
 
     from trustworthy.explain import RandomOrder
-    from trustworthy.report.explanation.questions import features_of, robustness_of
+    from trustworthy.report.explanation.questions import features_of, robustness_of, strengths
 
     if not case.subject.gives_scores:
         raise NotApplicable("the explanations of an audit need scores, and the model gives labels alone.")
@@ -97,7 +97,11 @@ def measure(case: Case, settings: Settings) -> Measured:
             "random": null_where_nan(random.mean(axis=1)), "top": _top(case, found),
         },
     )  # fmt: skip
-    arrays = {keys["image"]: x, keys["scores"]: found.map()} if shown else {}
+    arrays = (
+        {keys["image"]: x, keys["scores"]: groups.spread(strengths(found, signed=method.ranks == "size"))}
+        if shown
+        else {}
+    )
     return Measured([finding], {key: each.float().cpu().numpy() for key, each in arrays.items()})
 
 
@@ -149,11 +153,12 @@ def draw(shown: Shown) -> list[Panel]:
 
 def _lead(item: Item) -> str:
     s = item.series
-    maps = " Orange: what the method puts first, blue: last." if "scores" in item.arrays else ""
+    maps = " Orange: what the method puts first." if "scores" in item.arrays else ""
     return (
         f"{s.method or 'A method'} puts {s.feature}s in order; the first fifth is held, and the smallest change of the "
         "others that flips the prediction is searched (l2). What is carried is 1 - (smallest change of all / of the "
-        f"others)²: of a linear model the share of its squared weights.{maps} `trustworthy explain` compares methods."
+        f"others)²: of a linear model the share of its squared weights.{maps} The command trustworthy explain "
+        "compares methods."
     )
 
 
