@@ -95,9 +95,9 @@ class Partition(Groups):
         if len(flat) == 1:
             found = values[..., flat[0].clamp_min(0)]
         else:
-            index = flat.reshape(len(flat), *[1] * (values.ndim - 2), -1).expand(*values.shape[:-1], -1)
+            index = flat.reshape(len(flat), *[1] * (values.ndim - 2), flat.shape[1]).expand(*values.shape[:-1], -1)
             found = values.gather(-1, index.clamp_min(0))
-        inside = (flat >= 0).reshape(len(flat), *[1] * (values.ndim - 2), -1)
+        inside = (flat >= 0).reshape(len(flat), *[1] * (values.ndim - 2), flat.shape[1])
         return found & inside if values.dtype == torch.bool else torch.where(inside, found, 0.0)
 
 

@@ -25,7 +25,7 @@ from trustworthy.explain.explainer import Explainer, Question, Scored
 from trustworthy.explain.first_order import estimates
 from trustworthy.explain.robustness import Robustness, finite
 
-Weighed = tuple[Float[Tensor, " groups"], Float[Tensor, " groups"] | None]
+Weighed = tuple[Float[Tensor, " some"], Float[Tensor, " some"] | None]
 Objective = Literal["complement", "relevant"]
 SIGN: dict[str, float] = {"complement": 1.0, "relevant": -1.0}  # whether v is to be large or small
 

@@ -205,7 +205,7 @@ def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | Non
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " n"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " few"], read_as: Int[np.ndarray, " n"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:

@@ -56,8 +56,9 @@ def features_of(groups: Any, domain: Domain, x: Float[Tensor, "n *shape"]) -> tu
     if domain.kind == "table":
         if groups not in (None, "column"):
             return as_groups(groups, x), "group"
-        columns = torch.arange(x.shape[1], device=x.device).expand(x.shape)
-        return Partition(columns.masked_fill(x == MISSING, -1), x.shape[1]), "column"
+        missing = x == MISSING
+        columns = torch.arange(x.shape[1], device=x.device).expand(len(x) if bool(missing.any()) else 1, -1)
+        return Partition(columns.masked_fill(missing, -1) if len(columns) > 1 else columns, x.shape[1]), "column"
     chosen = groups if groups is not None else "superpixels:64" if max(x.shape[2:]) > LARGE else "pixel"
     what, _, count = chosen.partition(":") if isinstance(chosen, str) else ("group", "", "")
     if what == "superpixels":
