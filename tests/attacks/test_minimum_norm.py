@@ -77,7 +77,7 @@ def test_a_start_is_gone_on_from_and_nothing_else_of_it_is_taken():
 
     MinimumNorm(bounds=None, steps=3, start=far)(recorded, x, y, free=free)
     assert torch.equal(asked[1][1:], torch.where(free, far, x)[1:])
-    assert (asked[1][0] != x[0]).any()
+    assert (asked[2][0] != x[0]).any()
     assert all(torch.equal(points[~free], x[~free]) for points in asked)
 
 

@@ -23,7 +23,7 @@ from trustworthy.report.finding import AuditRecord
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 PLAN = """
-rows = 40
+rows = 12
 resamples = 20
 skip = [{skip}]
 [attacks]

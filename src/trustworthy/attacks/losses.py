@@ -38,6 +38,20 @@ def margin(logits: Logits, y: Classes, target: Classes | None = None) -> PerExam
     return others - chosen if target is None else chosen - others
 
 
+def soft_margin(
+    logits: Logits, y: Classes, target: Classes | None = None, *, temperature: Float[Tensor, "batch 1"]
+) -> PerExample:
+    """As `margin`, the best other logit softened: temperature * log sum exp(logit / temperature) of the others.
+
+    At temperature 1 its gradient has the direction of the cross entropy's, which it does not lose where the model is
+    sure; at 0 it would be the margin.
+    """
+    wanted = y if target is None else target
+    chosen = logits.gather(1, wanted[:, None]).squeeze(1)
+    others = (logits / temperature).scatter(1, wanted[:, None], -torch.inf).logsumexp(1) * temperature.squeeze(1)
+    return others - chosen if target is None else chosen - others
+
+
 def difference_of_logits_ratio(logits: Logits, y: Classes, target: Classes | None = None) -> PerExample:
     """Margin divided by a difference of sorted logits: unmoved by shift or scale of the logits (Croce and Hein 2020).
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.incumbent import where
+from trustworthy.attacks.losses import soft_margin
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -21,9 +24,40 @@ from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 from trustworthy.core.threat import ThreatModel
 
-PACE = 0.05  # share by which a radius grows where its point fails, and shrinks where it succeeds, at first
-LONGEST, SHORTEST = 1.0, 0.01  # steps as shares of the radius, from the first to the last; the pace falls likewise
-CONFIRMATIONS = 4  # further answers of a stochastic model, together, that a nearer point must hold against
+CONFIRMATIONS = 4  # answers of a stochastic model, pooled, that a point must hold against
+SHORTEST = 0.01  # last steps of a leg, and last changes of its radius, as shares of the first ones
+POLISH = 5  # the last leg takes one step of so many
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One way to go; others end at other parts of the boundary, and the nearest is kept.
+
+    temperature : of the soft margin that is followed, in shares of the margin at the input; 0 for the margin itself.
+    stride : first step as a share of the radius.
+    pace : by which share the radius grows where a point fails, and shrinks where it succeeds, at first.
+    reach : first radius in units of the distance to the boundary of the linearised model.
+    rival : follow the logit of this class alone, 0 for the likeliest other one at the input.
+    """
+
+    temperature: float = 0.085
+    stride: float = 1.0
+    pace: float = 0.15
+    reach: float = 1.0
+    rival: int | None = None
+
+
+LEGS = (
+    Leg(stride=0.7, pace=0.2),
+    Leg(temperature=0.17, stride=0.5, pace=0.2),
+    Leg(rival=1),
+    Leg(rival=2),
+    Leg(stride=0.7, reach=3.0),
+)
+LAST = Leg(temperature=0.0, stride=0.2, pace=0.05)
+WARM = Leg(stride=0.35, pace=0.1)
+FAR = 1e6  # no coordinate goes further where there are no bounds
+SHORT = 20  # steps of a leg at least, where there are several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +95,16 @@ class MinimumNorm(Attack):
         checks.integer("steps", self.steps, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        begun = self._begun(problem)
-        walk = Walk(problem, self)
-        found, rows = walk.nearest, (walk.distance > 0).nonzero().squeeze(1)
-        if len(rows) and self.steps > 1:
-            walk.go_on(rows, begun)
-            for step in range(1, self.steps):
-                walk.look()
-                walk.step(SHORTEST + (LONGEST - SHORTEST) * (1 + math.cos(math.pi * step / self.steps)) / 2)
-            found[rows] = walk.nearest
+        begun, found = self._begun(problem), problem.x.clone()
+        scores = pooled([problem.scores(problem.x) for _ in range(CONFIRMATIONS if problem.is_noisy else 1)])
+        right = (~problem.goal.reached(scores)).nonzero().squeeze(1)
+        if len(right):
+            walk = Walk(problem.subset(right), self, scores[right])
+            if self.start is None:
+                walk.explore(self.steps)
+            else:
+                walk.go(WARM, self.steps, begun[right])
+            found[right] = walk.nearest
         return found
 
     def _begun(self, problem: Problem) -> Tensor:
@@ -88,61 +123,81 @@ class MinimumNorm(Attack):
 class Walk:
     """The present points, their radii, and the nearest adversarial points so far."""
 
-    def __init__(self, problem: Problem, attack: MinimumNorm) -> None:
-        self.problem, self.x = problem, problem.x
+    def __init__(self, problem: Problem, attack: MinimumNorm, scores: Tensor) -> None:
+        self.problem, self.x, self.scores = problem, problem.x, scores
         self.threat = ThreatModel(attack.geometry, 0.0, attack.bounds, problem.free)
         self.geometry = self.threat.geometry
-        self.nearest, self.distance = problem.x.clone(), problem.x.new_full((len(problem.x),), torch.inf)
-        self.look()
-        # A linear model has its boundary at this distance.
-        radius = -self.margin / self.geometry.dual.size(self.uphill)
-        self.radius = torch.where(radius.isfinite() & (radius > 0), radius, 1.0)
+        self.missing = positive(-problem.goal.losses(scores))
+        low, high = attack.bounds or (-FAR, FAR)
+        corner = torch.where(problem.x - low > high - problem.x, low, high)
+        self.farthest = self.geometry.size(only(problem.free, corner - problem.x))
+        self.nearest, self.distance = problem.x, problem.x.new_full((len(problem.x),), torch.inf)
 
-    def go_on(self, rows: Tensor, begun: Tensor) -> None:
-        """With `rows` alone, from where they begin, or by a step."""
-        self.problem, self.threat = self.problem.subset(rows), self.threat.subset(rows)
-        for name in ("nearest", "distance", "radius", "uphill"):
-            setattr(self, name, getattr(self, name)[rows])
-        self.x = self.problem.x
-        begun, free = begun[rows], self.placed(self.geometry.steepest(self.uphill))
-        given = (begun != self.x).flatten(1).any(1)
-        self.radius = torch.where(given, self.geometry.size(begun - self.x), self.radius)
-        self.x = where(given, begun, free)
+    def explore(self, steps: int) -> None:
+        """As many legs as there are steps for, each from the inputs, and one more from the nearest points."""
+        last = steps // POLISH
+        count = min(max((steps - last) // SHORT, 1), len(LEGS))
+        legs = LEGS[:count]
+        for which, leg in enumerate(legs):
+            self.go(leg, (steps - last + which) // count, self.problem.x)
+        self.go(LAST, last, where(self.distance.isfinite(), self.nearest, self.x))
 
-    def look(self) -> None:
-        """Ask about the present points; they are taken over where they are the nearest."""
-        gradient, self.margin, self.success = self.problem.ascent(self.x)
-        self.uphill = self.threat.movable(self.x, gradient)
+    def go(self, leg: Leg, steps: int, x: Tensor) -> None:
+        """Ask `steps` times, at `x` first."""
+        self.x, problem = x, self._followed(leg)
+        radius = self.geometry.size(x - problem.x)
+        for step in range(steps):
+            gradient, _, success = problem.ascent(self.x)
+            self._keep(success)
+            uphill = self.threat.movable(self.x, gradient)
+            share = SHORTEST + (1 - SHORTEST) * (1 + math.cos(math.pi * step / steps)) / 2
+            paced = radius * torch.where(success, 1 - share * leg.pace, 1 + share * leg.pace)
+            linear = positive(leg.reach * self.missing / self.geometry.dual.size(uphill))
+            radius = torch.where(radius > 0, paced, linear).minimum(self.farthest)
+            length = per_example(share * leg.stride * radius, x)
+            move = self.x - problem.x + length * self.geometry.steepest(uphill)
+            self.x = self.threat.clip(problem.x + self._resized(move, radius))
+
+    def _followed(self, leg: Leg) -> Problem:
+        """The problem with what this leg climbs."""
+        problem = self.problem.subset(self.problem.rows >= 0)
+        goal = problem.goal
+        if not isinstance(goal, Goal):
+            return problem
+        if leg.temperature > 0:
+            heat = (leg.temperature * self.missing)[:, None]
+            problem.goal = replace(goal, loss=partial(soft_margin, temperature=heat))
+        if leg.rival is not None and goal.target is None:
+            others = self.scores.scatter(1, goal.y[:, None], -torch.inf).argsort(1, descending=True)
+            rival = others[:, min(leg.rival, others.shape[1] - 2)]
+            problem.goal = replace(goal, loss=partial(lead, rival=rival))
+        return problem
+
+    def _resized(self, move: Tensor, radius: Tensor) -> Tensor:
+        """The move, as long as the radius; in linf, no coordinate longer."""
+        if isinstance(self.geometry, Linf):
+            return self.geometry.project(move, radius)
+        kind = torch.finfo(move.dtype)
+        scale = (radius / self.geometry.size(move).clamp_min(kind.tiny)).clamp_max(kind.max)  # zero times inf is NaN
+        return move * per_example(scale, move)
+
+    def _keep(self, success: Tensor) -> None:
+        """Take over the present points where they are the nearest adversarial ones."""
         length = self.geometry.size(self.problem.asked(self.x).to(self.x) - self.problem.x)
-        better = self.success & (length < self.distance)
-        if self.problem.is_noisy:
-            better = self._confirmed(better)
+        better = success & (length < self.distance)
+        if self.problem.is_noisy and bool(better.any()):
+            rows = better.nonzero().squeeze(1)
+            part = self.problem.subset(rows)
+            better[rows] = part.goal.reached(pooled([part.scores(self.x[rows]) for _ in range(CONFIRMATIONS)]))
         self.nearest = where(better, self.x, self.nearest)
         self.distance = torch.where(better, length, self.distance)
 
-    def step(self, share: float) -> None:
-        """Bring the radius nearer to the boundary, and the point along the gradient to that radius."""
-        pace = PACE * share
-        self.radius = torch.where(self.success, self.radius * (1 - pace), self.radius * (1 + pace))
-        length = per_example(share * self.radius, self.x)
-        self.x = self.placed(self.x - self.problem.x + length * self.geometry.steepest(self.uphill))
 
-    def placed(self, move: Tensor) -> Tensor:
-        """The point of the box along `move` whose distance is the radius, as far as the box allows."""
-        size, kind = self.geometry.size(move), torch.finfo(move.dtype)
-        if isinstance(self.geometry, Linf):
-            move = self.geometry.project(move, self.radius)
-        else:
-            scale = (self.radius / size.clamp_min(kind.tiny)).clamp_max(kind.max)  # a move of zero times inf is NaN
-            move = move * per_example(scale, move)
-        return self.threat.clip(self.problem.x + only(self.problem.free, move))
+def positive(values: Tensor) -> Tensor:
+    """The values, 1 where they are of no use as lengths."""
+    return torch.where(values.isfinite() & (values > 0), values, 1.0)
 
-    def _confirmed(self, rows: Tensor) -> Tensor:
-        chosen = rows.nonzero().squeeze(1)
-        if len(chosen) == 0:
-            return rows
-        part = self.problem.subset(chosen)
-        answers = [part.scores(self.x[chosen]) for _ in range(CONFIRMATIONS)]
-        confirmed = torch.zeros_like(rows)
-        confirmed[chosen] = part.goal.reached(pooled(answers))
-        return confirmed
+
+def lead(logits: Tensor, y: Tensor, target: Tensor | None = None, *, rival: Tensor) -> Tensor:
+    """By how much the logit of `rival` exceeds that of the true class."""
+    return (logits.gather(1, rival[:, None]) - logits.gather(1, y[:, None])).squeeze(1)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.draw import stratified_rows, turns
-from trustworthy.explain import Groups, Robustness
+from trustworthy.explain import Groups, Partition, Robustness
 from trustworthy.models import LoadedModel
 from trustworthy.report.audit import at_once
 from trustworthy.report.columns import with_categories
@@ -205,7 +205,7 @@ def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | Non
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " few"], read_as: Int[np.ndarray, " n"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " looked"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:
@@ -221,8 +221,11 @@ def _features(
     """The features of the rows, what one is called, names of columns, and words of texts."""
     domain = examples.domain
     x = domain.attacked(examples.x.to(device))
-    chosen = reader.word_groups(texts) if domain.kind == "text" and groups in (None, "word") else groups
-    found, feature = features_of(chosen, domain, x)
+    if domain.kind == "text" and groups in (None, "word"):
+        labels = reader.word_groups(texts).to(device)
+        labels = nn.functional.pad(labels, (0, x.shape[1] - labels.shape[1]), value=-1)  # x has longer texts beside it
+        words = Partition(labels[..., None].expand(x.shape), int(labels.max()) + 1)  # marks are of no word
+        return words, "word", (), reader.words_of(texts)
+    found, feature = features_of(groups, domain, x)
     columns = [examples.feature_name(column) for column in range(x.shape[1])] if domain.kind == "table" else []
-    words = reader.words_of(texts) if domain.kind == "text" else []
-    return found, feature, names_of(found, columns, feature) if columns else (), words
+    return found, feature, names_of(found, columns, feature) if columns else (), []
