@@ -62,13 +62,13 @@ def test_distances_are_those_of_a_linear_model_and_a_wrong_label_is_said(record)
     scale = x.std(axis=0)  # of the attacked units
     exact = 0.3 / np.linalg.norm(WEIGHT.numpy() * scale)
     assert [row.row for row in record.rows] == rows.tolist()
-    assert [row.distance for row in record.rows] == pytest.approx([exact, exact], rel=1e-3)
+    assert [row.distance for row in record.rows] == pytest.approx([exact, exact], rel=2e-3)
     assert [(row.label, row.prediction, row.right) for row in record.rows] == [("0", "1", False), ("0", "0", True)]
     assert any("Row 3 is misread" in said for said in words.answer(record))
     held = record.methods["greedy-as"].scores["robustness-complement"]
     shares = record.criteria["robustness-complement"].shares
     rest = 0.3 / np.linalg.norm(WEIGHT.numpy()[1:] * scale[1:])  # the first of five features is a fifth
-    assert held.curve[shares.index(0.2)] == pytest.approx(rest, rel=1e-3)
+    assert held.curve[shares.index(0.2)] == pytest.approx(rest, rel=2e-3)
     assert words.answer(record)[1].count(f"grows from {words.number(exact)} to {words.number(rest)}") == 1
 
 

@@ -221,7 +221,8 @@ def _features(
     """The features of the rows, what one is called, names of columns, and words of texts."""
     domain = examples.domain
     x = domain.attacked(examples.x.to(device))
-    chosen = words_of(reader.word_groups(texts), x) if domain.kind == "text" else groups
+    by_words = domain.kind == "text" and groups in (None, "word")
+    chosen = words_of(reader.word_groups(texts), x) if by_words else groups
     found, feature = features_of(chosen, domain, x)
     columns = [examples.feature_name(column) for column in range(x.shape[1])] if domain.kind == "table" else []
     words = reader.words_of(texts) if domain.kind == "text" else []

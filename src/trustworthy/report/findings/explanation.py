@@ -64,6 +64,7 @@ def measure(case: Case, settings: Settings) -> Measured:
     if not len(rows):
         raise NotApplicable("the model classifies no example correctly.")
     domain, (model, x, y) = case.examples.domain, case.attacked_at(rows)
+    model = _in_parts(model, case.batch)
     others = case.attacked[1]
     groups, feature = features_of(None, domain, x)
     robustness = robustness_of(case.subject, domain, "l2", settings.steps, others)
@@ -115,6 +116,15 @@ def _method(case: Case, settings: Settings, robustness: Any, others: Any) -> tup
         return "Greedy-AS", GreedyAS(robustness=robustness, eot=case.subject.draws, **given)
     baseline = baseline_of(case.examples.domain, others)
     return "SHAP", KernelSHAP(baseline=baseline, eot=case.subject.draws)
+
+
+def _in_parts(model: Any, batch: int) -> Any:
+    """The model, shown no more than `batch` examples at once."""
+    import torch
+
+    from trustworthy.core.protocols import Wrapped, as_posterior
+
+    return Wrapped(as_posterior(model), lambda predictor, x: torch.cat([predictor(some) for some in x.split(batch)]))
 
 
 def _carried(whole: np.ndarray, held: np.ndarray) -> np.ndarray:
