@@ -37,7 +37,8 @@ class Leg:
     stride : first step as a share of the radius.
     pace : by which share the radius grows where a point fails, and shrinks where it succeeds, at first.
     reach : first radius in units of the distance to the boundary of the linearised model.
-    rival : follow the logit of this class alone, 0 for the likeliest other one at the input.
+    rival : follow the logit of this class alone, 0 for the likeliest other one at the input; where there is none, or a
+        target, the soft margin.
     """
 
     temperature: float = 0.085
@@ -50,8 +51,8 @@ class Leg:
 LEGS = (
     Leg(stride=0.7, pace=0.2),
     Leg(temperature=0.17, stride=0.5, pace=0.2),
-    Leg(rival=1),
-    Leg(rival=2),
+    Leg(rival=1, temperature=0.34),
+    Leg(rival=2, temperature=0.04),
     Leg(stride=0.7, reach=3.0),
 )
 LAST = Leg(temperature=0.0, stride=0.2, pace=0.05)
@@ -173,10 +174,9 @@ class Walk:
         if leg.temperature > 0:
             heat = (leg.temperature * self.missing)[:, None]
             problem.goal = replace(goal, loss=partial(soft_margin, temperature=heat))
-        if leg.rival is not None and goal.target is None:
+        if leg.rival is not None and goal.target is None and leg.rival < self.scores.shape[1] - 1:
             others = self.scores.scatter(1, goal.y[:, None], -torch.inf).argsort(1, descending=True)
-            rival = others[:, min(leg.rival, others.shape[1] - 2)]
-            problem.goal = replace(goal, loss=partial(lead, rival=rival))
+            problem.goal = replace(goal, loss=partial(lead, rival=others[:, leg.rival]))
         return problem
 
     def _resized(self, move: Tensor, radius: Tensor) -> Tensor:
