@@ -57,8 +57,8 @@ def test_reaches_the_distance_to_a_linear_boundary(norm, bounds):
         torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.5,
     ):
         nearest = exact(weight, x, free, norm, bounds)
-        for options in ({}, {"target": 1 - y}):
-            found = MinimumNorm(norm=norm, bounds=bounds)(model, x, y, free=free, **options).distance
+        for target in (None, 1 - y):
+            found = MinimumNorm(norm=norm, bounds=bounds)(model, x, y, free=free, target=target).distance
             assert torch.equal(found.isinf(), nearest.isinf())
             broken = nearest.isfinite()
             assert broken.sum() > 3

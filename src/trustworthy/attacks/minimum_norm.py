@@ -135,8 +135,8 @@ class Walk:
         self.geometry = self.threat.geometry
         self.missing = positive(-problem.goal.losses(scores))
         low, high = attack.bounds or (-FAR, FAR)
-        corner = torch.where(problem.x - low > high - problem.x, low, high)
-        self.farthest = self.geometry.size(only(problem.free, corner - problem.x))
+        corner = torch.maximum(problem.x - low, high - problem.x)
+        self.farthest = self.geometry.size(only(problem.free, corner))
         self.nearest, self.distance = problem.x, problem.x.new_full((len(problem.x),), torch.inf)
 
     def explore(self, steps: int) -> None:
