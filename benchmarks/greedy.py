@@ -43,7 +43,7 @@ from trustworthy.explain.first_order import estimates
 from trustworthy.nn.backbones import MLP, LeNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from reference import released_greedy_as as released
+from reference import released_greedy_as as released  # pyright: ignore[reportMissingImports]
 
 RECORD = Path(__file__).parent / "records" / "greedy.json"
 SEED, COALITIONS, PIXELS = 0, 5000, 784
@@ -136,10 +136,9 @@ def digits(device: torch.device) -> Iterator[Record]:
     x, y = load_digits(return_X_y=True)
     x, y = torch.tensor(x / 16, dtype=torch.float32, device=device).reshape(-1, 1, 8, 8), torch.tensor(y, device=device)
     torch.manual_seed(SEED)
-    model = trained(MLP(features=64, hidden=(64,), classes=10).to(device), x[:1400].flatten(1), y[:1400], 40)
-    network = nn.Sequential(nn.Flatten(), model)
-    shown, _ = right(network, x[1400:], y[1400:], 4)
-    yield from side_by_side("digits", network, shown, coalitions=round(COALITIONS / PIXELS * 64))
+    model = trained(MLP(features=64, hidden=(64,), classes=10).to(device), x[:1400], y[:1400], 40)
+    shown, _ = right(model, x[1400:], y[1400:], 4)
+    yield from side_by_side("digits", model, shown, coalitions=round(COALITIONS / PIXELS * 64))
 
 
 def whole(device: torch.device) -> Iterator[Record]:
@@ -222,7 +221,7 @@ SECTIONS = {"digits": digits, "mnist": mnist, "whole": whole}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", default=["digits", "mnist"], help=", ".join(SECTIONS))
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--out", type=Path, default=RECORD)
