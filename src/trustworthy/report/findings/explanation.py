@@ -173,16 +173,23 @@ def _lead(item: Item) -> str:
 
 
 def _model(item: Item) -> Markup:
-    s = item.series
-    shown = element("div", *(_picture(item, place) for place in range(len(s.label))), look="examples small")
-    if "image" not in item.arrays:
-        head = ["class", "all may change", "first fifth held", "random fifth held", *["put first"] * bool(s.top)]
-        rows = [
-            row(str(label), [_length(s.whole[i]), _length(s.held[i]), _length(s.random[i]), *_names(s.top, i)])
-            for i, label in enumerate(s.label)
-        ]
-        shown = table("Smallest changes that flip the prediction", head, rows, f"Explained rows, {item.model}")
+    shown = _pictures(item) if "image" in item.arrays else _rows(item)
     return element("div", item.head, item.statement(), shown, style="margin-top: 1.1rem")
+
+
+def _pictures(item: Item) -> Markup:
+    places = range(len(item.series.label))
+    return element("div", *(_picture(item, place) for place in places), look="examples small")
+
+
+def _rows(item: Item) -> Markup:
+    s = item.series
+    head = ["class", "all may change", "first fifth held", "random fifth held", *["put first"] * bool(s.top)]
+    rows = [
+        row(str(label), [_length(s.whole[i]), _length(s.held[i]), _length(s.random[i]), *_names(s.top, i)])
+        for i, label in enumerate(s.label)
+    ]
+    return table("Smallest changes that flip the prediction", head, rows, f"Explained rows, {item.model}")
 
 
 def _picture(item: Item, place: int) -> Markup:
