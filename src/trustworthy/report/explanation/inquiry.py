@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.draw import stratified_rows, turns
-from trustworthy.explain import Groups, Partition, Robustness
+from trustworthy.explain import Groups, Robustness
 from trustworthy.models import LoadedModel
 from trustworthy.report.audit import at_once
 from trustworthy.report.columns import with_categories
-from trustworthy.report.explanation.questions import baseline_of, features_of, names_of, robustness_of
+from trustworthy.report.explanation.questions import baseline_of, features_of, names_of, robustness_of, words_of
 from trustworthy.report.rows import Examples, draw_examples, inputs_of, read_data
 from trustworthy.report.subject import Subject, examine
 from trustworthy.report.texts import embedded, written
@@ -205,7 +205,7 @@ def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | Non
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " looked"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " few"], read_as: Int[np.ndarray, " looked"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:
@@ -221,11 +221,9 @@ def _features(
     """The features of the rows, what one is called, names of columns, and words of texts."""
     domain = examples.domain
     x = domain.attacked(examples.x.to(device))
-    if domain.kind == "text" and groups in (None, "word"):
-        labels = reader.word_groups(texts).to(device)
-        labels = nn.functional.pad(labels, (0, x.shape[1] - labels.shape[1]), value=-1)  # x has longer texts beside it
-        words = Partition(labels[..., None].expand(x.shape), int(labels.max()) + 1)  # marks are of no word
-        return words, "word", (), reader.words_of(texts)
-    found, feature = features_of(groups, domain, x)
+    by_words = domain.kind == "text" and groups in (None, "word")
+    chosen = words_of(reader.word_groups(texts), x) if by_words else groups
+    found, feature = features_of(chosen, domain, x)
     columns = [examples.feature_name(column) for column in range(x.shape[1])] if domain.kind == "table" else []
-    return found, feature, names_of(found, columns, feature) if columns else (), []
+    words = reader.words_of(texts) if domain.kind == "text" else []
+    return found, feature, names_of(found, columns, feature) if columns else (), words

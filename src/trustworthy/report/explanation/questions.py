@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
 from trustworthy.core import checks
@@ -65,6 +65,12 @@ def features_of(groups: Any, domain: Domain, x: Float[Tensor, "n *shape"]) -> tu
         number = checks.integer("groups", int(count) if count.isdecimal() else 64, at_least=2)
         return superpixels(x, number), "superpixel"
     return as_groups(chosen, x), what
+
+
+def words_of(labels: Int[Tensor, "n tokens"], x: Float[Tensor, "n longest width"]) -> Partition:
+    """The words of texts by the number of each token; marks are of no word, and other texts may be longer."""
+    labels = nn.functional.pad(labels.to(x.device), (0, x.shape[1] - labels.shape[1]), value=-1)
+    return Partition(labels[..., None].expand(x.shape), int(labels.max()) + 1)
 
 
 def strengths(found: Attribution, *, signed: bool) -> Float[Tensor, "n groups"]:
