@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,11 @@ from trustworthy.report.explanation import run, saved, study, words
 from trustworthy.report.explanation.record import RuleRecord
 
 WEIGHT = torch.tensor([3.0, 1.0, -1.0, 1.0, 1.0])
-QUICK = {"methods": ["greedy-as", "gradient"], "criteria": ["robustness-complement", "deletion"], "random_orders": 2}
+QUICK: dict[str, Any] = {
+    "methods": ["greedy-as", "gradient"],
+    "criteria": ["robustness-complement", "deletion"],
+    "random_orders": 2,
+}
 
 
 class Two(nn.Module):
@@ -69,7 +74,16 @@ def test_distances_are_those_of_a_linear_model_and_a_wrong_label_is_said(record)
     shares = record.criteria["robustness-complement"].shares
     rest = 0.3 / np.linalg.norm(WEIGHT.numpy()[1:] * scale[1:])  # the first of five features is a fifth
     assert held.curve[shares.index(0.2)] == pytest.approx(rest, rel=2e-3)
-    assert words.answer(record)[1].count(f"grows from {words.number(exact)} to {words.number(rest)}") == 1
+    assert words.answer(record)[1].count(f"grows from {words.number(float(exact))} to {words.number(float(rest))}") == 1
+
+
+def test_another_attack_than_that_of_the_methods_judges_them():
+    given = QUICK | {"criteria": ["robustness-complement@apgd"], "methods": ["gradient"]}
+    found = run(Two(), near(), rows=[5, 7], **given)
+    about, exact = found.criteria["robustness-complement@apgd"], 0.3 / np.linalg.norm(WEIGHT.numpy() * near()[0].std(0))
+    assert about.title == "Robustness of the rest, by APGD"
+    first = found.methods["gradient"].scores["robustness-complement@apgd"].curve[0]
+    assert exact * (1 - 1e-6) <= first <= exact * 1.05
 
 
 def test_the_page_asks_for_nothing_and_shows_every_method_of_every_row(folder):
@@ -150,7 +164,7 @@ def test_rules_are_read_in_words_and_an_empty_or_a_weak_one_is_explained(record)
 def test_what_the_first_fifth_carries_is_its_share_of_the_squared_weights_of_a_linear_model():
     x, y = near()
     y[3] = 1
-    given = {"explanation": {"images": 4, "coalitions": 32, "steps": 60}}
+    given: Any = {"explanation": {"images": 4, "coalitions": 32, "steps": 60}}
     anywhere = {f"feature {column}": {"range": [-np.inf, np.inf]} for column in range(5)}
     record = audited(Two(), (x, y), "interpretation.explanation", **given, columns=anywhere)
     (finding,) = record.findings

@@ -111,7 +111,9 @@ def _curve(record: ExplanationRecord, name: str, about: CriterionRecord, looks: 
         f"{record.norm} distance{f', {record.unit}' if record.unit else ''}" if "robustness" in name else "probability"
     )
     along = f"{record.feature}s, most relevant first"
-    drawn = plots.subset_curves(name.replace(":", "-"), lines, about.shares, about.chance_curve, what, along)
+    drawn = plots.subset_curves(
+        name.replace(":", "-").replace("@", "-"), lines, about.shares, about.chance_curve, what, along
+    )
     caption = f"{about.says.split('. ')[0].rstrip('.')}. {_WAY[about.higher_is_better].capitalize()}."
     return element("figure", element("h4", about.title), drawn, element("figcaption", caption))
 

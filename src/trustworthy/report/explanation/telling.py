@@ -54,6 +54,8 @@ def criteria(found: Comparison) -> dict[str, CriterionRecord]:
 
 def _about(name: str, criterion: Criterion) -> About:
     known = _CRITERIA[criterion.name] if criterion.name in _CRITERIA else About(name, "")
+    if "@" in name:  # by an attack that no method optimises
+        known = About(f"{known.title}, by {name.partition('@')[2].upper()}", known.says)
     if isinstance(criterion, Area):
         says = f"The curve of the most relevant features first less that of the least relevant first. {known.says}"
         return About(f"{known.title}: order against its reverse", says)

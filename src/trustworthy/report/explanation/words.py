@@ -185,6 +185,8 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
             f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {_and(found.said)}, it is read "
             f"as {row.prediction} in {stays} {drawn}."
         )
+    if record.kind == "text":
+        return f"With {_and(found.said)} kept, it is read as {row.prediction} in {stays} {drawn}."
     applies = f"; the rule applies to {percent(found.coverage)}" + (" of the data" if record.kind == "table" else "")
     return f"If {_and(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
 

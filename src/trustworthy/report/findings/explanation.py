@@ -63,47 +63,58 @@ def measure(case: Case, settings: Settings) -> Measured:
     rows = spread_over_classes(case, settings.images)
     if not len(rows):
         raise NotApplicable("the model classifies no example correctly.")
-    domain, (model, x, y) = case.examples.domain, case.attacked_at(rows)
-    model = _in_parts(model, case.batch)
-    others = case.attacked[1]
-    groups, feature = features_of(None, domain, x)
+    domain, others = case.examples.domain, case.attacked[1]
     robustness = robustness_of(case.subject, domain, "l2", settings.steps, others)
+    model = _in_parts(case.attacked[0], case.batch)
+    rows, whole = _changeable(case, model, robustness, rows)
+    _, x, y = case.attacked_at(rows)
+    groups, feature = features_of(None, domain, x)
     title, method = _method(case, settings, robustness, others)
     found = method(model, x, y, groups=groups, generator=case.generator("explanation"))
     case.advance(0.5)
     draws = case.generator("explanation", "orders")
     blind = [RandomOrder()(model, x, y, groups=groups, generator=draws).top(HELD) for _ in range(settings.orders)]
-    sets = torch.stack([torch.zeros_like(found.present), found.top(HELD), *blind], dim=1)
+    sets = torch.stack([found.top(HELD), *blind], dim=1)
     free = (groups.free(found.present[:, None]) & ~groups.free(sets)).expand(*sets.shape[:2], *x.shape[1:])
     size = robustness(model, x, y, free, generator=case.generator("explanation", "changes")).size.double().cpu().numpy()
-    whole, held, random = size.min(axis=1), size[:, 1], size[:, 2:]
-    known = np.isfinite(whole)
-    if not known.any():
-        raise NotApplicable("no change was found that flips any of the predictions that were to be explained.")
-    carried, by_chance = _carried(whole[known], held[known]), _carried(whole[known, None], random[known]).mean(axis=1)
-    value, chance = float(carried.mean()), float(by_chance.mean())
-    grows = _grows(whole[known], held[known], domain.unit)
+    whole = np.minimum(whole, size.min(axis=1))
+    held, random = size[:, 0], size[:, 1:]
+    carried, by_chance = _carried(whole, held), _carried(whole[:, None], random).mean(axis=1)
+    value, chance, grows = float(carried.mean()), float(by_chance.mean()), _grows(whole, held, domain.unit)
     excess = case.interval("explanation beyond chance", np.mean, carried - by_chance)
-    examples, shown = case.examples, domain.kind == "image"
+    shown = domain.kind == "image"
     keys = {role: f"{case.subject.name}/explained_{role}" for role in ("image", "scores")} if shown else {}
     finding = case.finding(
         "interpretation.explanation", value, arrays=keys, judged=None if excess is None else excess[0],
         interval=case.interval("explanation", np.mean, carried, most=1.0),
-        conditions={"n": int(known.sum()), "random": chance, "method": repr(method), "norm": "l2"},
+        conditions={"n": len(rows), "random": chance, "method": repr(method), "norm": "l2"},
         statement=f"The fifth of the {feature}s that {title} puts first carries {value:.0%} of the robustness of "
-        f"{_predictions(int(known.sum()))}, a random fifth {chance:.0%}{grows}.",
+        f"{_predictions(len(rows))}, a random fifth {chance:.0%}{grows}.",
         series={
-            "label": [examples.class_name(label) for label in y.tolist()], "method": title, "feature": feature,
+            "label": [case.examples.class_name(label) for label in y.tolist()], "method": title, "feature": feature,
             "whole": null_where_nan(whole), "held": null_where_nan(held),
             "random": null_where_nan(random.mean(axis=1)), "top": _top(case, found),
         },
     )  # fmt: skip
-    arrays = (
-        {keys["image"]: x, keys["scores"]: groups.spread(strengths(found, signed=method.ranks == "size"))}
-        if shown
-        else {}
-    )
+    marked = groups.spread(strengths(found, signed=method.ranks == "size"))
+    arrays = {keys["image"]: x, keys["scores"]: marked} if shown else {}
     return Measured([finding], {key: each.float().cpu().numpy() for key, each in arrays.items()})
+
+
+def _changeable(case: Case, model: Any, robustness: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows whose prediction some change flips, and the length of the smallest that was found."""
+    import torch
+
+    _, x, y = case.attacked_at(rows)
+    free = torch.ones(len(x), 1, *x.shape[1:], dtype=torch.bool, device=x.device)
+    if case.free is not None:
+        free &= case.free[torch.from_numpy(rows).to(x.device), None]
+    size = robustness(model, x, y, free, generator=case.generator("explanation", "whole")).size[:, 0]
+    size = size.double().cpu().numpy()
+    known = np.isfinite(size)
+    if not known.any():
+        raise NotApplicable("no change was found that flips any of the predictions that were to be explained.")
+    return rows[known], size[known]
 
 
 def _method(case: Case, settings: Settings, robustness: Any, others: Any) -> tuple[str, Any]:
@@ -173,16 +184,23 @@ def _lead(item: Item) -> str:
 
 
 def _model(item: Item) -> Markup:
-    s = item.series
-    shown = element("div", *(_picture(item, place) for place in range(len(s.label))), look="examples small")
-    if "image" not in item.arrays:
-        head = ["class", "all may change", "first fifth held", "random fifth held", *["put first"] * bool(s.top)]
-        rows = [
-            row(str(label), [_length(s.whole[i]), _length(s.held[i]), _length(s.random[i]), *_names(s.top, i)])
-            for i, label in enumerate(s.label)
-        ]
-        shown = table("Smallest changes that flip the prediction", head, rows, f"Explained rows, {item.model}")
+    shown = _pictures(item) if "image" in item.arrays else _rows(item)
     return element("div", item.head, item.statement(), shown, style="margin-top: 1.1rem")
+
+
+def _pictures(item: Item) -> Markup:
+    places = range(len(item.series.label))
+    return element("div", *(_picture(item, place) for place in places), look="examples small")
+
+
+def _rows(item: Item) -> Markup:
+    s = item.series
+    head = ["class", "all may change", "first fifth held", "random fifth held", *["put first"] * bool(s.top)]
+    rows = [
+        row(str(label), [_length(s.whole[i]), _length(s.held[i]), _length(s.random[i]), *_names(s.top, i)])
+        for i, label in enumerate(s.label)
+    ]
+    return table("Smallest changes that flip the prediction", head, rows, f"Explained rows, {item.model}")
 
 
 def _picture(item: Item, place: int) -> Markup:
