@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jaxtyping import TypeCheckError
+from jaxtyping import Float, TypeCheckError
 
 import trustworthy
 import typecheck
@@ -25,6 +25,18 @@ def test_the_first_calls_in_a_test_are_checked_and_its_loops_pass():
     typecheck.check_again(calls=5)
     with pytest.raises(TypeCheckError):
         Quadratic.of(HESSIAN, LINEAR[None])
+
+
+def test_what_comes_out_is_checked_by_what_went_in():
+    @typecheck._jaxtyped(typechecker=typecheck.checked)
+    def shortened(x: Float[np.ndarray, " rows"], rows: int) -> Float[np.ndarray, " rows"]:
+        return x[:rows]
+
+    assert shortened(HESSIAN[0], 2).shape == (2,)
+    with pytest.raises(TypeCheckError, match="return value"):
+        shortened(HESSIAN[0], 1)
+    with pytest.raises(TypeCheckError, match="parameters"):
+        shortened(HESSIAN, 1)
 
 
 def test_every_module_is_checked_but_those_that_numba_compiles():

@@ -2,24 +2,25 @@
 
 A check costs more than most of the small functions that an inner loop calls a hundred thousand times. So each test
 checks the first calls of every function, a few in a fast test and more in a slow one, and lets the rest of its loop
-pass.
+pass. A checker is made when a test first calls its function: half of the functions that are imported are called by no
+test of a worker.
 """
 
 import ast
+import dataclasses
 import functools
 import sys
-from collections import Counter
 from importlib.machinery import PathFinder
 from typing import Any, Self
 
+import jaxtyping
 from beartype import BeartypeConf, beartype
 from jaxtyping import _import_hook, install_import_hook
 
 _hard = beartype(conf=BeartypeConf(is_pep484_tower=True))
-_seen: Counter[str] = Counter()
-_limit = 2 * 10  # jaxtyping asks the checker once or twice a call
-_passing = []
+_made = jaxtyping.jaxtyped
 _checks = {}
+_counts = {}
 
 
 def install(*, inner):
@@ -30,6 +31,7 @@ def install(*, inner):
     """
     if not inner:
         _import_hook.JaxtypingTransformer.visit_FunctionDef = _outermost
+    jaxtyping.jaxtyped = _jaxtyped
     install_import_hook("trustworthy", "typecheck.checked" if inner else "typecheck.checked_outside")
     sys.meta_path.insert(0, _Kernels())
 
@@ -53,55 +55,63 @@ class _Kernels:
         return None
 
 
-def checked(function):
-    """The checker that jaxtyping asks, about a stand-in that has the name and the annotations of the function."""
+class _Count:
+    """How many calls of one function are still to be checked in this test."""
+
+    again = 2 * 10
+
+    def __init__(self):
+        self.left = self.again
+
+
+def _jaxtyped(*, typechecker):
+    """What the import hook decorates every function with, and every class."""
+    return functools.partial(_counted, typechecker)
+
+
+def _counted(typechecker, function):
+    """`function`, its next calls checked; of a class, the `__init__` that `dataclass` has made."""
     if isinstance(function, type):
-        return _hard(function)
-    name = f"{function.__module__}:{function.__qualname__}"
-    check = functools.cache(lambda: _check(name, function))
+        if dataclasses.is_dataclass(function) and function.__init__.__globals__ is not globals():
+            function.__init__ = _counted(typechecker, function.__init__)
+        return function
+    check = None
+    count = _counts.setdefault(f"{function.__module__}:{function.__qualname__}", _Count())
 
     @functools.wraps(function)
     def counted(*args, **kwargs):
-        _seen[name] += 1
-        if _seen[name] == _limit:
-            _let_pass(function)
-        if _seen[name] <= _limit:
-            check()(*args, **kwargs)
+        nonlocal check
+        if not count.left:
+            return function(*args, **kwargs)
+        count.left -= 1
+        check = check or _made(function, typechecker=typechecker)
+        return check(*args, **kwargs)
 
     return counted
+
+
+def checked(function):
+    """The checker that jaxtyping asks, about a stand-in that has the name and the annotations of the function.
+
+    Made once: a function inside another is a new one, with a new stand-in, at each call of the other.
+    """
+    key = f"{function.__module__}:{function.__qualname__}", function.__code__.co_varnames, str(function.__annotations__)
+    if key not in _checks:
+        # Only a class that beartype decorates tells it what `Self` is.
+        hints = {part: Any if hint is Self else hint for part, hint in function.__annotations__.items()}
+        if hints.get("return", Any) is not Any:  # asked after the call: what came in was asked about before it
+            hints = dict.fromkeys(hints, Any) | {"return": hints["return"]}
+        function.__annotations__ = hints
+        _checks[key] = _hard(function)
+    return _checks[key]
 
 
 checked_outside = checked
 """The same under a second name: compiled modules are kept by the name of their checker."""
 
 
-def _check(name, function):
-    """Made once: a function inside another is a new one, with a new stand-in, at each call of the other."""
-    key = name, function.__code__.co_varnames, str(function.__annotations__)
-    if key not in _checks:
-        # Only a class that beartype decorates tells it what `Self` is.
-        hints = {part: Any if hint is Self else hint for part, hint in function.__annotations__.items()}
-        function.__annotations__ = hints
-        _checks[key] = _hard(function)
-    return _checks[key]
-
-
 def check_again(calls):
     """Check the next `calls` calls of every function."""
-    global _limit
-    _limit = 2 * calls
-    _seen.clear()
-    while _passing:
-        del _passing.pop().__no_type_check__
-
-
-def _let_pass(function):
-    """Have jaxtyping call the function that `function` stands for without a check; one inside another is not found."""
-    found = sys.modules[function.__module__]
-    for part in function.__qualname__.split("."):
-        found = vars(found).get(part)
-        if found is None:
-            return
-    found = getattr(found, "fget", getattr(found, "__func__", found))
-    found.__no_type_check__ = True
-    _passing.append(found)
+    _Count.again = calls
+    for count in _counts.values():
+        count.left = calls

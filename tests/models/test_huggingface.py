@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from trustworthy.core.errors import DataError, MissingPackage
-from trustworthy.models import adapt, load_model
+from trustworthy.core.errors import DataError, InvalidInput, MissingPackage
+from trustworthy.models import ReadsTexts, adapt, load_model
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 IMAGES = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -91,6 +91,28 @@ def test_texts_go_from_their_embeddings_on(tmp_path):
     embeddings.requires_grad_()
     loaded.model(embeddings)[:, 0].sum().backward()
     assert bool((embeddings.grad[0, :5] != 0).any())
+
+
+def test_pieces_of_a_word_belong_together_and_marks_to_none(tmp_path):
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good"])}
+    tokenizer = transformers.BertTokenizerFast(vocab=vocabulary | {"##ly": 7, "##ness": 8, ",": 9})
+    reader(tmp_path)
+    model = load_model(tmp_path).model
+    model.tokenizer = tokenizer
+    texts = ["A goodlyness, unheard", "good"]
+    assert isinstance(model, ReadsTexts)
+    assert model.words_of(texts) == [["A", "goodlyness", ",", "unheard"], ["good"]]
+    assert model.word_groups(texts).tolist() == [[-1, 0, 1, 1, 1, 2, 3, -1], [-1, 0, *6 * [-1]]]
+    model.tokenizer.model_max_length = 5
+    assert model.words_of(texts) == [["A", "goodly"], ["good"]]
+
+
+def test_a_tokenizer_that_does_not_tell_its_pieces_is_refused(tmp_path):
+    reader(tmp_path)
+    model = load_model(tmp_path).model
+    model.tokenizer = lambda texts, **_: transformers.BatchEncoding({"input_ids": torch.ones(1, 1)})
+    with pytest.raises(InvalidInput, match=r"does not say which tokens are pieces of one word; .*tokenizer.json"):
+        model.words_of(["good"])
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):

@@ -133,6 +133,7 @@ def test_code_of_others_runs_only_with_trust(tmp_path):
         ("trustworthy.models.pickles:load_pickle", {"path": "m.pkl", "trust": True}),
         ("trustworthy.nn.transforms:Callable", {}),  # stands there, and is not of the house
         ("trustworthy.nnother:net", {}),
+        ("trustworthy.models.word_classifier:Recipe", {"factory": "os:getcwd"}),
     ],
 )
 def test_what_else_the_package_can_call_needs_trust_too(tmp_path, factory, options):

@@ -183,7 +183,9 @@ class Walk:
         """The move, as long as the radius; in linf, no coordinate longer."""
         if isinstance(self.geometry, Linf):
             return self.geometry.project(move, radius)
-        return move * per_example(radius / self.geometry.size(move).clamp_min(torch.finfo(move.dtype).tiny), move)
+        kind = torch.finfo(move.dtype)
+        scale = (radius / self.geometry.size(move).clamp_min(kind.tiny)).clamp_max(kind.max)  # zero times inf is NaN
+        return move * per_example(scale, move)
 
     def _keep(self, success: Tensor) -> None:
         """Take over the present points where they are the nearest adversarial ones."""

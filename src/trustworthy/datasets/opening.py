@@ -56,7 +56,8 @@ def _of_path(
     source: str | Path, label: str | None, drop: Collection[str], group: str | None, task: Task | None
 ) -> Opened:
     if isinstance(source, str) and source.split("/")[0] in CATALOG:
-        return loading.load(source)
+        found = loading.load(source)
+        return found if found.x_test.dtype != object or not found.class_names else _of_texts(found, label, drop)
     path = Path(source).expanduser()
     if path.is_dir():
         return _of_folder(path, label, drop, group)
@@ -75,6 +76,17 @@ def _of_path(
         f"{path} is of a kind that is not read; expected {KINDS}. Save a table as .csv, or read it in Python and pass "
         "the frame; unpack an archive."
     )
+
+
+def _of_texts(found: Dataset, label: str | None, drop: Collection[str]) -> Part:
+    """The test rows of a set of texts as the table that a file of them would be: columns text (text 1, ...), label."""
+    pandas = required("pandas", f"reading {found.name}")
+    (width,) = found.shape
+    names = ["text"] if width == 1 else [f"text {column}" for column in range(1, width + 1)]
+    frame = pandas.DataFrame(found.x_test, columns=names).assign(label=np.array(found.class_names)[found.y_test])
+    table = FrameTable(frame, name=found.name, source=found.source, drop=drop)
+    table.notes.append(found.provenance)
+    return Part.of(table, label)
 
 
 def _of_folder(path: Path, label: str | None, drop: Collection[str], group: str | None) -> Opened:

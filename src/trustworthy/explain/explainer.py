@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -103,7 +103,7 @@ class Question:
     ) -> tuple[Float[Tensor, "m *shape"], Float[Tensor, " m"]]:
         """Gradient of the explained number at points (m, *shape), and the number itself; see `scores`."""
         values, gradients = zip(*self._asked(points, rows, gradients=True), strict=True)
-        return torch.cat(gradients), torch.cat(values)
+        return _joined(gradients), torch.cat(values)
 
     def kept(
         self, chosen: Bool[Tensor, "n k groups"], baseline: Baseline = 0.0
@@ -264,6 +264,10 @@ class Explainer(ABC):
                 f"{type(self).__name__} needs gradients, and the model's output has none with respect to its input; "
                 f"remove no_grad, detach or NumPy from its forward pass, or explain it by one of {', '.join(others)}."
             ) from error
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 @contextmanager

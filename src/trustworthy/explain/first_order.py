@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core.free import Examples, only
 from trustworthy.core.norms import AbstractNorm, per_example
@@ -23,19 +25,24 @@ def estimates(
 ) -> Float[Tensor, " batch"]:
     """Distance of each example of `problem` to where its margin vanishes, within what is free.
 
-    start : points (batch, *shape) at which the model is linearised first, then half-way to what was found; inf where
-    the linearised model does not reach a boundary.
+    start : points (batch, *shape) at which the model is linearised first, then half-way to what was found.
+
+    A linearisation that has no boundary beyond the example tells nothing, as on the way to another class; inf where all
+    of them are such. A target must be above every other class, so that the longest way to be so counts.
 
     Cost: `steps` gradients, each of problem.eot draws.
     """
-    move, size = only(problem.free, start - problem.x), problem.x.new_zeros(len(problem.x))
-    for step in range(1, steps + 1):
+    move = only(problem.free, start - problem.x)
+    size = problem.x.new_full((len(problem.x),), torch.inf)
+    targeted = isinstance(problem.goal, Goal) and problem.goal.target is not None
+    for _ in range(steps):
         gradient, margin, _ = problem.ascent(problem.x + move)
         slope = only(problem.free, gradient)
         nearest, exists = _nearest(problem.x, slope, _inner(slope, move) - margin, geometry, bounds)
-        size = geometry.size(nearest).masked_fill(~exists, torch.inf)
-        if step < steps:
-            move = _inside(problem.x, (move + nearest) / 2, bounds)
+        found = geometry.size(nearest)
+        longest = torch.maximum(found, torch.where(size.isinf(), 0.0, size)) if targeted else found
+        size = torch.where(exists, longest, size)
+        move = _inside(problem.x, (move + where(exists, nearest, torch.zeros_like(move))) / 2, bounds)
     return size
 
 
@@ -44,15 +51,15 @@ def _nearest(
 ) -> tuple[Examples, Bool[Tensor, " batch"]]:
     """The shortest d with <slope, d> = reach, of whose coordinates those that would leave the bounds are held there.
 
-    And whether there is one. Where the linearised example is beyond the boundary already, d is 0.
+    And whether there is one, other than 0.
     """
-    move, loose = torch.zeros_like(x), torch.ones_like(x, dtype=torch.bool)
+    move, loose, exists = torch.zeros_like(x), torch.ones_like(x, dtype=torch.bool), reach > 0
     for _ in range(1 if bounds is None else ROUNDS):
         inside = _inside(x, move, bounds)
         loose = loose & (inside == move)
         held, left = torch.where(loose, 0.0, inside), torch.where(loose, slope, 0.0)
         missing, steepness = (reach - _inner(slope, held)).clamp_min(0.0), geometry.dual.size(left)
-        exists = (steepness > 0) | (missing == 0)
+        exists = exists & ((steepness > 0) | (missing == 0))
         length = torch.where(steepness > 0, missing / steepness, 0.0)
         move = torch.where(loose, per_example(length, x) * geometry.steepest(left), held)
     return move, exists

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,10 @@ class Partition(Groups):
 
     def summed(self, values: Float[Tensor, "n *shape"]) -> Float[Tensor, "n groups"]:
         flat = values.flatten(1)
+        if self._is_plain:
+            return flat
         total = flat.new_zeros(len(flat), self.count + 1)
-        return total.scatter_add_(1, self.labels.flatten(1).expand(len(flat), -1) + 1, flat)[:, 1:]
+        return total.scatter_add_(1, (self.labels.flatten(1) + 1).expand(len(flat), -1), flat)[:, 1:]
 
     def spread(self, scores: Float[Tensor, "n groups"]) -> Float[Tensor, "n *shape"]:
         return self._looked_up(scores).reshape(-1, *self.labels.shape[1:])
@@ -89,15 +92,21 @@ class Partition(Groups):
     def rows(self, chosen: Int[Tensor, " some"]) -> Partition:
         return self if len(self.labels) == 1 else Partition(self.labels[chosen], self.count)
 
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether each coordinate, in its place, is a group of its own."""
+        labels = self.labels.flatten(1)
+        return labels.shape == (1, self.count) and bool((labels[0].diff() == 1).all()) and int(labels[0, 0]) == 0
+
     def _looked_up(self, values: Tensor) -> Tensor:
         """Values (n, ..., groups) at each coordinate (n, ..., d), zero where it belongs to no group."""
         flat = self.labels.flatten(1)
         if len(flat) == 1:
             found = values[..., flat[0].clamp_min(0)]
         else:
-            index = flat.reshape(len(flat), *[1] * (values.ndim - 2), -1).expand(*values.shape[:-1], -1)
+            index = flat.reshape(len(flat), *[1] * (values.ndim - 2), flat.shape[1]).expand(*values.shape[:-1], -1)
             found = values.gather(-1, index.clamp_min(0))
-        inside = (flat >= 0).reshape(len(flat), *[1] * (values.ndim - 2), -1)
+        inside = (flat >= 0).reshape(len(flat), *[1] * (values.ndim - 2), flat.shape[1])
         return found & inside if values.dtype == torch.bool else torch.where(inside, found, 0.0)
 
 

@@ -92,7 +92,8 @@ class Robustness:
         begun = None if start is None else start.flatten(0, 1)
         given = {"generator": generator, "grid": self.grid}
         at_once = max(1, min(self.rows, NUMBERS // max(1, x[:1].numel())))
-        for part in masks.flatten(1).any(1).nonzero().squeeze(1).split(at_once):
+        some = masks.flatten(1).any(1).nonzero().squeeze(1)
+        for part in some.split(at_once) if len(some) else ():
             rows = whose[part]
             wanted = None if target is None else target[rows]
             attack = self._begun(None if begun is None else begun[part])

@@ -25,7 +25,7 @@ from trustworthy.explain.explainer import Explainer, Question, Scored
 from trustworthy.explain.first_order import estimates
 from trustworthy.explain.robustness import Robustness, finite
 
-Weighed = tuple[Float[Tensor, " groups"], Float[Tensor, " groups"] | None]
+Weighed = tuple[Float[Tensor, " some"], Float[Tensor, " some"] | None]
 Objective = Literal["complement", "relevant"]
 SIGN: dict[str, float] = {"complement": 1.0, "relevant": -1.0}  # whether v is to be large or small
 
@@ -75,27 +75,30 @@ class Selection(Explainer, ABC):
     def explain(self, question: Question) -> Scored:
         game = Game(question, self)
         present = question.groups.present.expand(len(question.x), -1)
-        chosen = torch.zeros_like(present)
-        scores = torch.full(present.shape, torch.nan, device=present.device, dtype=torch.float64)
-        error = scores.clone()
-        sign = SIGN[self.objective]
+        chosen, step = torch.zeros_like(present), torch.zeros_like(present, dtype=torch.int64)
+        scores = torch.zeros(present.shape, dtype=torch.float64, device=present.device)
+        error = torch.full_like(scores, torch.nan)
         for wanted in self._counts(present.sum(1)):
             rows = ((wanted > chosen.sum(1)) & ~game.settled).nonzero().squeeze(1)
             game.begin(chosen, rows)
-            for row in rows.tolist():
+            for row in rows[~game.settled[rows]].tolist():
                 candidates = (present[row] & ~chosen[row]).nonzero().squeeze(1)
                 weights, spread = self.weigh(game, row, chosen[row], candidates)
-                lowest = scores[row][chosen[row]].min() if bool(chosen[row].any()) else torch.inf
-                # Moved by a constant, so that what is chosen later has the lower score.
-                weights = sign * weights
-                scores[row, candidates] = weights + (lowest - weights.max()).clamp_max(0.0)
+                promise = torch.full_like(scores[row], torch.nan)
+                promise[candidates] = SIGN[self.objective] * weights
+                best = ordered(promise[None])[0, : int(wanted[row] - chosen[row].sum())]
+                # The best of those that are left keeps its level: what is chosen later has the lower score.
+                level = scores[row, candidates].max() - promise[best[0]] if bool(chosen[row].any()) else 0.0
+                scores[row, candidates] = promise[candidates] + level
                 if spread is not None:
                     error[row, candidates] = spread
-                best = candidates[ordered(weights[None])[0, : int(wanted[row] - chosen[row].sum())]]
                 chosen[row, best] = True
+                step[row] += ~chosen[row]
         game.warn()
+        order = ordered(scores.masked_fill(~present, torch.nan))
+        order = order.gather(1, step.masked_fill(~present, len(scores[0])).gather(1, order).argsort(dim=1, stable=True))
         kind = question.x.dtype
-        return Scored(scores.to(kind), None if bool(error.isnan().all()) else error.to(kind))
+        return Scored(scores.to(kind), None if bool(error.isnan().all()) else error.to(kind), order)
 
     def _counts(self, present: Int[Tensor, " n"]) -> list[Int[Tensor, " n"]]:
         """How many features of each example are chosen after each step."""

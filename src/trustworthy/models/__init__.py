@@ -5,6 +5,8 @@ from trustworthy.models.estimator import EstimatorScores, is_estimator
 from trustworthy.models.loading import LoadedModel, load_model
 from trustworthy.models.outputs import Form, Reading, read
 from trustworthy.models.posterior_folder import Recipe, save_posterior
+from trustworthy.models.reads_texts import ReadsTexts
+from trustworthy.models.word_classifier import WordClassifier, split_words
 
 __all__ = [
     "Adapted",
@@ -12,10 +14,13 @@ __all__ = [
     "Form",
     "LoadedModel",
     "Reading",
+    "ReadsTexts",
     "Recipe",
+    "WordClassifier",
     "adapt",
     "is_estimator",
     "load_model",
     "read",
     "save_posterior",
+    "split_words",
 ]

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.core.extras import required
 from trustworthy.models.door import check_trusted
+from trustworthy.models.reads_texts import as_texts
 from trustworthy.nn import Normalize
 
 
@@ -49,8 +50,39 @@ class TextClassifier(nn.Module):
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Float[Tensor, "n tokens width"]:
         """Embeddings of the tokens of some texts, cut where the model ends, filled up with zeros."""
-        tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self.network.device)
+        tokens = self._tokens(texts)
         return self.network.get_input_embeddings()(tokens.input_ids) * tokens.attention_mask[..., None]
+
+    def words_of(self, texts: Sequence[str]) -> list[list[str]]:
+        """The words of each text, in their order, as its tokenizer parts them, marks of punctuation among them."""
+        tokens = self._tokens(texts)
+        return [
+            [text[slice(*tokens.word_to_chars(row, word))].strip() for word in words]
+            for row, (text, words) in enumerate(zip(texts, self._words(tokens), strict=True))
+        ]
+
+    def word_groups(self, texts: Sequence[str]) -> Int[Tensor, "n tokens"]:
+        """For each token the word of `words_of` that it is a piece of, counted from 0; -1 for marks and padding."""
+        tokens = self._tokens(texts)
+        groups = [
+            [words.get(word, -1) for word in tokens.word_ids(row)] for row, words in enumerate(self._words(tokens))
+        ]
+        return torch.tensor(groups, device=self.network.device)
+
+    def _tokens(self, texts: Sequence[str]) -> Any:
+        return self.tokenizer(as_texts(texts), padding=True, truncation=True, return_tensors="pt").to(
+            self.network.device
+        )
+
+    def _words(self, tokens: Any) -> list[dict[int | None, int]]:
+        """For each text the numbers that its tokenizer gives to words, counted anew from 0."""
+        if not tokens.is_fast:
+            raise InvalidInput(
+                f"{type(self.tokenizer).__name__} does not say which tokens are pieces of one word; save the folder "
+                "with the fast tokenizer of the model (tokenizer.json)."
+            )
+        known = [dict.fromkeys(tokens.word_ids(row)) for row in range(len(tokens.input_ids))]
+        return [{word: place for place, word in enumerate(w for w in words if w is not None)} for words in known]
 
     def forward(self, embeddings: Float[Tensor, "n tokens width"]) -> Float[Tensor, "n classes"]:
         mask = (embeddings != 0).any(-1).long()

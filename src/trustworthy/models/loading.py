@@ -95,6 +95,7 @@ def load_model(
             _load_weights(text, model, Path(weights))
     elif is_posterior_folder(path):
         model, recipe, about = load_posterior(path, trust=trust)
+        classes = getattr(model, "class_names", None)
     elif path.is_dir():
         model, classes, notes = load_folder(path, trust=trust)
     elif reader is not None:

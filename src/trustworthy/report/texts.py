@@ -12,7 +12,7 @@ from typing import Any
 
 from trustworthy.core.errors import InvalidInput, leaving_out
 from trustworthy.datasets.columns import listed
-from trustworthy.models.huggingface import TextClassifier
+from trustworthy.models import ReadsTexts
 from trustworthy.report.domain import texts
 from trustworthy.report.rows import Examples
 
@@ -24,7 +24,7 @@ def embedded(examples: Examples, models: Mapping[str, Any]) -> Examples:
     ------
     InvalidInput : there is another model beside it, or the data are not one column of texts.
     """
-    readers = {name: model for name, model in models.items() if isinstance(model, TextClassifier)}
+    readers = {name: model for name, model in models.items() if isinstance(model, ReadsTexts)}
     if not readers:
         return examples
     name, reader = next(iter(readers.items()))

@@ -48,7 +48,7 @@ class Infidelity(Criterion):
         shape = (len(scores), self.draws, scores.shape[1])
         removed = torch.rand(shape, generator=generator, device=device) < share
         lost = question.scores(question.x)[:, None] - question.values(~removed, self.baseline)
-        said = torch.einsum("ndg,ng->nd", removed.to(scores), scores)
+        said = torch.einsum("nkg,ng->nk", removed.to(scores), scores)
         if self.scaled:
             tiny = torch.finfo(said.dtype).tiny
             factor = (said * lost).sum(1).clamp_min(0) / said.square().sum(1).clamp_min(tiny)

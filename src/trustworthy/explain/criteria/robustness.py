@@ -66,7 +66,8 @@ class SubsetRobustness(Criterion):
         found = self._sizes(question, chosen)
         size = _falling(found) if self.relevant else _falling(found.flip(1)).flip(1)
         attack = self.robustness.attack
-        value = finite(size, question.x, attack.bounds, attack.norm)
+        covered = question.groups.free(question.groups.present)
+        value = finite(size, question.x.where(covered, 0.0), attack.bounds, attack.norm)
         curve = Curve(shares=tuple(self.shares), value=value[:, place], unbroken=size.isinf()[:, place])
         return Judged(value=curve.auc, calls=question.problem.queries, curve=curve)
 

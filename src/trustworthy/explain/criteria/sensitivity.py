@@ -81,4 +81,4 @@ class MaxSensitivity(Criterion):
         after = explainer(question.model, near, goal.y, **given)
         question.count(after.calls)
         moved, size = (after.scores.nan_to_num() - before).norm(dim=1), before.norm(dim=1)
-        return torch.where(same & (moved > 0), moved / size, 0.0)
+        return torch.where(moved > 0, moved / size, 0.0)

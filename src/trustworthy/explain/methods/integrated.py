@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,11 +41,18 @@ class IntegratedGradients(Explainer):
 
     def explain(self, question: Question) -> Scored:
         x = question.x
-        nodes, weights = (torch.as_tensor(part / 2).to(x) for part in np.polynomial.legendre.leggauss(self.steps))
+        nodes, weights = (torch.as_tensor(part).to(x) for part in quadrature(self.steps))
         start, every = question.without(self.baseline), torch.arange(len(x), device=x.device)
         way, mean = x - start, torch.zeros_like(x)
         for some in question.in_turn(self.steps):
-            points = start + (nodes[some] + 0.5).reshape(-1, *[1] * x.ndim) * way  # (some, n, *shape)
+            points = start + nodes[some].reshape(-1, *[1] * x.ndim) * way  # (some, n, *shape)
             gradient, _ = question.gradients(points.flatten(0, 1), every.repeat(len(some)))
             mean += torch.tensordot(weights[some], gradient.reshape(points.shape), dims=1)
         return Scored(question.groups.summed(way * mean))
+
+
+@functools.cache
+def quadrature(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes in (0, 1) of Gauss and Legendre, and their weights. To find them takes as long as some passes."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    return (nodes + 1) / 2, weights / 2

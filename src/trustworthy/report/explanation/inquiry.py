@@ -12,16 +12,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.draw import stratified_rows, turns
-from trustworthy.explain import Groups, Partition, Robustness, as_groups, superpixels
+from trustworthy.explain import Groups, Robustness
 from trustworthy.models import LoadedModel
 from trustworthy.report.audit import at_once
 from trustworthy.report.columns import with_categories
+from trustworthy.report.explanation.questions import baseline_of, features_of, names_of, robustness_of, words_of
 from trustworthy.report.rows import Examples, draw_examples, inputs_of, read_data
 from trustworthy.report.subject import Subject, examine
 from trustworthy.report.texts import embedded, written
@@ -32,10 +32,6 @@ SHOWN = 6
 """Rows that are explained where none are named."""
 BACKGROUND = 1000
 """Training rows that rules and expectations are made of, at most."""
-LARGE = 64
-"""Side in pixels from which on a feature of an image is a superpixel."""
-DECISION_STEPS = 3
-"""Steps of a walk along the boundary for each step along a gradient: it learns less from each."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,20 +82,16 @@ class Inquiry:
     @cached_property
     def robustness(self) -> Robustness:
         """How the smallest change of some features that changes a prediction is searched."""
-        given: Any = {"bounds": self.looked.domain.bounds, "eot": self.subject.draws, "norm": self.norm}
-        attack: Attack = MinimumNorm(steps=self.steps, **given)
-        if not self.subject.gives_gradients:
-            starts = self.looked.domain.attacked(self.looked.x.to(self.device))
-            attack = BoundaryAttack(steps=DECISION_STEPS * self.steps, starts=starts, **given)
-        return Robustness(attack=attack, movable=self.movable, grid=self.looked.domain.grid)
+        return robustness_of(self.subject, self.looked.domain, self.norm, self.steps, self._others)
 
     @cached_property
     def baseline(self) -> float | Float[Tensor, "*shape"]:
-        """What a missing feature looks like: black, the mean of a column, the commonest category, no word."""
-        if self.looked.domain.kind != "table" or self.looked.domain.movable is None:
-            return 0.0
-        commonest = self.background.mode(dim=0).values
-        return torch.where(self.looked.domain.movable.to(self.device), torch.zeros_like(commonest), commonest)
+        """What a missing feature looks like."""
+        return baseline_of(self.looked.domain, self.background)
+
+    @cached_property
+    def _others(self) -> Float[Tensor, "m *shape"]:
+        return self.looked.domain.attacked(self.looked.x.to(self.device))
 
     @cached_property
     def background(self) -> Float[Tensor, "m *shape"]:
@@ -115,11 +107,12 @@ class Inquiry:
     @cached_property
     def fingerprint(self) -> str:
         """Of everything that explanations and judgements depend on beside the method, the criteria and the seed."""
-        domain, present = self.looked.domain, self.groups.spread(torch.arange(self.groups.count).to(self.x)[None])
+        domain, count = self.looked.domain, self.groups.count
+        numbers = self.groups.spread(torch.arange(count).to(self.x).expand(len(self.x), -1))
         movable, target = (None if each is None else each.cpu() for each in (self.movable, self.target))
         return digest(
-            self.subject.fingerprint, self.looked.fingerprint, self.x.cpu(), self.y.cpu(), target, present.cpu(),
-            movable, self.norm, self.steps, self.subject.draws, domain.kind, str(self.device), self.groups.count,
+            self.subject.fingerprint, self.looked.fingerprint, self.x.cpu(), self.y.cpu(), target, numbers.cpu(),
+            movable, self.norm, self.steps, self.subject.draws, domain.kind, str(self.device), count,
         )  # fmt: skip
 
     def class_name(self, label: int) -> str:
@@ -154,8 +147,8 @@ def inquire(
     subject = examine(name, model, looked, batch=at_once(256, looked), seed=seed, device=device, draws=draws)
     if norm != "l2" and not subject.gives_gradients:
         raise InvalidInput(
-            f"norm must be 'l2' for {name}, which has no gradients: the search for a smallest change by decisions alone "
-            f"is in l2, got {norm!r}."
+            f"norm must be 'l2' for {name}, which has no gradients, since changes are searched by decisions alone in "
+            f"l2, got {norm!r}."
         )
     wanted = None if target is None else _class(target, looked, subject.logits.shape[1])
     read_as = subject.logits.argmax(1)
@@ -198,9 +191,7 @@ def _class(target: str | int, examples: Examples, classes: int) -> int:
     raise UnknownName.of("target", str(target), names)
 
 
-def _right(
-    examples: Examples, read_as: Int[np.ndarray, " n"], target: int | None
-) -> Int[np.ndarray, " few"]:
+def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | None) -> Int[np.ndarray, " few"]:
     """A few rows over the classes that are read rightly, and not as the target; of a model that is never right, any."""
     fitting = read_as != target if target is not None else np.ones(len(read_as), dtype=bool)
     right = fitting & (read_as == examples.y.numpy())
@@ -214,7 +205,7 @@ def _right(
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " n"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " few"], read_as: Int[np.ndarray, " looked"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:
@@ -228,24 +219,11 @@ def _features(
     groups: Any, examples: Examples, reader: Any, texts: Sequence[str], device: torch.device
 ) -> tuple[Groups, str, tuple[str, ...], list[list[str]]]:
     """The features of the rows, what one is called, names of columns, and words of texts."""
-    x, kind = examples.x.to(device), examples.domain.kind
-    if kind == "text":
-        labels = reader.word_groups(texts).to(device)
-        return as_groups(labels, x), "word", (), reader.words_of(texts)
-    if kind == "table":
-        names = tuple(examples.feature_names) or tuple(map(examples.feature_name, range(x.shape[1])))
-        if groups in (None, "column"):
-            columns = torch.arange(x.shape[1], device=device).expand(x.shape)
-            return Partition(columns.masked_fill(x.isnan(), -1), x.shape[1]), "column", names, []
-        found = as_groups(groups, x)
-        together = [
-            " + ".join(names[column] for column in found.free(one)[0].nonzero().flatten().tolist())
-            for one in torch.eye(found.count, dtype=torch.bool, device=device)[:, None]
-        ]
-        return found, "group", tuple(together), []
-    chosen = groups if groups is not None else "superpixels:64" if max(x.shape[2:]) > LARGE else "pixel"
-    what, _, count = chosen.partition(":") if isinstance(chosen, str) else ("group", "", "")
-    if what == "superpixels":
-        number = checks.integer("groups", int(count) if count.isdecimal() else 64, at_least=2)
-        return superpixels(x, number), "superpixel", (), []
-    return as_groups(chosen, x), what, (), []
+    domain = examples.domain
+    x = domain.attacked(examples.x.to(device))
+    by_words = domain.kind == "text" and groups in (None, "word")
+    chosen = words_of(reader.word_groups(texts), x) if by_words else groups
+    found, feature = features_of(chosen, domain, x)
+    columns = [examples.feature_name(column) for column in range(x.shape[1])] if domain.kind == "table" else []
+    words = reader.words_of(texts) if domain.kind == "text" else []
+    return found, feature, names_of(found, columns, feature) if columns else (), words

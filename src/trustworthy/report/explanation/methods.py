@@ -34,13 +34,13 @@ ABOUT = {
     "gradient": About("Gradient", "how much the score of the class moves with each feature."),
     "ig": About("Integrated gradients", "the gradient along the way from the baseline to the input, times that way."),
     "eg": About("Expected gradients", "the same, on average over ways from rows of the data."),
-    "shap": About("SHAP", "the share of each feature in the score, fair over all orders in which features can be added."),
+    "shap": About("SHAP", "the share of each feature in the score, fair over all orders of adding features."),
     "shap-exact": About("Exact SHAP", "the same from all sets of features."),
     "shap-permutation": About("Permutation SHAP", "the same from some orders of the features."),
     "loo": About("Leave one out", "what the score loses where the feature is at the baseline."),
     "bbmp": About("BBMP", "the smallest learned mask that takes the class away where it blots features out."),
     "cfx": About("Counterfactual", "how far each feature moves in the smallest change that flips the prediction."),
-    "anchors": About("Anchors", "a rule: features that hold the prediction wherever the others are drawn from the data."),
+    "anchors": About("Anchors", "a rule: features that hold the prediction wherever others are drawn from the data."),
     RANDOM: About("Random order", "knows nothing of the model."),
 }  # fmt: skip
 

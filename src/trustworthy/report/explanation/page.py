@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from trustworthy.core.study import Arrays, writing
 from trustworthy.report import formatting, plots
-from trustworthy.report.explanation.record import CriterionRecord, ExplanationRecord, Row, Score
+from trustworthy.report.explanation.record import CriterionRecord, ExplanationRecord, Score
 from trustworthy.report.explanation.saved import read
-from trustworthy.report.explanation.words import answer, number, ranked, rule, why
+from trustworthy.report.explanation.words import COMPLEMENT, HELD, answer, number, ranked, rule, why
 from trustworthy.report.markup import element, image, model
 from trustworthy.report.panel import details, legend, row, table
 from trustworthy.report.plots.theme import Style
@@ -23,8 +23,6 @@ REPORT = "report.html"
 Looks = Mapping[str, Style]
 COLUMNS_SHOWN = 12
 """Columns of a table in a row's explanation."""
-TOP = 0.2
-"""Share of the features whose rank is asked to be stable."""
 _WAY = {True: "higher is better", False: "lower is better"}
 _METHODS = "grid methods"
 
@@ -52,10 +50,10 @@ def render(folder: str | os.PathLike[str]) -> Path:
 
 _LEADS = {
     "image": "Maps: what speaks for the prediction is orange, what speaks against it is blue, each map up to its own "
-    "largest score. Methods without a sign have orange alone.",
-    "table": "A cell is the score of a column, in orange where it speaks for the prediction and in blue where it speaks "
+    "largest score. Methods without a sign have orange alone, those that choose in steps by the place in the order.",
+    "table": "A cell is the score of a column, orange where it speaks for the prediction and blue where it speaks "
     "against it, up to the largest of its method; beside it stands its place in the order.",
-    "text": "Words that speak for the prediction are orange, words against it blue, up to the largest score of a method.",
+    "text": "Words for the prediction are orange, words against it blue, up to the largest score of a method.",
 }  # fmt: skip
 
 
@@ -106,8 +104,12 @@ _SHADE = Markup(
 
 
 def _curve(record: ExplanationRecord, name: str, about: CriterionRecord, looks: Looks) -> Markup:
-    lines = [(record.methods[each].title, look, record.methods[each].scores[name].curve) for each, look in looks.items()]
-    what = f"{record.norm} distance{f', {record.unit}' if record.unit else ''}" if "robustness" in name else "probability"
+    lines = [
+        (record.methods[each].title, look, record.methods[each].scores[name].curve) for each, look in looks.items()
+    ]
+    what = (
+        f"{record.norm} distance{f', {record.unit}' if record.unit else ''}" if "robustness" in name else "probability"
+    )
     along = f"{record.feature}s, most relevant first"
     drawn = plots.subset_curves(name.replace(":", "-"), lines, about.shares, about.chance_curve, what, along)
     caption = f"{about.says.split('. ')[0].rstrip('.')}. {_WAY[about.higher_is_better].capitalize()}."
@@ -117,20 +119,18 @@ def _curve(record: ExplanationRecord, name: str, about: CriterionRecord, looks: 
 def _row(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks) -> dict[str, object]:
     """What the page says of one row."""
     explained = record.rows[place]
-    orders = {name: _order(arrays, name, place) for name in record.methods}
+    best = ranked(record, next(iter(record.criteria)))[0]
+    curve = arrays[f"{best}/{COMPLEMENT}"][place].tolist() if f"{best}/{COMPLEMENT}" in arrays else []
     shown = {"image": _maps, "table": _columns, "text": _texts}[record.kind](record, arrays, place, looks)
     rules = [
         element("p", element("b", method.title), ": ", rule(record, place, method.rules[place]))
         for method in record.methods.values() if method.rules
     ]  # fmt: skip
     return {
-        "title": f"Row {explained.row}", "said": _said(explained), "why": why(record, place, orders), "shown": shown,
-        "rules": rules, "right": explained.right, "probabilities": explained.probabilities,
+        "title": f"Row {explained.row}", "said": f"is {explained.label}, read as {explained.prediction}",
+        "why": why(record, place, _order(arrays, best, place), curve), "shown": shown, "rules": rules,
+        "right": explained.right, "probabilities": explained.probabilities,
     }  # fmt: skip
-
-
-def _said(explained: Row) -> str:
-    return f"is {explained.label}, read as {explained.prediction}"
 
 
 def _order(arrays: Arrays, name: str, place: int) -> list[int]:
@@ -172,16 +172,14 @@ def _columns(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks
 
 def _scored(arrays: Arrays, name: str, place: int, feature: int, rank: int) -> Markup:
     score, size = _strength(arrays, name, place, feature)
-    shade = "cell against" if score < 0 else "cell"
+    shade = "cell against" if size < 0 else "cell"
     return element("td", f"{score:.3g}", Markup("<br>"), element("span", f"({rank})", look="interval"), look=shade,
-                   style=f"--v: {size:.2f}")  # fmt: skip
+                   style=f"--v: {abs(size):.2f}")  # fmt: skip
 
 
 def _strength(arrays: Arrays, name: str, place: int, feature: int) -> tuple[float, float]:
-    """A score, and its size as a share of the largest of the row."""
-    scores = np.nan_to_num(arrays[f"{name}/scores"][place].astype(float))
-    largest = float(np.abs(scores).max(initial=0.0)) or 1.0
-    return float(scores[feature]), float(abs(scores[feature]) / largest)
+    """A score, and how strongly it is marked, from -1 to 1."""
+    return float(arrays[f"{name}/scores"][place, feature]), float(arrays[f"{name}/shown"][place, feature])
 
 
 def _texts(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks) -> Markup:
@@ -191,7 +189,7 @@ def _texts(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks) 
         words: list[str] = []
         for feature, word in enumerate(record.rows[place].words):
             score, size = _strength(arrays, name, place, feature)
-            marked = element("span", word, look="cell against" if score < 0 else "cell", style=f"--v: {size:.2f}",
+            marked = element("span", word, look="cell against" if size < 0 else "cell", style=f"--v: {abs(size):.2f}",
                              title=f"{score:.3g}")  # fmt: skip
             words += [marked, " "]
         shown.append(element("h4", model(record.methods[name].title, look)) + element("p", *words, look="words"))
@@ -218,7 +216,7 @@ def _stable(arrays: Arrays, name: str) -> str:
     kept, wanted = 0, 0
     for place, present in enumerate(arrays["present"]):
         order = _order(arrays, name, place)
-        top = max(1, int(TOP * int(present.sum()) + 0.5))
+        top = max(1, int(HELD * int(present.sum()) + 0.5))
         if top >= len(order):
             continue
         scores, errors = np.abs(arrays[f"{name}/scores"][place]), error[place]
@@ -229,8 +227,8 @@ def _stable(arrays: Arrays, name: str) -> str:
     if not wanted:
         return ""
     return (
-        f"The scores are sampled: of the first fifth of the features {formatting.percent(kept / wanted, 0)} lie more than "
-        "two standard errors above the next one, and would be among the first whatever is drawn."
+        f"The scores are sampled: of the first fifth of the features {formatting.percent(kept / wanted, 0)} lie more "
+        "than two standard errors above the next one, and would be among the first whatever is drawn."
     )
 
 
@@ -253,5 +251,3 @@ def _baseline(record: ExplanationRecord, arrays: Arrays) -> Markup:
         rows = [row(name, [formatting.number(float(value))]) for name, value in numbers]
         return said + details("The baseline of each column", table("Baseline", ["column", "baseline"], rows))
     return said
-
-

@@ -115,4 +115,3 @@ def _judged(of: _Kept, name: str, criterion: Any) -> Judged:
     if value is not None:
         curve = Curve(shares=tuple(shares.shares), value=value, unbroken=of.maybe(f"{name}/unbroken"))
     return Judged(value=of(f"{name}/value"), calls=of(f"{name}/calls"), error=of.maybe(f"{name}/error"), curve=curve)
-

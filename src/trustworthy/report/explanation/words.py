@@ -90,8 +90,11 @@ def _carried(record: ExplanationRecord) -> list[str]:
     curve = method.scores[COMPLEMENT].curve
     unit = f" {record.unit}" if record.unit else ""
     chance = f"; with a random fifth held, to {_span(about.chance_curve[place])}" if about.chance_curve else ""
+    fixed = method.scores[COMPLEMENT].unbroken
     open_ones = (
-        " Where nothing flips the prediction any more, the longest way that there is was counted." * bool(about.unbroken)
+        f" In {percent(fixed[place], 0)} of them nothing flips it any more: the longest way that there is was counted."
+        if fixed and fixed[place]
+        else ""
     )
     rows = "of this row" if len(record.rows) == 1 else f"mean of {len(record.rows)} rows"
     return [
@@ -122,9 +125,7 @@ def _unusual(record: ExplanationRecord) -> list[str]:
     fixed = [row.row for row in record.rows if row.distance is None]
     said = []
     if wrong:
-        said.append(
-            f"{_rows(wrong)} misread: what is explained is the prediction, which is wrong there."
-        )
+        said.append(f"{_rows(wrong)} misread: what is explained is the prediction, which is wrong there.")
     if fixed:
         said.append(f"No change was found that flips the prediction of {_rows(fixed, verb=False)}.")
     return said + [f"{name} was left out: {why}" for name, why in record.left_out.items()]
@@ -137,21 +138,25 @@ def _rows(rows: Sequence[int], *, verb: bool = True) -> str:
     return f"{start} {'is' if one else 'are'}" if verb else start
 
 
-def why(record: ExplanationRecord, place: int, orders: dict[str, Sequence[int]]) -> str:
+def why(record: ExplanationRecord, place: int, order: Sequence[int], curve: Sequence[float]) -> str:
     """Why this prediction, and not another or the target.
 
-    orders : of each method the features of this row, the most relevant first.
+    order : features of this row by the best method, the most relevant first. curve : of this row and that method by the
+    robustness of the rest; empty where it was not asked for.
     """
-    row, best = record.rows[place], ranked(record, next(iter(record.criteria)))[0]
+    row, best = record.rows[place], record.methods[ranked(record, next(iter(record.criteria)))[0]]
     other = "another class" if row.target is None else row.target
-    unit = f" {record.unit}" if record.unit else ""
-    named = _named(record, row, orders[best])
-    start = f"Why {row.prediction}" + ("" if row.target is None else f" and not {row.target}") + "? "
-    marked = f"The {record.feature}s that {record.methods[best].title} marks hold it."
-    what = f"Above all {_and(named)}, says {record.methods[best].title}." if named else marked
+    start = f"Why {row.prediction}" + ("" if row.target is None else f" and not {row.target}") + "?"
+    named = _named(record, row, order)
+    above = f" Above all for {_and(named)}, says {best.title}." if named else ""
     if row.distance is None:
-        return f"{start}{what} No change was found that makes it {other}."
-    return f"{start}{what} The smallest change that makes it {other} has length {number(row.distance)}{unit}."
+        return f"{start}{above} No change was found that makes it {other}."
+    unit = f" {record.unit}" if record.unit else ""
+    held = ""
+    if len(curve) and HELD in (shares := record.criteria[COMPLEMENT].shares):
+        after = curve[shares.index(HELD)]
+        held = f"; with the fifth of the {record.feature}s held that {best.title} puts first, {number(after)}"
+    return f"{start}{above} The smallest change that makes it {other} has length {number(row.distance)}{unit}{held}."
 
 
 def _named(record: ExplanationRecord, row: Row, order: Sequence[int]) -> list[str]:
@@ -175,8 +180,13 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
             f"No rule is needed: {stays} {drawn} is read as {row.prediction} anyway, about as often as this class is "
             "predicted at all, so that no feature singles the row out."
         )
+    if found.interval[1] < found.wanted:
+        return (
+            f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {_and(found.said)}, it is read "
+            f"as {row.prediction} in {stays} {drawn}."
+        )
     applies = f"; the rule applies to {percent(found.coverage)}" + (" of the data" if record.kind == "table" else "")
-    return f"If {' and '.join(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
+    return f"If {_and(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
 
 
 def tables(record: ExplanationRecord) -> list[Table]:
@@ -191,8 +201,8 @@ def tables(record: ExplanationRecord) -> list[Table]:
     )  # fmt: skip
     shown.add_column("method", no_wrap=True)
     for about in record.criteria.values():
-        way = "higher is better" if about.higher_is_better else "lower is better"
-        shown.add_column(f"{about.title}\n{way}", justify="right")
+        head = f"{about.title}\n{'higher' if about.higher_is_better else 'lower'} is better"
+        shown.add_column(head, justify="right", min_width=max(map(len, head.split())))  # no word is cut
     shown.add_column("calls a row", justify="right")
     for method in record.methods.values():
         cells = [Text(_cell(score), "bold" if score.best else "") for score in method.scores.values()]

@@ -21,16 +21,16 @@ def subset_curves(
 ) -> Markup:
     """Curves of several methods, and shaded where the mean of a random order lies.
 
-    what, along : labels of the axes.
+    what, along : labels of the axes; what is drawn is never below 0, and a probability never above 1.
     """
     with new_figure() as (figure, (axes,)):
         if band:
-            low, high = np.array(band).T
+            low, high = np.clip(np.array(band), 0.0, 1.0 if what == "probability" else None).T
             axes.fill_between(shares, low, high, color=MUTED, alpha=0.3, linewidth=0)
         for method, look, curve in methods:
             axes.plot(shares, curve, **look.bold, label=method, markevery=max(1, len(shares) // 6), clip_on=False)
         axes.set_xlim(shares[0], shares[-1])
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.set_ylim(bottom=0.0)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel(along)
         axes.set_ylabel(what)
