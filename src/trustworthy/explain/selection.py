@@ -189,7 +189,8 @@ class Game:
         rows, robustness = torch.full((len(free),), row, device=free.device), self.method.robustness
         assert self.method.linearisations is not None
         part = self.question.problem.subset(rows)
-        part.goal = Goal(part.goal.y, part.goal.target, margin)
+        goal = self.question.goal.subset(rows)
+        part.goal = Goal(goal.y, goal.target, margin)
         part.free = free if robustness.movable is None else free & robustness.movable.to(free.device)
         geometry, bounds = as_norm(robustness.attack.norm), robustness.attack.bounds
         size = estimates(part, geometry, bounds, self.start[rows], self.method.linearisations)
