@@ -265,7 +265,7 @@ def test_a_network_in_a_file_is_the_network(folder, kind):
     y[::5] = (y[::5] + 1) % 3
     np.save(folder / "x.npy", x)
     np.save(folder / "y.npy", y)
-    result = run("net.py:net", path.name, "--trust", "--data", "x.npy,y.npy")
+    result = run("net.py:net", path.name, "--trust", "--data", "x.npy,y.npy", "--limit", 0)
     assert result.exit_code == 0, result.stderr
     record = saved(folder)
     assert accuracies(record) == [0.8, 0.8]

@@ -89,7 +89,7 @@ EXPLANATIONS = {
         right=lambda said: explained(rows=[1], target=1 - predicted(1)),
     ),
     "no such feature": refused(
-        "unknown groups 'colunm'; did you mean 'column'?", kind=UnknownName, groups="colunm",
+        "unknown groups 'columm'; did you mean 'column'?", kind=UnknownName, groups="columm",
         right=lambda said: {"groups": suggested(said)[1]},
     ),
     "features that leave out a column": refused(

@@ -77,6 +77,7 @@ def test_distances_are_those_of_a_linear_model_and_a_wrong_label_is_said(record)
     assert words.answer(record)[1].count(f"grows from {words.number(float(exact))} to {words.number(float(rest))}") == 1
 
 
+@pytest.mark.slow
 def test_another_attack_than_that_of_the_methods_judges_them():
     given = QUICK | {"criteria": ["robustness-complement@apgd"], "methods": ["gradient"]}
     found = run(Two(), near(), rows=[5, 7], **given)

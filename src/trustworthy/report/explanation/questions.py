@@ -94,5 +94,5 @@ def names_of(groups: Groups, columns: Sequence[str], feature: str) -> tuple[str,
     if feature == "column":
         return tuple(columns)
     each = torch.eye(groups.count, dtype=torch.bool)[:, None]
-    together = (groups.free(one.to(groups.present.device))[0].nonzero().flatten().tolist() for one in each)
-    return tuple(" + ".join(columns[column] for column in some) for some in together)
+    together = [groups.free(one.to(groups.present.device))[0] for one in each]
+    return tuple(" + ".join(columns[int(column)] for column in some.nonzero()) for some in together)
