@@ -13,7 +13,7 @@ from trustworthy.core.errors import InvalidInput, TrustworthyWarning
 from trustworthy.explain import Greedy, GreedyAS, Robustness
 from trustworthy.explain.aggregation import aggregation, drawn_coalitions
 
-OPEN = Robustness(attack=MinimumNorm(bounds=None))
+OPEN = Robustness(attack=MinimumNorm(bounds=None, steps=40))
 SHORT = Robustness(attack=MinimumNorm(steps=20))
 
 
@@ -108,7 +108,7 @@ def test_greedy_is_the_enumeration_of_its_steps(objective, norm):
     masks = torch.rand(8, 24, generator=draws(3)) < 0.2
     masks[0] |= ~masks.any(0)
     model, x = two_classes(weight.tolist(), 20.0), torch.zeros(1, 24, dtype=torch.float64)
-    robustness = Robustness(attack=MinimumNorm(norm=norm, bounds=None))
+    robustness = Robustness(attack=MinimumNorm(norm=norm, bounds=None, steps=40))
     found = Greedy(objective=objective, share=0.125, until=0.5, robustness=robustness)(model, x, groups=masks)
     chosen: list[int] = []
     for picked in found.order[0].tolist()[:4]:
