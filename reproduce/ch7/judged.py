@@ -26,7 +26,7 @@ LIBRARY = ("core", "nn", "attacks", "explain", "training", "datasets", "models")
 class Explained:
     """What one method says of the rows of a suite, for each ranking that it makes.
 
-    values : of each criterion, of each row. orders, scores : by criterion, (n, groups). calls : of a row, explaining it.
+    values : of each criterion, of each row. orders, scores : by criterion, (n, groups). calls : to explain one row.
     """
 
     values: dict[str, np.ndarray]

@@ -44,6 +44,7 @@ resamples = 20
 skip = [
   "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures", "robustness.corruptions",
   "robustness.exchange", "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
+  "interpretation.explanation",
   "uncertainty.selective", "uncertainty.temperature", "uncertainty.conformal", "uncertainty.ood",
 ]
 [attacks]

@@ -29,6 +29,7 @@ rows = 0
 skip = [
   "robustness.linf", "robustness.l2", "robustness.certificate", "robustness.distortion", "robustness.pictures",
   "robustness.corruptions", "robustness.transfer", "robustness.poisoning", "evaluation.diagnosis", "interpretation",
+  "interpretation.explanation",
   "uncertainty.scores", "robustness.exchange", "uncertainty.ood",
 ]
 """

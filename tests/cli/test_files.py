@@ -47,6 +47,7 @@ queries = 30
 LEFT_OUT = (
     "robustness.certificate", "robustness.corruptions", "robustness.transfer", "robustness.poisoning",
     "evaluation.diagnosis", "robustness.distortion", "uncertainty.temperature", "uncertainty.conformal",
+    "interpretation.explanation",
 )  # fmt: skip
 ATTACKS = ("robustness.linf", "robustness.l2", "robustness.exchange", "robustness.pictures", "interpretation")
 

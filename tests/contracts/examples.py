@@ -8,6 +8,10 @@ CHECKS = [
     {"name": "black_box_wins", "passed": False, "value": 0.2},
     {"name": "probabilities", "passed": None},
 ]
+EXPLANATION = {
+    "label": ["0", "1"], "whole": [0.5, 0.4], "held": [0.9, None], "random": [0.6, 0.5], "method": "Greedy-AS",
+    "feature": "pixel",
+}  # fmt: skip
 GREY = np.linspace(0.1, 0.9, 2 * 64).reshape(2, 1, 8, 8)
 IMAGES = np.linspace(0.0, 1.0, 2 * 64).reshape(2, 1, 8, 8)
 CALIBRATION = {
@@ -95,6 +99,12 @@ EXAMPLES = {
     "evaluation.diagnosis": ("evaluation.diagnosis", 1.0, {"checks": CHECKS}, {}),
     "robustness.distortion": ("robustness.l2.distortion", 1.5, DISTORTION, {}),
     "robustness.exchange": ("robustness.exchange", 0.5, EXCHANGE, {}),
+    "interpretation.explanation": (
+        "interpretation.explanation",
+        0.7,
+        EXPLANATION,
+        {"image": IMAGES, "scores": IMAGES - 0.5},
+    ),
     "robustness.pictures": ("robustness.linf.pictures", 0.5, PICTURES, {"original": GREY, "adversarial": GREY + 0.1}),
     "robustness.poisoning": ("robustness.poisoning", 0.5, POISONING, {}),
     "robustness.randomness": ("robustness.linf.randomness", 0.2, RANDOMNESS, {}),

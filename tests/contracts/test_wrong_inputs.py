@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.wrong_data import ARRAYS, PATHS, PICTURES, TABLES
+from contracts.wrong_explanations import EXPLANATIONS
 from contracts.wrong_hardening import HARDENING
 from contracts.wrong_inputs import REMEDY
 from contracts.wrong_models import ANSWERS, MODELS
@@ -16,6 +17,7 @@ from contracts.wrong_saved import SAVED
 SECTIONS = {
     "table": TABLES, "path": PATHS, "array": ARRAYS, "pictures": PICTURES, "model": MODELS, "answer": ANSWERS,
     "saved": SAVED, "plan": PLANS, "gate": GATE, "run": RUNS, "command": COMMANDS, "harden": HARDENING,
+    "explain": EXPLANATIONS,
 }  # fmt: skip
 WRONG = {f"{section}: {name}": entry for section, entries in SECTIONS.items() for name, entry in entries.items()}
 

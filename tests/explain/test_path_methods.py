@@ -8,6 +8,7 @@ from trustworthy.attacks import BoundaryAttack, MinimumNorm
 from trustworthy.core.errors import InvalidInput, NoGradient
 from trustworthy.explain import BBMP, Counterfactual, ExpectedGradients, IntegratedGradients, Robustness
 from trustworthy.explain.methods.bbmp import raggedness
+from trustworthy.explain.methods.expected import Running
 from trustworthy.nn.ensemble import Ensemble
 
 X = torch.rand(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -86,6 +87,14 @@ def test_expected_gradients_are_the_mean_over_baselines_and_know_their_error():
     constant = ExpectedGradients(baseline=0.5)(linear(), X, y)
     torch.testing.assert_close(constant.scores, linear().weight.detach()[0] * (X - 0.5))
     assert (constant.error < 1e-12).all()
+
+
+def test_samples_in_parts_have_the_error_of_all():
+    samples, running = 5 + torch.rand(10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), Running()
+    for part in samples.split(4):
+        running.add(part)
+    torch.testing.assert_close(running.mean, samples.mean(0))
+    torch.testing.assert_close(running.error, samples.std(0) / 10**0.5)
 
 
 def test_the_gradient_of_an_ensemble_is_the_mean_of_its_members():

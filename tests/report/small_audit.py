@@ -35,6 +35,7 @@ SMALL: dict[str, Any] = {
     "poisoning": {"rows": 40, "labelled": 10, "flips": 3},
     "selective": {"target_risk": 0.1},
     "interpretation": {"images": 2, "repeats": 2},
+    "explanation": {"images": 2, "coalitions": 4, "steps": 5, "orders": 2},
     "diagnosis": {"rows": 8, "queries": 5},
 }
 

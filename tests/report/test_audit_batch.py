@@ -9,7 +9,7 @@ from trustworthy.report.findings import KINDS
 
 BATCH = 3
 ALL = {kind.step for kind in KINDS} - {"robustness.poisoning"}  # which asks no model
-A_FEW_ROWS = {"interpretation", "robustness.pictures", "robustness.certificate"}
+A_FEW_ROWS = {"interpretation", "interpretation.explanation", "robustness.pictures", "robustness.certificate"}
 
 
 def relu_network(width):

@@ -39,7 +39,8 @@ def explain(
         typer.Option(
             metavar="NAME,...",
             help="robustness-complement, robustness, insertion, deletion (default), infidelity, sensitivity, or "
-            "area:NAME of one of the first four; the first decides.",
+            "area:NAME of one of the first four; NAME@apgd judges by an attack that no method searches with. The first "
+            "decides.",
         ),
     ] = None,
     groups: Annotated[

@@ -178,7 +178,9 @@ def _named(name: str, x: Examples) -> Groups:
     if what not in NAMED:
         raise UnknownName.of("groups", name, [*NAMED, "patch:4"])
     if what in ("pixel", "channel", "patch") and len(shape) != 3:
-        raise InvalidInput(f"groups {name!r} are of images (n, channels, h, w), got x of shape {tuple(x.shape)}.")
+        raise InvalidInput(
+            f"groups {name!r} are of images (n, channels, h, w), got x of shape {tuple(x.shape)}; leave out groups."
+        )
     if what == "coordinate" or (what == "column" and len(shape) == 1):
         return Partition(torch.arange(math.prod(shape), device=device).reshape(1, *shape), math.prod(shape))
     if what in ("word", "column"):

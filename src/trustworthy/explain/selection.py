@@ -153,7 +153,8 @@ class Game:
 
     def warn(self) -> None:
         """Say which examples have no robustness to explain."""
-        lost = (self.start == self.question.x).flatten(1).all(1).nonzero().squeeze(1).tolist()
+        unmoved = (self.start == self.question.x).flatten(1).all(1)
+        lost = (unmoved & self.settled).nonzero().squeeze(1).tolist()  # not where a share of few features is none
         if lost:
             warn(
                 f"nothing that was found changes the prediction of {len(lost)} of {len(self.start)} examples, the "

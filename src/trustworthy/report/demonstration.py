@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import torch
@@ -19,11 +20,20 @@ EPS = 0.15
 EPOCHS = {"plain": 10, "adversarial": 15}
 
 
-def train_models(data: Dataset, seed: int, progress: bool | None = None) -> dict[str, nn.Module]:
-    """Train a small conv net on grey images twice, plain and against PGD; the initial weights are the same."""
+def plain() -> nn.Module:
+    """The first of them on the digits, for `trustworthy explain trustworthy.report.demonstration:plain`."""
+    from trustworthy.datasets import load
+
+    return train_models(load("digits"), 0, progress=False, names=["plain"])["plain"]
+
+
+def train_models(
+    data: Dataset, seed: int, progress: bool | None = None, names: Collection[str] = tuple(EPOCHS)
+) -> dict[str, nn.Module]:
+    """Train a small conv net on grey images, plain and against PGD; the initial weights are the same."""
     losses = {"plain": cross_entropy, "adversarial": AdversarialCrossEntropy(attack=PGD(eps=EPS, steps=5))}
     models: dict[str, nn.Module] = {}
-    for name, loss in losses.items():
+    for name, loss in ((name, loss) for name, loss in losses.items() if name in names):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derived_seed(seed, "weights"))
             model = SmallConvNet(channels=data.shape[0], classes=data.n_classes, image_size=data.shape[1], width=16)

@@ -149,12 +149,12 @@ class PermutationSHAP(ShapleyExplainer):
 class KernelSHAP(ShapleyExplainer):
     """Least squares on coalitions, weighted so that all of them give the Shapley values, which sum as they must.
 
-    Coalitions come with their complements. Sizes of which the samples allow all coalitions are enumerated, from the
-    smallest and largest on; the rest is sampled. Samples for all 2^features - 2 coalitions give the exact values.
+    Coalitions come with their complements. Single features, and further sizes of which the samples allow all
+    coalitions, are enumerated; the rest is sampled. Samples for all 2^features - 2 coalitions give the exact values.
 
     Parameters
     ----------
-    samples : coalitions, besides that of all features and that of none; None for 2048 + 2 * features.
+    samples : coalitions, besides that of all features and that of none, >= 2 * features; None for 2048 + 2 * features.
 
     Cost: at most samples + 2 forward passes. Random: the coalitions that are sampled. The standard error is that of
     least squares under unequal variances (HC2). Reference: Lundberg and Lee 2017; Covert and Lee 2021.
@@ -185,13 +185,18 @@ class KernelSHAP(ShapleyExplainer):
 def coalitions(game: Game, samples: int) -> tuple[Bool[Tensor, "m players"], Float[Tensor, " m"], int]:
     """Coalitions, each for a pair with its complement; their weights; and how many of them, the last, are random."""
     p, left, size = game.players, samples, 1
+    if samples < min(2 * p, 2**p - 2):
+        raise InvalidInput(
+            f"samples must be >= {2 * p}, one for each of {p} features and for all others, got {samples}; leave out "
+            f"samples for {2048 + 2 * p}, or pass coarser groups."
+        )
     mass = np.array([1 / (s * (p - s)) for s in range(1, p)])
     kept, weight = [], []
     while 2 * size <= p:
         sides = 1 if 2 * size == p else 2
         count = sides * math.comb(p, size)
         share = sides * mass[size - 1] / mass[size - 1 : p - size].sum()
-        if count > left * share * (1 + 1e-9):
+        if size > 1 and count > left * share * (1 + 1e-9):
             break
         members = np.array(list(combinations(range(p), size)))[: count // 2]  # of the middle size, half are complements
         kept.append(np.zeros((len(members), p), dtype=bool))
@@ -219,16 +224,11 @@ def solved(
     """Phi of least weight (halves - signs phi)^2 whose sum is the total; the standard error from the `drawn` last."""
     weighted = signs * weight[:, None]
     # The square of the sum, which is fixed, may be added: without it two features have a singular matrix.
-    factor, failed = torch.linalg.cholesky_ex(weighted.T @ signs + 1)
+    factor = torch.linalg.cholesky(weighted.T @ signs + 1)
     ones = torch.cholesky_solve(torch.ones_like(signs[:1].T), factor)  # (p, 1)
     reach = torch.cholesky_solve(weighted[len(signs) - drawn :].T, factor)  # (p, drawn)
     reach = (reach - ones * (reach.sum(0) / ones.sum())).T  # what an error in an equation does to each value
     leverage = (reach * signs[len(signs) - drawn :]).sum(1)
-    if int(failed) or bool((leverage > 1 - 1e-9).any()):
-        raise InvalidInput(
-            f"samples must be enough to tell {signs.shape[1]} features apart, got {2 * len(signs)}; leave out samples "
-            f"for {2048 + 2 * signs.shape[1]}, or pass coarser groups."
-        )
     free = torch.cholesky_solve((halves @ weighted).T + total.T, factor)  # (p, n)
     found = (free - ones * ((free.sum(0) - total.T) / ones.sum())).T
     left = (halves - found @ signs.T)[:, len(signs) - drawn :] / (1 - leverage).sqrt()

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from trustworthy.attacks import Attack, BoundaryAttack, MinimumNorm
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.draw import stratified_rows, turns
-from trustworthy.explain import Groups, Partition, Robustness, as_groups, superpixels
+from trustworthy.explain import Groups, Robustness
 from trustworthy.models import LoadedModel
 from trustworthy.report.audit import at_once
 from trustworthy.report.columns import with_categories
+from trustworthy.report.explanation.questions import baseline_of, features_of, names_of, robustness_of, words_of
 from trustworthy.report.rows import Examples, draw_examples, inputs_of, read_data
 from trustworthy.report.subject import Subject, examine
 from trustworthy.report.texts import embedded, written
@@ -32,10 +32,6 @@ SHOWN = 6
 """Rows that are explained where none are named."""
 BACKGROUND = 1000
 """Training rows that rules and expectations are made of, at most."""
-LARGE = 64
-"""Side in pixels from which on a feature of an image is a superpixel."""
-STARTS = 30
-"""Rows that a walk along the boundary may begin at, at most."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,20 +82,16 @@ class Inquiry:
     @cached_property
     def robustness(self) -> Robustness:
         """How the smallest change of some features that changes a prediction is searched."""
-        given: Any = {"bounds": self.looked.domain.bounds, "eot": self.subject.draws, "norm": self.norm}
-        attack: Attack = MinimumNorm(steps=self.steps, **given)
-        if not self.subject.gives_gradients:
-            starts = self.looked.domain.attacked(self.looked.x[-STARTS:].to(self.device))
-            attack = BoundaryAttack(steps=self.steps, starts=starts, **given)
-        return Robustness(attack=attack, movable=self.movable, grid=self.looked.domain.grid)
+        return robustness_of(self.subject, self.looked.domain, self.norm, self.steps, self._others)
 
     @cached_property
     def baseline(self) -> float | Float[Tensor, "*shape"]:
-        """What a missing feature looks like: black, the mean of a column, the commonest category, no word."""
-        if self.looked.domain.kind != "table" or self.looked.domain.movable is None:
-            return 0.0
-        commonest = self.background.mode(dim=0).values
-        return torch.where(self.looked.domain.movable.to(self.device), torch.zeros_like(commonest), commonest)
+        """What a missing feature looks like."""
+        return baseline_of(self.looked.domain, self.background)
+
+    @cached_property
+    def _others(self) -> Float[Tensor, "m *shape"]:
+        return self.looked.domain.attacked(self.looked.x.to(self.device))
 
     @cached_property
     def background(self) -> Float[Tensor, "m *shape"]:
@@ -213,7 +205,7 @@ def _right(examples: Examples, read_as: Int[np.ndarray, " n"], target: int | Non
 
 
 def _check_target(
-    examples: Examples, places: Int[np.ndarray, " n"], read_as: Int[np.ndarray, " looked"], target: int | None
+    examples: Examples, places: Int[np.ndarray, " few"], read_as: Int[np.ndarray, " looked"], target: int | None
 ) -> None:
     same = [int(examples.rows[place]) for place in places if read_as[place] == target]
     if same:
@@ -227,26 +219,11 @@ def _features(
     groups: Any, examples: Examples, reader: Any, texts: Sequence[str], device: torch.device
 ) -> tuple[Groups, str, tuple[str, ...], list[list[str]]]:
     """The features of the rows, what one is called, names of columns, and words of texts."""
-    x, kind = examples.x.to(device), examples.domain.kind
-    if kind == "text":
-        labels = reader.word_groups(texts).to(device)
-        labels = nn.functional.pad(labels, (0, x.shape[1] - labels.shape[1]), value=-1)  # x has longer texts beside it
-        words = Partition(labels[..., None].expand(x.shape), int(labels.max()) + 1)  # marks are of no word
-        return words, "word", (), reader.words_of(texts)
-    if kind == "table":
-        names = tuple(examples.feature_names) or tuple(map(examples.feature_name, range(x.shape[1])))
-        if groups in (None, "column"):
-            columns = torch.arange(x.shape[1], device=device).expand(x.shape)
-            return Partition(columns.masked_fill(x.isnan(), -1), x.shape[1]), "column", names, []
-        found = as_groups(groups, x)
-        together = [
-            " + ".join(names[column] for column in found.free(one)[0].nonzero().flatten().tolist())
-            for one in torch.eye(found.count, dtype=torch.bool, device=device)[:, None]
-        ]
-        return found, "group", tuple(together), []
-    chosen = groups if groups is not None else "superpixels:64" if max(x.shape[2:]) > LARGE else "pixel"
-    what, _, count = chosen.partition(":") if isinstance(chosen, str) else ("group", "", "")
-    if what == "superpixels":
-        number = checks.integer("groups", int(count) if count.isdecimal() else 64, at_least=2)
-        return superpixels(x, number), "superpixel", (), []
-    return as_groups(chosen, x), what, (), []
+    domain = examples.domain
+    x = domain.attacked(examples.x.to(device))
+    by_words = domain.kind == "text" and groups in (None, "word")
+    chosen = words_of(reader.word_groups(texts), x) if by_words else groups
+    found, feature = features_of(chosen, domain, x)
+    columns = [examples.feature_name(column) for column in range(x.shape[1])] if domain.kind == "table" else []
+    words = reader.words_of(texts) if domain.kind == "text" else []
+    return found, feature, names_of(found, columns, feature) if columns else (), words

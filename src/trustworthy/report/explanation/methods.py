@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from trustworthy.attacks import APGD, Bisection
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.explain import METHODS, Area, Criterion, Explainer, as_criterion
+from trustworthy.explain import METHODS, Area, Criterion, Explainer, Robustness, as_criterion
 from trustworthy.report.explanation.inquiry import Inquiry
 
 RANDOM = "random"
 CRITERIA = ("robustness-complement", "robustness", "insertion", "deletion")
 """What methods are judged by unless others are named; the first decides."""
+LARGEST = 40.0
+"""Radius up to which another attack searches, in headline radii."""
 _GIVES = {"gradients": ("gradients", "scores", "labels"), "scores": ("scores", "labels"), "labels": ("labels",)}
 
 
@@ -97,15 +100,37 @@ def judges(names: Sequence[str], inquiry: Inquiry) -> dict[str, Criterion]:
     """The criteria by name, with the baseline, the ball and the attack that fit the data."""
     if not names:
         raise InvalidInput(f"criteria must hold at least one, got none; use {', '.join(CRITERIA)}.")
-    return {name: _judging(as_criterion(name), inquiry) for name in dict.fromkeys(names)}
+    found = {}
+    for name in dict.fromkeys(names):
+        what, _, attack = name.partition("@")
+        robustness = inquiry.robustness if not attack else checks.choice("criteria", attack, OTHERS)(inquiry)
+        found[name] = _judging(as_criterion(what), inquiry, robustness)
+    return found
 
 
-def _judging(criterion: Criterion, inquiry: Inquiry) -> Criterion:
+def _apgd(inquiry: Inquiry) -> Robustness:
+    """What no method searches by: APGD, its radius bisected."""
+    if not inquiry.subject.gives_gradients:
+        raise InvalidInput(
+            f"criteria must need no gradients, which {inquiry.subject.name} has not, but those with @apgd do; leave "
+            "@apgd out."
+        )
+    domain, norm = inquiry.looked.domain, inquiry.norm
+    largest = LARGEST * domain.headline(norm)
+    attack = APGD(norm=norm, eps=largest, bounds=domain.bounds, eot=inquiry.subject.draws, steps=20, loss="margin")
+    return replace(inquiry.robustness, attack=Bisection(attack=attack))
+
+
+OTHERS = {"apgd": _apgd}
+"""Attacks that a criterion may be judged by besides, by what stands behind its @."""
+
+
+def _judging(criterion: Criterion, inquiry: Inquiry, robustness: Robustness) -> Criterion:
     if isinstance(criterion, Area):
-        return replace(criterion, criterion=_judging(criterion.criterion, inquiry))
+        return replace(criterion, criterion=_judging(criterion.criterion, inquiry, robustness))
     domain = inquiry.looked.domain
     given: dict[str, Any] = {
-        "eot": inquiry.subject.draws, "baseline": inquiry.baseline, "robustness": inquiry.robustness,
+        "eot": inquiry.subject.draws, "baseline": inquiry.baseline, "robustness": robustness,
         "bounds": domain.bounds, "radius": 0.2 * domain.linf,
     }  # fmt: skip
     own = {field.name for field in fields(criterion)}

@@ -50,7 +50,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
 
 _LEADS = {
     "image": "Maps: what speaks for the prediction is orange, what speaks against it is blue, each map up to its own "
-    "largest score. Methods without a sign have orange alone.",
+    "largest score. Methods without a sign have orange alone, those that choose in steps by the place in the order.",
     "table": "A cell is the score of a column, orange where it speaks for the prediction and blue where it speaks "
     "against it, up to the largest of its method; beside it stands its place in the order.",
     "text": "Words for the prediction are orange, words against it blue, up to the largest score of a method.",
@@ -111,7 +111,9 @@ def _curve(record: ExplanationRecord, name: str, about: CriterionRecord, looks: 
         f"{record.norm} distance{f', {record.unit}' if record.unit else ''}" if "robustness" in name else "probability"
     )
     along = f"{record.feature}s, most relevant first"
-    drawn = plots.subset_curves(name.replace(":", "-"), lines, about.shares, about.chance_curve, what, along)
+    drawn = plots.subset_curves(
+        name.replace(":", "-").replace("@", "-"), lines, about.shares, about.chance_curve, what, along
+    )
     caption = f"{about.says.split('. ')[0].rstrip('.')}. {_WAY[about.higher_is_better].capitalize()}."
     return element("figure", element("h4", about.title), drawn, element("figcaption", caption))
 
@@ -172,16 +174,14 @@ def _columns(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks
 
 def _scored(arrays: Arrays, name: str, place: int, feature: int, rank: int) -> Markup:
     score, size = _strength(arrays, name, place, feature)
-    shade = "cell against" if score < 0 else "cell"
+    shade = "cell against" if size < 0 else "cell"
     return element("td", f"{score:.3g}", Markup("<br>"), element("span", f"({rank})", look="interval"), look=shade,
-                   style=f"--v: {size:.2f}")  # fmt: skip
+                   style=f"--v: {abs(size):.2f}")  # fmt: skip
 
 
 def _strength(arrays: Arrays, name: str, place: int, feature: int) -> tuple[float, float]:
-    """A score, and its size as a share of the largest of the row."""
-    scores = np.nan_to_num(arrays[f"{name}/scores"][place].astype(float))
-    largest = float(np.abs(scores).max(initial=0.0)) or 1.0
-    return float(scores[feature]), float(abs(scores[feature]) / largest)
+    """A score, and how strongly it is marked, from -1 to 1."""
+    return float(arrays[f"{name}/scores"][place, feature]), float(arrays[f"{name}/shown"][place, feature])
 
 
 def _texts(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks) -> Markup:
@@ -191,7 +191,7 @@ def _texts(record: ExplanationRecord, arrays: Arrays, place: int, looks: Looks) 
         words: list[str] = []
         for feature, word in enumerate(record.rows[place].words):
             score, size = _strength(arrays, name, place, feature)
-            marked = element("span", word, look="cell against" if score < 0 else "cell", style=f"--v: {size:.2f}",
+            marked = element("span", word, look="cell against" if size < 0 else "cell", style=f"--v: {abs(size):.2f}",
                              title=f"{score:.3g}")  # fmt: skip
             words += [marked, " "]
         shown.append(element("h4", model(record.methods[name].title, look)) + element("p", *words, look="words"))

@@ -1,7 +1,8 @@
 """What an explanation saves: rows, methods, how each is judged, and in `arrays.npz` scores, orders, curves and inputs.
 
 Arrays, of n rows and g features: `inputs` (n, *shape) in the units of the data and `baseline` (*shape); `present`
-(n, g); of each method `METHOD/scores`, `/order`, `/error` (n, g) and `/map` (n, *shape); of each method and criterion
+(n, g); of each method `METHOD/scores`, `/order`, `/error`, `/shown` (n, g; how strongly the page marks a feature, from
+-1 to 1) and `/map` (n, *shape; the same at each coordinate); of each method and criterion
 with a curve `METHOD/CRITERION` (n, points).
 """
 
@@ -45,11 +46,15 @@ class Row(Model):
 
 
 class RuleRecord(Model):
-    """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule."""
+    """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule.
+
+    wanted : precision that was asked for.
+    """
 
     said: list[str]
     features: list[int]
     precision: float
+    wanted: float
     interval: tuple[float, float]
     coverage: float
 
@@ -57,13 +62,15 @@ class RuleRecord(Model):
 class Score(Model):
     """A method by a criterion, over the rows; see `trustworthy.explain.compare.Row`.
 
-    values : of each row. curve : mean over the rows, where the criterion has curves. best : whether no other is better.
+    values : of each row. curve : mean over the rows, where the criterion has curves, and `unbroken` the share of
+    the rows at each of its points whose prediction nothing changed. best : whether no other is better.
     tied : whether the difference from the best, on the same rows, is within chance. beyond_chance : whether it is
     better than random orders of the same rows, beyond chance; None where it cannot be told.
     """
 
     values: list[float]
     curve: list[float] = Field(default_factory=list)
+    unbroken: list[float] = Field(default_factory=list)
     mean: float
     interval: Interval
     behind: float
@@ -86,15 +93,13 @@ class Method(Model):
 
 
 class CriterionRecord(Model):
-    """shares : of the features, where it has curves. unbroken : share of the points of all curves where the prediction
-    could not be changed. chance, chance_curve : where the mean over the rows of a random order lies."""
+    """shares : of the features, where it has curves. chance, chance_curve : where the mean of a random order lies."""
 
     title: str
     says: str
     higher_is_better: bool
     settings: str
     shares: list[float] = Field(default_factory=list)
-    unbroken: float = 0.0
     chance: Interval = None
     chance_curve: list[tuple[float, float]] = Field(default_factory=list)
 

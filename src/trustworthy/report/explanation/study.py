@@ -25,6 +25,7 @@ from trustworthy.report.explanation import saved, telling
 from trustworthy.report.explanation.inquiry import Inquiry, inquire
 from trustworthy.report.explanation.methods import ABOUT, CRITERIA, RANDOM, chosen, judges
 from trustworthy.report.explanation.pieces import Part, kept, restored
+from trustworthy.report.explanation.questions import strengths
 from trustworthy.report.explanation.record import ExplanationRecord, Row
 
 OnProgress = Callable[[str, float], None]
@@ -108,7 +109,7 @@ def run(
             "attack": repr(asked.robustness.attack), "device": str(where)}, wall_time=time.perf_counter() - begun,
         )  # fmt: skip
         if folder is not None:
-            saved.write(folder, record, _arrays(asked, found))
+            saved.write(folder, record, _arrays(asked, used, found))
     return record
 
 
@@ -176,7 +177,7 @@ def _rows(asked: Inquiry, size: np.ndarray) -> list[Row]:
     return told
 
 
-def _arrays(asked: Inquiry, found: Comparison) -> Arrays:
+def _arrays(asked: Inquiry, used: Mapping[str, Explainer], found: Comparison) -> Arrays:
     """What the page draws and what is there to go on with."""
     domain = asked.looked.domain
     base = asked.baseline
@@ -187,7 +188,9 @@ def _arrays(asked: Inquiry, found: Comparison) -> Arrays:
     }  # fmt: skip
     for method, results in found.results.items():
         first = next(iter(results.values())).attribution
-        arrays |= {f"{method}/scores": first.scores, f"{method}/order": first.order, f"{method}/map": first.map()}
+        shown = strengths(first, signed=used[method].ranks == "size")
+        arrays |= {f"{method}/scores": first.scores, f"{method}/order": first.order, f"{method}/shown": shown}
+        arrays[f"{method}/map"] = asked.groups.spread(shown)
         if first.error is not None:
             arrays[f"{method}/error"] = first.error
         arrays |= {

@@ -36,7 +36,6 @@ _AREA = " Area under the curve, shares in percent."
 
 def criteria(found: Comparison) -> dict[str, CriterionRecord]:
     """Each criterion in words, and what chance reaches."""
-    lines = found.table()
     told = {}
     for name, criterion in found.criteria.items():
         chance = found.chance.get(name)
@@ -47,7 +46,6 @@ def criteria(found: Comparison) -> dict[str, CriterionRecord]:
             title=about.title, says=about.says + (_AREA if curves[0] is not None else ""), settings=repr(criterion),
             higher_is_better=criterion.higher_is_better,
             shares=[] if curves[0] is None else [float(share) for share in curves[0].shares],
-            unbroken=max(line.unbroken for line in lines if line.criterion == name),
             chance=None if chance is None else chance.band,
             chance_curve=[] if band is None else [(float(low), float(high)) for low, high in band.T],
         )  # fmt: skip
@@ -56,6 +54,8 @@ def criteria(found: Comparison) -> dict[str, CriterionRecord]:
 
 def _about(name: str, criterion: Criterion) -> About:
     known = _CRITERIA[criterion.name] if criterion.name in _CRITERIA else About(name, "")
+    if "@" in name:  # by an attack that no method optimises
+        known = About(f"{known.title}, by {name.partition('@')[2].upper()}", known.says)
     if isinstance(criterion, Area):
         says = f"The curve of the most relevant features first less that of the least relevant first. {known.says}"
         return About(f"{known.title}: order against its reverse", says)
@@ -71,7 +71,8 @@ def methods(asked: Inquiry, used: Mapping[str, Explainer], found: Comparison) ->
             settings=repr(method), 
             scores={line.criterion: _score(found, line) for line in lines if line.method == name},
             calls=next(line.calls for line in lines if line.method == name),
-            seconds=next(line.seconds for line in lines if line.method == name), rules=_rules(asked, found, name),
+            seconds=next(line.seconds for line in lines if line.method == name), 
+            rules=_rules(asked, found, name, method),
         )
         for name, method in used.items()
     }  # fmt: skip
@@ -83,6 +84,7 @@ def _score(found: Comparison, line: Line) -> Score:
     return Score(
         values=found.values(line.method, line.criterion).tolist(), mean=line.mean, interval=_interval(line.interval),
         curve=[] if curve is None else curve.value.double().mean(0).tolist(), behind=line.behind,
+        unbroken=[] if curve is None or curve.unbroken is None else curve.unbroken.double().mean(0).tolist(),
         behind_interval=_interval(line.behind_interval), best=line.method == best,
         tied=line.method == best or not line.behind_interval[0] > 0.0,
         beyond_chance=None if math.isnan(over[0]) else over[0] > 0.0,
@@ -93,14 +95,15 @@ def _interval(ends: tuple[float, float]) -> Interval:
     return None if math.isnan(ends[0] + ends[1]) else ends
 
 
-def _rules(asked: Inquiry, found: Comparison, method: str) -> list[RuleRecord]:
-    rules = next(iter(found.results[method].values())).attribution.rules
+def _rules(asked: Inquiry, found: Comparison, name: str, method: Explainer) -> list[RuleRecord]:
+    rules = next(iter(found.results[name].values())).attribution.rules
     if rules is None:
         return []
     return [
         RuleRecord(said=[_condition(asked, place, feature, ends)
                          for feature, ends in zip(rule.features, rule.ranges, strict=True)],
-                   features=list(rule.features), precision=rule.precision, interval=rule.interval,
+                   features=list(rule.features), precision=rule.precision,
+                   wanted=getattr(method, "precision", 0.0), interval=rule.interval,
                    coverage=rule.coverage)
         for place, rule in enumerate(rules)
     ]  # fmt: skip
@@ -112,7 +115,7 @@ def _condition(asked: Inquiry, place: int, feature: int, ends: tuple[float, floa
         return f"“{asked.words[place][feature]}”"
     if ends is None or not asked.names:
         return asked.names[feature] if asked.names else f"{asked.feature} {feature}"
-    domain, name, column = asked.looked.domain, asked.names[feature], _column(asked, feature)
+    domain, name, column = asked.looked.domain, asked.names[feature], _column(asked, place, feature)
     if domain.movable is not None and not bool(domain.movable[column]):
         return _among(asked, name, column, ends)
     assert domain.center is not None
@@ -126,10 +129,10 @@ def _condition(asked: Inquiry, place: int, feature: int, ends: tuple[float, floa
     return f"{said}{f' {unit}' if unit else ''}" if said != name else f"any {name}"
 
 
-def _column(asked: Inquiry, feature: int) -> int:
-    chosen = torch.zeros(1, asked.groups.count, dtype=torch.bool, device=asked.x.device)
-    chosen[0, feature] = True
-    return int(asked.groups.free(chosen)[0].nonzero()[0])
+def _column(asked: Inquiry, place: int, feature: int) -> int:
+    """The only column of a feature of a row."""
+    chosen = torch.arange(asked.groups.count, device=asked.x.device)[None] == feature
+    return int(asked.groups.rows(torch.tensor([place], device=asked.x.device)).free(chosen)[0].nonzero()[0])
 
 
 def _among(asked: Inquiry, name: str, column: int, ends: tuple[float, float]) -> str:

@@ -90,12 +90,17 @@ def _carried(record: ExplanationRecord) -> list[str]:
     curve = method.scores[COMPLEMENT].curve
     unit = f" {record.unit}" if record.unit else ""
     chance = f"; with a random fifth held, to {_span(about.chance_curve[place])}" if about.chance_curve else ""
-    open_ones = " Where nothing flips the prediction any more, the longest way that there is was counted."
+    fixed = method.scores[COMPLEMENT].unbroken
+    open_ones = (
+        f" In {percent(fixed[place], 0)} of them nothing flips it any more: the longest way that there is was counted."
+        if fixed and fixed[place]
+        else ""
+    )
     rows = "of this row" if len(record.rows) == 1 else f"mean of {len(record.rows)} rows"
     return [
         f"With the fifth of the {record.feature}s held that {method.title} puts first, the smallest change of the "
         f"others that flips the prediction grows from {number(curve[0])} to {number(curve[place])}{unit} ({rows}, "
-        f"{record.norm}){chance}.{open_ones * bool(about.unbroken)}"
+        f"{record.norm}){chance}.{open_ones}"
     ]
 
 
@@ -175,8 +180,15 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
             f"No rule is needed: {stays} {drawn} is read as {row.prediction} anyway, about as often as this class is "
             "predicted at all, so that no feature singles the row out."
         )
+    if found.interval[1] < found.wanted:
+        return (
+            f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {_and(found.said)}, it is read "
+            f"as {row.prediction} in {stays} {drawn}."
+        )
+    if record.kind == "text":
+        return f"With {_and(found.said)} kept, it is read as {row.prediction} in {stays} {drawn}."
     applies = f"; the rule applies to {percent(found.coverage)}" + (" of the data" if record.kind == "table" else "")
-    return f"If {' and '.join(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
+    return f"If {_and(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
 
 
 def tables(record: ExplanationRecord) -> list[Table]:
@@ -191,8 +203,8 @@ def tables(record: ExplanationRecord) -> list[Table]:
     )  # fmt: skip
     shown.add_column("method", no_wrap=True)
     for about in record.criteria.values():
-        way = "higher is better" if about.higher_is_better else "lower is better"
-        shown.add_column(f"{about.title}\n{way}", justify="right")
+        head = f"{about.title}\n{'higher' if about.higher_is_better else 'lower'} is better"
+        shown.add_column(head, justify="right", min_width=max(map(len, head.split())))  # no word is cut
     shown.add_column("calls a row", justify="right")
     for method in record.methods.values():
         cells = [Text(_cell(score), "bold" if score.best else "") for score in method.scores.values()]

@@ -18,6 +18,7 @@ from trustworthy.report.findings import (
     disagreement,
     distortion,
     exchange,
+    explanation,
     ood,
     pictures,
     poisoning,
@@ -35,7 +36,7 @@ KINDS: tuple[Kind, ...] = (
     defense.KIND, accuracy.KIND, robustness_curve.LINF, robustness_curve.L2, randomness.KIND, certificate.KIND,
     distortion.KIND, exchange.KIND, pictures.KIND, corruptions.KIND, transfer.KIND, poisoning.KIND, diagnosis.KIND,
     calibration.KIND, temperature.KIND, scores.KIND, selective.KIND, conformal.KIND, disagreement.KIND, ood.KIND,
-    saliency.KIND,
+    explanation.KIND, saliency.KIND,
 )  # fmt: skip
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in reversed(KINDS)}
 """By the name in `findings.json`; the first of those that share one."""

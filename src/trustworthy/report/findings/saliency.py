@@ -192,8 +192,8 @@ def ranked_features(series: Saliency) -> list[tuple[str, float, float]]:
 KIND = Kind(
     name="saliency", step="interpretation", property="interpretation", series=Saliency, measure=measure, draw=draw,
     findings={
-        name: Judged("What the predictions depend on", share=True, headline=True)
-        for name in ("interpretation.saliency", "interpretation.importance")
+        "interpretation.saliency": Judged("Where small changes move the predictions", share=True),
+        "interpretation.importance": Judged("What the predictions depend on", share=True, headline=True),
     },
     settings=in_profiles(Settings, images=8, repeats=5),
 )  # fmt: skip

@@ -94,7 +94,7 @@ PROVISIONS = (
         "Capabilities and limits of performance, also for groups of persons; foreseeable unintended outcomes and "
         "sources of risk; human oversight, and help to interpret outputs; specifications of the input data.",
         ("accuracy", "uncertainty.selective", "uncertainty.conformal", "uncertainty.disagreement", "uncertainty.ood",
-         "interpretation"),
+         "interpretation", "interpretation.explanation"),
         ("Accuracy for persons or groups of persons on which the system is meant to be used",
          "Foreseeable unintended outcomes, and risks to health, safety and fundamental rights",
          "Measures of human oversight", "Specifications of the input data"),
