@@ -6,8 +6,8 @@ digits   8x8 digits and an MLP; the released procedure whole, with as many coali
          MNIST (5,000 for 784), every attack at its full length; areas of both criteria (Table 7.1);
 mnist    one LeNet; ours to 45 % in steps of 5 %, and the released distance on a sample of coalitions of its first step:
          its cost for a whole explanation, and how far it and our estimate agree with a search of 200 gradients;
-whole    digits enlarged to 28x28 and a LeNet; the released procedure whole, 5,000 coalitions: for a GPU, where it takes
-         four minutes an image and criterion. Not among the defaults.
+whole    digits enlarged to 28x28 and a LeNet; the released procedure whole, 5,000 coalitions, on one image: for a GPU,
+         where it takes minutes. Not among the defaults.
 
 `python benchmarks/greedy.py [SECTION ...] [--device DEVICE] [--out FILE]`; all areas are judged by `MinimumNorm` with
 200 steps.

@@ -23,7 +23,7 @@ class GreedyAS(Selection):
     Parameters
     ----------
     coalitions : drawn in each step; all of them, exactly, where they are no more than that. None takes three for each
-        feature that is left, at least 256: with half of that rankings are worse, with ten they are no better.
+        feature that is left, at least 512: with half of that rankings are worse, with ten they are no better.
     inclusion : probability with which a coalition holds each of the features that are left, in (0, 1). 1/2 makes the
         coefficients Banzhaf values; the released code has 0.2.
     objective, share, until, linearisations, robustness : see `Selection`.
@@ -41,7 +41,7 @@ class GreedyAS(Selection):
         checks.fraction("inclusion", self.inclusion)
 
     def weigh(self, game: Game, row: int, chosen: Bool[Tensor, " groups"], candidates: Int[Tensor, " some"]) -> Weighed:
-        count = self.coalitions or max(256, 3 * len(candidates))
+        count = self.coalitions or max(512, 3 * len(candidates))
         drawn = drawn_coalitions(len(candidates), count, self.inclusion, game.question.generator, chosen.device)
         sets = chosen.repeat(len(drawn), 1)
         sets[:, candidates] = drawn
