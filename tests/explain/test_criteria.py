@@ -23,7 +23,6 @@ from trustworthy.explain import (
     Robustness,
     SubsetRobustness,
     as_criterion,
-    robustness_curve,
 )
 from trustworthy.explain.robustness import finite
 
@@ -51,7 +50,7 @@ def test_area_of_a_curve_by_hand():
 @pytest.mark.parametrize("relevant", [False, True])
 def test_robustness_curve_of_a_linear_model(relevant):
     attribution = Gradient()(two_classes, X)  # features in the order 0, 1, 2, 3
-    curve = robustness_curve(two_classes, X, attribution, relevant=relevant, shares=QUARTERS, robustness=FREE)
+    curve = SubsetRobustness(relevant=relevant, shares=QUARTERS, robustness=FREE)(two_classes, X, attribution).curve
     weights = [WEIGHT[:k] if relevant else WEIGHT[k:] for k in range(int(relevant), 4)]
     length = torch.stack([weight.norm() for weight in weights])
     exact = (X @ WEIGHT).abs()[:, None] / length
@@ -70,8 +69,8 @@ def test_what_changes_a_set_changes_every_larger_one():
     weak = Robustness(attack=MinimumNorm(steps=3))
     attribution = RandomOrder()(model, x, generator=draw(3))
     given = {"shares": tuple(k / 6 for k in range(6)), "robustness": weak}
-    assert (robustness_curve(model, x, attribution, relevant=True, **given).value.diff() <= 0).all()
-    assert (robustness_curve(model, x, attribution, relevant=False, **given).value.diff() >= 0).all()
+    assert (SubsetRobustness(relevant=True, **given)(model, x, attribution).curve.value.diff() <= 0).all()
+    assert (SubsetRobustness(relevant=False, **given)(model, x, attribution).curve.value.diff() >= 0).all()
 
 
 def test_unbroken_points_stand_for_the_longest_way():
@@ -194,7 +193,7 @@ def test_every_criterion_of_images_and_of_padded_sequences():
             found = criterion(model, x, attribution, explainer=Gradient(), generator=draw())
             assert found.value.shape == (2,)
             assert found.value.isfinite().all()
-    padded = robustness_curve(model, text, attribution, relevant=False, shares=(0.0, 0.5, 1.0), robustness=FREE)
+    padded = SubsetRobustness(relevant=False, shares=(0.0, 0.5, 1.0), robustness=FREE)(model, text, attribution).curve
     assert padded.unbroken[:, 2].all()  # all words held: padding must not move
 
 

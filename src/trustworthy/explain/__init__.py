@@ -18,7 +18,6 @@ from trustworthy.explain.criteria import (
     MaxSensitivity,
     SubsetRobustness,
     as_criterion,
-    robustness_curve,
 )
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
@@ -98,7 +97,6 @@ __all__ = [
     "as_groups",
     "certified_robustness",
     "compare",
-    "robustness_curve",
     "sanity",
     "superpixels",
 ]

@@ -7,7 +7,7 @@ from trustworthy.explain.criteria.criterion import Area, Criterion, Judged
 from trustworthy.explain.criteria.curves import Curve
 from trustworthy.explain.criteria.infidelity import Infidelity
 from trustworthy.explain.criteria.masking import Masking
-from trustworthy.explain.criteria.robustness import SubsetRobustness, robustness_curve
+from trustworthy.explain.criteria.robustness import SubsetRobustness
 from trustworthy.explain.criteria.sensitivity import MaxSensitivity
 
 CRITERIA: dict[str, Criterion] = {
@@ -39,5 +39,4 @@ __all__ = [
     "MaxSensitivity",
     "SubsetRobustness",
     "as_criterion",
-    "robustness_curve",
 ]

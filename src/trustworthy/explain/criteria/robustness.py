@@ -9,9 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from trustworthy.core.inputs import Array
 from trustworthy.core.predictive import NUMBERS
-from trustworthy.core.protocols import AnyClassifier
 from trustworthy.explain.attribution import Attribution
 from trustworthy.explain.criteria.criterion import Criterion, Judged
 from trustworthy.explain.criteria.curves import Curve, as_shares, tops
@@ -87,23 +85,6 @@ class SubsetRobustness(Criterion):
             calls.append(found.calls)
         question.count(torch.cat(calls))
         return torch.cat(sizes)
-
-
-def robustness_curve(
-    model: AnyClassifier,
-    x: Array,
-    attribution: Attribution,
-    *,
-    relevant: bool,
-    shares: Sequence[float] = SHARES,
-    robustness: Robustness | None = None,
-    generator: torch.Generator | None = None,
-) -> Curve:
-    """The curve of `SubsetRobustness`, see there."""
-    criterion = SubsetRobustness(relevant=relevant, shares=shares, robustness=robustness or Robustness())
-    curve = criterion(model, x, attribution, generator=generator).curve
-    assert curve is not None
-    return curve
 
 
 def _falling(size: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
