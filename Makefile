@@ -40,6 +40,7 @@ docs: .venv/.docs ## build the documentation into site/
 
 bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks/minimum_norm.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/neighbors.py
 	$(BIN)/python benchmarks/metric_learning.py digits

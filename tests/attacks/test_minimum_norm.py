@@ -1,12 +1,15 @@
 """The nearest point of another class: closed forms of a linear model, starts, and stochastic models."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
+from reference.released_g import released_g
 from trustworthy.attacks import MinimumNorm
 from trustworthy.core.errors import InvalidInput
+from trustworthy.neighbors import NearestNeighborVerifier
 
 
 def linear(features=12, count=8, seed=0):
@@ -42,7 +45,9 @@ def exact(weight, x, free, norm, bounds):
     return torch.where(reached, distance, torch.inf)
 
 
-@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)], ids=["no box", "box"])
+@pytest.mark.parametrize(
+    "bounds", [pytest.param(None, id="no box", marks=pytest.mark.slow), pytest.param((0.0, 1.0), id="box")]
+)
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_reaches_the_distance_to_a_linear_boundary(norm, bounds):
     """Of all coordinates and of half of them, where the box binds and where it does not."""
@@ -52,8 +57,8 @@ def test_reaches_the_distance_to_a_linear_boundary(norm, bounds):
         torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.5,
     ):
         nearest = exact(weight, x, free, norm, bounds)
-        for options in ({}, {"target": 1 - y}):
-            found = MinimumNorm(norm=norm, bounds=bounds)(model, x, y, free=free, **options).distance
+        for target in (None, 1 - y):
+            found = MinimumNorm(norm=norm, bounds=bounds)(model, x, y, free=free, target=target).distance
             assert torch.equal(found.isinf(), nearest.isinf())
             broken = nearest.isfinite()
             assert broken.sum() > 3
@@ -91,6 +96,68 @@ def test_refuses_what_it_cannot_do():
         MinimumNorm(start=x[:2])(nn.Linear(4, 2), x, y)
 
 
+def small_net(seed):
+    """A net of three classes, inputs in [0, 1], its answers, and masks of half of the coordinates."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(10, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 3)).double()
+    net.requires_grad_(False)
+    for layer in (net[0], net[2], net[4]):
+        layer.weight.mul_(3.0)
+    x = torch.rand(12, 10, dtype=torch.float64)
+    free = torch.rand(x.shape) < 0.5
+    free[:, 0] = True
+    return net, x, net(x).argmax(1), free
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+def test_is_nowhere_weaker_than_the_released_procedure_at_no_more_calls(seed):
+    net, x, y, free = small_net(seed)
+    theirs, calls = released_g(net, x, y, free, steps=20, rounds=12)
+    found = MinimumNorm(steps=int(calls.min()) - 2)(net, x, y, free=free)
+    assert (found.queries <= calls).all()
+    assert theirs.isfinite().sum() > 3
+    assert (found.distance <= theirs).all()
+    broken = theirs.isfinite()
+    assert (found.distance[broken] / theirs[broken]).mean() < 0.97
+
+
+def test_finds_what_the_exact_verifier_of_nearest_neighbours_finds():
+    """The logits are minus the squared distance to the nearest point of each class: no surrogate stands between.
+
+    In nine rows of ten; the others end at the boundary of another pair of points, and never below the minimum.
+    """
+    draw = np.random.default_rng(0)
+    rows, labels = draw.random((30, 4)), np.arange(30) % 3
+    queries = draw.random((30, 4))
+    verifier = NearestNeighborVerifier(norm="l2").fit(rows, labels)
+    y = verifier.predict(queries)
+    exact = torch.from_numpy(verifier.exact(queries, y).upper)
+    pool = torch.from_numpy(rows)
+
+    def model(z):
+        squared = (z[:, None] - pool).square().sum(2)
+        return torch.stack([-squared[:, labels == label].amin(1) for label in range(3)], 1)
+
+    found = MinimumNorm(bounds=None)(model, torch.from_numpy(queries), torch.from_numpy(y)).distance
+    assert (found >= exact * (1 - 1e-9)).all()
+    assert (found <= exact * 1.002).double().mean() >= 0.9
+
+
+def test_no_single_answer_of_a_stochastic_model_is_taken_for_a_proof():
+    """The boundary is at a distance of 0.3 on average; one answer puts it up to 0.2 nearer or further."""
+
+    class Jitter(nn.Module):
+        def forward(self, z):
+            gap = z[:, :1] - 0.5 + 0.2 * torch.randn(len(z), 1, dtype=z.dtype)
+            return 5 * torch.cat([gap, -gap], 1)
+
+    x, y = torch.full((20, 3), 0.8, dtype=torch.float64), torch.zeros(20, dtype=torch.int64)
+    points = MinimumNorm(eot=4, steps=40).perturb(Jitter(), x, y, generator=torch.Generator().manual_seed(0))
+    distance = (points - x).norm(dim=1)
+    assert (distance >= 0.3).double().mean() >= 0.9
+    assert distance.median() < 0.4
+
+
 def test_a_gradient_of_zero_leads_to_no_point_that_is_no_number():
     x, y = torch.full((2, 40), 0.25), torch.zeros(2, dtype=torch.int64)
     free = torch.zeros_like(x, dtype=torch.bool)
@@ -100,6 +167,6 @@ def test_a_gradient_of_zero_leads_to_no_point_that_is_no_number():
         flat = z[:, 20:].clamp(min=2.0).sum(1)
         return torch.stack([z[:, :20].sum(1) + flat, z[:, 0]], 1)
 
-    found = MinimumNorm(steps=80)(model, x, y, free=free)  # whose warning of NaN would be an error
+    found = MinimumNorm(steps=80, bounds=(-3.0, 1.0))(model, x, y, free=free)  # whose warning of NaN would be an error
     assert not found.success.any()
     assert found.adversarial.equal(x)

@@ -24,9 +24,9 @@ from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 from trustworthy.core.threat import ThreatModel
 
-CONFIRMATIONS = 4  # answers of a stochastic model, pooled, that a point must hold against
+CONFIRMATIONS = 4  # further answers of a stochastic model, whose margins must be positive by two standard errors
 SHORTEST = 0.01  # last steps of a leg, and last changes of its radius, as shares of the first ones
-POLISH = 5  # the last leg takes one step of so many
+POLISH = 5  # one step in so many goes to the last leg
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Leg:
     stride : first step as a share of the radius.
     pace : by which share the radius grows where a point fails, and shrinks where it succeeds, at first.
     reach : first radius in units of the distance to the boundary of the linearised model.
-    rival : follow the logit of this class alone, 0 for the likeliest other one at the input.
+    rival : follow the logit of this class alone, 0 for the likeliest other one at the input; where there is none, or a
+        target, the soft margin.
     """
 
     temperature: float = 0.085
@@ -50,8 +51,8 @@ class Leg:
 LEGS = (
     Leg(stride=0.7, pace=0.2),
     Leg(temperature=0.17, stride=0.5, pace=0.2),
-    Leg(rival=1),
-    Leg(rival=2),
+    Leg(rival=1, temperature=0.34),
+    Leg(rival=2, temperature=0.04),
     Leg(stride=0.7, reach=3.0),
 )
 LAST = Leg(temperature=0.0, stride=0.2, pace=0.05)
@@ -62,12 +63,15 @@ SHORT = 20  # steps of a leg at least, where there are several
 
 @dataclass(frozen=True, kw_only=True)
 class MinimumNorm(Attack):
-    """Walk along the gradient on a sphere that shrinks where the class has changed and grows where it has not.
+    """The nearest point of another class: eqs. (7.1) and (7.2), by walks on spheres that shrink where it has changed.
 
-    Direction and norm are decoupled (Rony et al. 2019): a step goes along the gradient of the margin, by the dual norm
-    (in linf by its signs), then the perturbation is brought to the radius inside the box. The first radius is the
-    distance to the boundary of the model's linearisation, and steps are shares of the radius, so that no scale of the
-    inputs is presumed. The nearest adversarial point of all is returned.
+    Direction and norm are decoupled: a step goes along the gradient by the dual norm (in linf by its signs), then the
+    perturbation is brought to the radius, which grows where the class has not changed and shrinks where it has. Where
+    a walk ends depends on what it follows more than on how long it is, so that the steps are divided among several:
+    along margins softened to two degrees, towards the second and the third likeliest other class, from a longer first
+    radius; the last fifth goes on from the nearest point of all, along the margin itself. The first radius is the
+    distance to the boundary of the linearised model, steps are shares of the radius and temperatures shares of the
+    margin, so that no scale of inputs or logits is presumed.
 
     Parameters
     ----------
@@ -77,8 +81,10 @@ class MinimumNorm(Attack):
         coordinates; of each the free part is taken, and one that equals its example is none. About 20 steps then do.
     bounds, eot : see `Attack`.
 
-    An upper bound on the true minimum. A point of a stochastic model counts only where four more answers, together,
-    agree. Cost: steps * eot gradients, one forward pass less. Nothing is random.
+    An upper bound on the true minimum. A point of a stochastic model counts only where the mean margin of four more
+    answers is positive by two standard errors. Cost: steps * eot gradients and one forward pass, of a stochastic model
+    four, and four more for each success. Nothing is random. Reference: Rony et al. 2019, with several ways and a
+    first radius added here.
     """
 
     norm: Norm = "l2"
@@ -129,8 +135,8 @@ class Walk:
         self.geometry = self.threat.geometry
         self.missing = positive(-problem.goal.losses(scores))
         low, high = attack.bounds or (-FAR, FAR)
-        corner = torch.where(problem.x - low > high - problem.x, low, high)
-        self.farthest = self.geometry.size(only(problem.free, corner - problem.x))
+        corner = torch.maximum(problem.x - low, high - problem.x)
+        self.farthest = self.geometry.size(only(problem.free, corner))
         self.nearest, self.distance = problem.x, problem.x.new_full((len(problem.x),), torch.inf)
 
     def explore(self, steps: int) -> None:
@@ -148,6 +154,7 @@ class Walk:
         radius = self.geometry.size(x - problem.x)
         for step in range(steps):
             gradient, _, success = problem.ascent(self.x)
+            success = self._confirmed(success)
             self._keep(success)
             uphill = self.threat.movable(self.x, gradient)
             share = SHORTEST + (1 - SHORTEST) * (1 + math.cos(math.pi * step / steps)) / 2
@@ -167,10 +174,9 @@ class Walk:
         if leg.temperature > 0:
             heat = (leg.temperature * self.missing)[:, None]
             problem.goal = replace(goal, loss=partial(soft_margin, temperature=heat))
-        if leg.rival is not None and goal.target is None:
+        if leg.rival is not None and goal.target is None and leg.rival < self.scores.shape[1] - 1:
             others = self.scores.scatter(1, goal.y[:, None], -torch.inf).argsort(1, descending=True)
-            rival = others[:, min(leg.rival, others.shape[1] - 2)]
-            problem.goal = replace(goal, loss=partial(lead, rival=rival))
+            problem.goal = replace(goal, loss=partial(lead, rival=others[:, leg.rival]))
         return problem
 
     def _resized(self, move: Tensor, radius: Tensor) -> Tensor:
@@ -185,12 +191,17 @@ class Walk:
         """Take over the present points where they are the nearest adversarial ones."""
         length = self.geometry.size(self.problem.asked(self.x).to(self.x) - self.problem.x)
         better = success & (length < self.distance)
-        if self.problem.is_noisy and bool(better.any()):
-            rows = better.nonzero().squeeze(1)
-            part = self.problem.subset(rows)
-            better[rows] = part.goal.reached(pooled([part.scores(self.x[rows]) for _ in range(CONFIRMATIONS)]))
         self.nearest = where(better, self.x, self.nearest)
         self.distance = torch.where(better, length, self.distance)
+
+    def _confirmed(self, success: Tensor) -> Tensor:
+        """Of a stochastic model, the successes that further answers bear out."""
+        rows = success.nonzero().squeeze(1)
+        if not self.problem.is_noisy or len(rows) == 0:
+            return success
+        part = self.problem.subset(rows)
+        margins = torch.stack([part.goal.losses(part.scores(self.x[rows])) for _ in range(CONFIRMATIONS)])
+        return success.index_put((rows,), margins.mean(0) > 2 * margins.std(0) / math.sqrt(CONFIRMATIONS))
 
 
 def positive(values: Tensor) -> Tensor:

@@ -41,14 +41,14 @@ class Selection(Explainer, ABC):
     share : of an example's features, chosen in each step, in (0, 1]; at least one feature.
     until : share that is chosen in steps, in (0, 1]. The rest is in the order of the last step.
     linearisations : gradients for each set of features, see `first_order.estimates`; None runs the attack for each,
-        from where it ended for a neighbouring set, which takes about ten times as long and ranks no better.
+        from where it ended for a neighbouring set, which takes about twenty times as long.
     robustness : the attack, its norm and its bounds. An attack that takes no gradients is run for each set.
     """
 
     objective: Objective = "complement"
     share: float = 0.05
     until: float = 0.5
-    linearisations: int | None = 2
+    linearisations: int | None = 1
     robustness: Robustness = field(default_factory=Robustness)
 
     of_prediction: ClassVar = True

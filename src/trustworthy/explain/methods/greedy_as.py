@@ -22,7 +22,8 @@ class GreedyAS(Selection):
 
     Parameters
     ----------
-    coalitions : drawn in each step; all of them, exactly, where they are no more than that.
+    coalitions : drawn in each step; all of them, exactly, where they are no more than that. None takes three for each
+        feature that is left, at least 512: with half of that rankings are worse, with ten they are no better.
     inclusion : probability with which a coalition holds each of the features that are left, in (0, 1). 1/2 makes the
         coefficients Banzhaf values; the released code has 0.2.
     objective, share, until, linearisations, robustness : see `Selection`.
@@ -30,17 +31,18 @@ class GreedyAS(Selection):
     Random: the coalitions. Cost: in each step `coalitions * linearisations` gradients and a search.
     """
 
-    coalitions: int = 1000
+    coalitions: int | None = None
     inclusion: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.integer("coalitions", self.coalitions, at_least=2)
+        if self.coalitions is not None:
+            checks.integer("coalitions", self.coalitions, at_least=2)
         checks.fraction("inclusion", self.inclusion)
 
     def weigh(self, game: Game, row: int, chosen: Bool[Tensor, " groups"], candidates: Int[Tensor, " some"]) -> Weighed:
-        generator = game.question.generator
-        drawn = drawn_coalitions(len(candidates), self.coalitions, self.inclusion, generator, chosen.device)
+        count = self.coalitions or max(512, 3 * len(candidates))
+        drawn = drawn_coalitions(len(candidates), count, self.inclusion, game.question.generator, chosen.device)
         sets = chosen.repeat(len(drawn), 1)
         sets[:, candidates] = drawn
         return aggregation(game.values(row, sets), drawn)
