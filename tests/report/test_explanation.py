@@ -125,7 +125,7 @@ def test_a_model_that_nothing_changes_is_said_and_not_a_crash():
     assert any("No change was found that flips the prediction of row 1." in said for said in words.answer(found))
 
 
-def of(record, means, *, best=(), tied=(), beyond=True, rows=2):
+def of(record, means, *, best=(), tied=(), beyond=True, rows=6):
     """The record with other scores by its first criterion."""
     criterion = next(iter(record.criteria))
     methods = {}
@@ -136,7 +136,7 @@ def of(record, means, *, best=(), tied=(), beyond=True, rows=2):
         })  # fmt: skip
         methods[name] = record.methods[name].model_copy(update={"scores": {criterion: score}})
     return record.model_copy(update={
-        "methods": methods, "criteria": {criterion: record.criteria[criterion]}, "rows": list(record.rows[:rows]),
+        "methods": methods, "criteria": {criterion: record.criteria[criterion]}, "rows": (list(record.rows) * 3)[:rows],
     })  # fmt: skip
 
 
@@ -145,11 +145,11 @@ def test_a_lead_is_told_only_where_chance_does_not_explain_it(record):
     assert words.trusted(of(record, means, best=["greedy-as"])).startswith("Trust Greedy-AS for this model")
     tied = words.trusted(of(record, means, best=["greedy-as"], tied=["gradient"]))
     assert tied.startswith("Greedy-AS and Gradient lead")
-    assert "cannot be told apart on these 2 rows" in tied
+    assert "cannot be told apart on these 6 rows" in tied
     assert "no explanation here should be relied on" in words.trusted(
         of(record, means, best=["greedy-as"], beyond=False)
     )
-    assert "One row says nothing about others" in words.trusted(of(record, means, best=["greedy-as"], rows=1))
+    assert "So few say nothing sure about others" in words.trusted(of(record, means, best=["greedy-as"], rows=4))
 
 
 def test_rules_are_read_in_words_and_an_empty_or_a_weak_one_is_explained(record):

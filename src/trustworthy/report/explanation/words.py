@@ -16,6 +16,8 @@ HELD = 0.2
 """Share of the features of which sentences say what they carry."""
 COMPLEMENT = "robustness-complement"
 NAMED = 3
+FEW = 5
+"""Rows below which no lead is told from chance: an interval of so few resampled ones is too short."""
 
 
 def number(value: float | None) -> str:
@@ -44,10 +46,11 @@ def trusted(record: ExplanationRecord) -> str:
     best, by = order[0], f"{about.title[0].lower()}{about.title[1:]}"
     chance = "" if about.chance is None else f"; a random order reaches {_span(about.chance)}"
     means = f"{number(scores[best].mean)}{chance}"
-    if len(record.rows) == 1:
+    if (n := len(record.rows)) < FEW:
+        these = "On this row" if n == 1 else f"On these {n} rows"
         return (
-            f"On this row {titles[best]} is best by {by} ({means}). One row says nothing about others: explain "
-            "several to learn which method to trust for this model."
+            f"{these} {titles[best]} is best by {by} ({means}). So few say nothing sure about others: explain {FEW} or "
+            "more to learn which method to trust for this model."
         )
     if not any(score.beyond_chance for score in scores.values()):
         told = " and ".join(titles.values()) if len(order) < 3 else "None of the methods"
