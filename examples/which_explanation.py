@@ -28,5 +28,5 @@ for row in found.table():
     print(f"{row.criterion:22s}  {row.method:9s} {row.mean:7.1f}   {low:6.1f} to {high:5.1f}  {row.calls:9.0f}")
 for criterion in found.criteria:
     best = found.best(criterion)
-    print(f"{criterion}: {best.method} is best{', beyond chance' if best.sure else f', not surely before {best.second}'}")
+    print(f"{criterion}: {best.method} is best, {'beyond chance' if best.sure else f'not surely before {best.second}'}")
 print(sanity(Gradient(), model, x_new[rows], generator=torch.Generator().manual_seed(0)).statement)

@@ -81,3 +81,12 @@ def test_an_ensemble_from_a_seed_is_cheap_and_sees_better_what_is_no_digit(capsy
     cost, _, model, ensemble = capsys.readouterr().out.splitlines()
     assert int(re.search(r"(\d+)%", cost)[1]) <= 10
     assert float(model.split()[-1]) < float(ensemble.split()[-1])
+
+
+@pytest.mark.slow
+def test_greedy_as_is_the_explanation_to_believe_by_robustness(capsys):
+    runpy.run_path(str(EXAMPLES / "which_explanation.py"))
+    said = capsys.readouterr().out
+    assert "robustness-complement: greedy-as is best" in said
+    assert "robustness: greedy-as is best" in said
+    assert "The explanations depend on what the model has learned" in said

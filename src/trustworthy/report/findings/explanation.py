@@ -143,8 +143,12 @@ def _in_parts(model: Any, batch: int) -> Any:
 
 
 def _carried(whole: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Share of the robustness that is held: of a linear model that of its squared weights; 1 where nothing is left."""
-    return 1.0 - (whole / held) ** 2
+    """Share of the robustness that is held: of a linear model that of its squared weights; 1 where nothing is left.
+
+    Nothing is held where no distance is left to either, as of a model that draws and was caught flipping by itself.
+    """
+    whole = np.broadcast_to(whole, held.shape)
+    return 1.0 - np.divide(whole, held, out=np.ones_like(held), where=held > 0) ** 2
 
 
 def _predictions(count: int) -> str:
