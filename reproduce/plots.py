@@ -44,7 +44,7 @@ def draw(claim: Claim, records: Records, folder: Path) -> list[Path]:
     if not measured or claim.plot == "none":
         return []
     if claim.plot == "picture":
-        return [_png(claim, name, record, folder) for name, record in sorted(measured.items()) if _has_png(record)]
+        return [_png(claim, name, record, folder) for name, record in sorted(shown.items()) if _has_png(record)]
     with mpl.rc_context(STYLE):
         return [_svg(KINDS[claim.plot](claim, measured), folder / f"{claim.name}.svg")]
 
