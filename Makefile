@@ -49,6 +49,7 @@ bench: .venv/.peers ## time the library against its peers
 	$(BIN)/python benchmarks/ensembles.py
 	$(BIN)/python benchmarks/tiles.py
 	$(BIN)/python benchmarks/explain.py
+	$(BIN)/python benchmarks/judges.py
 
 recompile: ## forget the compiled kernels: numba does not see a change in a kernel that another file calls
 	find src -name '*.nb[ic]' -delete

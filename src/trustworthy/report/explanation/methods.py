@@ -48,6 +48,10 @@ ABOUT = {
 }  # fmt: skip
 
 
+FOR_SUPERPIXELS = 4
+"""Coalitions that Greedy-AS draws in each step for each superpixel."""
+
+
 def given_by(inquiry: Inquiry) -> tuple[str, ...]:
     """What methods may ask the model for."""
     subject = inquiry.subject
@@ -92,6 +96,8 @@ def fitted(kind: type[Explainer], inquiry: Inquiry) -> Explainer:
         "eot": inquiry.subject.draws, "baseline": inquiry.baseline, "background": background,
         "robustness": inquiry.robustness,
     }  # fmt: skip
+    if inquiry.feature == "superpixel":  # of a photograph a gradient takes a tenth of a second, and features are few
+        given["coalitions"] = FOR_SUPERPIXELS * inquiry.groups.count
     own = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in given.items() if name in own})
 
