@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 from report.small_audit import audited
 from trustworthy.cli.main import app
 from trustworthy.core.errors import DataError
+from trustworthy.explain import GreedyAS, Robustness
 from trustworthy.report.explanation import run, saved, study, words
+from trustworthy.report.explanation.methods import fitted
 from trustworthy.report.explanation.record import RuleRecord
 
 WEIGHT = torch.tensor([3.0, 1.0, -1.0, 1.0, 1.0])
@@ -214,3 +217,15 @@ def test_digits_are_explained_by_default(tmp_path):
     assert best == "greedy-as"
     assert record.methods[best].scores["robustness-complement"].beyond_chance
     assert words.answer(record)[0].startswith("Trust Greedy-AS")
+
+
+@pytest.mark.usefixtures("_as_users_call_it")
+def test_of_superpixels_greedy_as_draws_a_few_coalitions_each():
+    def asked(feature):
+        return SimpleNamespace(
+            looked=SimpleNamespace(domain=SimpleNamespace(kind="image")), subject=SimpleNamespace(draws=1),
+            baseline=0.0, background=None, robustness=Robustness(), feature=feature, groups=SimpleNamespace(count=30),
+        )  # fmt: skip
+
+    assert fitted(GreedyAS, asked("superpixel")).coalitions == 120
+    assert fitted(GreedyAS, asked("pixel")).coalitions is None

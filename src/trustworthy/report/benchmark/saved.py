@@ -6,13 +6,11 @@ import csv
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from trustworthy.core.errors import DataError
-from trustworthy.core.study import UNREADABLE, Arrays, load_arrays, save_arrays, writing
+from trustworthy.core.study import Arrays, save_arrays, writing
 from trustworthy.report.benchmark.record import BenchmarkRecord
+from trustworthy.report.folder import ARRAYS, read_folder
 
-FILE, ROWS, ARRAYS = "benchmark.json", "results.csv", "arrays.npz"
+FILE, ROWS = "benchmark.json", "results.csv"
 COLUMNS = ("trial", "test", "method", "seed", "score", "value", "higher_is_better", "weights")
 
 
@@ -41,13 +39,4 @@ def read(folder: str | os.PathLike[str]) -> tuple[BenchmarkRecord, Arrays]:
     ------
     DataError : a file is missing, damaged, or breaks the schema.
     """
-    place = Path(folder)
-    try:
-        record = BenchmarkRecord.model_validate_json((place / FILE).read_text(encoding="utf-8"))
-        return record, load_arrays(place / ARRAYS)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{error.filename} does not exist: {place} holds no finished benchmark. Run it again."
-        ) from None
-    except (ValidationError, *UNREADABLE) as error:
-        raise DataError(f"{place} holds a damaged benchmark ({error}); run the same command again.") from error
+    return read_folder(folder, FILE, BenchmarkRecord, "benchmark")

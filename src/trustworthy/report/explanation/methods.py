@@ -96,7 +96,7 @@ def fitted(kind: type[Explainer], inquiry: Inquiry) -> Explainer:
         "eot": inquiry.subject.draws, "baseline": inquiry.baseline, "background": background,
         "robustness": inquiry.robustness,
     }  # fmt: skip
-    if inquiry.feature == "superpixel":  # of a photograph a gradient takes a tenth of a second, and features are few
+    if inquiry.feature == "superpixel":  # a gradient of a photograph is dear, and features are few
         given["coalitions"] = FOR_SUPERPIXELS * inquiry.groups.count
     own = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in given.items() if name in own})

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from trustworthy.core.errors import DataError
-from trustworthy.core.study import UNREADABLE, Arrays, load_arrays, save_arrays, writing
+from trustworthy.core.study import Arrays, save_arrays, writing
 from trustworthy.report.explanation.record import ExplanationRecord
+from trustworthy.report.folder import ARRAYS, read_folder
 
-FILE, ARRAYS = "explanation.json", "arrays.npz"
+FILE = "explanation.json"
 
 
 def write(folder: Path, record: ExplanationRecord, arrays: Arrays) -> None:
@@ -31,13 +29,4 @@ def read(folder: str | os.PathLike[str]) -> tuple[ExplanationRecord, Arrays]:
     ------
     DataError : a file is missing, damaged, or breaks the schema.
     """
-    place = Path(folder)
-    try:
-        record = ExplanationRecord.model_validate_json((place / FILE).read_text(encoding="utf-8"))
-        return record, load_arrays(place / ARRAYS)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{error.filename} does not exist: {place} holds no finished explanation. Run it again."
-        ) from None
-    except (ValidationError, *UNREADABLE) as error:
-        raise DataError(f"{place} holds a damaged explanation ({error}); run the same command again.") from error
+    return read_folder(folder, FILE, ExplanationRecord, "explanation")
