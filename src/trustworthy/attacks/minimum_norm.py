@@ -26,7 +26,7 @@ from trustworthy.core.threat import ThreatModel
 
 CONFIRMATIONS = 4  # further answers of a stochastic model, whose margins must be positive by two standard errors
 SHORTEST = 0.01  # last steps of a leg, and last changes of its radius, as shares of the first ones
-POLISH = 5  # one step in so many goes to the last leg
+POLISH = 5  # one step in so many goes to the last leg, or as many as a leg has at least, up to a third of all
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class MinimumNorm(Attack):
     Direction and norm are decoupled: a step goes along the gradient by the dual norm (in linf by its signs), then the
     perturbation is brought to the radius, which grows where the class has not changed and shrinks where it has. Where
     a walk ends depends on what it follows more than on how long it is, so that the steps are divided among several:
-    along margins softened to two degrees, towards the second and the third likeliest other class, from a longer first
-    radius; the last fifth goes on from the nearest point of all, along the margin itself. The first radius is the
-    distance to the boundary of the linearised model, steps are shares of the radius and temperatures shares of the
-    margin, so that no scale of inputs or logits is presumed.
+    along margins softened to two degrees, towards the second and the third likeliest other class, from a longer
+    first radius; the last fifth (of few steps a third) goes on from the nearest point of all, along the margin
+    itself. The first radius is the distance to the boundary of the linearised model, steps are shares of the radius
+    and temperatures shares of the margin, so that no scale of inputs or logits is presumed.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Walk:
 
     def explore(self, steps: int) -> None:
         """As many legs as there are steps for, each from the inputs, and one more from the nearest points."""
-        last = steps // POLISH
+        last = max(steps // POLISH, min(SHORT, steps // 3))
         count = min(max((steps - last) // SHORT, 1), len(LEGS))
         legs = LEGS[:count]
         for which, leg in enumerate(legs):

@@ -54,6 +54,10 @@ class Groups(ABC):
     def rows(self, chosen: Int[Tensor, " some"]) -> Groups:
         """The groups of some examples."""
 
+    @abstractmethod
+    def on(self, device: torch.device) -> Groups:
+        """The same groups, for examples on `device`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Partition(Groups):
@@ -91,6 +95,9 @@ class Partition(Groups):
 
     def rows(self, chosen: Int[Tensor, " some"]) -> Partition:
         return self if len(self.labels) == 1 else Partition(self.labels[chosen], self.count)
+
+    def on(self, device: torch.device) -> Partition:
+        return Partition(self.labels.to(device), self.count)
 
     @cached_property
     def _is_plain(self) -> bool:
@@ -140,6 +147,9 @@ class Cover(Groups):
     def rows(self, chosen: Int[Tensor, " some"]) -> Cover:
         return self
 
+    def on(self, device: torch.device) -> Cover:
+        return Cover(self.masks.to(device))
+
 
 def as_groups(groups: Any, x: Examples) -> Groups:
     """Read the argument `groups` of a method or a criterion for the batch `x`.
@@ -158,7 +168,7 @@ def as_groups(groups: Any, x: Examples) -> Groups:
     InvalidInput : groups that leave out coordinates which are not padding, or do not fit the shape.
     """
     if isinstance(groups, Groups):
-        return groups
+        return groups.on(x.device)
     if groups is None or isinstance(groups, str):
         return _named(groups or {2: "column", 3: "word", 4: "pixel"}.get(x.ndim, "coordinate"), x)
     if isinstance(groups, Tensor | np.ndarray) and not _is_boolean(groups):
