@@ -9,7 +9,8 @@ from trustworthy.core.errors import MissingPackage
 
 _EXTRA = {
     "pandas": "data", "pyarrow": "data", "pyreadr": "data", "onnx": "onnx", "onnxruntime": "onnx", "skops": "skops",
-    "transformers": "text", "mapie": "conformal",
+    "transformers": "text", "mapie": "conformal", "flask": "studio", "sqlalchemy": "studio", "nd2": "bio",
+    "czifile": "bio", "liffile": "bio", "bioimageio": "bio",
 }  # fmt: skip
 
 

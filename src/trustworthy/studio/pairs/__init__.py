@@ -1,0 +1,1 @@
+"""Which images belong together, what is wrong with them, and who trains on which; no Flask."""
