@@ -38,8 +38,9 @@ def test_what_belongs_to_a_project_goes_with_it_and_an_error_leaves_nothing(data
         image = Image(project_id=project.id, name="a", suffix=".tif", bytes=2**40, sha256="", description={})
         session.add(image)
     with pytest.raises(IntegrityError), database.session() as session:
-        session.add(Project(name="lost"))
-        session.add(Pair(project_id=project.id, name="a", source_id=image.id, target_id="0" * 32))
+        session.add_all(
+            [Project(name="lost"), Pair(project_id=project.id, name="a", source_id=image.id, target_id="0" * 32)]
+        )
     with database.session() as session:
         assert [found.name for found in session.query(Project)] == ["wells"]
         session.delete(session.query(Project).one())
