@@ -120,8 +120,8 @@ def finish(database: Database, storage: Storage, settings: Settings, upload_id: 
             images, refused = _prepared(storage, settings, upload)
         try:
             with database.session() as session:
-                kept = keep_images(session, storage, images)
                 session.delete(find(session, upload_id))
+                kept = keep_images(session, storage, images)
         except BaseException:
             _forget(storage, images)
             raise
