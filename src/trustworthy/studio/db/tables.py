@@ -126,8 +126,9 @@ class Job(Table):
     kind : "train" or "predict". status : of `jobs.states`. settings : all that the job needs besides the images, and
     `images`, its pairs or images as they were at submission. token, worker, lease_until : of the attempt that runs now.
     attempts : so far; they number the folders. forgiven : of these, attempts that do not count towards the limit: those
-    before a person asked again, and those that a worker gave back because it was stopped. progress : in [0, 1]. seconds_left : estimated; None where nobody knows. reason : in words, of a
-    failure. cancelling : a person wants it to stop. stage : what it does now, in words.
+    before a person asked again, and those that a worker gave back because it was stopped.
+    progress : in [0, 1]. seconds_left : estimated; None where nobody knows. reason : in words, of a failure.
+    cancelling : a person wants it to stop. stage : what it does now, in words.
     """
 
     __tablename__ = "job"
