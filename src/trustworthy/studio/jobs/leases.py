@@ -54,19 +54,23 @@ def beat(session: Session, job_id: str, token: str, seconds: float, **columns: A
 
 
 def finish(session: Session, job_id: str, token: str, status: str, **columns: Any) -> bool:
-    """End the attempt: the job is `status` now, of those that may follow RUN; False where the lease is lost."""
-    ended = None if status == QUEUE else clock(session)
+    """End the job: it is `status` now, one of `states.ENDED`; False where the lease is lost."""
     ending = _held(job_id, token).where(Job.status.in_(before(status)))
-    return _changed(session, ending.values(**{**FREE, "status": status, "ended": ended, **columns}))
+    return _changed(session, ending.values({**FREE, "status": status, "ended": clock(session), **columns}))
+
+
+def requeue(session: Session, job_id: str, token: str, **columns: Any) -> bool:
+    """Let another attempt follow this one, or end the job if it is to stop; False where the lease is lost."""
+    return _freed(session, (Job.id == job_id, Job.token == token), **columns) == 1
 
 
 def give_back(session: Session, worker: str) -> int:
-    """Put the jobs of a worker that was stopped back into the queue; these attempts count no more. How many."""
-    return _freed(session, (Job.worker == worker,), forgiven=Job.forgiven + 1)
+    """Put the jobs of a worker that has ended back into the queue; how many. Those that are to stop end."""
+    return _freed(session, (Job.worker == worker,))
 
 
 def expire(session: Session) -> int:
-    """Put jobs whose worker was not heard of in time back into the queue; how many. Those that were to stop end."""
+    """The same for jobs whose worker was not heard of in time."""
     return _freed(session, (Job.lease_until < clock(session),))
 
 
@@ -75,7 +79,7 @@ def _held(job_id: str, token: str) -> Update:
 
 
 def _freed(session: Session, lost: tuple[Any, ...], **columns: Any) -> int:
-    """Of the jobs that run and are lost, end those that a person wants to stop, and queue the others."""
+    """Of the jobs that run and were lost, end those that a person wants to stop, and queue the others."""
     of_lost = update(Job).where(Job.status == RUN, *lost)
     stopping = of_lost.where(Job.cancelling).values(**FREE, status=CANCELLED, ended=clock(session))
     waiting = of_lost.values(**FREE, status=QUEUE, **columns)
