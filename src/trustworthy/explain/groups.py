@@ -38,6 +38,12 @@ class Groups(ABC):
     def present(self) -> Bool[Tensor, "n groups"]:
         """Which groups have a coordinate: a shorter text has fewer words, an image fewer superpixels."""
 
+    @cached_property
+    def featured(self) -> Bool[Tensor, "some *shape"] | None:
+        """The coordinates that belong to a group; None where all do."""
+        found = self.free(self.present)
+        return None if bool(found.all()) else found
+
     @abstractmethod
     def free(self, chosen: Chosen) -> Bool[Tensor, "n *coalitions_shape"]:
         """The coordinates of the chosen groups (n, *coalitions, *shape)."""
@@ -97,7 +103,7 @@ class Partition(Groups):
         return self if len(self.labels) == 1 else Partition(self.labels[chosen], self.count)
 
     def on(self, device: torch.device) -> Partition:
-        return Partition(self.labels.to(device), self.count)
+        return self if self.labels.device == device else Partition(self.labels.to(device), self.count)
 
     @cached_property
     def _is_plain(self) -> bool:
