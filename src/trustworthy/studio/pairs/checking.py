@@ -204,13 +204,13 @@ def registration(seen: Seen) -> Iterator[Remark]:
         yield Remark(
             "warning", "Source and target are moved against each other",
             f"In {len(moved)} of {_many(len(shifts), 'pair')}; the target lies {_moved(down, right)} (the median). "
-            " A network that learns from this paints blurred or moved.",
+            "A network that learns from this paints blurred or moved.",
             "Register the images, such as with Fiji (Plugins, Registration), and upload them again.", "data",
             tuple(f"{name}: {_moved(found.dy, found.dx)}" for name, found in moved.items()),
         )  # fmt: skip
     clear = len(shifts) - len(moved) - len(unclear)
     if clear:
-        yield Remark("fine", "Source and target lie on each other", f"In {_many(clear, 'pair')}, to a pixel or so.")
+        yield Remark("fine", "Source and target lie on each other", f"In {_many(clear, 'pair')}, to a pixel or two.")
     if unclear:
         yield Remark(
             "fine", "Whether they lie on each other cannot be told yet",
@@ -237,8 +237,8 @@ def untrained(seen: Seen) -> Iterator[Remark]:
     yield Remark(
         "fine", "What is reached without a network",
         "The source itself, taken for a prediction of the test images, has a Pearson correlation of "
-        f"{pearson:.2f}{dark}, and a PSNR of {psnr or 0:.1f} dB; the mean of the training targets has {alone or 0:.1f} dB. "
-        "A model has to be clearly better than both.",
+        f"{pearson:.2f}{dark}, and a PSNR of {psnr or 0:.1f} dB; the mean of the training targets has "
+        f"{alone or 0:.1f} dB. A model has to be clearly better than both.",
     )  # fmt: skip
 
 
@@ -297,8 +297,8 @@ def _size(image: Description) -> str:
 def _moved(down: float, right: float) -> str:
     """In words: "3 px below and 2 px left"."""
     parts = [
-        f"{abs(by):g} px {positive if by > 0 else negative}"
+        f"{abs(by):.0f} px {positive if by > 0 else negative}"
         for by, positive, negative in ((down, "below", "above"), (right, "right", "left"))
-        if by
+        if round(by)
     ]
     return " and ".join(parts) or "0 px away"
