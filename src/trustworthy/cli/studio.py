@@ -79,12 +79,10 @@ def worker(
 @app.command()
 def doctor(ctx: typer.Context, data_dir: DataDir = None, config: Config = None) -> None:
     """Say what the studio has to work with: versions, disk, database, device and why it is that one."""
-    from trustworthy.studio.doctor import examine
+    from trustworthy.studio.system import report
 
-    found = examine(_settings(ctx, data_dir=data_dir, file=config))
-    width = max(map(len, found))
-    for name, words in found.items():
-        typer.echo(f"{name:{width}}  {words}")
+    for line in report(_settings(ctx, data_dir=data_dir, file=config)):
+        typer.echo(line)
 
 
 @db.command()
