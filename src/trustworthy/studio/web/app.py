@@ -15,7 +15,11 @@ from flask_wtf import CSRFProtect
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
-from trustworthy.studio.web import pages
+from trustworthy.studio.web import auth, pages
+from trustworthy.studio.web.errors import handle_errors
+from trustworthy.studio.web.headers import add_headers
+from trustworthy.studio.web.navigation import add_navigation
+from trustworthy.studio.web.words import add_words
 
 SECRET = "secret"
 
@@ -45,10 +49,15 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    storage = Storage(settings.data_dir, settings.free_bytes)
-    app.extensions["studio"] = Studio(settings, Database(settings.url), storage)
+    database = Database(settings.url)
+    app.extensions["studio"] = Studio(settings, database, Storage(settings.data_dir, settings.free_bytes))
     Bootstrap5(app)
     CSRFProtect(app)
+    auth.guard(app, settings)
+    handle_errors(app)
+    add_headers(app)
+    add_words(app)
+    add_navigation(app, database)
     for module in pkgutil.iter_modules(pages.__path__):
         app.register_blueprint(importlib.import_module(f"{pages.__name__}.{module.name}").page)
     return app

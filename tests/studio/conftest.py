@@ -1,0 +1,60 @@
+"""A studio for a test: its folder, its tables, and a client that is inside."""
+
+import pytest
+
+from trustworthy.studio.db.database import Database
+from trustworthy.studio.settings import Settings
+from trustworthy.studio.storage import Storage
+
+
+@pytest.fixture(scope="session")
+def _tables(tmp_path_factory):
+    """A database as the migrations make it; they take longer than to copy it."""
+    file = tmp_path_factory.mktemp("tables") / "studio.sqlite"
+    database = Database(f"sqlite:///{file}")
+    database.upgrade()
+    database.close()
+    return file
+
+
+@pytest.fixture
+def settings(tmp_path, _tables):
+    """Of a studio of its own, in the folder `studio` of the test."""
+    settings = Settings(data_dir=tmp_path / "studio", free_bytes=0, threads=1, device="cpu")
+    settings.data_dir.mkdir()
+    (settings.data_dir / "studio.sqlite").write_bytes(_tables.read_bytes())
+    return settings
+
+
+@pytest.fixture
+def storage(settings):
+    return Storage(settings.data_dir, settings.free_bytes)
+
+
+@pytest.fixture
+def database(settings):
+    database = Database(settings.url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def app(settings):
+    """The application; forms need no token of their page, which tests/studio/web/test_auth.py has a look at."""
+    from trustworthy.studio.web.app import create_app
+
+    app = create_app(settings)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    yield app
+    app.extensions["studio"].database.close()
+
+
+@pytest.fixture
+def client(app):
+    """A browser that has come in by a link."""
+    from trustworthy.studio.web.auth import ENTERED
+
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session[ENTERED] = True
+    return client
