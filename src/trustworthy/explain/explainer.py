@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -120,7 +119,7 @@ class Question:
 
     def replaced(self, points: Float[Tensor, "*lead shape"]) -> Tensor:
         """Points (..., n or 1, *shape) where an example has features, and the example elsewhere."""
-        return points if self._featured is None else torch.where(self._featured, points, self.x)
+        return points if self.groups.featured is None else torch.where(self.groups.featured, points, self.x)
 
     def part(self, rows: Int[Tensor, " some"]) -> Question:
         """The same question about some of the examples; calls count in this one."""
@@ -137,12 +136,6 @@ class Question:
             for some in self.in_turn(chosen.shape[1])
         ]
         return torch.cat(parts, dim=1)
-
-    @cached_property
-    def _featured(self) -> Bool[Tensor, "some *shape"] | None:
-        """The coordinates that belong to a group; None where all do."""
-        featured = self.groups.free(self.groups.present)
-        return None if bool(featured.all()) else featured
 
     @property
     def _at_once(self) -> int:

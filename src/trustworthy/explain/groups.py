@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Groups(ABC):
     @abstractmethod
     def present(self) -> Bool[Tensor, "n groups"]:
         """Which groups have a coordinate: a shorter text has fewer words, an image fewer superpixels."""
+
+    @cached_property
+    def featured(self) -> Bool[Tensor, "some *shape"] | None:
+        """The coordinates that belong to a group; None where all do."""
+        found = self.free(self.present)
+        return None if bool(found.all()) else found
 
     @abstractmethod
     def free(self, chosen: Chosen) -> Bool[Tensor, "n *coalitions_shape"]:
@@ -97,7 +103,7 @@ class Partition(Groups):
         return self if len(self.labels) == 1 else Partition(self.labels[chosen], self.count)
 
     def on(self, device: torch.device) -> Partition:
-        return Partition(self.labels.to(device), self.count)
+        return self if self.labels.device == device else Partition(self.labels.to(device), self.count)
 
     @cached_property
     def _is_plain(self) -> bool:
@@ -198,13 +204,19 @@ def _named(name: str, x: Examples) -> Groups:
             raise InvalidInput(f"groups {name!r} do not fit x of shape {tuple(x.shape)}; leave out groups.")
         words = torch.arange(shape[0], device=device)[:, None].expand(shape)
         return Partition(torch.where((x != 0).any(-1, keepdim=True), words, -1), shape[0])
+    return _of_image(what, size, shape, device)
+
+
+@lru_cache(maxsize=16)
+def _of_image(what: str, size: str, shape: torch.Size, device: torch.device) -> Partition:
+    """Pixels, channels or patches, which depend on the shape alone: made once for all images of it."""
     channels, height, width = shape
     if what == "channel":
         return Partition(torch.arange(channels, device=device).reshape(1, -1, 1, 1).expand(1, *shape), channels)
     if what == "pixel":
         size = "1"
     if not size.isdigit() or int(size) < 1:
-        raise InvalidInput(f"groups 'patch' need their side in pixels, such as 'patch:4', got {name!r}.")
+        raise InvalidInput(f"groups 'patch' need their side in pixels, such as 'patch:4', got {what}:{size}.")
     side = int(size)
     down, along = (torch.arange(length, device=device) // side for length in (height, width))
     patches = down[:, None] * (int(along[-1]) + 1) + along

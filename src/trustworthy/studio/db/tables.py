@@ -125,8 +125,10 @@ class Job(Table):
 
     kind : "train" or "predict". status : of `jobs.states`. settings : all that the job needs besides the images, and
     `images`, its pairs or images as they were at submission. token, worker, lease_until : of the attempt that runs now.
-    attempts : so far. progress : in [0, 1]. seconds_left : estimated; None where nobody knows. reason : in words, of a
-    failure. cancelling : a person wants it to stop. stage : what it does now, in words.
+    attempts : so far; they number the folders. forgiven : of these, attempts that do not count towards the limit: those
+    before a person asked again, and those that a worker gave back because it was stopped.
+    progress : in [0, 1]. seconds_left : estimated; None where nobody knows. reason : in words, of a failure.
+    cancelling : a person wants it to stop. stage : what it does now, in words.
     """
 
     __tablename__ = "job"
@@ -142,6 +144,7 @@ class Job(Table):
     worker: Mapped[str | None] = mapped_column(Text)
     lease_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    forgiven: Mapped[int] = mapped_column(default=0)
     cancelling: Mapped[bool] = mapped_column(default=False)
     progress: Mapped[float] = mapped_column(default=0.0)
     stage: Mapped[str] = mapped_column(Text, default="")

@@ -33,9 +33,16 @@ class Reporter:
 
 
 def read_progress(attempt: Path) -> list[dict[str, Any]]:
-    """All complete lines so far; none where there is no file yet."""
+    """All complete lines so far; none where there is no file yet. A full disk may have cut one: it is left out."""
     file = attempt / FILE
     if not file.is_file():
         return []
     lines = file.read_bytes().split(b"\n")[:-1]  # the last one is empty, or not yet complete
-    return [json.loads(line) for line in lines if line.strip()]
+    return [told for line in lines if (told := _read(line)) is not None]
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

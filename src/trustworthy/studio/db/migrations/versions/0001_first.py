@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("forgiven", sa.Integer(), nullable=False),
         sa.Column("cancelling", sa.Boolean(), nullable=False),
         sa.Column("progress", sa.Double(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),

@@ -1,0 +1,163 @@
+"""What a person does with jobs: submit, cancel, try again, delete. Whoever runs them is somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from trustworthy.core.errors import InvalidInput
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, new_id
+from trustworthy.studio.images.description import Description
+from trustworthy.studio.jobs.states import CANCELLED, ENDED, NEXT, QUEUE, RUN, SUBMIT
+from trustworthy.studio.settings import Settings
+from trustworthy.studio.storage import Storage
+from trustworthy.studio.training.control import TrainingSettings
+from trustworthy.studio.training.task import Picture, Place, Task
+
+T = TypeVar("T", Project, Image, Job, Model)
+
+
+def submit_training(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    project_id: str,
+    training: TrainingSettings,
+    name: str = "",
+    estimate: Mapping[str, Any] | None = None,
+) -> Job:
+    """Queue a training on the pairs that a project has now; what is changed later does not change the job.
+
+    estimate : `training.estimating.Estimate` as a mapping; its `disk_bytes` must be free.
+
+    Raises
+    ------
+    InvalidInput : there are no two pairs, or none to train with, or none that is held out.
+    DiskFull : the disk has no space for it.
+    """
+    project = _found(session, Project, project_id)
+    pairs = session.scalars(select(Pair).where(Pair.project_id == project_id).order_by(Pair.name, Pair.id)).all()
+    _check_parts([pair.part for pair in pairs])
+    places = [
+        Place(name=pair.name, part=pair.part, source=_picture(pair.source), target=_picture(pair.target))
+        for pair in pairs
+    ]
+    if training.start_from is not None:
+        _found(session, Model, training.start_from)
+    return _queued(session, storage, project, "train", places, name, estimate, settings=training)
+
+
+def submit_prediction(
+    session: Session, storage: Storage, settings: Settings, model_id: str, image_ids: Sequence[str], name: str = ""
+) -> Job:
+    """Queue the application of a model to images, all of one project, which may be another one than the model's."""
+    model = _found(session, Model, model_id)
+    images = [_found(session, Image, each) for each in dict.fromkeys(image_ids)]
+    projects = {image.project_id for image in images}
+    if len(projects) != 1:
+        raise InvalidInput(
+            "images must be at least one, all of one project, "
+            f"got {len(images)} of {len(projects)} projects; choose the images to which the model is applied."
+        )
+    project = _found(session, Project, projects.pop())
+    places = [Place(name=image.name, part="new", source=_picture(image)) for image in images]
+    return _queued(session, storage, project, "predict", places, name or f"{model.name}, applied", model_id=model_id)
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Stop a job: at once where it waits, within two seconds where it runs. What it has so far stays."""
+    job = _found(session, Job, job_id)
+    if job.status == RUN:
+        job.cancelling = True
+    elif CANCELLED in NEXT[job.status]:
+        job.status, job.stage = CANCELLED, ""
+    else:
+        raise InvalidInput(f"job {job.name!r} has ended already, with {job.status}; there is nothing to cancel.")
+    return job
+
+
+def retry(session: Session, job_id: str, finish: bool = False) -> Job:
+    """Queue a job again that failed or was cancelled; it goes on where it stopped.
+
+    finish : train no more, and make what a training has so far into a result.
+    """
+    job = _found(session, Job, job_id)
+    if QUEUE not in NEXT[job.status] or job.status not in ENDED:
+        raise InvalidInput(f"job {job.name!r} is {job.status}; only one that failed or was cancelled is tried again.")
+    if finish and job.kind != "train":
+        raise InvalidInput(f"job {job.name!r} applies a model; only a training has a best so far to finish with.")
+    job.settings = {**job.settings, "finish": finish}
+    job.status, job.cancelling, job.reason, job.stage, job.ended = QUEUE, False, "", "", None
+    job.forgiven = job.attempts
+    return job
+
+
+def delete(session: Session, storage: Storage, job_id: str) -> None:
+    """Remove a job and its files for good; a model that came out of it stays."""
+    job = _found(session, Job, job_id)
+    if job.status == RUN:
+        raise InvalidInput(f"job {job.name!r} runs; cancel it first, then delete it.")
+    session.delete(job)
+    session.flush()
+    storage.remove(storage.job(job_id))
+
+
+def _queued(
+    session: Session,
+    storage: Storage,
+    project: Project,
+    kind: str,
+    places: Sequence[Place],
+    name: str,
+    estimate: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Job:
+    storage.reserve((estimate or {}).get("disk_bytes", 0), "This job")
+    task = Task(job=new_id(), project=project.id, project_name=project.name, kind=kind, places=tuple(places), **more)  # type: ignore[arg-type]
+    job = Job(
+        id=task.job,
+        project_id=project.id,
+        kind=kind,
+        name=(name or project.name)[:200],
+        status=SUBMIT,
+        settings=task.model_dump(mode="json"),
+        estimate=dict(estimate or {}),
+        model_id=task.model_id,
+    )
+    session.add(job)
+    session.flush()
+    job.status = QUEUE
+    return job
+
+
+def _check_parts(parts: Sequence[str]) -> None:
+    if len(parts) < 2:
+        raise InvalidInput(
+            f"a training needs at least two pairs, one to learn from and one to test with, got {len(parts)}; upload "
+            "more images, or pair those that stand alone."
+        )
+    if "train" not in parts or len(set(parts)) < 2:
+        raise InvalidInput(
+            "a training needs pairs to learn from and others to test with, and all pairs are for "
+            f"{parts[0]!r}; change the split on the page of the pairs."
+        )
+
+
+def _picture(image: Image) -> Picture:
+    return Picture(
+        id=image.id,
+        name=image.name,
+        suffix=image.suffix,
+        sha256=image.sha256,
+        description=Description(**image.description),
+    )
+
+
+def _found(session: Session, table: type[T], given: str) -> T:
+    row = session.get(table, given, with_for_update=table is Job)
+    if row is None:
+        raise InvalidInput(f"there is no {table.__name__.lower()} {given!r} any more; reload the page.")
+    return row

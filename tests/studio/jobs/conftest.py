@@ -1,0 +1,49 @@
+import pytest
+
+from trustworthy.studio.db.database import Database
+from trustworthy.studio.db.tables import Image, Pair, Project
+from trustworthy.studio.jobs.submitting import submit_training
+from trustworthy.studio.settings import Settings
+from trustworthy.studio.storage import Storage
+from trustworthy.studio.training.control import TrainingSettings
+
+
+class Place:
+    """A studio in a folder, with a project of two pairs that no pixel belongs to."""
+
+    def __init__(self, folder):
+        self.settings = Settings(data_dir=folder, beat_seconds=0.2, lease_seconds=30, free_bytes=0)
+        self.storage = Storage(folder)
+        self.database = Database(self.settings.url)
+        self.database.upgrade()
+        with self.database.session() as session:
+            project = Project(name="wells")
+            session.add(project)
+            session.flush()
+            self.project = project.id
+            for number, part in enumerate(("train", "test")):
+                images = [self.image(session, f"{role}/{number}.tif", role) for role in ("source", "target")]
+                pair = Pair(
+                    project_id=project.id, name=str(number), source_id=images[0], target_id=images[1], part=part
+                )
+                session.add(pair)
+
+    def image(self, session, name, role, project=None):
+        described = {"axes": "YX", "shape": [8, 8], "dtype": "uint16"}
+        image = Image(project_id=project or self.project, name=name, role=role, suffix=".tif", bytes=1, sha256="0" * 64)
+        image.description = described
+        session.add(image)
+        session.flush()
+        return image.id
+
+    def submit(self, **settings):
+        with self.database.session() as session:
+            training = TrainingSettings(**settings)
+            return submit_training(session, self.storage, self.settings, self.project, training).id
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(tmp_path / "data")
+    yield place
+    place.database.close()
