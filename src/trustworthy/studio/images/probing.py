@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import math
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import DataError, TrustworthyError
@@ -67,12 +69,20 @@ class Statistics(BaseModel):
         return any(channel.constant for channel in self.channels)
 
 
-def probe(
-    path: Path, settings: Settings, description: Description | None = None, thumbnail: Path | None = None
-) -> tuple[Description, Statistics]:
-    """Look through an image. See `Prober.probe`, which is quicker for many."""
+@dataclass(frozen=True)
+class Found:
+    """thumbnail : PNG of the middle plane, `SIDE` pixels at most."""
+
+    description: Description
+    statistics: Statistics
+    thumbnail: bytes
+
+
+def probe(path: Path, settings: Settings) -> tuple[Description, Statistics]:
+    """Look through an image. See `Prober.look`, which is quicker for many."""
     with Prober(settings) as prober:
-        return prober.probe(path, description, thumbnail)
+        found = prober.look(path)
+    return found.description, found.statistics
 
 
 @dataclass
@@ -82,26 +92,25 @@ class Prober:
     settings: Settings
     _child: subprocess.Popen[str] | None = field(default=None, init=False)
 
-    def probe(
-        self, path: Path, description: Description | None = None, thumbnail: Path | None = None
-    ) -> tuple[Description, Statistics]:
+    def look(self, path: Path, description: Description | None = None) -> Found:
         """What a file holds.
 
         description : with the axes that a person has named; None for those that the file names.
-        thumbnail : where a PNG of the middle plane is put.
 
         Raises
         ------
         DataError : it is no image, damaged, cut off, too large, too slow to decode, or holds numbers that are none.
         """
-        found = self.ask(
-            path,
-            description=None if description is None else description.to_json(),
-            thumbnail=None if thumbnail is None else str(thumbnail),
+        answer = self._ask(path, None if description is None else description.to_json())
+        if "error" in answer:
+            raise DataError(answer["error"])
+        return Found(
+            Description(**answer["description"]),
+            Statistics(**answer["statistics"]),
+            base64.b64decode(answer["thumbnail"]),
         )
-        return Description(**found["description"]), Statistics(**found["statistics"])
 
-    def ask(self, path: Path, **wish: Any) -> dict[str, Any]:
+    def _ask(self, path: Path, description: dict[str, Any] | None) -> dict[str, Any]:
         child = self._child = self._child or _start(self.settings)
         assert child.stdin is not None
         assert child.stdout is not None
@@ -109,7 +118,8 @@ class Prober:
         timer = threading.Timer(seconds, child.kill)
         timer.start()
         try:
-            child.stdin.write(json.dumps({"path": str(path), "seconds": seconds, **wish}) + "\n")
+            wish = {"path": str(path), "seconds": seconds, "description": description}
+            child.stdin.write(json.dumps(wish) + "\n")
             child.stdin.flush()
             line = child.stdout.readline()
         except BrokenPipeError:
@@ -122,10 +132,7 @@ class Prober:
                 "the image could not be decoded within the memory and the time that an image may take; the file may be "
                 "damaged, or one plane of it is too large. Export it again, or cut it into smaller images."
             )
-        answer = json.loads(line)
-        if "error" in answer:
-            raise DataError(answer["error"])
-        return answer
+        return json.loads(line)
 
     def __enter__(self) -> Prober:
         return self
@@ -163,19 +170,17 @@ def _serve(max_pixels: int) -> None:
         answers.flush()
 
 
-def _answered(
-    path: str, seconds: float, max_pixels: int, description: dict[str, Any] | None, thumbnail: str | None
-) -> dict[str, Any]:
+def _answered(path: str, seconds: float, max_pixels: int, description: dict[str, Any] | None) -> dict[str, Any]:
     file = Path(path)
     _limit(seconds, file.stat().st_size)
     with open_image(file, None if description is None else Description(**description)) as image:
-        _check_size(image.description, max_pixels)
-        plane = image.description.channels * image.description.height * image.description.width
-        _limit(seconds, file.stat().st_size + 3 * plane * np.dtype(image.description.dtype).itemsize)
+        about = image.description
+        _check_size(about, max_pixels)
+        plane = about.channels * about.height * about.width * np.dtype(about.dtype).itemsize
+        _limit(seconds, file.stat().st_size + min(3 * plane, psutil.virtual_memory().total // 2))
         statistics = _measured(image)
-        if thumbnail is not None:
-            Path(thumbnail).write_bytes(_thumbnail(image, statistics))
-    return {"description": image.description.to_json(), "statistics": statistics.model_dump()}
+        thumbnail = base64.b64encode(_thumbnail(image, statistics)).decode()
+    return {"description": about.to_json(), "statistics": statistics.model_dump(), "thumbnail": thumbnail}
 
 
 def _check_size(description: Description, max_pixels: int) -> None:
