@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 from filelock import FileLock, Timeout
 from sqlalchemy import delete, select
@@ -31,6 +31,13 @@ CHUNK = 2**23
 """Bytes that a page sends at once."""
 DAYS = 7
 """After which an upload that nobody went on with is removed."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Where bytes come from: a file, a request, or a host."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def received(storage: Storage, upload: Upload) -> int:
 
 
 def append(
-    database: Database, storage: Storage, upload: Upload, offset: int, stream: BinaryIO, digest: str | None = None
+    database: Database, storage: Storage, upload: Upload, offset: int, stream: Readable, digest: str | None = None
 ) -> int:
     """Write what `stream` holds; how many bytes have arrived now. Memory does not depend on their number.
 
