@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-import waitress
+from waitress.server import create_server
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.database import Database
@@ -39,7 +39,7 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
     with _listening(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         Database(settings.url).upgrade()
-        server = waitress.create_server(create_app(settings), sockets=[listener], threads=THREADS)
+        server = create_server(create_app(settings), sockets=[listener], threads=THREADS)
         supervisor = Supervisor(settings) if worker else None
         signal.signal(signal.SIGTERM, _leave)
         try:
