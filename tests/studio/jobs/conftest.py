@@ -20,11 +20,11 @@ class Place:
             session.flush()
             self.project = project.id
             for number, part in enumerate(("train", "test")):
-                images = [self.image(session, f"{role}/{number}.tif", role) for role in ("source", "target")]
-                pair = Pair(
-                    project_id=project.id, name=str(number), source_id=images[0], target_id=images[1], part=part
-                )
-                session.add(pair)
+                self.pair(session, str(number), part)
+
+    def pair(self, session, name, part):
+        images = [self.image(session, f"{role}/{name}.tif", role) for role in ("source", "target")]
+        session.add(Pair(project_id=self.project, name=name, source_id=images[0], target_id=images[1], part=part))
 
     def image(self, session, name, role, project=None):
         described = {"axes": "YX", "shape": [8, 8], "dtype": "uint16"}
