@@ -70,7 +70,7 @@ class ImageResult(_Record):
     originals; no target where a model was applied to new images. part : "test", "validation" where there are no test
     images, "new" where a model was applied.
     planes : as many previews of each role. ranges : by role, what black and white of its previews stand for.
-    metrics : by name of `METRICS`; None where it is undefined; empty without a target.
+    metrics : by name of `METRICS`; None where it is undefined; empty without a target. baselines : see `Result`.
     uncertainty : mean over its pixels, in units of the target. untrusted : share of its area that is masked.
     flagged : a person should look at it. unlike : sentences on how it differs from the images of the training.
     """
@@ -84,6 +84,7 @@ class ImageResult(_Record):
     roles: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
     metrics: dict[str, float | None] = {}
+    baselines: dict[str, dict[str, float | None]] = {}
     uncertainty: float
     untrusted: float
     flagged: bool
