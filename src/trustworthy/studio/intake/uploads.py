@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError, UnknownName
 from trustworthy.studio.db.database import Database
-from trustworthy.studio.db.tables import Image, Project, Upload, now
-from trustworthy.studio.images.formats import format_of
-from trustworthy.studio.images.probing import lent
+from trustworthy.studio.db.tables import Image, Project, Upload, new_id, now
+from trustworthy.studio.images.formats import MICROSCOPES, format_of
+from trustworthy.studio.images.probing import Prober, lent
 from trustworthy.studio.intake.adding import ROLES, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
@@ -174,19 +174,34 @@ def _prepared(storage: Storage, settings: Settings, upload: Upload) -> tuple[lis
         with lent(settings) as prober:
             for name, each in unpack(file, storage, settings) if zipped else [(upload.name, file)]:
                 try:
-                    image = prepare_image(storage, settings, upload.project_id, each, name, upload.role, prober)
+                    for part, one in _converted(storage, prober, name, each):
+                        images.append(
+                            prepare_image(storage, settings, upload.project_id, one, part, upload.role, prober)
+                        )
                 except (DataError, InvalidInput) as error:
                     if not zipped or isinstance(error, DiskFull):
                         raise
                     refused.append((name, str(error)))
-                else:
-                    images.append(image)
         if not images:
             raise DataError(_nothing_usable(refused))
     except BaseException:
         _forget(storage, images)
         raise
     return images, refused
+
+
+def _converted(storage: Storage, prober: Prober, name: str, file: Path) -> Iterator[tuple[str, Path]]:
+    """The file itself, or each image of one of a microscope's maker."""
+    if format_of(file) not in MICROSCOPES:
+        yield name, file
+        return
+    folder = storage.upload(new_id())
+    folder.mkdir()
+    try:
+        for part, path in prober.convert(file, folder):
+            yield f"{name}/{part}".rstrip("/"), path
+    finally:
+        storage.remove(folder)
 
 
 def _nothing_usable(refused: list[tuple[str, str]]) -> str:
