@@ -8,10 +8,13 @@ export MKL_NUM_THREADS ?= 1
 # The tests compile the package with their checks in it: without bytecode on disk each worker does so at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-peers test-gpu check docs bench recompile clean
+.PHONY: demo studio test test-slow test-peers test-gpu check docs bench recompile clean
 
 demo: .venv/.base ## train two models on real digits, audit both, write trust-report/report.html
 	$(BIN)/trustworthy demo --out trust-report
+
+studio: .venv/.studio ## models of images in the browser, for people who do not program; prints the link
+	$(BIN)/trustworthy studio
 
 # Each worker begins with half of the tests, in order: it compiles the kernels, and makes what a file shares, once.
 # COVERAGE=1 measures branch coverage too: before Python 3.12 the tracer makes the tests take half as long again.
@@ -66,6 +69,10 @@ clean: ## remove what the other targets make
 
 .venv/.dev: .venv/.base
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+.venv/.studio: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[studio]'
 	touch $@
 
 .venv/.docs: .venv/.base

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trustworthy.cli import benchmark, data
+from trustworthy.cli import benchmark, data, studio
 from trustworthy.cli.audit import audit
 from trustworthy.cli.compare import compare
 from trustworthy.cli.demo import demo
@@ -86,6 +86,7 @@ app.command()(render)
 app.command()(poison)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")
+app.add_typer(studio.app, name="studio")
 
 
 def _show_version(wanted: bool) -> bool:

@@ -58,6 +58,11 @@ class Settings(BaseModel):
         """Of the database."""
         return self.database_url or f"sqlite:///{self.data_dir / 'studio.sqlite'}"
 
+    @property
+    def job_threads(self) -> int:
+        """Of torch in a job."""
+        return self.threads or max(1, (os.cpu_count() or 1) // 2)
+
 
 def load_settings(
     file: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ, **flags: Any

@@ -25,7 +25,12 @@ def test_a_training_is_frozen_as_it_was_submitted(place):
 
 @pytest.mark.parametrize(
     ("kept", "part", "message"),
-    [(0, "train", "at least two pairs.*got 0"), (1, "train", "got 1"), (2, "train", "change the split")],
+    [
+        (0, "train", "at least two pairs.*got 0"),
+        (1, "train", "got 1"),
+        (2, "train", "change the split"),
+        (2, "none", "got 0"),
+    ],
 )
 def test_refuses_pairs_that_teach_or_test_nothing(place, kept, part, message):
     with place.database.session() as session:

@@ -1,15 +1,30 @@
-import pytest
+from pathlib import Path
 
-from trustworthy.studio.db.database import Database
+import numpy as np
+import pytest
+import tifffile
+
+from trustworthy.datasets.pairs import load_pairs
 from trustworthy.studio.db.tables import Image, Project
+from trustworthy.studio.images.probing import Prober
+from trustworthy.studio.intake.adding import add_image
+from trustworthy.studio.pairs.pairing import save_pairs
+from trustworthy.studio.pairs.splitting import choose_parts
+from trustworthy.studio.settings import Settings
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/studio.sqlite")
-    database.upgrade()
-    yield database
-    database.close()
+def shared_pairs():
+    """Real pairs by name, where they are at hand."""
+
+    def loaded(name):
+        if not (SHARED / "microscopy").exists():
+            pytest.skip("../shared/data/microscopy is not beside the repository")
+        return load_pairs(name, folder=SHARED)
+
+    return loaded
 
 
 @pytest.fixture
@@ -19,13 +34,18 @@ def session(database):
 
 
 @pytest.fixture
-def with_images(session):
+def project(session):
+    project = Project(name="wells")
+    session.add(project)
+    session.flush()
+    return project
+
+
+@pytest.fixture
+def with_images(session, project):
     """A project whose images are called as asked, without files."""
 
-    def made(sources, targets):
-        project = Project(name="wells")
-        session.add(project)
-        session.flush()
+    def made(sources, targets, project=project):
         session.add_all(
             Image(project_id=project.id, name=name, role=role, suffix=".tif", bytes=1, sha256=name, description={})
             for role, names in (("source", sources), ("target", targets))
@@ -35,3 +55,36 @@ def with_images(session):
         return project
 
     return made
+
+
+@pytest.fixture(scope="session")
+def prober(tmp_path_factory):
+    """One for all tests, as it takes a second to start."""
+    with Prober(Settings(data_dir=tmp_path_factory.mktemp("prober"))) as prober:
+        yield prober
+
+
+@pytest.fixture
+def add_pairs(session, project, storage, settings, prober, tmp_path):
+    """Pairs of images with files: add_pairs(part, name=(source, target), ...), arrays of (channels,) height, width."""
+
+    def image(array, name, role):
+        file = tmp_path / "image.tif"
+        kept = {} if array.ndim == 2 else {"ome": True, "metadata": {"axes": "CYX"}}  # each file of OME has an id
+        tifffile.imwrite(file, array, photometric="minisblack", **kept)
+        return add_image(session, storage, settings, project.id, file, name, role, prober).id
+
+    def added(part="train", /, **given):
+        triples = [
+            (
+                name,
+                image(np.asarray(source), f"in/{name}.tif", "source"),
+                image(np.asarray(target), f"out/{name}.tif", "target"),
+            )
+            for name, (source, target) in given.items()
+        ]
+        pairs = save_pairs(session, project.id, triples)
+        choose_parts(session, project.id, {pair.id: part for pair in pairs})
+        return pairs
+
+    return added

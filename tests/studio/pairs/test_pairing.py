@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import select
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Pair
+from trustworthy.studio.db.tables import Image, Pair, Project
 from trustworthy.studio.pairs.pairing import pair_up, propose, save_pairs, undo_pairs, unpaired
 
 
@@ -28,6 +28,7 @@ def proposed(sources, targets):
         (["in/Zelle-\u00e4.tif"], ["out/Zelle-a\u0308.tif"]),  # one name, two ways to write it
         (["in/" + "n" * 200 + ".tif"], ["out/" + "n" * 200 + ".tif"]),
         (["source.tif"], ["target.tif"]),
+        (["A/1.tif"], ["B/1.tif"]),
     ],
     ids=lambda names: names[0][:12].replace("/", "-") if isinstance(names, list) else None,
 )
@@ -62,7 +63,11 @@ def test_saves_what_is_found_and_keeps_what_a_person_has_paired(session, with_im
 
 
 def test_refuses_an_image_in_two_pairs_or_of_another_project(session, with_images):
-    project, other = with_images(["a.tif", "b.tif"], ["c.tif"]), with_images([], ["d.tif"])
+    other = Project(name="other")
+    session.add(other)
+    session.flush()
+    project = with_images(["a.tif", "b.tif"], ["c.tif"])
+    with_images([], ["d.tif"], other)
     ids = {image.name: image.id for image in (*project.images, *other.images)}
     with pytest.raises(InvalidInput, match="in one pair only"):
         save_pairs(session, project.id, [("x", ids["a.tif"], ids["c.tif"]), ("y", ids["b.tif"], ids["c.tif"])])

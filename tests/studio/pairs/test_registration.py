@@ -28,6 +28,19 @@ def test_claims_nothing_of_images_that_do_not_belong_together():
     assert not any(shift(pairs.source[k, 0], pairs.target[k - 1, 0]).found for k in range(6))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", [(0, 0), (3, 0), (-3, 3), (0, 7)])
+def test_between_bright_field_and_fluorescence_of_bacteria(shared_pairs, planted):
+    pairs = shared_pairs("ecoli")
+    found = [
+        shift(moved(source, 0, 0), moved(target, *planted))
+        for source, target in zip(pairs.source[:, 0], pairs.target[:, 0], strict=True)
+    ]
+    assert all(np.abs(np.subtract(each[:2], planted)).max() <= 2 for each in found)
+    assert sum(each.found for each in found) >= 8 * (planted != (0, 0))
+    assert planted != (0, 0) or not any(each.found for each in found)
+
+
 @pytest.mark.parametrize("image", [np.ones((64, 64)), np.eye(31), np.zeros((1, 1)), np.zeros((40, 33), np.uint8)])
 def test_claims_nothing_where_there_is_nothing_to_see(image):
     assert shift(image, image) == (0, 0, 0.0)

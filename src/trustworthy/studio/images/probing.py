@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import base64
 import contextlib
 import json
 import math
@@ -9,11 +11,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import DataError, TrustworthyError
@@ -67,12 +71,20 @@ class Statistics(BaseModel):
         return any(channel.constant for channel in self.channels)
 
 
-def probe(
-    path: Path, settings: Settings, description: Description | None = None, thumbnail: Path | None = None
-) -> tuple[Description, Statistics]:
-    """Look through an image. See `Prober.probe`, which is quicker for many."""
-    with Prober(settings) as prober:
-        return prober.probe(path, description, thumbnail)
+@dataclass(frozen=True)
+class Found:
+    """thumbnail : PNG of the middle plane, `SIDE` pixels at most."""
+
+    description: Description
+    statistics: Statistics
+    thumbnail: bytes
+
+
+def probe(path: Path, settings: Settings) -> tuple[Description, Statistics]:
+    """Look through an image. See `Prober.look`."""
+    with lent(settings) as prober:
+        found = prober.look(path)
+    return found.description, found.statistics
 
 
 @dataclass
@@ -82,64 +94,97 @@ class Prober:
     settings: Settings
     _child: subprocess.Popen[str] | None = field(default=None, init=False)
 
-    def probe(
-        self, path: Path, description: Description | None = None, thumbnail: Path | None = None
-    ) -> tuple[Description, Statistics]:
+    def look(self, path: Path, description: Description | None = None) -> Found:
         """What a file holds.
 
         description : with the axes that a person has named; None for those that the file names.
-        thumbnail : where a PNG of the middle plane is put.
 
         Raises
         ------
         DataError : it is no image, damaged, cut off, too large, too slow to decode, or holds numbers that are none.
         """
-        found = self.ask(
-            path,
-            description=None if description is None else description.to_json(),
-            thumbnail=None if thumbnail is None else str(thumbnail),
+        answer = self._ask(path, None if description is None else description.to_json())
+        if "error" in answer:
+            raise DataError(answer["error"])
+        return Found(
+            Description(**answer["description"]),
+            Statistics(**answer["statistics"]),
+            base64.b64decode(answer["thumbnail"]),
         )
-        return Description(**found["description"]), Statistics(**found["statistics"])
 
-    def ask(self, path: Path, **wish: Any) -> dict[str, Any]:
-        child = self._child = self._child or _start(self.settings)
+    def _ask(self, path: Path, description: dict[str, Any] | None) -> dict[str, Any]:
+        child = self._child = self._child or _start()
         assert child.stdin is not None
         assert child.stdout is not None
         seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
         timer = threading.Timer(seconds, child.kill)
         timer.start()
         try:
-            child.stdin.write(json.dumps({"path": str(path), "seconds": seconds, **wish}) + "\n")
+            wish = {"path": str(path), "seconds": seconds, "description": description}
+            wish["max_pixels"] = self.settings.max_pixels
+            child.stdin.write(json.dumps(wish) + "\n")
             child.stdin.flush()
             line = child.stdout.readline()
         except BrokenPipeError:
             line = ""
+        except BaseException:
+            self.close()  # or its answer would be taken for that to the next question
+            raise
         finally:
             timer.cancel()
         if not line:
-            self.__exit__()
+            self.close()
             raise DataError(
                 "the image could not be decoded within the memory and the time that an image may take; the file may be "
                 "damaged, or one plane of it is too large. Export it again, or cut it into smaller images."
             )
-        answer = json.loads(line)
-        if "error" in answer:
-            raise DataError(answer["error"])
-        return answer
+        return json.loads(line)
 
     def __enter__(self) -> Prober:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; a later question starts another one."""
         if self._child is not None:
             self._child.kill()
-            with self._child:  # which closes its pipes and waits for it
+            with contextlib.suppress(BrokenPipeError), self._child:  # which closes its pipes and waits for it
                 self._child = None
 
 
-def _start(settings: Settings) -> subprocess.Popen[str]:
+_IDLE: list[Prober] = []
+"""They wait for the next file: to start one takes as long as to look through ten images."""
+KEPT = 2
+
+
+@contextlib.contextmanager
+def lent(settings: Settings) -> Iterator[Prober]:
+    """A prober for one caller at a time, which is kept for the next one."""
+    try:
+        prober = _IDLE.pop()
+        prober.settings = settings
+    except IndexError:
+        prober = Prober(settings)
+    try:
+        yield prober
+    finally:
+        if len(_IDLE) < KEPT:
+            _IDLE.append(prober)
+        else:
+            prober.close()
+
+
+@atexit.register
+def _close() -> None:
+    while _IDLE:
+        _IDLE.pop().close()
+
+
+def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", __spec__.name, str(settings.max_pixels)],
+        [sys.executable, "-m", __spec__.name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -147,14 +192,14 @@ def _start(settings: Settings) -> subprocess.Popen[str]:
     )
 
 
-def _serve(max_pixels: int) -> None:
+def _serve() -> None:
     """In the child: answer each line of JSON by one."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a decoder prints is no answer
     for line in sys.stdin:
         wish = json.loads(line)
         try:
-            answer = _answered(max_pixels=max_pixels, **wish)
+            answer = _answered(**wish)
         except TrustworthyError as error:
             answer = {"error": str(error)}
         except MemoryError:
@@ -163,19 +208,17 @@ def _serve(max_pixels: int) -> None:
         answers.flush()
 
 
-def _answered(
-    path: str, seconds: float, max_pixels: int, description: dict[str, Any] | None, thumbnail: str | None
-) -> dict[str, Any]:
+def _answered(path: str, seconds: float, max_pixels: int, description: dict[str, Any] | None) -> dict[str, Any]:
     file = Path(path)
     _limit(seconds, file.stat().st_size)
     with open_image(file, None if description is None else Description(**description)) as image:
-        _check_size(image.description, max_pixels)
-        plane = image.description.channels * image.description.height * image.description.width
-        _limit(seconds, file.stat().st_size + 3 * plane * np.dtype(image.description.dtype).itemsize)
+        about = image.description
+        _check_size(about, max_pixels)
+        plane = about.channels * about.height * about.width * np.dtype(about.dtype).itemsize
+        _limit(seconds, file.stat().st_size + min(3 * plane, psutil.virtual_memory().total // 2))
         statistics = _measured(image)
-        if thumbnail is not None:
-            Path(thumbnail).write_bytes(_thumbnail(image, statistics))
-    return {"description": image.description.to_json(), "statistics": statistics.model_dump()}
+        thumbnail = base64.b64encode(_thumbnail(image, statistics)).decode()
+    return {"description": about.to_json(), "statistics": statistics.model_dump(), "thumbnail": thumbnail}
 
 
 def _check_size(description: Description, max_pixels: int) -> None:
@@ -254,4 +297,4 @@ def _thumbnail(image: OpenImage, statistics: Statistics) -> bytes:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve()

@@ -29,26 +29,23 @@ def write_image(path: Path, planes: Iterable[np.ndarray], like: Description, dty
     DiskFull and OSError of the disk : nothing is left.
     """
     kept = stored_axes(like)
-    axes, shape, dtype = kept.axes, kept.shape, np.dtype(dtype)
+    dtype = np.dtype(dtype)
     with atomic_write(path, "wb") as stream:
         with tifffile.TiffWriter(stream, ome=True, bigtiff=kept.pixels * dtype.itemsize > 2**31) as file:
             offset, _ = file.write(  # type: ignore[misc]
-                shape=shape, dtype=dtype, metadata=_metadata(kept, like), returnoffset=True, **_layout(kept)
+                shape=kept.shape, dtype=dtype, metadata=_metadata(kept, like), returnoffset=True, **_layout(kept)
             )
-        count = 0
-        for count, plane in enumerate(planes, 1):
-            if count > like.planes or plane.shape != (like.channels, like.height, like.width):
+        wanted, given = (like.channels, like.height, like.width), []
+        for index, plane in enumerate(planes):
+            given.append(plane.shape)
+            if plane.shape != wanted or index == like.planes:
                 break
-            _put(stream, offset, kept, count - 1, _converted(plane, dtype))
-        else:
-            if count == like.planes:
-                return
-        raise InvalidInput(
-            f"planes must be {like.planes} of {(like.channels, like.height, like.width)}, those of {axes} {shape}, got "
-            f"plane {count} of {plane.shape}."
-            if count
-            else f"planes must be {like.planes}, got none."
-        )
+            _put(stream, offset, kept, index, _converted(plane, dtype))
+        if given != [wanted] * like.planes:
+            raise InvalidInput(
+                f"planes must be {like.planes} of {wanted}, as of {like.axes} {like.shape}, got {len(given)}, the last "
+                f"of {given[-1] if given else None}."
+            )
 
 
 def stored_axes(like: Description) -> Description:

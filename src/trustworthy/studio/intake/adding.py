@@ -14,10 +14,11 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.files import atomic_write
 from trustworthy.studio.db.tables import Image, Job, new_id
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.formats import ADVICE, SUFFIXES, format_of
-from trustworthy.studio.images.probing import Prober, Statistics
+from trustworthy.studio.images.probing import Prober, Statistics, lent
 from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
@@ -81,7 +82,7 @@ def add_image(
     """Make an image of a file, which is moved.
 
     name : with the folders of its archive. role : one of `ROLES`; "any" is told by `roles_of`.
-    prober : that looks through many files; None for one of its own.
+    prober : that looks through it; None for one that is lent.
     An image that is in the project already, with the same name and content, is returned as it is.
 
     Raises
@@ -121,32 +122,39 @@ def _look_through(
     prober: Prober | None,
     description: Description | None = None,
 ) -> None:
-    with Prober(settings) if prober is None else nullcontext(prober) as using:
-        found, statistics = using.probe(file, description, thumbnail_of(storage, image))
-    _statistics_file(storage, image).write_text(statistics.model_dump_json(), encoding="utf-8")
-    image.description = found.to_json()
+    with lent(settings) if prober is None else nullcontext(prober) as using:
+        found = using.look(file, description)
+    with atomic_write(thumbnail_of(storage, image), "wb") as stream:
+        stream.write(found.thumbnail)
+    with atomic_write(_statistics_file(storage, image)) as stream:
+        stream.write(found.statistics.model_dump_json())
+    image.description = found.description.to_json()
 
 
 def keep_images(session: Session, storage: Storage, images: Sequence[Image]) -> list[Image]:
-    """Rows of prepared images in the transaction of `session`; what it does not commit leaves no file."""
+    """Rows of prepared images, in the transaction of `session`; what it does not commit leaves no file."""
+    there = session.scalars(select(Image).filter(Image.project_id.in_({image.project_id for image in images})))
+    known = {(image.name, image.sha256): image for image in there}
     kept = []
     for image in images:
-        alike = select(Image).filter_by(project_id=image.project_id, sha256=image.sha256, name=image.name)
-        known = session.scalars(alike).first()
-        if known is not None:
-            forget_files(storage, image)
-        else:
+        kept.append(known.setdefault((image.name, image.sha256), image))
+        if kept[-1] is image:
             session.add(image)
             _after(session, "after_rollback", lambda image=image: forget_files(storage, image))
-        kept.append(known or image)
+        else:
+            forget_files(storage, image)
     session.flush()
     return kept
 
 
-def call_axes(storage: Storage, settings: Settings, image: Image, axes: str, prober: Prober | None = None) -> None:
-    """Name the axes of an image as a person knows them. Raises InvalidInput, DataError."""
-    wanted = Description(**image.description).called(axes)
-    _look_through(storage, settings, image, file_of(storage, image), prober, wanted)
+def look_again(storage: Storage, settings: Settings, image: Image, axes: str | None = None) -> None:
+    """Measure an image anew.
+
+    axes : as a person has named them; None for as they are. Raises InvalidInput, DataError.
+    """
+    known = Description(**image.description)
+    wanted = known if axes is None else known.called(axes)
+    _look_through(storage, settings, image, file_of(storage, image), None, wanted)
 
 
 def remove_image(session: Session, storage: Storage, image: Image) -> None:

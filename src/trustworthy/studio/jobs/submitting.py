@@ -17,6 +17,7 @@ from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.task import Picture, Place, Task
 
+LEFT_OUT = "none"
 T = TypeVar("T", Project, Image, Job, Model)
 
 
@@ -39,7 +40,8 @@ def submit_training(
     DiskFull : the disk has no space for it.
     """
     project = _found(session, Project, project_id)
-    pairs = session.scalars(select(Pair).where(Pair.project_id == project_id).order_by(Pair.name, Pair.id)).all()
+    chosen = select(Pair).where(Pair.project_id == project_id, Pair.part != LEFT_OUT).order_by(Pair.name, Pair.id)
+    pairs = session.scalars(chosen).all()
     _check_parts([pair.part for pair in pairs])
     places = [
         Place(name=pair.name, part=pair.part, source=_picture(pair.source), target=_picture(pair.target))

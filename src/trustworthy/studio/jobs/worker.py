@@ -106,7 +106,7 @@ class Worker:
             attempt=job.attempts,
             data_dir=self.settings.data_dir,
             device=self.settings.device,
-            threads=self.settings.threads or max(1, (os.cpu_count() or 1) // 2),
+            threads=self.settings.job_threads,
             free_bytes=self.settings.free_bytes,
         )
         orders.save()

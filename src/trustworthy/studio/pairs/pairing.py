@@ -14,22 +14,13 @@ from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Pair
+from trustworthy.studio.intake.adding import WORDS
 from trustworthy.studio.pairs.splitting import split_up
 
-SOURCE_WORDS = frozenset(
-    {
-        "source", "sources", "src", "input", "inputs", "in", "brightfield", "bright", "bf", "transmitted",
-        "transmission", "phase", "ph", "pc", "dic", "signal"
-    }
-)  # fmt: skip
-TARGET_WORDS = frozenset(
-    {
-        "target", "targets", "tgt", "output", "outputs", "out", "fluorescence", "fluorescent", "fluo", "fl", "dapi",
-        "gfp", "rfp", "yfp", "cfp", "mcherry", "hoechst", "cy3", "cy5", "fitc", "tritc", "stain", "stained", "nuclei",
-        "truth", "gt", "label", "labels"
-    }
-)  # fmt: skip
-ROLE_WORDS = SOURCE_WORDS | TARGET_WORDS | {"field", "contrast", "image", "images", "img", "channel"}
+_ROLES = frozenset(f"{WORDS['source']} {WORDS['target']}".split())
+ROLE_WORDS = frozenset(word for word in _ROLES if len(word) > 1) | {
+    "channel", "contrast", "field", "image", "images", "img", "in", "nuclei", "out", "ph", "src", "tgt",
+}  # fmt: skip
 """Words that say what an image is, and not of which place."""
 Key = tuple[str, ...]
 
@@ -133,14 +124,19 @@ def _split(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.casefold())
 
 
+def _places(folders: Iterable[str]) -> tuple[str, ...]:
+    """Folders that do not only name a role, such as `phase`, `in` or `A`."""
+    return tuple(f for f in folders if f.casefold().strip() not in _ROLES and not set(_split(f)) <= ROLE_WORDS)
+
+
 def _exact(image: Image) -> Key:
     folders, stem = _stem(image)
-    return (*(folder for folder in folders if not set(_split(folder)) <= ROLE_WORDS), stem)
+    return (*_places(folders), stem)
 
 
 def _words(image: Image, dropped: Collection[str]) -> Key:
     folders, stem = _stem(image)
-    return tuple(word for part in (*folders, stem) for word in _split(part) if word not in dropped)
+    return tuple(word for part in (*_places(folders), stem) for word in _split(part) if word not in dropped)
 
 
 def _shared(images: Sequence[Image]) -> frozenset[str]:
@@ -160,7 +156,7 @@ def _called(image: Image) -> str:
     """What a pair is called: as its source, without folders and words that say that it is one."""
     folders, stem = _stem(image)
     kept = [word for word in re.split(r"[\s_-]+", stem) if not set(_split(word)) <= ROLE_WORDS]
-    return "/".join((*(f for f in folders if not set(_split(f)) <= ROLE_WORDS), "_".join(kept) or stem))
+    return "/".join((*_places(folders), "_".join(kept) or stem))
 
 
 def _distinct(names: Iterable[str], taken: Collection[str] = ()) -> list[str]:

@@ -83,10 +83,7 @@ def split_up(session: Session, project_id: str, settings: SplitSettings | None =
 
 
 def choose_parts(session: Session, project_id: str, parts: dict[str, str]) -> None:
-    """Put pairs, by id, where a person wants them: "train", "validation", "test", or "none" to leave one out.
-
-    A pair that is there already is not thereby chosen by hand.
-    """
+    """Put pairs, by id, where a person wants them: "train", "validation", "test", or "none" to leave one out."""
     project = session.get_one(Project, project_id)
     settings = SplitSettings.model_validate(project.split)
     by_hand: dict[str, Part] = dict(settings.by_hand)
@@ -94,8 +91,7 @@ def choose_parts(session: Session, project_id: str, parts: dict[str, str]) -> No
         part = parts[pair.id]
         if part not in (*PARTS, NONE):
             raise UnknownName.of("part", part, (*PARTS, NONE))
-        if part != pair.part:
-            pair.part = by_hand[pair.name] = part
+        pair.part = by_hand[pair.name] = part
     project.split = settings.model_copy(update={"by_hand": by_hand}).model_dump(mode="json")
 
 

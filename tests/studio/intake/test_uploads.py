@@ -1,0 +1,143 @@
+import errno
+import hashlib
+import io
+import os
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from trustworthy.core.errors import DataError, InvalidInput, UnknownName
+from trustworthy.studio.db.tables import Image, Project, Upload, now
+from trustworthy.studio.intake import uploads
+from trustworthy.studio.storage import DiskFull, Storage
+
+from .conftest import PROJECT, tiff
+
+
+def _begun(intake, size, name="a.tif"):
+    with intake.database.session() as session:
+        return uploads.begin(session, intake.storage, intake.settings, PROJECT, name, size)
+
+
+def _append(intake, upload, offset, content):
+    return uploads.append(intake.database, intake.storage, upload, offset, io.BytesIO(content))
+
+
+def _finish(intake, upload):
+    return uploads.finish(intake.database, intake.storage, intake.settings, upload.id)
+
+
+def test_an_upload_goes_on_where_it_stopped_and_becomes_the_same_file(intake):
+    content = tiff()
+    upload = _begun(intake, len(content))
+    assert _append(intake, upload, 0, content[:50]) == 50
+    with pytest.raises(InvalidInput, match="offset must be 50"):
+        _append(intake, upload, 0, content[:50])
+    with pytest.raises(InvalidInput, match="50 of"):
+        _finish(intake, upload)
+    assert uploads.received(intake.storage, upload) == 50
+    assert _append(intake, upload, 50, content[50:]) == len(content)
+    (image,) = _finish(intake, upload).images
+    assert (image.name, image.bytes, image.sha256) == ("a.tif", len(content), hashlib.sha256(content).hexdigest())
+    assert intake.storage.image(PROJECT, image.id, ".tif").read_bytes() == content
+    assert intake.rows(Upload) == []
+    with pytest.raises(UnknownName, match="no upload"):
+        _finish(intake, upload)
+    assert len(intake.files()) == 3
+
+
+def test_the_same_image_twice_is_one(intake):
+    first, second = intake.upload("a.tif", tiff()), intake.upload("a.tif", tiff())
+    assert first.images[0].id == second.images[0].id
+    assert len(intake.rows(Image)) == 1
+    assert len(intake.files()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "role", "words"),
+    [
+        ("a", 0, "any", "0 bytes"),
+        ("a", 2**40, "any", "bytes"),
+        ("a", 1, "spy", "role must be"),
+        ("..", 1, "any", "name"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_said_before_a_byte_is_sent(intake, name, size, role, words):
+    with pytest.raises(InvalidInput, match=words), intake.database.session() as session:
+        uploads.begin(session, intake.storage, intake.settings, PROJECT, name, size, role)
+    with pytest.raises(UnknownName, match="no project"), intake.database.session() as session:
+        uploads.begin(session, intake.storage, intake.settings, "b" * 32, "a", 1)
+    assert intake.rows(Upload) == intake.files() == []
+
+
+def test_more_than_announced_is_refused_and_leaves_nothing(intake):
+    upload = _begun(intake, 10)
+    with pytest.raises(DataError, match="larger than the 10 bytes"):
+        _append(intake, upload, 0, bytes(11))
+    assert intake.rows(Upload) == intake.files() == []
+
+
+def test_what_is_no_image_leaves_nothing(intake):
+    with pytest.raises(DataError, match="no image"):
+        intake.upload("a.tif", b"hello")
+    assert intake.rows(Upload) == intake.rows(Image) == intake.files() == []
+
+
+def test_a_disk_without_room_is_told_before_and_on_the_way(intake, monkeypatch):
+    upload = _begun(intake, 100)
+    _append(intake, upload, 0, bytes(50))
+    monkeypatch.setattr(Storage, "free", property(lambda self: 49))
+    with pytest.raises(DiskFull, match="of the disk may be used"):
+        _append(intake, upload, 50, bytes(50))
+    assert intake.rows(Upload) == intake.files() == []
+    with pytest.raises(DiskFull, match="of the disk may be used"):
+        _begun(intake, 50)
+
+
+@pytest.mark.parametrize("moment", ["chunk", "statistics"])
+def test_a_disk_that_fills_leaves_nothing(intake, monkeypatch, moment):
+    upload = _begun(intake, len(tiff()))
+
+    def full(*unused):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if moment == "statistics":
+        _append(intake, upload, 0, tiff())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull, match="the disk is full"):
+        _append(intake, upload, 0, tiff()) if moment == "chunk" else _finish(intake, upload)
+    assert intake.rows(Upload) == intake.rows(Image) == intake.files() == []
+
+
+def test_a_project_that_went_away_meanwhile_leaves_nothing(intake, monkeypatch):
+    upload = intake.upload("a.tif", tiff(), finish=False)
+    prepared = uploads._prepared
+
+    def without(*given):
+        try:
+            return prepared(*given)
+        finally:
+            with intake.database.session() as session:
+                session.delete(session.get(Project, PROJECT))
+
+    monkeypatch.setattr(uploads, "_prepared", without)
+    with pytest.raises(UnknownName, match="no upload"):
+        _finish(intake, upload)
+    assert intake.rows(Image) == []
+    assert [file for file in intake.files() if "images" in file or "previews" in file] == []
+
+
+def test_what_nobody_went_on_with_is_removed(intake, monkeypatch):
+    left, kept = _begun(intake, 10), _begun(intake, 10)
+    _append(intake, left, 0, b"abc")
+    _append(intake, kept, 0, b"abc")
+    orphan = intake.storage.image(PROJECT, "c" * 32, ".tif")
+    orphan.write_bytes(b"abc")
+    with intake.database.session() as session:
+        session.execute(update(Upload).filter_by(id=left.id).values(created=now() - timedelta(days=uploads.DAYS + 1)))
+        uploads.clean_up(session, intake.storage, PROJECT)
+        assert orphan.is_file()
+        monkeypatch.setattr(uploads.time, "time", lambda: now().timestamp() + 86400 * (uploads.DAYS + 1))
+        uploads.clean_up(session, intake.storage, PROJECT)
+    assert intake.files() == [f"uploads/{kept.id}.part"]
