@@ -37,15 +37,15 @@ def test_nine_tenths_of_the_pixels_are_held_and_less_is_promised_where_images_ar
     assert found.promised == pytest.approx(promised)
     told = promise(found)
     assert f"{count} validation image" in told
-    assert f"Promised: at {promised:.0%}" in told
-    assert "20 would promise 86%" in told
+    assert f"Promised: at {int(100 * promised + 1e-9)}%" in told
+    assert "20 would promise 85%" in told
 
 
 def test_of_training_images_nothing_is_promised():
     found = calibrated(2, seen=True)
     assert found.promised == 0
     assert "Promised: nothing" in promise(found)
-    assert "2 training images" in found.flagging
+    assert "2 training images; as models are surer of these" in found.flagging
 
 
 def test_one_network_has_one_width_no_mask_and_says_so():
@@ -57,6 +57,7 @@ def test_one_network_has_one_width_no_mask_and_says_so():
     assert not found.mask(width).any()
     assert not found.flags(found.of_image([width]))
     assert "cannot disagree" in meaning(found)
+    assert "equally uncertain" in found.flagging
 
 
 def test_every_channel_counts_alike_whatever_its_units():
