@@ -17,6 +17,7 @@ from trustworthy.studio.db.tables import Image, Project, Upload
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.intake import uploads
 from trustworthy.studio.intake.adding import ROLES, look_again, remove_image, statistics_of, thumbnail_of
+from trustworthy.studio.intake.links import fetch
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.errors import found, in_words
 
@@ -104,6 +105,18 @@ def _add_file(project_id: str, file: FileStorage) -> None:
         flash(f"{file.filename} was not taken: {in_words(error)}", "danger")
 
 
+@page.post("/projects/<project_id>/data/link")
+def link(project_id: str) -> Response:
+    """A file from elsewhere."""
+    with studio().database.reading() as session:
+        found(session, Project, project_id)
+    arrived = fetch(
+        studio().database, studio().storage, studio().settings, project_id, request.form.get("link", ""), "any"
+    )
+    _tell("Link", arrived)
+    return redirect(url_for("data.index", project_id=project_id))
+
+
 def _begun(session: Session, project_id: str, name: str, size: int) -> Upload:
     role = request.form.get("role", "any")
     return uploads.begin(session, studio().storage, studio().settings, project_id, name, size, role)
@@ -114,14 +127,13 @@ def _finished(upload: Upload) -> uploads.Arrived:
 
 
 def _tell(name: str, arrived: uploads.Arrived) -> None:
-    flash(_counted(name, arrived), "success")
+    flash(f"{name}: {_counted(arrived)}.", "success")
     for words in _refused(arrived):
         flash(words, "warning")
 
 
-def _counted(name: str, arrived: uploads.Arrived) -> str:
-    count = len(arrived.images)
-    return f"{name}: {count} images were added." if count != 1 else f"{arrived.images[0].name} was added."
+def _counted(arrived: uploads.Arrived) -> str:
+    return f"{len(arrived.images)} images added" if len(arrived.images) != 1 else "added"
 
 
 def _refused(arrived: uploads.Arrived) -> list[str]:
@@ -161,9 +173,8 @@ def append(project_id: str, upload_id: str) -> dict[str, Any]:
 
 @page.post("/projects/<project_id>/uploads/<upload_id>/finish")
 def finish(project_id: str, upload_id: str) -> dict[str, Any]:
-    upload = _upload(project_id, upload_id)
-    arrived = _finished(upload)
-    return {"added": len(arrived.images), "words": _counted(upload.name, arrived), "refused": _refused(arrived)}
+    arrived = _finished(_upload(project_id, upload_id))
+    return {"words": _counted(arrived), "refused": _refused(arrived)}
 
 
 @page.post("/projects/<project_id>/uploads/<upload_id>/abandon")
