@@ -50,7 +50,7 @@ def test_of_training_images_nothing_is_promised():
 
 def test_one_network_has_one_width_no_mask_and_says_so():
     found = calibrated(2, alone=True)
-    assert not found.scaled
+    assert not found.varies
     width = found.uncertainty(np.zeros((1, 5, 7), np.float32), np.zeros((1, 5, 7), np.float32))
     assert np.ptp(width) == 0
     assert width[0, 0, 0] == pytest.approx(0.9 * 4 * 0.1 * 0.1 * SPREADS[0], rel=0.02)
@@ -64,7 +64,9 @@ def test_every_channel_counts_alike_whatever_its_units():
     assert found.tolerance[1] / found.tolerance[0] == pytest.approx(SPREADS[1] / SPREADS[0], rel=0.05)
     std = np.stack([np.full((4, 4), 0.1 * spread) for spread in SPREADS]).astype(np.float32)
     width = found.uncertainty(np.zeros_like(std), std)
-    assert found.of_image([width]) == pytest.approx(found.factor * 0.1 * SPREADS.mean(), rel=1e-4)
+    assert found.of_image([width]) == pytest.approx(
+        found.factor * np.hypot(0.1, found.floor) * SPREADS.mean(), rel=1e-4
+    )
 
 
 def test_a_tolerance_masks_what_may_be_off_by_more_in_any_channel():
@@ -88,17 +90,22 @@ def test_many_images_flag_above_what_keeps_the_risk_of_unusable_ones(monkeypatch
                  ((0, 0.1, 60), (100, 3.0, 20)))  # fmt: skip
     for image, _ in bad:
         image.std *= 3  # which the members know
-        image.spread *= 3
     found = calibrate([image for image, _ in good + bad], good[0][1], 0.5, seen=False)
-    assert [found.flags(found.of_image([np.full((1, 1, 1), i.spread * found.factor * found.sizes[0])])) for i, _ in
-            (good[0], bad[0])] == [False, True]  # fmt: skip
+    widths = [np.full((1, 1, 1), found.factor * image.std.mean() * found.sizes[0]) for image, _ in (good[0], bad[0])]
+    assert [found.flags(found.of_image([width])) for width in widths] == [False, True]
     assert "with probability 90%" in found.flagging
 
 
-def test_members_that_agree_and_are_wrong_give_one_width():
+@pytest.mark.parametrize("noise", [0.01, 0.03])
+def test_noise_on_which_members_agree_has_a_floor(noise):
+    """Half of the pixels have errors that the members know, the other half those of noise that they do not."""
     image, model = drawn(0)
-    image.std[: PIXELS // 2] = 0
-    assert not calibrate([image], model, None, seen=False).scaled
+    rng, half = numpy_generator(1, "noise"), slice(PIXELS // 2)
+    image.std[half] = 1e-6
+    image.mean[half] = image.target[half] + rng.uniform(-4, 4, PIXELS // 2) * noise
+    found = calibrate([image], model, None, seen=False)
+    assert found.varies
+    assert found.floor == pytest.approx(noise, rel=0.1)
 
 
 def test_the_curve_is_that_of_other_images():

@@ -90,9 +90,12 @@ def test_maps_are_those_of_the_model_and_the_mask_is_the_action(trained):
     assert mean.dtype == np.float32
     assert mean == pytest.approx(answer.mean[0, 0].numpy(), rel=1e-5)
     assert np.array_equal(maps["prediction-uint16.ome.tif"], np.clip(np.rint(mean), 0, 65535))
-    assert result.factor is not None
-    width = maps["uncertainty.ome.tif"]
-    assert width == pytest.approx(result.factor * answer.std[0, 0].numpy(), rel=1e-4, abs=1e-2)
+    width, known = (
+        maps["uncertainty.ome.tif"],
+        Calibration.model_validate(load_saved(folder / "model").about.calibration),
+    )
+    noise = known.floor * known.sizes[0]
+    assert width == pytest.approx(known.factor * np.hypot(answer.std[0, 0].numpy(), noise), rel=1e-4)
     error = np.abs(mean - fields(5, seed=1)[4])
     assert maps["error.ome.tif"] == pytest.approx(error, rel=1e-5)
     assert np.array_equal(maps["mask.ome.tif"] == 255, width > result.tolerance[0])

@@ -84,7 +84,7 @@ def predict_new(orders: Orders, reporter: Reporter, device: torch.device) -> Pat
 
 def _shared(saved: Saved, calibration: Calibration) -> dict[str, Any]:
     return {
-        "meaning": meaning(calibration), "factor": calibration.factor if calibration.scaled else None,
+        "meaning": meaning(calibration), "factor": calibration.factor if calibration.varies else None,
         "threshold": calibration.threshold, "tolerance": calibration.tolerance, "flagging": calibration.flagging,
         "promise": promise(calibration), "settings": saved.about.settings.model_dump(mode="json"),
         "versions": versions(),
@@ -121,7 +121,7 @@ def _remarks(
     elif len(parts["test"]) < 5:
         count = len(parts["test"])
         yield f"The numbers are means over {count} test image{'s' * (count > 1)}; other ones would give others."
-    if not calibration.scaled:
+    if not calibration.varies:
         yield meaning(calibration)
     for image in images:
         missing = reporting.undefined(image)
