@@ -1,5 +1,4 @@
 import io
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -7,9 +6,7 @@ import tifffile
 
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.db.tables import Project
-from trustworthy.studio.images.probing import Prober
 from trustworthy.studio.intake import uploads
-from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 
 PROJECT = "a" * 32
@@ -25,11 +22,10 @@ def tiff(number=0, side=8):
 class Intake:
     """A studio with one project, and what can be done to it in a line."""
 
-    def __init__(self, folder, **options):
-        self.settings = Settings(data_dir=folder, **options)
-        self.storage = Storage(folder, self.settings.free_bytes)
-        self.database = Database(self.settings.url)
-        self.database.upgrade()
+    def __init__(self, settings):
+        self.settings = settings
+        self.storage = Storage(settings.data_dir, settings.free_bytes)
+        self.database = Database(settings.url)
         with self.database.session() as session:
             session.add(Project(id=PROJECT, name="wells"))
 
@@ -51,16 +47,8 @@ class Intake:
         )
 
 
-@pytest.fixture(scope="session")
-def prober():
-    with Prober(Settings()) as prober:
-        yield prober
-
-
 @pytest.fixture
-def intake(tmp_path, monkeypatch, prober):
-    """All share a process that looks through images: to start one takes longer than what most tests do."""
-    monkeypatch.setattr(uploads, "Prober", lambda settings: nullcontext(prober))
-    made = Intake(tmp_path / "studio", free_bytes=0)
+def intake(settings):
+    made = Intake(settings)
     yield made
     made.database.close()

@@ -85,7 +85,11 @@ def test_a_job_is_done_published_and_tidied(place):
     [
         ("told", 1, "The images are empty."),
         ("crash", 2, r"ended unexpectedly \(code 1\): KeyError: 'axes'. The log has more."),
-        ("killed", 2, "memory of the computer ran out. .* lower number for the batch size, 8 or the patch size, 128"),
+        (
+            "killed",
+            2,
+            r"memory of the computer ran out. .* a smaller batch size \(now 8\) or a smaller patch size \(now 128\)",
+        ),
         ("empty", 2, "ended without a result"),
         ("stall", 2, "no progress for 0 seconds"),
     ],

@@ -2,7 +2,12 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,8 +15,10 @@ import torch
 
 from interrupted import Interruption
 from studio.training.fields import smooth
+from trustworthy.core.predictive import predict
 from trustworthy.nn.ensemble import Ensemble
 from trustworthy.studio.jobs.progress import Reporter, read_progress
+from trustworthy.studio.training.control import STUDIO_METHODS
 from trustworthy.studio.training.preparing import Patches
 from trustworthy.studio.training.running import train
 from trustworthy.studio.training.saving import Saved, load_saved
@@ -92,3 +99,79 @@ def test_what_there_is_becomes_the_model(orders_for: Callable[..., Orders], inte
     saved = trained(next_attempt(orders, finish=True))
     assert isinstance(saved.model.net, Ensemble)
     assert len(saved.model.net) == saved.about.draws == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", STUDIO_METHODS)
+def test_a_killed_process_is_gone_on_from_to_the_same_weights(orders_for: Callable[..., Orders], method: str):
+    settings = {**TINY, "method": method, "epochs": 40, "dropout": 0.3}
+    whole = orders_for(pairs(96), **settings)
+    trained(whole)
+    orders = whole.model_copy(update={"attempt": 2})
+    orders.save()
+    last = {"naive": (2, 4), "fast": (2, 1)}.get(method, (1, 6))
+    with _process(orders) as process:
+        while last not in _epochs(orders):
+            assert process.poll() is None, (orders.folder / "log.txt").read_text()
+            time.sleep(0.005)
+        time.sleep(0.02)  # an epoch takes about a tenth of a second
+        process.send_signal(signal.SIGKILL)
+    assert not (orders.folder / "result").exists()
+    again = next_attempt(orders)
+    trained(again)
+    assert weights(again) == weights(whole)
+    assert last not in _epochs(again)
+
+
+@contextmanager
+def _process(orders: Orders) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "trustworthy.studio.training", str(orders.folder)]
+    with (
+        (orders.folder / "log.txt").open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
+        yield process
+
+
+def _epochs(orders: Orders) -> list[tuple[int, int]]:
+    lines = read_progress(orders.folder)
+    return [(line["curve"]["member"], line["curve"]["epoch"]) for line in lines if "curve" in line]
+
+
+@pytest.mark.slow
+def test_predictions_are_in_the_units_of_the_target(
+    orders_for: Callable[..., Orders], record_property: Callable[[str, object], None]
+):
+    """CAREamics un-normalised by the statistics of the source until 2026; channel counts alike, nobody saw it."""
+    fields = [smooth(96, seed)[0] for seed in range(10)]
+    sources = [(400 + 60 * field).clip(0).astype(np.uint16) for field in fields]
+    parts = ["train"] * 7 + ["validation"] * 2 + ["test"]
+    images = [(part, source, 1000.0 + 50.0 * source) for part, source in zip(parts, sources, strict=True)]
+    images = [(part, source, target.astype(np.float32)) for part, source, target in images]
+    saved = trained(
+        orders_for(images, epochs=60, batch_size=4, patch=48, width=16, depth=2, dropout=0, learning_rate=3)
+    )
+    source, target = (image.astype(np.float64) for image in images[-1][1:])
+    answer = predict(saved.model, torch.tensor(source[None, None], dtype=torch.float32)).mean[0, 0].double().numpy()
+    slope = np.polyfit(source.ravel(), answer.ravel(), 1)[0]
+    record_property("mean, slope", (answer.mean() / target.mean(), slope / 50))
+    assert answer.mean() == pytest.approx(target.mean(), rel=0.01)
+    assert slope == pytest.approx(50, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [333, 5, 1])
+def test_colours_of_awkward_sizes_give_16_bits_of_the_same_size(orders_for: Callable[..., Orders], side: int):
+    fields = [smooth(333, seed, 3)[:, :side, :side] for seed in range(3)]
+    images = [
+        (part, (128 + 30 * field).clip(0, 255).astype(np.uint8), (30000 + 9000 * field[0]).astype(np.uint16))
+        for part, field in zip(PARTS[1:], fields, strict=False)
+    ]
+    saved = trained(orders_for(images, epochs=10, batch_size=4, patch=128, width=8, seed=1))
+    other = trained(orders_for(images, epochs=10, batch_size=4, patch=128, width=8, seed=2))
+    x = torch.tensor(images[0][1][None], dtype=torch.float32)
+    answer, another = (predict(each.model, x).mean for each in (saved, other))
+    assert answer.shape == (1, 1, side, side)
+    assert answer.mean().item() == pytest.approx(images[0][2].mean(), abs=9000)  # one deviation
+    assert not torch.equal(answer, another)
+    assert saved.about.target.dtype == "uint16"

@@ -37,7 +37,7 @@ def finished(session, storage, project, new=False, images=None, **fields):
     session.add(job)
     session.flush()
     result = write_result(storage.result(job.id), images, kind=kind, **fields)
-    about = {"settings": {"epochs": 10, "members": 5}, "summary": result.summary, "seconds": 61.5}
+    about = {"settings": {"epochs": 10, "members": 5}, "summary": result.summary, "unit": result.unit}
     session.add(Model(id=job.id, project_id=project.id, job_id=job.id, name="First try", about=about))
     session.flush()
     return job

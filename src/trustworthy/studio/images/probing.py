@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import json
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +81,8 @@ class Found:
 
 
 def probe(path: Path, settings: Settings) -> tuple[Description, Statistics]:
-    """Look through an image. See `Prober.look`, which is quicker for many."""
-    with Prober(settings) as prober:
+    """Look through an image. See `Prober.look`."""
+    with lent(settings) as prober:
         found = prober.look(path)
     return found.description, found.statistics
 
@@ -111,7 +113,7 @@ class Prober:
         )
 
     def _ask(self, path: Path, description: dict[str, Any] | None) -> dict[str, Any]:
-        child = self._child = self._child or _start(self.settings)
+        child = self._child = self._child or _start()
         assert child.stdin is not None
         assert child.stdout is not None
         seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
@@ -119,15 +121,19 @@ class Prober:
         timer.start()
         try:
             wish = {"path": str(path), "seconds": seconds, "description": description}
+            wish["max_pixels"] = self.settings.max_pixels
             child.stdin.write(json.dumps(wish) + "\n")
             child.stdin.flush()
             line = child.stdout.readline()
         except BrokenPipeError:
             line = ""
+        except BaseException:
+            self.close()  # or its answer would be taken for that to the next question
+            raise
         finally:
             timer.cancel()
         if not line:
-            self.__exit__()
+            self.close()
             raise DataError(
                 "the image could not be decoded within the memory and the time that an image may take; the file may be "
                 "damaged, or one plane of it is too large. Export it again, or cut it into smaller images."
@@ -138,15 +144,47 @@ class Prober:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; a later question starts another one."""
         if self._child is not None:
             self._child.kill()
-            with self._child:  # which closes its pipes and waits for it
+            with contextlib.suppress(BrokenPipeError), self._child:  # which closes its pipes and waits for it
                 self._child = None
 
 
-def _start(settings: Settings) -> subprocess.Popen[str]:
+_IDLE: list[Prober] = []
+"""They wait for the next file: to start one takes as long as to look through ten images."""
+KEPT = 2
+
+
+@contextlib.contextmanager
+def lent(settings: Settings) -> Iterator[Prober]:
+    """A prober for one caller at a time, which is kept for the next one."""
+    try:
+        prober = _IDLE.pop()
+        prober.settings = settings
+    except IndexError:
+        prober = Prober(settings)
+    try:
+        yield prober
+    finally:
+        if len(_IDLE) < KEPT:
+            _IDLE.append(prober)
+        else:
+            prober.close()
+
+
+@atexit.register
+def _close() -> None:
+    while _IDLE:
+        _IDLE.pop().close()
+
+
+def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", __spec__.name, str(settings.max_pixels)],
+        [sys.executable, "-m", __spec__.name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -154,14 +192,14 @@ def _start(settings: Settings) -> subprocess.Popen[str]:
     )
 
 
-def _serve(max_pixels: int) -> None:
+def _serve() -> None:
     """In the child: answer each line of JSON by one."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a decoder prints is no answer
     for line in sys.stdin:
         wish = json.loads(line)
         try:
-            answer = _answered(max_pixels=max_pixels, **wish)
+            answer = _answered(**wish)
         except TrustworthyError as error:
             answer = {"error": str(error)}
         except MemoryError:
@@ -259,4 +297,4 @@ def _thumbnail(image: OpenImage, statistics: Statistics) -> bytes:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve()

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError
-from trustworthy.studio.images.description import LETTERS, Description
+from trustworthy.studio.images.description import LETTERS, Description, described
 from trustworthy.studio.images.formats import ADVICE, format_of
 
 AXES = re.compile(r"Axes of the array: ([TZCYXS]+)\.")
@@ -139,7 +139,7 @@ def _described(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Desc
     sizes, names = _OF_KIND.get(series.kind, _nothing_said)(file)
     axes, shape = _with_singletons(file, axes, series)
     channels = dict(zip(axes, shape, strict=True)).get("C", 1)
-    return Description(
+    return described(
         axes=axes,
         shape=shape,
         dtype=dtype,

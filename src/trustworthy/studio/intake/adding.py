@@ -18,7 +18,7 @@ from trustworthy.core.files import atomic_write
 from trustworthy.studio.db.tables import Image, Job, new_id
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.formats import ADVICE, SUFFIXES, format_of
-from trustworthy.studio.images.probing import Prober, Statistics
+from trustworthy.studio.images.probing import Prober, Statistics, lent
 from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
@@ -82,7 +82,7 @@ def add_image(
     """Make an image of a file, which is moved.
 
     name : with the folders of its archive. role : one of `ROLES`; "any" is told by `roles_of`.
-    prober : that looks through many files; None for one of its own.
+    prober : that looks through it; None for one that is lent.
     An image that is in the project already, with the same name and content, is returned as it is.
 
     Raises
@@ -122,7 +122,7 @@ def _look_through(
     prober: Prober | None,
     description: Description | None = None,
 ) -> None:
-    with Prober(settings) if prober is None else nullcontext(prober) as using:
+    with lent(settings) if prober is None else nullcontext(prober) as using:
         found = using.look(file, description)
     with atomic_write(thumbnail_of(storage, image), "wb") as stream:
         stream.write(found.thumbnail)
@@ -147,10 +147,14 @@ def keep_images(session: Session, storage: Storage, images: Sequence[Image]) -> 
     return kept
 
 
-def call_axes(storage: Storage, settings: Settings, image: Image, axes: str, prober: Prober | None = None) -> None:
-    """Name the axes of an image as a person knows them. Raises InvalidInput, DataError."""
-    wanted = Description(**image.description).called(axes)
-    _look_through(storage, settings, image, file_of(storage, image), prober, wanted)
+def look_again(storage: Storage, settings: Settings, image: Image, axes: str | None = None) -> None:
+    """Measure an image anew.
+
+    axes : as a person has named them; None for as they are. Raises InvalidInput, DataError.
+    """
+    known = Description(**image.description)
+    wanted = known if axes is None else known.called(axes)
+    _look_through(storage, settings, image, file_of(storage, image), None, wanted)
 
 
 def remove_image(session: Session, storage: Storage, image: Image) -> None:

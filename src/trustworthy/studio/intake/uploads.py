@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError, U
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.db.tables import Image, Project, Upload, now
 from trustworthy.studio.images.formats import format_of
-from trustworthy.studio.images.probing import Prober
+from trustworthy.studio.images.probing import lent
 from trustworthy.studio.intake.adding import ROLES, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
@@ -75,20 +76,26 @@ def received(storage: Storage, upload: Upload) -> int:
     return file.stat().st_size if file.is_file() else 0
 
 
-def append(database: Database, storage: Storage, upload: Upload, offset: int, stream: BinaryIO) -> int:
+def append(
+    database: Database, storage: Storage, upload: Upload, offset: int, stream: BinaryIO, digest: str | None = None
+) -> int:
     """Write what `stream` holds; how many bytes have arrived now. Memory does not depend on their number.
+
+    digest : SHA-256 of these bytes in hexadecimal digits, where the sender knows it.
 
     Raises
     ------
-    InvalidInput : `offset` is not the number of bytes that have arrived, or there are more than were announced.
-    DiskFull : nothing of the upload is left.
+    InvalidInput : `offset` is not the number of bytes that have arrived, or `digest` is that of others; these are not
+        kept, and can be sent again.
+    DataError, DiskFull : there are more than were announced, or no room for them; nothing of the upload is left.
     """
     have = received(storage, upload)
     if offset != have:
         raise InvalidInput(f"offset must be {have}, the bytes that have arrived, got {offset}; go on from there.")
     file = storage.upload(upload.id)
     file.touch()
-    with _nothing_left(database, storage, upload), _full_in_words(storage), file.open("r+b") as part:
+    hashed = hashlib.sha256()
+    with _nothing_left(database, storage, upload), full_in_words(storage), file.open("r+b") as part:
         part.seek(offset)  # not at its end: a request that comes twice writes the same twice
         while block := stream.read(min(BLOCK, upload.size + 1 - have)):
             have += len(block)
@@ -96,8 +103,13 @@ def append(database: Database, storage: Storage, upload: Upload, offset: int, st
                 raise DataError(f"{upload.name} is larger than the {upload.size:,} bytes announced; upload it again.")
             storage.reserve(len(block), "this upload")
             part.write(block)
+            hashed.update(block)
+        if digest not in (None, hashed.hexdigest()):
+            part.truncate(offset)
         part.flush()
         os.fsync(part.fileno())
+    if digest not in (None, hashed.hexdigest()):
+        raise InvalidInput(f"some bytes of {upload.name} were altered on their way; send them again.")
     return have
 
 
@@ -116,7 +128,7 @@ def finish(database: Database, storage: Storage, settings: Settings, upload_id: 
     if have < upload.size:
         raise InvalidInput(f"{upload.name} has {have:,} of {upload.size:,} bytes; send the others first.")
     with _alone(storage, upload):
-        with _nothing_left(database, storage, upload), _full_in_words(storage):
+        with _nothing_left(database, storage, upload), full_in_words(storage):
             images, refused = _prepared(storage, settings, upload)
         try:
             with database.session() as session:
@@ -152,7 +164,7 @@ def _prepared(storage: Storage, settings: Settings, upload: Upload) -> tuple[lis
     images: list[Image] = []
     refused: list[tuple[str, str]] = []
     try:
-        with Prober(settings) as prober:
+        with lent(settings) as prober:
             for name, each in unpack(file, storage, settings) if zipped else [(upload.name, file)]:
                 try:
                     image = prepare_image(storage, settings, upload.project_id, each, name, upload.role, prober)
@@ -192,7 +204,8 @@ def _nothing_left(database: Database, storage: Storage, upload: Upload) -> Itera
 
 
 @contextmanager
-def _full_in_words(storage: Storage) -> Iterator[None]:
+def full_in_words(storage: Storage) -> Iterator[None]:
+    """Raise DiskFull where the disk is."""
     try:
         yield
     except DataError:

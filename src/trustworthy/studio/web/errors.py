@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TypeVar
 
 from flask import Flask, render_template, request
@@ -22,6 +23,7 @@ BROKEN = (
     "It is a fault of the studio and not yours. What you have uploaded and trained is safe. The words of the fault are "
     "in the window where the studio was started; whoever looks after it can report them."
 )
+FULL = "Nothing more can be written. Delete projects or jobs that are no longer needed, and try again."
 EXPIRED = (
     "This form was open for too long, or belongs to another studio. Go back, load the page anew and send it again."
 )
@@ -35,13 +37,24 @@ def found(session: Session, table: type[Row], row_id: str) -> Row:
     return row
 
 
+def in_words(error: TrustworthyError) -> str:
+    """What an error says, without its number."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def handle_errors(app: Flask) -> None:
     """Make every error an answer in words."""
 
     @app.errorhandler(TrustworthyError)
     def refused(error: TrustworthyError) -> tuple[str, int]:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return _answer(507 if isinstance(error, DiskFull) else 400, words)
+        return _answer(507 if isinstance(error, DiskFull) else 400, in_words(error))
+
+    @app.errorhandler(OSError)
+    def full(error: OSError) -> tuple[str, int]:
+        """The server keeps large forms on the disk of temporary files before any page reads them."""
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        return _answer(507, FULL)
 
     @app.errorhandler(HTTPException)
     def answered(error: HTTPException) -> tuple[str, int] | HTTPException:
