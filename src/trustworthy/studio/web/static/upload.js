@@ -95,16 +95,16 @@
 
   // Of many files, those that went well are counted.
   function tidy(row, more) {
-    added += 1;
     if (more.length || list.children.length <= MANY) return;
     row.remove();
+    added += 1;
     let sum = list.querySelector(".sum");
     if (!sum) {
       sum = document.createElement("li");
       sum.className = "sum muted";
       list.prepend(sum);
     }
-    sum.textContent = `${added} files of this page were taken.`;
+    sum.textContent = `${added} more files were added`;
   }
 
   function addRow(name, file) {
@@ -196,7 +196,7 @@
     event.preventDefault();
     form.classList.remove("over");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    const files = [];
+    const files = entries.length ? [] : [...event.dataTransfer.files].map((file) => [file.name, file]);
     for (const entry of entries) files.push(...(await below(entry)));
     take(files.filter(hidden));
   });
