@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import ClassVar
 
-import waitress
+from waitress.server import create_server
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.jobs import leases
+from trustworthy.studio.jobs.executor import Executor, LocalExecutor
 from trustworthy.studio.jobs.orphan import when_orphaned
 from trustworthy.studio.jobs.worker import Worker, new_name
 from trustworthy.studio.settings import PREFIX, Settings
@@ -39,7 +41,7 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
     with _listening(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         Database(settings.url).upgrade()
-        server = waitress.create_server(create_app(settings), sockets=[listener], threads=THREADS)
+        server = create_server(create_app(settings), sockets=[listener], threads=THREADS)
         supervisor = Supervisor(settings) if worker else None
         signal.signal(signal.SIGTERM, _leave)
         try:
@@ -51,13 +53,13 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
             server.close()
 
 
-def work(settings: Settings, supervised: str | None = None) -> None:
+def work(settings: Settings, supervised: str | None = None, executor: Executor | None = None) -> None:
     """Be a worker until SIGTERM or SIGINT; what runs then goes back into the queue.
 
     supervised : the name that `Supervisor` gave; such a worker also stops when its supervisor has ended.
     """
     Database(settings.url).upgrade()
-    worker = Worker(settings, name=supervised or new_name())
+    worker = Worker(settings, executor or LocalExecutor(), supervised or new_name())
     if supervised:
         when_orphaned(worker.stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +68,12 @@ def work(settings: Settings, supervised: str | None = None) -> None:
 
 
 class Supervisor:
-    """A worker in a process of its own, which ends when this process does, and is started again when it dies."""
+    """A worker in a process of its own, which ends when this process does, and is started again when it dies.
+
+    command : to which the name of the worker is added.
+    """
+
+    command: ClassVar = (sys.executable, "-m", "trustworthy", "studio", "worker", "--supervised")
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._database = settings, Database(settings.url)
@@ -92,7 +99,7 @@ class Supervisor:
     def _attend(self, name: str) -> None:
         """Start a worker, and come back when it has ended."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "trustworthy", "studio", "worker", "--supervised", name],
+            [*self.command, name],
             stdin=subprocess.PIPE,
             env={**os.environ, **_environ(self._settings)},
             start_new_session=True,  # Ctrl-C is for this process alone, which then ends the worker in its own way

@@ -3,7 +3,6 @@ import pytest
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.db.tables import Image, Pair, Project
 from trustworthy.studio.jobs.submitting import submit_training
-from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
 
@@ -11,22 +10,21 @@ from trustworthy.studio.training.control import TrainingSettings
 class Place:
     """A studio in a folder, with a project of two pairs that no pixel belongs to."""
 
-    def __init__(self, folder):
-        self.settings = Settings(data_dir=folder, beat_seconds=0.2, lease_seconds=30, free_bytes=0)
-        self.storage = Storage(folder)
-        self.database = Database(self.settings.url)
-        self.database.upgrade()
+    def __init__(self, settings):
+        self.settings = settings.model_copy(update={"beat_seconds": 0.2, "lease_seconds": 30.0})
+        self.storage = Storage(settings.data_dir)
+        self.database = Database(settings.url)
         with self.database.session() as session:
             project = Project(name="wells")
             session.add(project)
             session.flush()
             self.project = project.id
             for number, part in enumerate(("train", "test")):
-                images = [self.image(session, f"{role}/{number}.tif", role) for role in ("source", "target")]
-                pair = Pair(
-                    project_id=project.id, name=str(number), source_id=images[0], target_id=images[1], part=part
-                )
-                session.add(pair)
+                self.pair(session, str(number), part)
+
+    def pair(self, session, name, part):
+        images = [self.image(session, f"{role}/{name}.tif", role) for role in ("source", "target")]
+        session.add(Pair(project_id=self.project, name=name, source_id=images[0], target_id=images[1], part=part))
 
     def image(self, session, name, role, project=None):
         described = {"axes": "YX", "shape": [8, 8], "dtype": "uint16"}
@@ -43,7 +41,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path):
-    place = Place(tmp_path / "data")
+def place(settings):
+    place = Place(settings)
     yield place
     place.database.close()

@@ -8,6 +8,7 @@ import pytest
 from studio.viewer.finished import finished, project_with_pairs
 from trustworthy.studio.db.tables import Image, Job, Model, Project
 from trustworthy.studio.jobs.states import CANCELLED, QUEUE
+from trustworthy.studio.web.pages import models
 
 
 @pytest.fixture
@@ -95,6 +96,19 @@ def test_its_zip_holds_its_folder(client, model):
         assert f"{name}.zip" in answer.headers["Content-Disposition"]
     assert archive.namelist() == [f"{name}/part/weights.safetensors", f"{name}/studio.json"]
     assert archive.read(f"{name}/part/weights.safetensors") == b"weights"
+
+
+def test_its_package_for_the_zoo_is_sent_and_no_copy_stays(client, storage, model, monkeypatch):
+    def package(folder, file, *, name, description):
+        file.write_text(f"{folder.name} {name}", encoding="utf-8")
+        return file
+
+    monkeypatch.setattr(models, "zoo_package", package)
+    with client.post(f"/models/{model.id}/zoo") as answer:
+        assert answer.text == f"{model.id} First try"
+        assert f"First_try-{model.id[:6]}-bioimageio.zip" in answer.headers["Content-Disposition"]
+    storage.remove(storage.model(model.id))
+    assert client.post(f"/models/{model.id}/zoo").status_code == 404
 
 
 def test_a_model_is_renamed_and_deleted_but_not_under_a_job_that_needs_it(client, database, storage, model):

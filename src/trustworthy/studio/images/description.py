@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from trustworthy.core.errors import InvalidInput
 
@@ -34,12 +34,12 @@ class Description(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Description:
         if len(self.axes) != len(self.shape) or len(set(self.axes)) < len(self.axes) or set(self.axes) - set(LETTERS):
-            raise InvalidInput(
+            raise ValueError(
                 f"axes must name each of the {len(self.shape)} axes {self.shape} once, by letters of {LETTERS}, got "
                 f"{self.axes!r}."
             )
         if not {"Y", "X"} <= set(self.axes):
-            raise InvalidInput(f"axes must hold Y and X, the height and the width of the image, got {self.axes!r}.")
+            raise ValueError(f"axes must hold Y and X, the height and the width of the image, got {self.axes!r}.")
         return self
 
     def length(self, axis: str) -> int:
@@ -70,7 +70,15 @@ class Description(BaseModel):
 
     def called(self, axes: str) -> Description:
         """The same with axes that a person has named. Raises InvalidInput."""
-        return type(self)(**{**self.model_dump(), "axes": axes.strip().upper(), "guessed": False})
+        return described(**{**self.model_dump(), "axes": axes.strip().upper(), "guessed": False})
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+def described(**fields: Any) -> Description:
+    """A description whose axes may not fit. Raises InvalidInput, in the words of the first fault."""
+    try:
+        return Description(**fields)
+    except ValidationError as error:
+        raise InvalidInput(error.errors()[0]["msg"].removeprefix("Value error, ")) from error

@@ -30,7 +30,7 @@ SUFFIXES = {"tiff": ".tif", "png": ".png"}
 """Of the formats in which images are kept."""
 MICROSCOPES = frozenset({"czi", "nd2", "lif"})
 """Formats of makers of microscopes, turned into OME-TIFF on arrival."""
-ADVICE = "Give TIFF, OME-TIFF or PNG (or CZI, ND2 or LIF where the extra `bio` is installed), or a zip of them."
+ADVICE = "Give TIFF, OME-TIFF or PNG, or a zip of them; CZI, ND2 and LIF need the extra bio of the installation."
 
 
 def format_of(file: Path) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 
 from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError
-from trustworthy.studio.images.description import LETTERS, Description
+from trustworthy.studio.images.description import LETTERS, Description, described
 from trustworthy.studio.images.formats import ADVICE, format_of
 
 AXES = re.compile(r"Axes of the array: ([TZCYXS]+)\.")
@@ -87,6 +87,16 @@ def open_image(path: Path, description: Description | None = None) -> Iterator[O
         yield image if description is None else OpenImage(description, _fitted(image, description))
 
 
+def check_size(description: Description, max_pixels: int) -> None:
+    """Before a pixel is decoded. Raises DataError."""
+    if description.pixels > max_pixels or not description.pixels:
+        claimed = " x ".join(f"{size:,}" for size in description.shape)
+        raise DataError(
+            f"the file claims {claimed} pixels, and an image may have 1 to {max_pixels:,}. Cut it into smaller images, "
+            "or raise max_pixels in the settings."
+        )
+
+
 def _fitted(image: OpenImage, wanted: Description) -> Any:
     if image.description.shape == wanted.shape:
         return image.stored
@@ -139,7 +149,7 @@ def _described(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Desc
     sizes, names = _OF_KIND.get(series.kind, _nothing_said)(file)
     axes, shape = _with_singletons(file, axes, series)
     channels = dict(zip(axes, shape, strict=True)).get("C", 1)
-    return Description(
+    return described(
         axes=axes,
         shape=shape,
         dtype=dtype,

@@ -69,7 +69,7 @@ def _remedy(task: Task) -> str:
     settings = task.settings
     if settings is None:
         return "Close other programs, or choose fewer images, then try again."
-    batch = f"the batch size, {settings.batch_size}" if settings.batch_size > 1 else ""
-    patch = f"the patch size, {settings.patch}" if settings.patch > 32 else ""
-    lower = " or ".join(filter(None, (batch, patch))) or f"the width of the network, {settings.width}"
-    return f"Start a training with a lower number for {lower}, or close other programs and try again."
+    batch = f"a smaller batch size (now {settings.batch_size})" if settings.batch_size > 1 else ""
+    patch = f"a smaller patch size (now {settings.patch})" if settings.patch > 32 else ""
+    smaller = " or ".join(filter(None, (batch, patch))) or f"a narrower network (width, now {settings.width})"
+    return f"Start a training with {smaller}, or close other programs and try again."

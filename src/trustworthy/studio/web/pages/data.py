@@ -17,6 +17,7 @@ from trustworthy.studio.db.tables import Image, Project, Upload
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.intake import uploads
 from trustworthy.studio.intake.adding import ROLES, look_again, remove_image, statistics_of, thumbnail_of
+from trustworthy.studio.intake.links import fetch
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.errors import found, in_words
 
@@ -48,7 +49,7 @@ def index(project_id: str) -> str:
     number = max(1, request.args.get("page", 1, int))
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
-        counts = dict.fromkeys(ROLES, 0)
+        counts: dict[str, int] = dict.fromkeys(ROLES, 0)
         rows = session.execute(select(Image.role, func.count()).filter_by(project_id=project_id).group_by(Image.role))
         counts.update((name, count) for name, count in rows)
         chosen = _chosen(project_id, role, wanted)
@@ -75,7 +76,7 @@ def index(project_id: str) -> str:
     )
 
 
-def _chosen(project_id: str, role: str, wanted: str) -> Select[tuple[Image]]:
+def _chosen(project_id: str, role: str, wanted: str) -> Select[Image]:
     chosen = select(Image).filter_by(project_id=project_id)
     chosen = chosen.filter_by(role=role) if role in ROLES else chosen
     return chosen.where(Image.name.icontains(wanted, autoescape=True)) if wanted else chosen
@@ -98,10 +99,22 @@ def _add_file(project_id: str, file: FileStorage) -> None:
     try:
         with studio().database.session() as session:
             upload = _begun(session, project_id, str(file.filename), size)
-        uploads.append(studio().database, studio().storage, upload, 0, file.stream)  # type: ignore[arg-type]
+        uploads.append(studio().database, studio().storage, upload, 0, file.stream)
         _tell(upload.name, _finished(upload))
     except TrustworthyError as error:
         flash(f"{file.filename} was not taken: {in_words(error)}", "danger")
+
+
+@page.post("/projects/<project_id>/data/link")
+def link(project_id: str) -> Response:
+    """A file from elsewhere."""
+    with studio().database.reading() as session:
+        found(session, Project, project_id)
+    arrived = fetch(
+        studio().database, studio().storage, studio().settings, project_id, request.form.get("link", ""), "any"
+    )
+    _tell("Link", arrived)
+    return redirect(url_for("data.index", project_id=project_id))
 
 
 def _begun(session: Session, project_id: str, name: str, size: int) -> Upload:
@@ -114,14 +127,13 @@ def _finished(upload: Upload) -> uploads.Arrived:
 
 
 def _tell(name: str, arrived: uploads.Arrived) -> None:
-    flash(_counted(name, arrived), "success")
+    flash(f"{name}: {_counted(arrived)}.", "success")
     for words in _refused(arrived):
         flash(words, "warning")
 
 
-def _counted(name: str, arrived: uploads.Arrived) -> str:
-    count = len(arrived.images)
-    return f"{name}: {count} images were added." if count != 1 else f"{arrived.images[0].name} was added."
+def _counted(arrived: uploads.Arrived) -> str:
+    return f"{len(arrived.images)} images added" if len(arrived.images) != 1 else "added"
 
 
 def _refused(arrived: uploads.Arrived) -> list[str]:
@@ -161,9 +173,8 @@ def append(project_id: str, upload_id: str) -> dict[str, Any]:
 
 @page.post("/projects/<project_id>/uploads/<upload_id>/finish")
 def finish(project_id: str, upload_id: str) -> dict[str, Any]:
-    upload = _upload(project_id, upload_id)
-    arrived = _finished(upload)
-    return {"added": len(arrived.images), "words": _counted(upload.name, arrived), "refused": _refused(arrived)}
+    arrived = _finished(_upload(project_id, upload_id))
+    return {"words": _counted(arrived), "refused": _refused(arrived)}
 
 
 @page.post("/projects/<project_id>/uploads/<upload_id>/abandon")

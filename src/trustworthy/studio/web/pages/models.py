@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from sqlalchemy import select
@@ -23,6 +25,7 @@ from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.training.record import METRICS
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.zoo import zoo_package
 
 page = Blueprint("models", __name__)
 
@@ -45,6 +48,7 @@ def model(model_id: str) -> str:
             "models/model.html", model=shown, images=_applicable(session, project), chosen=project,
             projects=session.scalars(select(Project).order_by(Project.name)).all(), metrics=METRICS,
             methods=_methods(), controls=CONTROLS.values(), job=session.get(Job, shown.job_id or ""),
+            has_zoo=importlib.util.find_spec("bioimageio") is not None,
             has_files=studio().storage.model(shown.id).is_dir(),
         )  # fmt: skip
 
@@ -74,12 +78,22 @@ def download(model_id: str) -> Response:
     """Its folder as a zip: weights as safetensors, all else as JSON."""
     with studio().database.reading() as session:
         sent = found(session, Model, model_id)
-    folder = studio().storage.model(sent.id)
-    if not folder.is_dir():
-        raise NotFound("The files of this model are not there any more.")
     name = _file_name(sent)
-    packed = _packed(folder, name)
-    return send_file(packed, mimetype="application/zip", as_attachment=True, download_name=f"{name}.zip")
+    return _sent(_packed(_files(sent), name), f"{name}.zip")
+
+
+@page.post("/models/<model_id>/zoo")
+def zoo(model_id: str) -> Response:
+    """Its package for the BioImage Model Zoo, tested while the visitor waits."""
+    with studio().database.reading() as session:
+        sent = found(session, Model, model_id)
+    with tempfile.TemporaryDirectory() as place:
+        told = sent.about.get("methods", "")
+        package = zoo_package(_files(sent), Path(place) / "package.zip", name=sent.name, description=told)
+        packed = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+        with package.open("rb") as stream:
+            shutil.copyfileobj(stream, packed)
+    return _sent(packed, f"{_file_name(sent)}-bioimageio.zip")
 
 
 @page.post("/models/<model_id>/rename")
@@ -125,12 +139,24 @@ def _file_name(model: Model) -> str:
     return f"{secure_filename(model.name)[:80] or 'model'}-{model.id[:6]}"
 
 
-def _packed(folder: Path, name: str) -> Any:
+def _files(model: Model) -> Path:
+    """Its folder. Raises NotFound where it is gone."""
+    folder = studio().storage.model(model.id)
+    if not folder.is_dir():
+        raise NotFound("The files of this model are not there any more.")
+    return folder
+
+
+def _sent(file: IO[bytes], name: str) -> Response:
+    file.seek(0)
+    return send_file(file, mimetype="application/zip", as_attachment=True, download_name=name)
+
+
+def _packed(folder: Path, name: str) -> IO[bytes]:
     """A zip of a folder, in a file that is gone when it is closed; weights do not get smaller by compression."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.write(path, Path(name) / path.relative_to(folder))
-    file.seek(0)
     return file

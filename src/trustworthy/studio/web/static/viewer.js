@@ -81,7 +81,7 @@
     for (let i = 0; i < data.length; i += 4) {
       if (data[i] < 128) continue;
       const dark = Math.floor(((i / 4) % width + Math.floor(i / 4 / width)) / stripe) % 2;
-      image.data.set([255, 0, 170, dark ? 150 : 70], i);
+      image.data.set([255, 0, 170, dark ? 150 : 40], i);
     }
     keep(panel, image);
     overlay = panel.coloured;
@@ -191,6 +191,7 @@
 
   // --- moving --------------------------------------------------------------------------------------------------------
   function move(x, y, zoom = view.zoom) {
+    if (zoom !== view.zoom) status.textContent = `Zoom ${written(share(zoom, 1, LARGEST))} times`;
     view.zoom = share(zoom, 1, LARGEST);
     view.x = share(x, 0.5 / view.zoom, 1 - 0.5 / view.zoom);
     view.y = share(y, 0.5 / view.zoom, 1 - 0.5 / view.zoom);
@@ -202,10 +203,6 @@
     const zoom = share(view.zoom * factor, 1, LARGEST);
     const kept = view.zoom / zoom;
     move(point.x + (view.x - point.x) * kept, point.y + (view.y - point.y) * kept, zoom);
-  }
-
-  function tellZoom() {
-    status.textContent = `Zoom ${written(view.zoom)} times`;
   }
 
   function pointOf(canvas, event) { // in shares of the image
@@ -263,10 +260,9 @@
     if (event.target !== group || event.ctrlKey || event.metaKey || event.altKey || !steps[event.key]) return;
     event.preventDefault();
     steps[event.key]();
-    tellZoom();
   });
   viewer.querySelectorAll("[data-step]").forEach((button) => {
-    button.addEventListener("click", () => { steps[button.dataset.step](); tellZoom(); });
+    button.addEventListener("click", steps[button.dataset.step]);
   });
 
   // --- planes --------------------------------------------------------------------------------------------------------
