@@ -14,13 +14,13 @@ import tifffile
 import torch
 from torch import nn
 
-from studio.results.jobs import Pair, job, saved, translator
+from studio.results.jobs import Pair, job, saved
 from trustworthy import metrics
 from trustworthy.core.seeds import numpy_generator
 from trustworthy.datasets.image_pairs import ImagePairs
 from trustworthy.datasets.pairs import load_pairs, paste, patches
 from trustworthy.datasets.synthetic import cells
-from trustworthy.nn import UNet
+from trustworthy.nn import Translator, UNet
 from trustworthy.studio.jobs.progress import Reporter
 from trustworthy.studio.training.record import Result, load_result
 from trustworthy.studio.training.results import make_result
@@ -39,7 +39,7 @@ def learned(root: Path, train: ImagePairs, held: ImagePairs, test: ImagePairs, *
         for source, target in zip(of.source, of.target, strict=True)
     ]
     orders = job(root, given)
-    statistics = translator([nn.Identity()], train.source, train.target)
+    statistics = Translator.of(nn.Identity(), train.source, train.target)
     side = min(128, *train.source.shape[2:])
     cut, judged = (patches(of, side, count) for of, count in ((train, 96), (held, 8)))
     settings = {"members": 3, "learning_rate": 2e-3, "batch_size": 8, **method}
@@ -48,6 +48,7 @@ def learned(root: Path, train: ImagePairs, held: ImagePairs, test: ImagePairs, *
         statistics.normalised(cut.source, cut.target),
         validation=statistics.normalised(judged.source, judged.target),
     )
+    assert isinstance(ensemble, nn.Module)
     orders.folder.mkdir(parents=True)
     model = saved(orders, statistics.around(ensemble).eval(), orders.folder / "result" / "model", network=(8, 4))
     folder = make_result(orders, model, Reporter(orders.folder), torch.device("cpu"))

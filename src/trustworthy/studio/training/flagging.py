@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,8 +24,11 @@ PIXELS = 2**14
 FLOORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Sizes of noise that are tried, in deviations of the target."""
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+MANY = 20
+"""Validation images that a person with fewer is told of."""
 HANDED, SURE = 0.1, 0.9
 """Share of unusable images that may pass for usable, and with which probability."""
+ALIKE = "Every image is equally uncertain, so that only those that are unlike the images of the training are flagged."
 Maps = Float[np.ndarray, "channels height width"]
 
 
@@ -126,13 +130,13 @@ def calibrate(drawn: Sequence[Drawn], model: Translator, tolerance: float | None
     tolerances = tuple(chosen) if tolerance is None else (tolerance,) * len(sizes)
     each = maps.factor * std.mean(1, dtype=np.float64) * float(sizes.mean())
     wrong = (error > (np.asarray(tolerances) / sizes)[channel]).mean(1) > 1.0 - HOLDS
-    threshold, rule = _threshold(each, wrong)
+    threshold, rule = _threshold(each, wrong, seen)
+    flagging = f"{_chosen(tolerance, n, seen)} {rule if varies else ALIKE}"
     return Calibration(
         images=n, seen=seen, varies=varies, factor=maps.factor, floor=floor, sizes=tuple(map(float, sizes)),
         promised=0.0 if seen else 1.0 - maps.risk,
         factors=tuple((level, float(np.quantile(error / std, level))) for level in LEVELS),
-        tolerance=tolerances, threshold=threshold,
-        flagging=f"{_chosen(tolerance, n, seen)} {rule.format(images=_images(n, seen))}",
+        tolerance=tolerances, threshold=threshold, flagging=flagging,
     )  # fmt: skip
 
 
@@ -152,16 +156,20 @@ def _noisy(std: Num[np.ndarray, "*shape"], floor: float) -> Num[np.ndarray, "*sh
 
 def _nats(error: Num[np.ndarray, "n drawn"], size: Num[np.ndarray, "n drawn"]) -> float:
     """Mean negative log likelihood of errors whose distribution is that of Laplace, of sizes in proportion to these."""
-    return float(np.log(size).mean() + np.log((error / size).mean()))
+    return float(np.log(size).mean() + np.log(max((error / size).mean(), np.finfo(np.float32).tiny)))
 
 
-def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"]) -> tuple[float, str]:
+def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], seen: bool) -> tuple[float, str]:
     """Uncertainty of an image above which a person gets it, and the rule in words."""
-    highest = float(uncertainty.max())
-    rule = (
-        "An image is flagged where it is more uncertain on average than each of the {images}; of images like them that "
-        f"happens to one in {len(uncertainty) + 1} by chance."
+    highest, images = float(uncertainty.max()), _images(len(uncertainty), seen)
+    chance = (
+        "as models are surer of these, that happens to many"
+        if seen
+        else f"of images like them that happens to one in {len(uncertainty) + 1} by chance"
     )
+    rule = f"An image is flagged where it is more uncertain on average than each of the {images}; {chance}."
+    if seen:
+        return highest, rule
     try:
         found = handoff_threshold(-uncertainty, wrong, risk=HANDED, level=SURE)
     except InvalidInput:  # too few images
@@ -169,7 +177,7 @@ def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n
     if not -np.inf < found.threshold < np.inf or -found.threshold >= highest:
         return highest, rule
     return -float(found.threshold), (
-        f"An image is flagged above an uncertainty below which, as the {{images}} show with probability {SURE:.0%}, "
+        f"An image is flagged above an uncertainty below which, as the {images} show with probability {SURE:.0%}, "
         f"at most {HANDED:.0%} of the images are off by more than the tolerance at more than {1 - HOLDS:.0%} of their "
         "pixels."
     )
@@ -197,17 +205,18 @@ def promise(calibration: Calibration) -> str:
             f"{measured} Promised: nothing, as there were no validation images, and errors on images that were trained "
             "on are smaller than on others. Add pairs, and leave some for validation."
         )
-    more = (20 * HOLDS) / 21
-    few = (
-        f" {calibration.images} image{'s are' if calibration.images > 1 else ' is'} few: 20 would promise {more:.0%}."
-        if calibration.images < 20
-        else ""
-    )
+    count, more = calibration.images, _at_least(MANY * HOLDS / (MANY + 1))
+    few = f" {count} image{'s are' if count > 1 else ' is'} few: {MANY} would promise {more}." if count < MANY else ""
     return (
-        f"{measured} Promised: at {calibration.promised:.0%} of the pixels of a new image, on average over such "
+        f"{measured} Promised: at {_at_least(calibration.promised)} of the pixels of a new image, on average over such "
         f"calibrations, if it is like them.{few} The validation images chose the epochs too, so read the promise as "
         "slightly hopeful, and look at the coverage of the test images."
     )
+
+
+def _at_least(share: float) -> str:
+    """In per cent, never rounded up."""
+    return f"{math.floor(100 * share + 1e-9)}%"
 
 
 def meaning(calibration: Calibration) -> str:
