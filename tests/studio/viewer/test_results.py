@@ -12,6 +12,7 @@ from trustworthy.studio.db.tables import Job
 from trustworthy.studio.jobs.states import QUEUE
 from trustworthy.studio.training.record import load_result
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
+from trustworthy.studio.web.pages import results
 
 
 @pytest.fixture
@@ -45,6 +46,15 @@ def test_results_show_metrics_beside_baselines_and_flagged_images_first(client, 
     assert all(
         said in text for said in (*result.notes, result.promise, result.meaning, result.flagging, result.methods)
     )
+
+
+def test_many_images_are_shown_sheet_by_sheet(client, storage, job, monkeypatch):
+    monkeypatch.setattr(results, "SHEET", 2)
+    names = [image.name for image in load_result(storage.result(job.id)).images]
+    for sheet, expected in (("1", names[:2]), ("2", names[2:]), ("99", names[2:])):
+        text = page(client, f"/jobs/{job.id}/results?sheet={sheet}")
+        assert [name for name in names if name in text] == expected
+    assert "?sheet=2" in text
 
 
 def test_only_downloads_that_are_there_are_offered_and_served(client, storage, job):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from functools import lru_cache
 from pathlib import Path
 
 import PIL.Image
@@ -18,6 +20,8 @@ from trustworthy.studio.web.charts import SCALES, Calibration, palette
 from trustworthy.studio.web.errors import found
 
 page = Blueprint("results", __name__)
+SHEET = 60
+"""Images on one page."""
 DOWNLOADS: dict[str, tuple[str, str]] = {
     "zip": ("download.zip", "Everything (zip)"),
     "metrics": ("metrics.csv", "Metrics (CSV)"),
@@ -51,9 +55,12 @@ def index(job_id: str) -> str | Response:
         if result is None:
             flash("This job has no results yet.", "info")
             return redirect(f"/jobs/{job.id}")
+        sheets = range(1, 1 + math.ceil(len(result.images) / SHEET))
+        sheet = min(max(request.args.get("sheet", 1, type=int), 1), len(sheets))
         return render_template(
             "results/index.html", job=job, project=job.project, result=result, model=_model(session, job),
-            metrics=METRICS, downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
+            metrics=METRICS, images=result.images[(sheet - 1) * SHEET : sheet * SHEET], sheet=sheet, sheets=sheets,
+            downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
             calibration=Calibration(result.calibration) if result.calibration else None,
         )  # fmt: skip
 
@@ -125,7 +132,14 @@ def _file(job: Job, image: ImageResult, role: str) -> Path:
 def _finished(session: Session, job_id: str) -> tuple[Job, Result | None]:
     """A job, and what it has published so far."""
     job = found(session, Job, job_id)
-    return job, load_result(_folder(job)) if (_folder(job) / FILE).is_file() else None
+    file = _folder(job) / FILE
+    return job, _read(file.parent, file.stat().st_mtime_ns) if file.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _read(folder: Path, changed: int) -> Result:
+    """Once for all pictures of a page."""
+    return load_result(folder)
 
 
 def _image(session: Session, job_id: str, folder: str) -> tuple[Job, Result, ImageResult]:
