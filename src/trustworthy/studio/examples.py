@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,12 +45,17 @@ class Example:
     target: str
     licence: str
     origin: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     pixels: float | None = None
 
     def load(self) -> ImagePairs:
         """Raises DataUnavailable, with what to do."""
         return load_pairs(self.name, **self.settings)
+
+    def first(self) -> ImagePairs:
+        """Its first pair, without drawing the others."""
+        one: dict[str, Any] = self.settings | {"fields": 1}
+        return load_pairs(self.name, **one) if self.settings else self.load().take([0])
 
     @property
     def missing(self) -> str:
@@ -87,7 +91,7 @@ EXAMPLES: dict[str, Example] = {
         Example(
             "ecoli", "Bacteria",
             "10 fields of E. coli, 512 x 512 pixels, 16 bits: fluorescence is to be predicted from bright field.",
-            "bright field", "fluorescence", "MIT", "Ten paired fields, published under the MIT licence.",
+            "bright field", "fluorescence", "MIT", "Real microscopy.",
         ),
         Example(
             "ebimage", "Nuclei",

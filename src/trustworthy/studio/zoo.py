@@ -31,6 +31,7 @@ from trustworthy.studio.training.saving import Saved, load_saved
 RELATIVE = 1e-4
 """Difference between the package and its test output that the zoo's test allows, of the value; and of the target's
 standard deviation beside it. Another machine adds its floating-point numbers in another order."""
+SPEC, COMMON = "bioimageio.spec.model.v0_5", "bioimageio.spec.common"
 INPUT, OUTPUT, STATE, SCRIPT = "input.npy", "output.npy", "weights.pt", "weights.torchscript.pt"
 SMALLEST, LARGEST = 64, 512
 """Pixels, about which the test image has at least where the network allows it, and at most."""
@@ -41,6 +42,11 @@ class ZooModel(nn.Module):
 
     Images have sides that are multiples of the networks' `grid`. Of one network there is the answer alone.
     """
+
+    source_mean: Tensor
+    source_std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
 
     def __init__(self, members: Sequence[UNet], channels: tuple[int, int]) -> None:
         super().__init__()
@@ -122,7 +128,7 @@ def _check(summary: Any, name: str) -> None:
 
 def _test_image(translator: Translator, model: ZooModel, sample: np.ndarray | None) -> Tensor:
     """(1, channels, side, side): the middle of the sample, reflected where it is too small."""
-    net = model.members[0]
+    net: Any = model.members[0]
     side = _least(net)
     if sample is None:
         noise = torch.randn(1, net.channels, side, side, generator=torch.Generator().manual_seed(0))
@@ -154,9 +160,7 @@ def _write_parts(place: Path, model: ZooModel, image: Tensor) -> None:
 
 def _described(place: Path, saved: Saved, model: ZooModel, given: dict[str, Any], name: str, description: str) -> Any:
     """The description of the package, whose files lie in `place`, as the zoo checks it."""
-    from bioimageio.spec.common import FileDescr
-    from bioimageio.spec.model import v0_5 as zoo
-
+    zoo, at = required(SPEC), required(COMMON).FileDescr
     sources, targets = _channel_names(saved, len(model.members))
     tolerance = zoo.ReproducibilityTolerance(
         relative_tolerance=RELATIVE, absolute_tolerance=RELATIVE * float(model.target_std.max())
@@ -164,7 +168,7 @@ def _described(place: Path, saved: Saved, model: ZooModel, given: dict[str, Any]
     return zoo.ModelDescr(
         name=_safe_name(name),
         description=(description or f"Predicts {', '.join(targets)} from {', '.join(sources)}.")[:500],
-        documentation=FileDescr(source=place / "README.md"),
+        documentation=at(source=place / "README.md"),
         inputs=[_input(place, saved, model, sources)],
         outputs=[_output(place, saved, model, targets)],
         tags=["image-reconstruction", "2d", "pytorch", "unet", "fluorescence-light-microscopy", "uncertainty"],
@@ -174,25 +178,22 @@ def _described(place: Path, saved: Saved, model: ZooModel, given: dict[str, Any]
 
 
 def _input(place: Path, saved: Saved, model: ZooModel, names: list[str]) -> Any:
-    from bioimageio.spec.common import FileDescr
-    from bioimageio.spec.model import v0_5 as zoo
-
-    size = zoo.ParameterizedSize(min=_least(model.members[0]), step=model.members[0].grid)  # type: ignore[arg-type]
+    zoo, at = required(SPEC), required(COMMON).FileDescr
+    net: Any = model.members[0]
+    size = zoo.ParameterizedSize(min=_least(net), step=net.grid)
     sides = [zoo.SpaceInputAxis(id=zoo.AxisId(axis), size=size, **_scale(saved, axis)) for axis in "yx"]
     return zoo.InputTensorDescr(
         id=zoo.TensorId("source"),
         description="The source in its own units, as the microscope wrote it.",
         axes=[zoo.BatchAxis(), zoo.ChannelAxis(channel_names=names), *sides],
-        test_tensor=FileDescr(source=place / INPUT),
+        test_tensor=at(source=place / INPUT),
         data=zoo.IntervalOrRatioDataDescr(type="float32"),
     )
 
 
 def _output(place: Path, saved: Saved, model: ZooModel, names: list[str]) -> Any:
     """Its halo is all that an output pixel looks at: tiles that are cut by it fit together without a seam."""
-    from bioimageio.spec.common import FileDescr
-    from bioimageio.spec.model import v0_5 as zoo
-
+    zoo, at = required(SPEC), required(COMMON).FileDescr
     halo: Any = model.members[0].reach
     sides = [
         zoo.SpaceOutputAxisWithHalo(
@@ -207,14 +208,13 @@ def _output(place: Path, saved: Saved, model: ZooModel, names: list[str]) -> Any
         id=zoo.TensorId("prediction"),
         description="The prediction in the units of the target; then, of an ensemble, its standard deviation.",
         axes=[zoo.BatchAxis(), zoo.ChannelAxis(channel_names=names), *sides],
-        test_tensor=FileDescr(source=place / OUTPUT),
+        test_tensor=at(source=place / OUTPUT),
         data=zoo.IntervalOrRatioDataDescr(type="float32"),
     )
 
 
 def _weights(place: Path, given: dict[str, Any]) -> Any:
-    from bioimageio.spec.model import v0_5 as zoo
-
+    zoo = required(SPEC)
     version = zoo.Version(torch.__version__.partition("+")[0])
     architecture = zoo.ArchitectureFromLibraryDescr(
         callable=zoo.Identifier(network.__name__), import_from=network.__module__, kwargs=given

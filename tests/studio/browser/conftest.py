@@ -38,7 +38,7 @@ class Browser:
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         self.driver, self.base = webdriver.Chrome(options, Service(DRIVER)), ""
-        self.faults, self.asked = [], set()
+        self.faults, self.asked, self.scripted = [], set(), True
 
     def enter(self, link):
         """Come in by the link of a studio."""
@@ -53,6 +53,11 @@ class Browser:
         width, height = SIZES[size]
         told = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", told)
+
+    def scripts(self, on):
+        """Whether pages may run scripts; those of the driver do, but no timer, which axe-core wants."""
+        self.scripted = on
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
 
     def dark(self, dark):
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -70,13 +75,17 @@ class Browser:
 
     def press(self, words):
         """The button or the link that says so."""
-        self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]").click()
+        found = self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]")
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
+        found.click()
 
     def wait(self, seconds, met):
-        """Until `met(browser)` is true; its value."""
+        """Until `met(browser)` is true, whatever is replaced while it is asked; its value."""
+        from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(lambda driver: met(self))
+        patient = WebDriverWait(self.driver, seconds, 0.1, [StaleElementReferenceException])
+        return patient.until(lambda driver: met(self))
 
     @property
     def text(self):
@@ -98,7 +107,7 @@ class Browser:
         root = "document.documentElement"
         if self.driver.execute_script(f"return {root}.scrollWidth > {root}.clientWidth"):
             self.faults.append(f"{self.path}: wider than the window")
-        for fault in Axe().run(self.driver)["violations"]:
+        for fault in Axe().run(self.driver)["violations"] if self.scripted else ():
             if fault["impact"] in ("serious", "critical"):
                 where = "; ".join(node["html"][:120] for node in fault["nodes"])
                 self.faults.append(f"{self.path}: {fault['id']}, {fault['help']}: {where}")

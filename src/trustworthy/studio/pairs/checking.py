@@ -37,7 +37,8 @@ class Remark:
     """What was found.
 
     level : "stop", a training would fail or its test would be a lie; "warning"; "fine".
-    remedy : what to do. room : of the project, where that is done, "data" or "pairs". names : of what it is about.
+    remedy : what to do. room : of the project, where that is done, "data" or "pairs".
+    names : of what it is about, as they are shown. about : the same, without more words; empty where there are none.
     """
 
     level: Level
@@ -46,6 +47,12 @@ class Remark:
     remedy: str = ""
     room: str = ""
     names: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+
+    def concerns(self, pair: Pair) -> bool:
+        """Whether this pair, or an image of it, is among what is wrong."""
+        names = {pair.name, pair.source.name, pair.target.name}
+        return self.level != "fine" and not names.isdisjoint(self.about or self.names)
 
 
 @dataclass(frozen=True)
@@ -184,14 +191,14 @@ def duplicates(seen: Seen) -> Iterator[Remark]:
     if twice:
         yield Remark(
             "stop", "The same image in training and test", "A test on what was trained on says nothing.",
-            "Leave one of the two out, or put both into the same part.", "pairs", _told(twice),
+            "Leave one of the two out, or put both into the same part.", "pairs", _told(twice), _both(twice),
         )  # fmt: skip
     alike = {name: other for name, other in _alike(seen, train, test) if name not in twice}
     if alike:
         yield Remark(
             "warning", "Almost the same image in training and test",
             "They seem to show the same place, such as neighbouring planes or moments. A test on them is too kind.",
-            "Put images of one place into the same part.", "pairs", _told(alike),
+            "Put images of one place into the same part.", "pairs", _told(alike), _both(alike),
         )  # fmt: skip
 
 
@@ -206,7 +213,7 @@ def registration(seen: Seen) -> Iterator[Remark]:
             f"In {len(moved)} of {_many(len(shifts), 'pair')}; the target lies {_moved(down, right)} (the median). "
             "A network that learns from this paints blurred or moved.",
             "Register the images, such as with Fiji (Plugins, Registration), and upload them again.", "data",
-            tuple(f"{name}: {_moved(found.dy, found.dx)}" for name, found in moved.items()),
+            tuple(f"{name}: {_moved(found.dy, found.dx)}" for name, found in moved.items()), tuple(moved),
         )  # fmt: skip
     clear = len(shifts) - len(moved) - len(unclear)
     if clear:
@@ -283,6 +290,10 @@ def _alike(seen: Seen, train: Sequence[Pair], test: Sequence[Pair]) -> Iterator[
 
 def _told(twice: dict[str, str]) -> tuple[str, ...]:
     return tuple(f"{name} and {other}" for name, other in twice.items())
+
+
+def _both(twice: dict[str, str]) -> tuple[str, ...]:
+    return (*twice, *twice.values())
 
 
 def _many(count: int, what: str) -> str:

@@ -56,7 +56,7 @@ def propose(images: Iterable[Image]) -> Proposal:
         found += matched
         taken = {image.id for pair in matched for image in pair}
         left = {role: [image for image in rest if image.id not in taken] for role, rest in left.items()}
-    names = _distinct([_called(source) for source, _ in found])
+    names = _distinct([place_of(source) for source, _ in found])
     pairs = sorted((name, *pair) for name, pair in zip(names, found, strict=True))
     return Proposal(tuple(pairs), tuple(sorted((*left["source"], *left["target"]), key=lambda image: image.name)))
 
@@ -152,7 +152,7 @@ def _once(images: Iterable[Image], key: Callable[[Image], Key]) -> dict[Key, Ima
     return {name: same[0] for name, same in found.items() if len(same) == 1}
 
 
-def _called(image: Image) -> str:
+def place_of(image: Image) -> str:
     """What a pair is called: as its source, without folders and words that say that it is one."""
     folders, stem = _stem(image)
     kept = [word for word in re.split(r"[\s_-]+", stem) if not set(_split(word)) <= ROLE_WORDS]

@@ -1,0 +1,116 @@
+"""The whole way of a biologist, from two folders of images to a map she can act on, in a studio as she starts it.
+
+PICTURES=folder keeps a picture of each page, for people to look at.
+"""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from trustworthy.datasets.synthetic import cells
+
+MINUTES = 60
+
+
+@pytest.fixture
+def started(tmp_path):
+    """The link that `trustworthy studio` prints."""
+    command = [sys.executable, "-m", "trustworthy", "studio", "--no-open", "--port", "0", "--device", "cpu"]
+    command += ["--data-dir", str(tmp_path / "studio")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Eight pairs of drawn cells of 96 x 96 pixels in two folders, and two images without targets; paths by role."""
+    pairs = cells(10, size=96, density="dense", seed=3)
+    (tmp_path / "images").mkdir()
+    written = {"source": [], "target": [], "new": []}
+    for number, (source, target) in enumerate(zip(pairs.source, pairs.target, strict=True)):
+        for role, image in (("source", source), ("target", target)) if number < 8 else (("new", source),):
+            file = tmp_path / "images" / f"well {number}_{role}.tif"
+            tifffile.imwrite(file, (1000 + 20_000 * image[0]).astype(np.uint16))
+            written[role].append(str(file))
+    return written
+
+
+class Person:
+    """Who uses the studio, with or without scripts."""
+
+    def __init__(self, browser, scripts, folder, seen):
+        self.browser, self.scripts, self.folder, self.seen = browser, scripts, folder, seen
+
+    def look(self, name):
+        """At a page, as `Browser.look` does; its picture is kept where there is a folder for pictures."""
+        self.browser.look()
+        if self.folder:
+            self.browser.screenshot(Path(self.folder) / f"{self.seen}-{name}.png")
+
+    def upload(self, role, files):
+        browser = self.browser
+        browser.find("#files").send_keys("\n".join(files))
+        browser.find(f"#role option[value={role}]").click()
+        browser.press("Upload")
+        browser.wait(MINUTES, lambda b: all(file.rsplit("/", 1)[-1] in b.find("#images").text for file in files))
+
+    def until(self, words):
+        """Wait for words on the page; without scripts, load it anew."""
+
+        def met(browser):
+            if not self.scripts:
+                browser.driver.refresh()
+            assert "FAILURE" not in browser.text, browser.text
+            return words in browser.text
+
+        self.browser.wait(5 * MINUTES, met)
+
+    def take(self, words):
+        """The bytes behind a link that says so."""
+        driver = self.browser.driver
+        link = driver.find_element("xpath", f"//main//a[contains(., '{words}')]").get_attribute("href")
+        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in driver.get_cookies())
+        with urllib.request.urlopen(urllib.request.Request(link, headers={"Cookie": cookies})) as answer:
+            return answer.read()
+
+
+@pytest.fixture
+def person(request, browser):
+    size, scripts = request.param
+    browser.become(size)
+    browser.scripts(scripts)
+    return Person(browser, scripts, os.environ.get("PICTURES"), size if scripts else "plain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "person", [("desk", True), ("phone", True), ("desk", False)], indirect=True, ids=["desk", "phone", "without scripts"]
+)
+def test_from_images_to_maps_and_on_to_new_images(person, started, images):
+    browser = person.browser
+    browser.enter(started)
+    person.look("1-home")
+    browser.press("Create a project")
+    browser.fill(name="Surface of MSC", description="Phase contrast, 20x")
+    person.look("2-project")
+    browser.press("Create the project")
+    person.look("3-data")
+    for role in ("source", "target"):
+        person.upload(role, images[role])
+    person.look("4-images")
+    browser.press("Go on to the pairs")
+
+    assert browser.faults == []
