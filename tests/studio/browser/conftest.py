@@ -73,6 +73,12 @@ class Browser:
         for name, text in fields.items():
             self.find(f"[name={name}]").send_keys(text)
 
+    def set(self, **fields):
+        """Numbers in the place of what the fields hold."""
+        for name, number in fields.items():
+            self.find(f"[name={name}]").clear()
+            self.find(f"[name={name}]").send_keys(str(number))
+
     def press(self, words):
         """The button or the link that says so."""
         found = self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]")
