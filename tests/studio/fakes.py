@@ -103,7 +103,7 @@ def _image(
         for plane, pixels in enumerate(values):
             grey = np.clip((pixels - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
             Image.fromarray(grey).save(folder / "previews" / f"{name_of_folder}-{plane}-{role}.png")
-    metrics = {
+    metrics: dict[str, float | None] = {
         "pearson": 0.93,
         "psnr": 24.1,
         "ssim": 0.71,

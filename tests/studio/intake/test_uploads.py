@@ -4,12 +4,16 @@ import io
 import os
 from datetime import timedelta
 
+import numpy as np
 import pytest
+import tifffile
 from sqlalchemy import update
 
 from trustworthy.core.errors import DataError, InvalidInput, UnknownName
 from trustworthy.studio.db.tables import Image, Project, Upload, now
+from trustworthy.studio.images.probing import Prober
 from trustworthy.studio.intake import uploads
+from trustworthy.studio.intake.adding import statistics_of
 from trustworthy.studio.storage import DiskFull, Storage
 
 from .conftest import PROJECT, tiff
@@ -141,3 +145,42 @@ def test_what_nobody_went_on_with_is_removed(intake, monkeypatch):
         monkeypatch.setattr(uploads.time, "time", lambda: now().timestamp() + 86400 * (uploads.DAYS + 1))
         uploads.clean_up(session, intake.storage, PROJECT)
     assert intake.files() == [f"uploads/{kept.id}.part"]
+
+
+@pytest.mark.parametrize("convert", ["two images", "damaged"])
+def test_each_image_of_a_file_of_a_microscope_is_one_of_the_project(intake, monkeypatch, convert):
+    def converted(self, file, folder):
+        for number in range(2):
+            (folder / f"{number}").write_bytes(tiff(number))
+        if convert == "damaged":
+            raise DataError("damaged")
+        return [(f"well {number}", folder / f"{number}") for number in range(2)]
+
+    monkeypatch.setattr(Prober, "convert", converted)
+    if convert == "damaged":
+        with pytest.raises(DataError, match="damaged"):
+            intake.upload("dapi.lif", b"\x70\0\0\0")
+    else:
+        intake.upload("dapi.lif", b"\x70\0\0\0")
+    names = [(image.name, image.role) for image in intake.rows(Image)]
+    assert names == ([] if convert == "damaged" else [("dapi.lif/well 0", "target"), ("dapi.lif/well 1", "target")])
+    assert len(intake.files()) == 3 * len(names)
+    assert not any(intake.storage.upload("0" * 32).parent.iterdir())
+
+
+def test_any_size_and_number_of_bits_is_taken_as_it_is(intake):
+    sizes = {
+        "1.tif": ((1, 1), "uint16"),
+        "333.tif": ((333, 333), "uint8"),
+        "rgb.tif": ((7, 5, 3), "uint8"),
+        "16.tif": ((7, 5), "uint16"),
+    }
+    for name, (shape, dtype) in sizes.items():
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, np.ones(shape, dtype), photometric="rgb" if len(shape) == 3 else "minisblack")
+        intake.upload(name, stream.getvalue())
+    found = {
+        image.name: (tuple(image.description["shape"]), image.description["dtype"]) for image in intake.rows(Image)
+    }
+    assert found == sizes
+    assert [statistics_of(intake.storage, image).constant for image in intake.rows(Image)] == [True] * 4

@@ -73,11 +73,13 @@ def untrained(members: int, channels: tuple[int, int] = (1, 1), seed: int = 0) -
     return [UNet(*channels, width=WIDTH, depth=DEPTH) for _ in range(members)]
 
 
-def saved(orders: Orders, model: Translator, folder: Path, **settings: Any) -> Path:
-    """The folder of a saved model of this job."""
+def saved(
+    orders: Orders, model: Translator, folder: Path, network: tuple[int, int] = (WIDTH, DEPTH), **settings: Any
+) -> Path:
+    """The folder of a saved model of this job. network : width and depth."""
     first, members = orders.task.places[0], len(model.net) if isinstance(model.net, Ensemble) else 1
     options = {"in_channels": len(model.source.mean), "out_channels": len(model.target.mean)}
-    options |= {"width": WIDTH, "depth": DEPTH}
+    options |= {"width": network[0], "depth": network[1]}
     channels = {"source_channels": options["in_channels"], "target_channels": options["out_channels"]}
     steps = (("ensemble", {"members": members}),) if members > 1 else ()
     parts = {

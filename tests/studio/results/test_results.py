@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def pairs(parts: tuple[str, ...] = PARTS, **given: tuple[int, ...]) -> list[Pair
     return [*zip(parts, sources, targets, strict=True)]
 
 
-def published(orders: Orders, model: Translator, **settings: object) -> tuple[Path, Result]:
+def published(orders: Orders, model: Translator, **settings: Any) -> tuple[Path, Result]:
     orders.folder.mkdir(parents=True)
     given = saved(orders, model, orders.folder / "result" / "model", **settings)
     folder = make_result(orders, given, Reporter(orders.folder), CPU)
@@ -90,9 +91,12 @@ def test_maps_are_those_of_the_model_and_the_mask_is_the_action(trained):
     assert mean.dtype == np.float32
     assert mean == pytest.approx(answer.mean[0, 0].numpy(), rel=1e-5)
     assert np.array_equal(maps["prediction-uint16.ome.tif"], np.clip(np.rint(mean), 0, 65535))
-    assert result.factor is not None
-    width = maps["uncertainty.ome.tif"]
-    assert width == pytest.approx(result.factor * answer.std[0, 0].numpy(), rel=1e-4, abs=1e-2)
+    width, known = (
+        maps["uncertainty.ome.tif"],
+        Calibration.model_validate(load_saved(folder / "model").about.calibration),
+    )
+    noise = known.floor * known.sizes[0]
+    assert width == pytest.approx(known.factor * np.hypot(answer.std[0, 0].numpy(), noise), rel=1e-4)
     error = np.abs(mean - fields(5, seed=1)[4])
     assert maps["error.ome.tif"] == pytest.approx(error, rel=1e-5)
     assert np.array_equal(maps["mask.ome.tif"] == 255, width > result.tolerance[0])
@@ -217,7 +221,7 @@ def test_one_network_of_one_pair_says_what_it_cannot_know(tmp_path):
 
 def test_a_constant_target_is_told(tmp_path):
     given = pairs(("validation", "test"))
-    given[1][2][:] = 7
+    given[1] = ("test", given[1][1], np.full((20, 26), 7, np.uint16))
     _, result = published(job(tmp_path, given), model_of(given[:1]))
     assert result.summary["pearson"] is None
     assert any("well 1.tif: its target has one value" in note for note in result.notes)
@@ -247,7 +251,7 @@ def test_a_full_disk_is_met_before_the_work(tmp_path):
 
 def test_a_model_that_is_asked_for_channels_that_are_not_there_says_so(tmp_path):
     given = pairs(("validation", "test"))
-    colours = [(np.stack([source] * 3), target[None]) for _, source, target in given]
+    colours = [(np.stack([source] * 3), source[None]) for _, source, _ in given]
     model = translator(untrained(2, (3, 1)), *zip(*colours, strict=True))
     with pytest.raises(DataError, match="takes channel 3 of an image, and this one has 1"):
         published(job(tmp_path, given), model)
@@ -255,6 +259,6 @@ def test_a_model_that_is_asked_for_channels_that_are_not_there_says_so(tmp_path)
 
 def test_pairs_of_different_sizes_are_refused(tmp_path):
     given = pairs(("validation", "test"))
-    given[1] = ("test", given[1][1], given[1][2][:-1])
+    given[1] = ("test", given[1][1], given[1][1][:-1])
     with pytest.raises(DataError, match="same planes, height and width"):
         published(job(tmp_path, given), model_of(given[:1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
+import errno
 import json
 import math
 import os
@@ -21,9 +22,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import DataError, TrustworthyError
+from trustworthy.studio.images.converting import convert
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.preview import preview
-from trustworthy.studio.images.reading import OpenImage, open_image
+from trustworthy.studio.images.reading import OpenImage, check_size, open_image
 from trustworthy.studio.settings import GIB, Settings
 
 SIDE = 256
@@ -103,16 +105,19 @@ class Prober:
         ------
         DataError : it is no image, damaged, cut off, too large, too slow to decode, or holds numbers that are none.
         """
-        answer = self._ask(path, None if description is None else description.to_json())
-        if "error" in answer:
-            raise DataError(answer["error"])
+        answer = self._ask(path, description=None if description is None else description.to_json())
         return Found(
             Description(**answer["description"]),
             Statistics(**answer["statistics"]),
             base64.b64decode(answer["thumbnail"]),
         )
 
-    def _ask(self, path: Path, description: dict[str, Any] | None) -> dict[str, Any]:
+    def convert(self, path: Path, folder: Path) -> list[tuple[str, Path]]:
+        """Turn a file of a microscope's maker into OME-TIFF below `folder`, as `converting` does. Raises DataError."""
+        answer = self._ask(path, folder=str(folder))
+        return [(name, Path(file)) for name, file in answer["images"]]
+
+    def _ask(self, path: Path, **wish: Any) -> dict[str, Any]:
         child = self._child = self._child or _start()
         assert child.stdin is not None
         assert child.stdout is not None
@@ -120,8 +125,7 @@ class Prober:
         timer = threading.Timer(seconds, child.kill)
         timer.start()
         try:
-            wish = {"path": str(path), "seconds": seconds, "description": description}
-            wish["max_pixels"] = self.settings.max_pixels
+            wish |= {"path": str(path), "seconds": seconds, "max_pixels": self.settings.max_pixels}
             child.stdin.write(json.dumps(wish) + "\n")
             child.stdin.flush()
             line = child.stdout.readline()
@@ -138,7 +142,12 @@ class Prober:
                 "the image could not be decoded within the memory and the time that an image may take; the file may be "
                 "damaged, or one plane of it is too large. Export it again, or cut it into smaller images."
             )
-        return json.loads(line)
+        answer = json.loads(line)
+        if answer.get("full"):
+            raise OSError(errno.ENOSPC, answer["error"])
+        if "error" in answer:
+            raise DataError(answer["error"])
+        return answer
 
     def __enter__(self) -> Prober:
         return self
@@ -199,9 +208,11 @@ def _serve() -> None:
     for line in sys.stdin:
         wish = json.loads(line)
         try:
-            answer = _answered(**wish)
+            answer = _converted(**wish) if "folder" in wish else _answered(**wish)
         except TrustworthyError as error:
             answer = {"error": str(error)}
+        except OSError as error:
+            answer = {"error": str(error), "full": error.errno in (errno.ENOSPC, errno.EDQUOT)}
         except MemoryError:
             answer = {"error": "one plane of the image needs more memory than may be used. Cut it into smaller images."}
         answers.write(json.dumps(answer) + "\n")
@@ -213,7 +224,7 @@ def _answered(path: str, seconds: float, max_pixels: int, description: dict[str,
     _limit(seconds, file.stat().st_size)
     with open_image(file, None if description is None else Description(**description)) as image:
         about = image.description
-        _check_size(about, max_pixels)
+        check_size(about, max_pixels)
         plane = about.channels * about.height * about.width * np.dtype(about.dtype).itemsize
         _limit(seconds, file.stat().st_size + min(3 * plane, psutil.virtual_memory().total // 2))
         statistics = _measured(image)
@@ -221,13 +232,15 @@ def _answered(path: str, seconds: float, max_pixels: int, description: dict[str,
     return {"description": about.to_json(), "statistics": statistics.model_dump(), "thumbnail": thumbnail}
 
 
-def _check_size(description: Description, max_pixels: int) -> None:
-    if description.pixels > max_pixels or not description.pixels:
-        claimed = " x ".join(f"{size:,}" for size in description.shape)
-        raise DataError(
-            f"the file claims {claimed} pixels, and an image may have 1 to {max_pixels:,}. Cut it into smaller images, "
-            "or raise max_pixels in the settings."
-        )
+def _converted(path: str, seconds: float, max_pixels: int, folder: str) -> dict[str, Any]:
+    file = Path(path)
+    _limit(seconds, file.stat().st_size + psutil.virtual_memory().total // 2)
+    try:
+        return {"images": convert(file, Path(folder), max_pixels)}
+    except (TrustworthyError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"the file cannot be read, it is damaged or cut off ({error}). Export it again.") from error
 
 
 def _limit(seconds: float, size: int) -> None:

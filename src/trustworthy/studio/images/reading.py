@@ -87,6 +87,16 @@ def open_image(path: Path, description: Description | None = None) -> Iterator[O
         yield image if description is None else OpenImage(description, _fitted(image, description))
 
 
+def check_size(description: Description, max_pixels: int) -> None:
+    """Before a pixel is decoded. Raises DataError."""
+    if description.pixels > max_pixels or not description.pixels:
+        claimed = " x ".join(f"{size:,}" for size in description.shape)
+        raise DataError(
+            f"the file claims {claimed} pixels, and an image may have 1 to {max_pixels:,}. Cut it into smaller images, "
+            "or raise max_pixels in the settings."
+        )
+
+
 def _fitted(image: OpenImage, wanted: Description) -> Any:
     if image.description.shape == wanted.shape:
         return image.stored

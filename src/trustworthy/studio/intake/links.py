@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import cast
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 from trustworthy.core.errors import DataError, InvalidInput
@@ -54,7 +54,7 @@ def fetch(
         name = _named(response, address)
         with database.session() as session:
             upload = uploads.begin(session, storage, settings, project_id, name, size, role)
-        stream = cast("BinaryIO", _Timed(response, time.monotonic() + SECONDS))
+        stream = _Timed(response, time.monotonic() + SECONDS)
         try:
             uploads.append(database, storage, upload, 0, stream)
             return uploads.finish(database, storage, settings, upload.id)
@@ -165,7 +165,7 @@ class _Timed:
     def __init__(self, response: http.client.HTTPResponse, until: float) -> None:
         self._response, self._until = response, until
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         if time.monotonic() > self._until:
             raise DataError(f"the file did not arrive within {SECONDS / 60:.0f} minutes; upload it instead.")
         return self._response.read(size)

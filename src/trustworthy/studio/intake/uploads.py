@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 from filelock import FileLock, Timeout
 from sqlalchemy import delete, select
@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import DataError, InvalidInput, TrustworthyError, UnknownName
 from trustworthy.studio.db.database import Database
-from trustworthy.studio.db.tables import Image, Project, Upload, now
-from trustworthy.studio.images.formats import format_of
-from trustworthy.studio.images.probing import lent
+from trustworthy.studio.db.tables import Image, Project, Upload, new_id, now
+from trustworthy.studio.images.formats import MICROSCOPES, format_of
+from trustworthy.studio.images.probing import Prober, lent
 from trustworthy.studio.intake.adding import ROLES, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
@@ -31,6 +31,13 @@ CHUNK = 2**23
 """Bytes that a page sends at once."""
 DAYS = 7
 """After which an upload that nobody went on with is removed."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Where bytes come from: a file, a request, or a host."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def received(storage: Storage, upload: Upload) -> int:
 
 
 def append(
-    database: Database, storage: Storage, upload: Upload, offset: int, stream: BinaryIO, digest: str | None = None
+    database: Database, storage: Storage, upload: Upload, offset: int, stream: Readable, digest: str | None = None
 ) -> int:
     """Write what `stream` holds; how many bytes have arrived now. Memory does not depend on their number.
 
@@ -167,19 +174,34 @@ def _prepared(storage: Storage, settings: Settings, upload: Upload) -> tuple[lis
         with lent(settings) as prober:
             for name, each in unpack(file, storage, settings) if zipped else [(upload.name, file)]:
                 try:
-                    image = prepare_image(storage, settings, upload.project_id, each, name, upload.role, prober)
+                    for part, one in _converted(storage, prober, name, each):
+                        images.append(
+                            prepare_image(storage, settings, upload.project_id, one, part, upload.role, prober)
+                        )
                 except (DataError, InvalidInput) as error:
                     if not zipped or isinstance(error, DiskFull):
                         raise
                     refused.append((name, str(error)))
-                else:
-                    images.append(image)
         if not images:
             raise DataError(_nothing_usable(refused))
     except BaseException:
         _forget(storage, images)
         raise
     return images, refused
+
+
+def _converted(storage: Storage, prober: Prober, name: str, file: Path) -> Iterator[tuple[str, Path]]:
+    """The file itself, or each image of one of a microscope's maker."""
+    if format_of(file) not in MICROSCOPES:
+        yield name, file
+        return
+    folder = storage.upload(new_id())
+    folder.mkdir()
+    try:
+        for part, path in prober.convert(file, folder):
+            yield f"{name}/{part}".rstrip("/"), path
+    finally:
+        storage.remove(folder)
 
 
 def _nothing_usable(refused: list[tuple[str, str]]) -> str:

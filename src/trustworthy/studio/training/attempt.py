@@ -17,6 +17,7 @@ from trustworthy.studio.jobs.progress import Reporter
 from trustworthy.studio.jobs.reasons import FILE, Failure
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.devices import device_of, title
+from trustworthy.studio.training.results import make_result, predict_new
 from trustworthy.studio.training.running import train
 from trustworthy.studio.training.task import Orders
 
@@ -41,7 +42,10 @@ def _work(orders: Orders) -> None:
     device, reporter = device_of(orders.device), Reporter(orders.folder)
     torch.set_num_threads(orders.threads)
     torch.backends.cudnn.deterministic = True  # another attempt ends with the same weights
-    train(orders, reporter, device)
+    if orders.task.kind == "train":
+        make_result(orders, train(orders, reporter, device), reporter, device)
+    else:
+        predict_new(orders, reporter, device)
 
 
 def reason(error: BaseException, settings: TrainingSettings | None = None, device: str = "auto") -> Failure:

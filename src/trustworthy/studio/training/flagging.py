@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,7 +14,6 @@ from trustworthy.nn import Translator
 from trustworthy.studio.training.predicting import Answer
 from trustworthy.uncertainty import handoff_threshold, review
 from trustworthy.uncertainty.conformal import CalibratedMaps, Intervals, calibrate_maps
-from trustworthy.uncertainty.conformal.intervals import scaled_errors
 
 HOLDS = 0.9
 """Share of the pixels of the calibration images whose target lies within prediction plus or minus uncertainty."""
@@ -21,17 +21,19 @@ TOLERATED = 0.95
 """Share of their pixels whose error a chosen tolerance does not exceed."""
 PIXELS = 2**14
 """Drawn of each image, as many of each: shares over them are, on average, those over the image."""
+FLOORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Sizes of noise that are tried, in deviations of the target."""
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+MANY = 20
+"""Validation images that a person with fewer is told of."""
 HANDED, SURE = 0.1, 0.9
 """Share of unusable images that may pass for usable, and with which probability."""
+ALIKE = "Every image is equally uncertain, so that only those that are unlike the images of the training are flagged."
 Maps = Float[np.ndarray, "channels height width"]
 
 
 class Drawn:
-    """Pixels of one image: prediction, deviation of the members and target, in deviations of the target.
-
-    spread : mean over all pixels and channels of the deviation of the members, in the same unit.
-    """
+    """Pixels of one image: prediction, deviation of the members and target, in deviations of the target."""
 
     def __init__(
         self, answer: Answer, target: Iterable[Num[np.ndarray, "channels height width"]], model: Translator, seed: int
@@ -46,7 +48,6 @@ class Drawn:
         ]
         self.mean, self.std = (values[places] / size[channel] for values in (answer.mean, answer.std))
         self.target = np.concatenate(truth) / size[channel]
-        self.spread = float(np.mean([one.mean((1, 2)) / size for one in answer.std]))
 
 
 def spreads(model: Translator) -> Float[np.ndarray, " channels"]:
@@ -58,9 +59,10 @@ class Calibration(BaseModel):
     """What a model knows of its own errors; it is saved with the model.
 
     images : that taught it. seen : they were trained on, as there were no others.
-    scaled : uncertainty is `factor` times the deviation of the members; else it is `factor` everywhere, in deviations
-    `sizes` of the channels of the target. promised : share of the pixels of a new image that lies within, on average; 0
-    for none.
+    factor, floor : uncertainty is factor * sqrt(deviation of the members^2 + floor^2), in deviations `sizes` of the
+    channels of the target: members learn the same of noise that nobody can predict, and agree on it. varies : members
+    deviate; else uncertainty is the same everywhere.
+    promised : share of the pixels of a new image that lies within, on average; 0 for none.
     factors : (share of the calibration pixels, factor with which they lie within). tolerance : by channel.
     threshold : uncertainty of an image above which it is flagged. flagging : how both were chosen, in words.
     """
@@ -69,8 +71,9 @@ class Calibration(BaseModel):
 
     images: int
     seen: bool
-    scaled: bool
+    varies: bool
     factor: float
+    floor: float
     sizes: tuple[float, ...]
     promised: float
     factors: tuple[tuple[float, float], ...]
@@ -80,9 +83,9 @@ class Calibration(BaseModel):
 
     def uncertainty(self, mean: Maps, std: Maps) -> Maps:
         """Half of the width of the interval of each pixel, in units of the target."""
-        maps = CalibratedMaps(self.factor, 0.0, self.scaled, 1.0 - HOLDS)
+        maps = CalibratedMaps(self.factor, level=0.0, scaled=True, risk=1.0 - HOLDS)
         size = np.asarray(self.sizes, np.float32)[:, None, None]
-        return maps.widths(mean / size, std / size if self.scaled else None)[1] * size
+        return maps.widths(mean / size, _noisy(std / size, self.floor))[1] * size
 
     def mask(self, uncertainty: Maps) -> Bool[np.ndarray, "height width"]:
         """Where any channel may be off by more than its tolerance."""
@@ -118,21 +121,22 @@ def calibrate(drawn: Sequence[Drawn], model: Translator, tolerance: float | None
     """
     n, sizes = len(drawn), spreads(model)
     mean, std, target = (np.stack([getattr(one, name) for one in drawn]) for name in ("mean", "std", "target"))
+    error, varies = np.abs(target - mean), bool(std.any())
+    floor = min(FLOORS, key=lambda floor: _nats(error, _noisy(std, floor))) if varies else FLOORS[-1]
+    std = _noisy(std, floor)
     maps = _maps(mean, std, target)
-    error = np.abs(target - mean)
-    ratio = np.minimum(scaled_errors(mean, std if maps.scaled else None, target), np.finfo(np.float32).max)
     channel = np.stack([one.channel for one in drawn])
     chosen = [float(np.quantile(error[channel == c], TOLERATED)) * float(size) for c, size in enumerate(sizes)]
     tolerances = tuple(chosen) if tolerance is None else (tolerance,) * len(sizes)
-    each = np.array([maps.factor * (one.spread if maps.scaled else 1.0) * float(sizes.mean()) for one in drawn])
+    each = maps.factor * std.mean(1, dtype=np.float64) * float(sizes.mean())
     wrong = (error > (np.asarray(tolerances) / sizes)[channel]).mean(1) > 1.0 - HOLDS
-    threshold, rule = _threshold(each, wrong)
+    threshold, rule = _threshold(each, wrong, seen)
+    flagging = f"{_chosen(tolerance, n, seen)} {rule if varies else ALIKE}"
     return Calibration(
-        images=n, seen=seen, scaled=maps.scaled, factor=maps.factor, sizes=tuple(map(float, sizes)),
+        images=n, seen=seen, varies=varies, factor=maps.factor, floor=floor, sizes=tuple(map(float, sizes)),
         promised=0.0 if seen else 1.0 - maps.risk,
-        factors=tuple((level, float(np.quantile(ratio, level))) for level in LEVELS),
-        tolerance=tolerances, threshold=threshold,
-        flagging=f"{_chosen(tolerance, n, seen)} {rule.format(images=_images(n, seen))}",
+        factors=tuple((level, float(np.quantile(error / std, level))) for level in LEVELS),
+        tolerance=tolerances, threshold=threshold, flagging=flagging,
     )  # fmt: skip
 
 
@@ -140,24 +144,32 @@ def _maps(mean: np.ndarray, std: np.ndarray, target: np.ndarray) -> CalibratedMa
     """Those that hold `HOLDS` of the pixels of the calibration images: of a new one, on average, what n images allow.
 
     Conformal risk control at the risk (n (1 - HOLDS) + 1) / (n + 1), which is not 1 - HOLDS but what a measured risk of
-    that is good for. Of one width everywhere where there is no deviation, or one that says nothing.
+    that is good for.
     """
     risk = (len(mean) * (1.0 - HOLDS) + 1.0) / (len(mean) + 1.0)
-    if std.any():
-        try:
-            return calibrate_maps(mean, target, std=std, risk=risk, level=0)
-        except InvalidInput:  # too many pixels in which members agree and are wrong
-            pass
-    return calibrate_maps(mean, target, risk=risk, level=0)
+    return calibrate_maps(mean, target, std=std, risk=risk, level=0)
 
 
-def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"]) -> tuple[float, str]:
+def _noisy(std: Num[np.ndarray, "*shape"], floor: float) -> Num[np.ndarray, "*shape"]:
+    return np.hypot(std, np.float32(floor))
+
+
+def _nats(error: Num[np.ndarray, "n drawn"], size: Num[np.ndarray, "n drawn"]) -> float:
+    """Mean negative log likelihood of errors whose distribution is that of Laplace, of sizes in proportion to these."""
+    return float(np.log(size).mean() + np.log(max((error / size).mean(), np.finfo(np.float32).tiny)))
+
+
+def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n"], seen: bool) -> tuple[float, str]:
     """Uncertainty of an image above which a person gets it, and the rule in words."""
-    highest = float(uncertainty.max())
-    rule = (
-        "An image is flagged where it is more uncertain on average than each of the {images}; of images like them that "
-        f"happens to one in {len(uncertainty) + 1} by chance."
+    highest, images = float(uncertainty.max()), _images(len(uncertainty), seen)
+    chance = (
+        "as models are surer of these, that happens to many"
+        if seen
+        else f"of images like them that happens to one in {len(uncertainty) + 1} by chance"
     )
+    rule = f"An image is flagged where it is more uncertain on average than each of the {images}; {chance}."
+    if seen:
+        return highest, rule
     try:
         found = handoff_threshold(-uncertainty, wrong, risk=HANDED, level=SURE)
     except InvalidInput:  # too few images
@@ -165,7 +177,7 @@ def _threshold(uncertainty: Float[np.ndarray, " n"], wrong: Bool[np.ndarray, " n
     if not -np.inf < found.threshold < np.inf or -found.threshold >= highest:
         return highest, rule
     return -float(found.threshold), (
-        f"An image is flagged above an uncertainty below which, as the {{images}} show with probability {SURE:.0%}, "
+        f"An image is flagged above an uncertainty below which, as the {images} show with probability {SURE:.0%}, "
         f"at most {HANDED:.0%} of the images are off by more than the tolerance at more than {1 - HOLDS:.0%} of their "
         "pixels."
     )
@@ -193,25 +205,28 @@ def promise(calibration: Calibration) -> str:
             f"{measured} Promised: nothing, as there were no validation images, and errors on images that were trained "
             "on are smaller than on others. Add pairs, and leave some for validation."
         )
-    more = (20 * HOLDS) / 21
-    few = (
-        f" {calibration.images} image{'s are' if calibration.images > 1 else ' is'} few: 20 would promise {more:.0%}."
-        if calibration.images < 20
-        else ""
-    )
+    count, more = calibration.images, _at_least(MANY * HOLDS / (MANY + 1))
+    few = f" {count} image{'s are' if count > 1 else ' is'} few: {MANY} would promise {more}." if count < MANY else ""
     return (
-        f"{measured} Promised: at {calibration.promised:.0%} of the pixels of a new image, on average over such "
+        f"{measured} Promised: at {_at_least(calibration.promised)} of the pixels of a new image, on average over such "
         f"calibrations, if it is like them.{few} The validation images chose the epochs too, so read the promise as "
         "slightly hopeful, and look at the coverage of the test images."
     )
 
 
+def _at_least(share: float) -> str:
+    """In per cent, never rounded up."""
+    return f"{math.floor(100 * share + 1e-9)}%"
+
+
 def meaning(calibration: Calibration) -> str:
     """What the map of uncertainty shows, in words."""
-    if calibration.scaled:
+    if calibration.varies:
+        noise = ", ".join(f"{calibration.floor * size:.3g}" for size in calibration.sizes)
         return (
-            "Half of the width of the interval in which the target is expected, in its units: the deviation of the "
-            f"members from each other times {calibration.factor:.3g}. Large where the members disagree."
+            "Half of the width of the interval in which the target is expected, in its units: large where the members "
+            f"disagree. It is {calibration.factor:.3g} times their deviation from each other, joined with noise of "
+            f"{noise} that is there where they agree."
         )
     return (
         "The error that the prediction may have, in units of the target. It is the same everywhere, as the model gives "

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from trustworthy.studio.training.task import Picture, Place, Task
 TABLE, CONFIGURATION, REPORT, DOWNLOAD = "metrics.csv", "configuration.json", "report.html", "download.zip"
 LONGEST = 48
 """Letters of a name that stay in that of its folder."""
+MAPS = 3 * 4 + 4 + 1
+"""Bytes of a pixel in three maps of real numbers, the prediction in whole ones, and the mask."""
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -94,12 +97,11 @@ def _originals(place: Place) -> list[tuple[str, Picture]]:
     return [("source", place.source), *([("target", place.target)] if place.target is not None else [])]
 
 
-def size_of(task: Task, places: list[Place]) -> int:
-    """Bytes that the result of these places needs at most: maps in the working folder, in the result and in the zip."""
-    pixels = sum(
-        place.source.description.pixels + (place.target or place.source).description.pixels for place in places
-    )
-    return 4 * 3 * 3 * pixels
+def size_of(places: Sequence[Place]) -> int:
+    """Bytes that the result of these places needs: originals in the zip, maps there and beside it, and at work."""
+    each = [(place.source.description.pixels, (place.target or place.source).description.pixels) for place in places]
+    maps = [MAPS * target for _, target in each]
+    return 4 * sum(map(sum, each)) + 2 * sum(maps) + max(maps, default=0)
 
 
 def own_type(dtype: str) -> np.dtype | None:

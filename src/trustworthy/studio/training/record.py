@@ -96,8 +96,8 @@ class Result(_Record):
 
     kind : "train" or "predict". summary : metrics as means over the test images. baselines : by name ("identity",
     "mean"), the same metrics. images : the most uncertain first.
-    meaning : what the map of uncertainty shows, in a sentence. factor : by which the standard deviation of the members
-    was multiplied for it; None where there is none, and the map is the same everywhere.
+    meaning : what the map of uncertainty shows, in a sentence. factor : by which the standard deviation of the members,
+    joined with noise, was multiplied for it; None where they do not deviate, and the map is the same everywhere.
     threshold : uncertainty of an image above which it is flagged, in units of the target; None where nothing tells.
     tolerance : of each channel of the target, error from which on a pixel is not to be trusted; empty where nothing
     tells. flagging : how both were chosen, in a sentence.

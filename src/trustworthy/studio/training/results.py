@@ -46,7 +46,7 @@ def make_result(orders: Orders, saved_folder: Path, reporter: Reporter, device: 
     teaching = parts["validation"] or parts["train"][:MOST]
     shown = parts["test"] or parts["validation"]
     work = Work(orders, saved, reporter, (BEGUN, 1.0), len(teaching) + len(shown))
-    orders.storage.reserve(packing.size_of(task, shown), "The result")
+    orders.storage.reserve(packing.size_of(shown), "The result")
     calibration = work.calibrate(teaching, seen=not parts["validation"])
     about = saved.about.model_copy(update={"calibration": calibration.model_dump(mode="json")})
     about.save(folder / MODEL)
@@ -72,7 +72,7 @@ def predict_new(orders: Orders, reporter: Reporter, device: torch.device) -> Pat
     if saved.about.calibration is None:
         raise DataError("the model has no calibration, as its training was not finished; train it again.")
     calibration = Calibration.model_validate(saved.about.calibration)
-    orders.storage.reserve(packing.size_of(task, list(task.places)), "The result")
+    orders.storage.reserve(packing.size_of(task.places), "The result")
     work = Work(orders, saved, reporter, (0.0, 1.0), len(task.places))
     images, _ = work.images(task.places, calibration)
     result = Result(
@@ -84,7 +84,7 @@ def predict_new(orders: Orders, reporter: Reporter, device: torch.device) -> Pat
 
 def _shared(saved: Saved, calibration: Calibration) -> dict[str, Any]:
     return {
-        "meaning": meaning(calibration), "factor": calibration.factor if calibration.scaled else None,
+        "meaning": meaning(calibration), "factor": calibration.factor if calibration.varies else None,
         "threshold": calibration.threshold, "tolerance": calibration.tolerance, "flagging": calibration.flagging,
         "promise": promise(calibration), "settings": saved.about.settings.model_dump(mode="json"),
         "versions": versions(),
@@ -121,7 +121,7 @@ def _remarks(
     elif len(parts["test"]) < 5:
         count = len(parts["test"])
         yield f"The numbers are means over {count} test image{'s' * (count > 1)}; other ones would give others."
-    if not calibration.scaled:
+    if not calibration.varies:
         yield meaning(calibration)
     for image in images:
         missing = reporting.undefined(image)

@@ -122,10 +122,10 @@ def moved(planes: Sequence[Plane], translator: Translator, network: nn.Module) -
         for channel, drawn in enumerate(answer):
             found = shift(drawn, target[channel].numpy())
             if found.found and plane.name not in told:
+                down, right = "below" if found.dy > 0 else "above", "right" if found.dx > 0 else "left"
                 told[plane.name] = (
-                    f"The target of {plane.name!r} lies {abs(found.dy)} px {'below' if found.dy > 0 else 'above'} and "
-                    f"{abs(found.dx)} px to the {'right' if found.dx > 0 else 'left'} of where the network draws it; "
-                    "look at this pair, and align it or leave it out."
+                    f"The target of {plane.name!r} lies {abs(found.dy):.0f} px {down} and {abs(found.dx):.0f} px to "
+                    f"the {right} of where the network draws it; look at this pair, and align it or leave it out."
                 )
     return list(told.values())
 

@@ -49,7 +49,7 @@ def index(project_id: str) -> str:
     number = max(1, request.args.get("page", 1, int))
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
-        counts = dict.fromkeys(ROLES, 0)
+        counts: dict[str, int] = dict.fromkeys(ROLES, 0)
         rows = session.execute(select(Image.role, func.count()).filter_by(project_id=project_id).group_by(Image.role))
         counts.update((name, count) for name, count in rows)
         chosen = _chosen(project_id, role, wanted)
@@ -76,7 +76,7 @@ def index(project_id: str) -> str:
     )
 
 
-def _chosen(project_id: str, role: str, wanted: str) -> Select[tuple[Image]]:
+def _chosen(project_id: str, role: str, wanted: str) -> Select[Image]:
     chosen = select(Image).filter_by(project_id=project_id)
     chosen = chosen.filter_by(role=role) if role in ROLES else chosen
     return chosen.where(Image.name.icontains(wanted, autoescape=True)) if wanted else chosen
@@ -99,7 +99,7 @@ def _add_file(project_id: str, file: FileStorage) -> None:
     try:
         with studio().database.session() as session:
             upload = _begun(session, project_id, str(file.filename), size)
-        uploads.append(studio().database, studio().storage, upload, 0, file.stream)  # type: ignore[arg-type]
+        uploads.append(studio().database, studio().storage, upload, 0, file.stream)
         _tell(upload.name, _finished(upload))
     except TrustworthyError as error:
         flash(f"{file.filename} was not taken: {in_words(error)}", "danger")

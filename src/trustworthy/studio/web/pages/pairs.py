@@ -100,7 +100,7 @@ def save(project_id: str) -> Response:
     given = {name.removeprefix("part-"): part for name, part in request.form.items() if name.startswith("part-")}
     with studio().database.session() as session:
         found(session, Project, project_id)
-        now = dict(session.execute(select(Pair.id, Pair.part).filter_by(project_id=project_id)).tuples())
+        now = {pair.id: pair.part for pair in session.scalars(select(Pair).filter_by(project_id=project_id))}
         changed = {pair: part for pair, part in given.items() if pair not in undone and now.get(pair, part) != part}
         choose_parts(session, project_id, changed)
         if undone:
@@ -114,6 +114,8 @@ def save(project_id: str) -> Response:
 def split(project_id: str) -> Response:
     """Form: validation and test in per cent, the rest trains; seed; forget, for parts that were chosen by hand."""
     held = {part: _percent(part) for part in ("validation", "test")}
+    if sum(held.values()) >= 1:
+        raise InvalidInput(f"validation and test must leave pairs to train on, got {sum(held.values()):.0%} together.")
     with studio().database.session() as session:
         known = SplitSettings.model_validate(found(session, Project, project_id).split).by_hand
         settings = split_settings(

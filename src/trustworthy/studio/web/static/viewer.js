@@ -81,7 +81,7 @@
     for (let i = 0; i < data.length; i += 4) {
       if (data[i] < 128) continue;
       const dark = Math.floor(((i / 4) % width + Math.floor(i / 4 / width)) / stripe) % 2;
-      image.data.set([255, 0, 170, dark ? 150 : 70], i);
+      image.data.set([255, 0, 170, dark ? 150 : 40], i);
     }
     keep(panel, image);
     overlay = panel.coloured;
