@@ -97,7 +97,10 @@ def person(request, browser):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "person", [("desk", True), ("phone", True), ("desk", False)], indirect=True, ids=["desk", "phone", "without scripts"]
+    "person",
+    [("desk", True), ("phone", True), ("desk", False)],
+    indirect=True,
+    ids=["desk", "phone", "without scripts"],
 )
 def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser = person.browser
@@ -108,6 +111,7 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     person.look("2-project")
     browser.press("Create the project")
     person.look("3-data")
+    project = browser.path.split("/")[2]
     for role in ("source", "target"):
         person.upload(role, images[role])
     person.look("4-images")
@@ -141,5 +145,15 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser.driver.back()
     browser.press("Apply the model to new images")
     person.look("12-model")
-    assert browser.faults == []
+    model = browser.path
+    browser.open(f"/projects/{project}/data")
+    person.upload("new", images["new"])
+    browser.open(model)
+    browser.press("Predict")
+    person.until("SUCCESS")
+    browser.open(browser.path)
+    browser.press("See the results")
+    assert "The model was applied to 2 new images" in browser.text
+    person.look("13-new")
+    assert not browser.faults, "\n".join(browser.faults)
     assert browser.elsewhere() == []
