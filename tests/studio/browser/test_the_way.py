@@ -97,7 +97,10 @@ def person(request, browser):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "person", [("desk", True), ("phone", True), ("desk", False)], indirect=True, ids=["desk", "phone", "without scripts"]
+    "person",
+    [("desk", True), ("phone", True), ("desk", False)],
+    indirect=True,
+    ids=["desk", "phone", "without scripts"],
 )
 def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser = person.browser
