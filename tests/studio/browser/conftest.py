@@ -13,6 +13,8 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--lang=en-GB",
 )  # fmt: skip
+REPLACED = ("htmx:sendAbort", "htmx:afterRequest")
+"""What htmx says of a request that a newer one has taken the place of."""
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 
 
@@ -73,6 +75,12 @@ class Browser:
         for name, text in fields.items():
             self.find(f"[name={name}]").send_keys(text)
 
+    def set(self, **fields):
+        """Numbers in the place of what the fields hold."""
+        for name, number in fields.items():
+            self.find(f"[name={name}]").clear()
+            self.find(f"[name={name}]").send_keys(str(number))
+
     def press(self, words):
         """The button or the link that says so."""
         found = self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]")
@@ -103,7 +111,8 @@ class Browser:
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 self.asked.add(message["params"]["request"]["url"])
-        self.faults += [f"{self.path}: {line['message']}" for line in self.driver.get_log("browser")]
+        told = [line["message"] for line in self.driver.get_log("browser")]
+        self.faults += [f"{self.path}: {words}" for words in told if not any(quiet in words for quiet in REPLACED)]
         root = "document.documentElement"
         if self.driver.execute_script(f"return {root}.scrollWidth > {root}.clientWidth"):
             self.faults.append(f"{self.path}: wider than the window")

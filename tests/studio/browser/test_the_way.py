@@ -97,7 +97,10 @@ def person(request, browser):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "person", [("desk", True), ("phone", True), ("desk", False)], indirect=True, ids=["desk", "phone", "without scripts"]
+    "person",
+    [("desk", True), ("phone", True), ("desk", False)],
+    indirect=True,
+    ids=["desk", "phone", "without scripts"],
 )
 def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser = person.browser
@@ -108,9 +111,49 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     person.look("2-project")
     browser.press("Create the project")
     person.look("3-data")
+    project = browser.path.split("/")[2]
     for role in ("source", "target"):
         person.upload(role, images[role])
     person.look("4-images")
     browser.press("Go on to the pairs")
-
-    assert browser.faults == []
+    person.look("5-pairs")
+    browser.press("Take these pairs")
+    assert "8 pairs" in browser.text
+    browser.press("Go on to the check")
+    if not person.scripts:
+        browser.press("Look at all now")
+    browser.wait(MINUTES, lambda b: "Looking at the pairs" not in b.text)
+    person.look("6-check")
+    browser.press("Go on to the training")
+    browser.set(epochs=10, members=2, batch_size=4)
+    if person.scripts:
+        browser.wait(MINUTES, lambda b: re.search(r"\d s|\d min", b.find("#estimate").text))
+    person.look("7-train")
+    browser.press("Start training")
+    person.look("8-job")
+    person.until("SUCCESS")
+    person.look("9-done")
+    browser.open(browser.path)
+    browser.press("See the results")
+    person.look("10-results")
+    with zipfile.ZipFile(io.BytesIO(person.take("zip"))) as home:
+        names = home.namelist()
+        for wanted in ("metrics.csv", "report.html", "configuration.json", "prediction", "uncertainty", "mask"):
+            assert any(wanted in name for name in names), (wanted, names)
+    browser.find("ol.results-images a").click()
+    person.look("11-viewer")
+    browser.driver.back()
+    browser.press("Apply the model to new images")
+    person.look("12-model")
+    model = browser.path
+    browser.open(f"/projects/{project}/data")
+    person.upload("new", images["new"])
+    browser.open(model)
+    browser.press("Predict")
+    person.until("SUCCESS")
+    browser.open(browser.path)
+    browser.press("See the results")
+    assert "The model was applied to 2 new images" in browser.text
+    person.look("13-new")
+    assert not browser.faults, "\n".join(browser.faults)
+    assert browser.elsewhere() == []
