@@ -120,7 +120,7 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser.press("Take these pairs")
     assert "8 pairs" in browser.text
     browser.press("Go on to the check")
-    if not person.scripts:
+    if not person.scripts and "Looking at the pairs" in browser.text:
         browser.press("Look at all now")
     browser.wait(MINUTES, lambda b: "Looking at the pairs" not in b.text)
     person.look("6-check")
@@ -140,7 +140,7 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
         names = home.namelist()
         for wanted in ("metrics.csv", "report.html", "configuration.json", "prediction", "uncertainty", "mask"):
             assert any(wanted in name for name in names), (wanted, names)
-    browser.find("ol.results-images a").click()
+    browser.click(browser.find("ol.results-images a"))
     person.look("11-viewer")
     browser.driver.back()
     browser.press("Apply the model to new images")
