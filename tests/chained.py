@@ -80,7 +80,7 @@ def main(manner, folder):
         case "empty":
             pass
         case "stall" | "deaf":
-            while True:
+            for _ in range(600):
                 time.sleep(0.1)
 
 

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from typer import Context
+
     from trustworthy.studio.settings import Settings
+else:
+    Context = typer.Context.__bases__[0]  # the class of what typer hands over, which is none of its own
 
 DataDir = Annotated[
     Path | None,
@@ -32,7 +36,7 @@ app.add_typer(db, name="db")
 
 @app.callback(invoke_without_command=True)
 def studio(
-    ctx: typer.Context,
+    ctx: Context,
     data_dir: DataDir = None,
     port: Port = None,
     host: Host = None,
@@ -51,7 +55,7 @@ def studio(
 
 @app.command()
 def web(
-    ctx: typer.Context,
+    ctx: Context,
     data_dir: DataDir = None,
     port: Port = None,
     host: Host = None,
@@ -64,7 +68,7 @@ def web(
 
 @app.command()
 def worker(
-    ctx: typer.Context,
+    ctx: Context,
     data_dir: DataDir = None,
     config: Config = None,
     device: Device = None,
@@ -77,7 +81,7 @@ def worker(
 
 
 @app.command()
-def doctor(ctx: typer.Context, data_dir: DataDir = None, config: Config = None) -> None:
+def doctor(ctx: Context, data_dir: DataDir = None, config: Config = None) -> None:
     """Say what the studio has to work with: versions, disk, database, device and why it is that one."""
     from trustworthy.studio.system import report
 
@@ -86,7 +90,7 @@ def doctor(ctx: typer.Context, data_dir: DataDir = None, config: Config = None) 
 
 
 @db.command()
-def upgrade(ctx: typer.Context, data_dir: DataDir = None, config: Config = None) -> None:
+def upgrade(ctx: Context, data_dir: DataDir = None, config: Config = None) -> None:
     """Bring the tables to the newest version; starting the studio does so too."""
     from trustworthy.studio.db.database import Database
 
@@ -95,7 +99,7 @@ def upgrade(ctx: typer.Context, data_dir: DataDir = None, config: Config = None)
     typer.echo(f"{settings.data_dir}: the tables are of the newest version")
 
 
-def _settings(ctx: typer.Context, **flags: Any) -> Settings:
+def _settings(ctx: Context, **flags: Any) -> Settings:
     """From the flags of a command, those before it, the environment and the file."""
     from trustworthy.studio.settings import load_settings
 

@@ -11,14 +11,14 @@ import tifffile
 
 from trustworthy.core.errors import DataError
 from trustworthy.studio.images import probing
-from trustworthy.studio.images.probing import Prober
+from trustworthy.studio.images.probing import lent
 from trustworthy.studio.images.reading import open_image
 from trustworthy.studio.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def prober():
-    with Prober(Settings(max_pixels=10**6)) as prober:
+    with lent(Settings(max_pixels=10**6)) as prober:
         yield prober
 
 
@@ -119,14 +119,13 @@ def test_other_files_that_one_names_are_not_opened(tmp_path):
         assert image.plane(0).ravel().tolist() == array[1].ravel().tolist()
 
 
-def test_a_process_that_dies_is_replaced(tmp_path, monkeypatch):
+def test_a_process_that_dies_is_replaced(tmp_path, monkeypatch, prober):
     tifffile.imwrite(tmp_path / "a", np.zeros((2, 2), "uint8"))
-    with Prober(Settings()) as prober:
-        monkeypatch.setattr(probing, "SECONDS", -1)
-        with pytest.raises(DataError, match="memory and the time"):
-            prober.look(tmp_path / "a")
-        monkeypatch.setattr(probing, "SECONDS", 120)
-        assert prober.look(tmp_path / "a").description.shape == (2, 2)
+    monkeypatch.setattr(probing, "SECONDS", -1)
+    with pytest.raises(DataError, match="memory and the time"):
+        prober.look(tmp_path / "a")
+    monkeypatch.setattr(probing, "SECONDS", 120)
+    assert prober.look(tmp_path / "a").description.shape == (2, 2)
 
 
 @pytest.mark.slow

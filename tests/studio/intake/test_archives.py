@@ -100,6 +100,13 @@ def test_every_image_of_an_archive_keeps_its_name_and_the_others_are_told(intake
     assert len(intake.files()) == 3 * len(names)
 
 
+def test_names_in_utf_8_that_do_not_say_so_are_read(intake):
+    silent = bytearray(zipped({"细.tif": tiff()}))
+    for place in (silent.index(b"PK\3\4") + 7, silent.index(b"PK\1\2") + 9):
+        silent[place] &= ~8
+    assert [image.name for image in intake.upload("a.zip", bytes(silent)).images] == ["细.tif"]
+
+
 def test_equal_names_in_one_archive_are_two_images(intake):
     with pytest.warns(UserWarning, match="Duplicate name"):
         content = zipped([("a.tif", tiff(1)), ("a.tif", tiff(2))])

@@ -46,9 +46,14 @@ def wait_for(condition, seconds=20.0):
 
 
 def in_background(worker):
-    thread = threading.Thread(target=worker.work)
+    thread = threading.Thread(target=worker.work, daemon=True)
     thread.start()
     return thread
+
+
+def ended(thread):
+    thread.join(20)
+    return not thread.is_alive()
 
 
 def begun(place, job_id, attempt=1):
@@ -124,7 +129,7 @@ def test_cancelling_takes_effect_within_two_seconds_and_what_there_is_can_be_fin
     wait_for(lambda: job(place, job_id).status == CANCELLED)
     assert time.monotonic() - start < 2.0
     assert not is_alive(pid)
-    thread.join()
+    assert ended(thread)
     with place.database.session() as session:
         retry(session, job_id, finish=True)
     assert worker(place, "work").work()
@@ -140,7 +145,7 @@ def test_a_worker_that_is_stopped_leaves_its_job_to_the_next_one_which_goes_on(p
     state.parent.mkdir()
     state.write_text(f'[4, "{chained.last(7, epochs=4)}"]')
     first.stop.set()
-    thread.join()
+    assert ended(thread)
     assert not is_alive(pid)
     waiting = job(place, job_id)
     assert (waiting.status, waiting.attempts, waiting.forgiven) == (QUEUE, 1, 1)
@@ -160,7 +165,7 @@ def test_an_attempt_that_has_lost_its_lease_is_ended_and_publishes_nothing(place
         leases.expire(session)
     new = worker(place, "work")
     assert new.work()
-    thread.join()
+    assert ended(thread)
     assert not is_alive(pid)
     assert (job(place, job_id).status, job(place, job_id).attempts) == (SUCCESS, 2)
     left = place.storage.attempt(job_id, 1) / "result"

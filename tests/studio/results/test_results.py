@@ -208,15 +208,17 @@ def test_new_images_of_another_depth_are_predicted_without_targets(tmp_path, tra
 
 
 def test_one_network_of_one_pair_says_what_it_cannot_know(tmp_path):
-    given = pairs(("train", "test"))
-    _, result = published(job(tmp_path, given), model_of(given, members=1))
+    given = pairs(("train", "test", "test"))
+    given[2][1][:] += 20_000  # unlike the others, of which its uncertainty tells nothing
+    _, result = published(job(tmp_path, given), model_of(given[:1], members=1))
     assert result.factor is None
     assert "Promised: nothing" in result.promise
-    (image,) = result.images
+    assert [image.flagged for image in sorted(result.images, key=lambda image: image.name)] == [False, True]
+    image = result.images[0]
     assert image.untrusted == 0
     assert image.metrics["uncertainty_correlation"] is None
     assert any("cannot disagree" in note for note in result.notes)
-    assert any("1 test image;" in note for note in result.notes)
+    assert any("2 test images;" in note for note in result.notes)
 
 
 def test_a_constant_target_is_told(tmp_path):

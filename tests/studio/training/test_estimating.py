@@ -1,5 +1,8 @@
 """What a training is said to take, and what it takes."""
 
+import contextlib
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -41,9 +44,9 @@ def test_it_counts_the_steps_and_grows_with_them():
 @pytest.mark.parametrize(
     ("side", "images", "settings"),
     [
-        (256, 8, {"epochs": 20, "members": 2, "width": 16, "patch": 64, "batch_size": 4}),
-        (512, 8, {"epochs": 10, "members": 3, "width": 32, "patch": 128, "method": "fast"}),
-        (256, 16, {"epochs": 20, "width": 8, "patch": 256, "method": "mc-dropout"}),
+        (256, 8, {"epochs": 10, "members": 2, "width": 16, "patch": 64, "batch_size": 4}),
+        (384, 8, {"epochs": 10, "members": 3, "width": 24, "patch": 128, "method": "fast"}),
+        (256, 16, {"epochs": 10, "width": 8, "patch": 256, "method": "mc-dropout"}),
     ],
 )
 def test_a_job_takes_what_was_said_within_a_factor_of_two(
@@ -69,8 +72,8 @@ def test_a_job_takes_what_was_said_within_a_factor_of_two(
 
 
 def measured(orders: Orders) -> tuple[float, int, int]:
-    """Seconds, and bytes of memory and of disk at most, of the process of a job."""
-    begun, memory, disk = time.monotonic(), 0, 0
+    """Seconds of a processor, whatever else it does, and bytes of memory and of disk at most, of a job's process."""
+    begun, memory, disk = _used(), 0, 0
     command = [sys.executable, "-m", "trustworthy.studio.training", str(orders.folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -78,7 +81,12 @@ def measured(orders: Orders) -> tuple[float, int, int]:
             disk = max(disk, _size(orders.folder) + _unnamed(process.pid))
             time.sleep(0.05)
     assert process.returncode == 0, (orders.folder / "failure.json").read_text()
-    return time.monotonic() - begun, memory, disk
+    return _used() - begun, memory, disk
+
+
+def _used() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _memory(process: int) -> int:
@@ -91,11 +99,10 @@ def _memory(process: int) -> int:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
+    for place, _, names in os.walk(folder):  # folders may go while they are looked at
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total
 
 

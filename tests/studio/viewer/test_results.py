@@ -12,6 +12,7 @@ from trustworthy.studio.db.tables import Job
 from trustworthy.studio.jobs.states import QUEUE
 from trustworthy.studio.training.record import load_result
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
+from trustworthy.studio.web.pages import results
 
 
 @pytest.fixture
@@ -38,13 +39,22 @@ def test_results_show_metrics_beside_baselines_and_flagged_images_first(client, 
     result, text = load_result(storage.result(job.id)), page(client, f"/jobs/{job.id}/results")
     places = [text.index(image.name) for image in result.images]
     assert places == sorted(places)
-    assert text.index("Look at this one") < text.index("Within the threshold")
+    assert text.index("Look at this one") < text.index("Not flagged")
     row = text[text.index("Pearson correlation") :]
     assert row.index("0.930") < row.index("0.810") < row.index("could not be computed")
     assert f"{sum(image.flagged for image in result.images)} of them should be looked at" in text
     assert all(
         said in text for said in (*result.notes, result.promise, result.meaning, result.flagging, result.methods)
     )
+
+
+def test_many_images_are_shown_sheet_by_sheet(client, storage, job, monkeypatch):
+    monkeypatch.setattr(results, "SHEET", 2)
+    names = [image.name for image in load_result(storage.result(job.id)).images]
+    for sheet, expected in (("1", names[:2]), ("2", names[2:]), ("99", names[2:])):
+        text = page(client, f"/jobs/{job.id}/results?sheet={sheet}")
+        assert [name for name in names if name in text] == expected
+    assert "?sheet=2" in text
 
 
 def test_only_downloads_that_are_there_are_offered_and_served(client, storage, job):
@@ -67,10 +77,11 @@ def test_the_viewer_shows_every_picture_of_the_plane_with_its_range_and_says_wha
     low, high = first.ranges["uncertainty"]
     assert f'data-low="{low}" data-high="{high}"' in text
     assert "Plane 2 of 2" in text
-    assert "look at it before you use the prediction" in text
+    assert "above the threshold" in text
+    assert "Look at it before you use the prediction" in text
     assert "<script>" not in text
     assert "style=" not in text
-    assert "is below" in page(client, f"/jobs/{job.id}/results/{last.folder}")
+    assert "within the threshold" in page(client, f"/jobs/{job.id}/results/{last.folder}")
 
 
 def test_new_images_have_no_target_and_are_compared_with_their_source(client, database, storage):
@@ -82,6 +93,7 @@ def test_new_images_have_no_target_and_are_compared_with_their_source(client, da
     assert "target.png" not in text
     assert "Pearson" not in text
     assert first.unlike[0][1:] in text
+    assert "nothing tells from how much" in text
     assert "How good it is" not in page(client, f"/jobs/{job.id}/results")
 
 
@@ -92,6 +104,13 @@ def test_uncertainty_is_coloured_by_the_legend_and_given_grey_to_the_script(clie
     expected = np.array(palette("uncertainty"), np.uint8).reshape(256, 3)[np.asarray(grey)]
     np.testing.assert_array_equal(np.asarray(coloured.convert("RGB")), expected)
     assert bytes(palette("uncertainty")[-3:]).hex() == SCALES["uncertainty"][-1][1:]
+
+
+def test_of_three_channels_the_most_uncertain_one_is_shown(client, storage, job):
+    planes = np.random.default_rng(0).integers(0, 256, (24, 24, 3)).astype(np.uint8)
+    PIL.Image.fromarray(planes).save(storage.result(job.id) / "previews" / "001-image-0-uncertainty.png")
+    data, _ = fetched(client, f"/jobs/{job.id}/results/001-image/0/uncertainty.png?grey=1")
+    np.testing.assert_array_equal(np.asarray(PIL.Image.open(io.BytesIO(data))), planes.max(2))
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ def test_an_estimate_is_a_line_for_the_script_and_the_whole_panel_without(client
         assert all(said in text for said in ("about 12 min", "820 MB", "1,234 patches", "15,500 steps"))
     assert "<form" not in line
     assert value(whole, "epochs") == "20"
+    assert "One network" not in line
+    alone = {**FORM, "members": "1", "method": "naive"}
+    assert "One network cannot disagree" in client.post(url, data=alone, headers={"HX-Request": "true"}).text
     fault = client.post(url, data={**FORM, "members": "11"}, headers={"HX-Request": "true"})
     assert fault.status_code == 200
     assert "must be 1 to 10" in fault.text
@@ -124,6 +127,13 @@ def test_a_model_to_start_from_brings_its_settings(client, database, project):
     assert (value(text, "epochs"), value(text, "members")) == ("33", "4")
     assert re.search(rf'<option value="{model.id}" selected>Monday', text)
     assert 'value="snapshot" checked' in text
+
+
+def test_a_training_is_repeated_from_its_settings(client, project, asked):
+    job = client.post(f"/projects/{project.id}/train", data=FORM).location.rpartition("/")[2]
+    text = plain(client.get(f"/projects/{project.id}/train?like={job}"))
+    assert [value(text, name) for name in ("epochs", "learning_rate", "seed")] == ["20", "0.5", "3"]
+    assert re.search(r'<option value="" selected>A new network', text)
 
 
 def test_one_pair_cannot_train_and_says_where_to_go(client, database, asked):

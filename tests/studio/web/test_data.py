@@ -51,7 +51,7 @@ def test_a_form_without_scripts_adds_images_and_tells_what_was_left_out(page, da
     assert "notes.txt was not taken: the file is no image" in text
     assert {image.name: image.role for image in images(database)} == {
         "source/a.tif": "source",
-        "<script>alert(1)/script>.tif".replace("/", "</", 1): "any",
+        script: "any",
     }
     assert "Choose one file at least" in send(page)
 
@@ -139,15 +139,15 @@ def test_an_image_is_deleted_with_its_files_unless_a_job_needs_it(page, database
     assert [file for file in storage.project(PROJECT).rglob("*") if file.is_file()] == []
 
 
-@pytest.mark.parametrize("path", ["data", "images/x", "images/x/preview.png", "uploads/x"])
-def test_what_is_of_another_project_is_not_found(page, database, path):
+def test_what_is_of_another_project_is_not_found(page, database):
     send(page, ("a.tif", tiff()))
+    (image,) = images(database)
     begun = page.post(f"/projects/{PROJECT}/uploads", data={"name": "a.tif", "size": 9}).json
     with database.session() as session:
         session.add(Project(id="b" * 32, name="others"))
-    known = path.replace("x", images(database)[0].id if "images" in path else begun["id"]) if "x" in path else path
-    other = "b" * 32 if "x" in path else "c" * 32
-    assert page.get(f"/projects/{other}/{known}").status_code == 404
+    for path in (f"images/{image.id}", f"images/{image.id}/preview.png", f"uploads/{begun['id']}"):
+        assert page.get(f"/projects/{'b' * 32}/{path}").status_code == 404
+    assert page.get(f"/projects/{'c' * 32}/data").status_code == 404
 
 
 def test_links_are_offered_where_they_are_enabled_only(page):

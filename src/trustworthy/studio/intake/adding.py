@@ -33,7 +33,7 @@ WORDS = {
 LONG = 1000
 """Characters of a name at most."""
 _FOLDERS = {word: role for role, words in WORDS.items() for word in words.split()}
-_IN_NAMES = {word: role for word, role in _FOLDERS.items() if len(word) > 1}
+_IN_NAMES = {word: role for word, role in _FOLDERS.items() if len(word) > 1 and role != "new"}
 
 
 def roles_of(names: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ def unpack(file: Path, storage: Storage, settings: Settings) -> Iterator[tuple[s
                 copy = storage.upload(new_id())
                 try:
                     _copy(archive, member, copy)
-                    yield member.filename, copy
+                    yield _named(member), copy
                 finally:
                     copy.unlink(missing_ok=True)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -77,6 +77,16 @@ def _fault(member: zipfile.ZipInfo) -> str | None:
     if member.flag_bits & 1:
         return "encrypted"
     return "another archive" if PurePosixPath(name.lower()).suffix in NESTED else None
+
+
+def _named(member: zipfile.ZipInfo) -> str:
+    """Some programs write names in UTF-8 and do not say so."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _of_a_system(name: str) -> bool:

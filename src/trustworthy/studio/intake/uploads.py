@@ -32,6 +32,10 @@ CHUNK = 2**23
 DAYS = 7
 """After which an upload that nobody went on with is removed."""
 
+CLEANING = 3600.0
+"""Seconds in which a project is cleaned once at most: it takes a look at every file."""
+_CLEAN: dict[Path, float] = {}
+
 
 @runtime_checkable
 class Readable(Protocol):
@@ -61,7 +65,8 @@ def begin(
             f"{name} has {size:,} bytes, and a file may have 1 to {settings.max_file_bytes:,}; split it, or raise "
             "max_file_bytes in the settings."
         )
-    clean_up(session, storage, project_id)
+    if time.monotonic() > _CLEAN.get(storage.project(project_id), 0.0):
+        clean_up(session, storage, project_id)
     storage.reserve(size, "this upload")
     upload = Upload(project_id=project_id, name=clean_name(name), size=size, role=role)
     session.add(upload)
@@ -158,6 +163,7 @@ def clean_up(session: Session, storage: Storage, project_id: str) -> None:
     """Remove uploads of a project that nobody went on with, and files that a power cut left without a row."""
     for upload in session.scalars(select(Upload).filter(Upload.created < now() - timedelta(days=DAYS))):
         abandon(session, storage, upload)
+    _CLEAN[storage.project(project_id)] = time.monotonic() + CLEANING
     known = {*session.scalars(select(Upload.id)), *session.scalars(select(Image.id).filter_by(project_id=project_id))}
     folders = (storage.root / "uploads", storage.project(project_id) / "images")
     for file in (file for folder in folders if folder.is_dir() for file in folder.iterdir()):

@@ -85,6 +85,8 @@ class Calibration(BaseModel):
         """Half of the width of the interval of each pixel, in units of the target."""
         maps = CalibratedMaps(self.factor, level=0.0, scaled=True, risk=1.0 - HOLDS)
         size = np.asarray(self.sizes, np.float32)[:, None, None]
+        if not self.varies:  # to the bit: a map of roundings would have a correlation with the error
+            return np.full_like(mean, self.factor * self.floor) * size
         return maps.widths(mean / size, _noisy(std / size, self.floor))[1] * size
 
     def mask(self, uncertainty: Maps) -> Bool[np.ndarray, "height width"]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+import imagecodecs
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
 from trustworthy.core.files import atomic_write
@@ -15,6 +17,7 @@ from trustworthy.report import formatting, panel
 from trustworthy.report.markup import element
 from trustworthy.report.plots.theme import INK, Style, new_figure, to_svg
 from trustworthy.report.render import environment
+from trustworthy.studio.images.preview import preview
 from trustworthy.studio.training.control import STUDIO_METHODS
 from trustworthy.studio.training.packing import REPORT
 from trustworthy.studio.training.record import METRICS, ImageResult, Result
@@ -23,6 +26,8 @@ from trustworthy.studio.training.task import Task
 
 SHOWN = 6
 """Images whose pictures the page holds; it would weigh megabytes for all."""
+SIDE = 512
+"""Pixels of the longer side of its pictures at most."""
 _BASELINES = {"identity": "the source itself", "mean": "the mean everywhere"}
 
 
@@ -192,7 +197,8 @@ def _range(role: str, ends: Sequence[float] | None) -> str:
 
 
 def _data(file: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+    picture = np.atleast_3d(imagecodecs.png_decode(file.read_bytes())).transpose(2, 0, 1)
+    return f"data:image/png;base64,{base64.b64encode(preview(picture, 0, 255, SIDE)).decode()}"
 
 
 def _curve(result: Result) -> Markup:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 from flask import Blueprint, flash, redirect, render_template, request, send_file
 from sqlalchemy.orm import Session
@@ -18,6 +21,8 @@ from trustworthy.studio.web.charts import SCALES, Calibration, palette
 from trustworthy.studio.web.errors import found
 
 page = Blueprint("results", __name__)
+SHEET = 60
+"""Images on one page."""
 DOWNLOADS: dict[str, tuple[str, str]] = {
     "zip": ("download.zip", "Everything (zip)"),
     "metrics": ("metrics.csv", "Metrics (CSV)"),
@@ -32,15 +37,7 @@ NOTES: dict[str, str] = {
     "error": "prediction beside target",
     "mask": "not to be trusted",
 }
-
-
-FILES: dict[str, str] = {
-    "prediction": "Prediction (float32)",
-    "prediction-uint16": "Prediction (uint16)",
-    "uncertainty": "Uncertainty",
-    "error": "Error",
-    "mask": "Mask",
-}
+TIFF = ".ome.tif"
 
 
 @page.get("/jobs/<job_id>/results")
@@ -51,9 +48,12 @@ def index(job_id: str) -> str | Response:
         if result is None:
             flash("This job has no results yet.", "info")
             return redirect(f"/jobs/{job.id}")
+        sheets = range(1, 1 + math.ceil(len(result.images) / SHEET))
+        sheet = min(max(request.args.get("sheet", 1, type=int), 1), len(sheets))
         return render_template(
             "results/index.html", job=job, project=job.project, result=result, model=_model(session, job),
-            metrics=METRICS, downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
+            metrics=METRICS, images=result.images[(sheet - 1) * SHEET : sheet * SHEET], sheet=sheet, sheets=sheets,
+            downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
             calibration=Calibration(result.calibration) if result.calibration else None,
         )  # fmt: skip
 
@@ -69,7 +69,7 @@ def viewer(job_id: str, folder: str) -> str:
         return render_template(
             "results/viewer.html", job=job, project=job.project, result=result, image=image, place=place, plane=plane,
             metrics=METRICS, notes=NOTES, scales=SCALES, compared=compared,
-            files=[words for words in FILES.items() if _file(job, image, words[0]).is_file()],
+            files=sorted(_files(job, image)),
             before=result.images[place - 1] if place else None,
             after=result.images[place + 1] if place + 1 < len(result.images) else None,
         )  # fmt: skip
@@ -83,11 +83,13 @@ def preview(job_id: str, folder: str, plane: int, role: str) -> Response:
     if role not in image.roles or plane >= image.planes:
         raise NotFound
     file = _folder(job) / "previews" / f"{image.folder}-{plane}-{role}.png"
-    if role not in SCALES or "grey" in request.args:
+    if role not in SCALES:
         return send_file(file, mimetype="image/png", max_age=3600)
     with PIL.Image.open(file) as opened:
-        picture, written = opened.convert("L"), io.BytesIO()
-    picture.putpalette(palette(role))
+        values, written = np.asarray(opened), io.BytesIO()
+    picture = PIL.Image.fromarray(values if values.ndim == 2 else values.max(2))  # of three channels, the worst one
+    if "grey" not in request.args:
+        picture.putpalette(palette(role))
     picture.save(written, "PNG")
     written.seek(0)
     return send_file(written, mimetype="image/png", max_age=3600)
@@ -98,8 +100,8 @@ def picture(job_id: str, folder: str, role: str) -> Response:
     """A result of one image, in the units of the target."""
     with studio().database.reading() as session:
         job, _, image = _image(session, job_id, folder)
-    file = _file(job, image, role)
-    if role not in FILES or not file.is_file():
+    file = _files(job, image).get(role)
+    if file is None:
         raise NotFound
     return send_file(file, mimetype="image/tiff", as_attachment=True, download_name=f"{image.folder}-{file.name}")
 
@@ -118,14 +120,23 @@ def _folder(job: Job) -> Path:
     return studio().storage.result(job.id)
 
 
-def _file(job: Job, image: ImageResult, role: str) -> Path:
-    return _folder(job) / "images" / image.folder / f"{role}.ome.tif"
+def _files(job: Job, image: ImageResult) -> dict[str, Path]:
+    """What was written of an image, by role, the prediction in its own type and in that of the target."""
+    folder = _folder(job) / "images" / image.folder
+    return {file.name.removesuffix(TIFF): file for file in folder.glob("*" + TIFF)}
 
 
 def _finished(session: Session, job_id: str) -> tuple[Job, Result | None]:
     """A job, and what it has published so far."""
     job = found(session, Job, job_id)
-    return job, load_result(_folder(job)) if (_folder(job) / FILE).is_file() else None
+    file = _folder(job) / FILE
+    return job, _read(file.parent, file.stat().st_mtime_ns) if file.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _read(folder: Path, changed: int) -> Result:
+    """Once for all pictures of a page."""
+    return load_result(folder)
 
 
 def _image(session: Session, job_id: str, folder: str) -> tuple[Job, Result, ImageResult]:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from trustworthy.core.errors import TrustworthyError
-from trustworthy.studio.db.tables import Image, Model, Pair, Project
+from trustworthy.core.errors import InvalidInput, TrustworthyError
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.jobs.submitting import submit_training
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS, TrainingSettings, settings_of
@@ -31,12 +31,14 @@ PARTS = ("train", "validation", "test")
 
 @page.get("/projects/<project_id>/train")
 def panel(project_id: str) -> str:
-    """The panel: with the defaults of the dissertation, or with the settings of the model to start from."""
+    """The panel, with the defaults of the dissertation, or the settings of a model to start from or of a job."""
     with studio().database.reading() as session:
         given: dict[str, Any] = {}
         if start := request.args.get("start_from"):
             model = found(session, Model, start)
             given = {**model.about.get("settings", {}), "start_from": model.id}
+        elif like := request.args.get("like"):
+            given = found(session, Job, like).settings.get("settings") or {}
         return _panel(session, found(session, Project, project_id), _shown(given))
 
 
@@ -51,7 +53,7 @@ def submit(project_id: str) -> str | Response | tuple[str, int]:
         with here.database.session() as session:
             name = request.form.get("name", "").strip()
             job = submit_training(session, here.storage, here.settings, project_id, settings, name, asdict(seen))
-    except TrustworthyError as error:
+    except InvalidInput as error:
         with here.database.reading() as session:
             return _panel(session, found(session, Project, project_id), _shown(values), fault=str(error)), 400
     flash("The training is in the queue.", "success")
@@ -70,7 +72,7 @@ def estimated(project_id: str) -> str | tuple[str, int]:
         except TrustworthyError as error:
             fault = str(error)
         if "HX-Request" in request.headers:
-            return render_template("train/estimate.html", seen=seen, fault=fault)
+            return render_template("train/estimate.html", seen=seen, fault=fault, values=_shown(values))
         return _panel(session, project, _shown(values), seen, fault), 400 if fault else 200
 
 

@@ -7,7 +7,11 @@
   const token = form.elements.csrf_token.value;
   const { url, chunk, limit } = panel.dataset;
   const MB = 1e6;
+  const MANY = 20;
   let queue = Promise.resolve();
+  let waiting = 0;
+  let added = 0;
+  let shown = 0;
 
   class Refused extends Error {}
 
@@ -89,6 +93,20 @@
     return ask(`${url}/${upload.id}/finish`, { method: "POST" });
   }
 
+  // Of many files, those that went well are counted.
+  function tidy(row, more) {
+    if (more.length || list.children.length <= MANY) return;
+    row.remove();
+    added += 1;
+    let sum = list.querySelector(".sum");
+    if (!sum) {
+      sum = document.createElement("li");
+      sum.className = "sum muted";
+      list.prepend(sum);
+    }
+    sum.textContent = `${added} more files were added`;
+  }
+
   function addRow(name, file) {
     const row = document.createElement("li");
     const [title, state, bar, words] = ["span", "span", "progress", "span"].map((tag) => row.appendChild(document.createElement(tag)));
@@ -112,12 +130,15 @@
         state.textContent = text;
         state.className = kind;
         words.textContent = "";
+        if (kind === "done") tidy(row, more);
         for (const each of more) words.append(each, document.createElement("br"));
       },
     };
   }
 
   async function refresh() {
+    if (waiting && Date.now() < shown + 3000) return;
+    shown = Date.now();
     const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
     for (const place of ["#images", ".page-head", ".project-bar"]) {
       const [old, fresh] = [document.querySelector(place), page.querySelector(place)];
@@ -133,6 +154,7 @@
         row.end("failed", "not sent", [`It has ${(file.size / MB).toFixed(0)} MB, and a file may have ${(limit / MB).toFixed(0)} MB.`]);
         continue;
       }
+      waiting += 1;
       queue = queue.then(async () => {
         try {
           const done = await send(name, file, role, row);
@@ -140,6 +162,7 @@
         } catch (error) {
           row.end("failed", "not taken", [error.message]);
         }
+        waiting -= 1;
         await refresh().catch(() => {});
       });
     }
@@ -173,7 +196,7 @@
     event.preventDefault();
     form.classList.remove("over");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    const files = [];
+    const files = entries.length ? [] : [...event.dataTransfer.files].map((file) => [file.name, file]);
     for (const entry of entries) files.push(...(await below(entry)));
     take(files.filter(hidden));
   });

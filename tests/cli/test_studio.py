@@ -1,0 +1,38 @@
+import pytest
+from typer.testing import CliRunner
+
+from trustworthy.cli.main import app
+from trustworthy.core.errors import InvalidInput
+from trustworthy.studio.serving import _environ, serve
+from trustworthy.studio.settings import Settings, load_settings
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["studio", *map(str, arguments)])
+
+
+def test_flags_count_before_and_after_the_subcommand(tmp_path):
+    for arguments in (("--data-dir", tmp_path, "db", "upgrade"), ("db", "upgrade", "--data-dir", tmp_path)):
+        made = run(*arguments)
+        assert (made.exit_code, made.stdout) == (0, f"{tmp_path}: the tables are of the newest version\n")
+    (tmp_path / "studio.toml").write_text('device = "cpu"')
+    doctor = run("--data-dir", tmp_path / "elsewhere", "doctor", "--data-dir", tmp_path)
+    assert doctor.exit_code == 0
+    assert "the settings ask for it (device = cpu)" in doctor.stdout
+    assert f"database: sqlite:///{tmp_path}/studio.sqlite" in doctor.stdout
+
+
+def test_wrong_settings_are_one_line(tmp_path):
+    wrong = run("worker", "--config", tmp_path / "none.toml")
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert "there is no file" in wrong.stderr
+
+
+def test_a_worker_is_given_all_settings_by_its_environment(tmp_path):
+    settings = Settings(data_dir=tmp_path, device="cpu", link_hosts=("a.org", "b.org"), links=True, beat_seconds=0.5)
+    assert load_settings(environ=_environ(settings)) == settings
+
+
+def test_refuses_an_address_that_is_not_this_host_s(tmp_path):
+    with pytest.raises(InvalidInput, match=r"cannot be served at 192.0.2.1, port 1 .* choose another --port or --host"):
+        serve(Settings(data_dir=tmp_path, host="192.0.2.1", port=1), print)
