@@ -99,7 +99,8 @@ def test_its_zip_holds_its_folder(client, model):
 
 
 def test_its_package_for_the_zoo_is_sent_and_no_copy_stays(client, storage, model, monkeypatch):
-    def package(folder, file, *, name, description):
+    def package(folder, file, *, name, description, sample):
+        assert sample is None
         file.write_text(f"{folder.name} {name}", encoding="utf-8")
         return file
 
