@@ -44,10 +44,10 @@ def test_axes_are_those_of_the_file_and_a_guess_says_so(tmp_path, shape, options
         about = image.description
         assert (about.axes, about.shape, about.dtype, about.guessed) == (axes, shape, "uint16", guessed)
         planes = np.stack([image.plane(index) for index in range(about.planes)])
+        assert image.plane(0).dtype.isnative
     canonical = array.transpose([axes.index(axis) for axis in "TZCSYX" if axis in axes])
     np.testing.assert_array_equal(planes, canonical.reshape(planes.shape))
     assert planes.dtype == np.uint16
-    assert planes.dtype.isnative
 
 
 def test_a_person_may_call_the_axes_otherwise(tmp_path):

@@ -51,7 +51,7 @@ BAD = {
     "many": (zipped({f"{number}.tif": b"" for number in range(10_000)}), "10,000 files"),
     "bomb": (zipped({"a.tif": bytes(20_000_000)}, zipfile.ZIP_DEFLATED), "would grow to 20.0 MB"),
     "lie": (_lying(), "damaged"),
-    "encrypted": (_encrypted(), "encrypted"),
+    "encrypted": (_encrypted(), "in the archive is encrypted;"),
     "cut off": (zipped({"a.tif": tiff()})[:-30], "damaged"),
     "damaged": (zipped({"a.tif": tiff(), "b.tif": tiff(1)}).replace(tiff(1)[-40:], bytes(40)), "damaged"),
     "empty": (zipped({}), "no image that can be used"),
