@@ -12,8 +12,8 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, new_id
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.jobs.states import CANCELLED, ENDED, NEXT, QUEUE, RUN, SUBMIT
-from trustworthy.studio.settings import Settings
 from trustworthy.studio.pairs.splitting import check_enough
+from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.task import Picture, Place, Task
