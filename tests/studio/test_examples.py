@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import pytest
 import tifffile
@@ -8,7 +9,11 @@ from trustworthy.core.errors import DataUnavailable, UnknownName
 from trustworthy.datasets.pairs import load_pairs
 from trustworthy.studio import examples
 from trustworthy.studio.db.tables import Image, Pair, Project
-from trustworthy.studio.examples import EXAMPLES, use_example
+from trustworthy.studio.examples import EXAMPLES, QUICK, use_example
+from trustworthy.studio.jobs.submitting import submit_training
+from trustworthy.studio.training.attempt import attempt
+from trustworthy.studio.training.record import load_result
+from trustworthy.studio.training.task import Orders, Task
 
 
 def test_an_example_becomes_a_project_with_pairs_and_a_split(database, storage, settings, monkeypatch):
@@ -49,3 +54,19 @@ def test_says_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("TRUSTWORTHY_DATA", str(tmp_path))
     assert "put its files into microscopy/ebimage" in EXAMPLES["ebimage"].missing
     assert EXAMPLES["cells/msc-dense"].missing == ""
+
+
+@pytest.mark.slow
+def test_a_quick_training_is_clearly_better_than_the_source(database, storage, settings):
+    project = use_example(database, storage, settings, "cells/msc-sparse")
+    with database.session() as session:
+        job = submit_training(session, storage, settings, project.id, QUICK)
+    orders = Orders(task=Task.model_validate(job.settings), attempt=1, data_dir=storage.root, device="cpu")
+    orders.save()
+    start = time.process_time()
+    assert attempt(orders) == 0
+    result = load_result(orders.folder / "result")
+    pearson, identity = result.summary["pearson"], result.baselines["identity"]["pearson"]
+    assert pearson > abs(identity) + 0.1
+    assert len(result.images) == 4
+    assert time.process_time() - start < 90  # 24 s when it was measured

@@ -93,8 +93,8 @@ def zoo_package(folder: Path, file: Path, *, name: str, description: str, sample
     Parameters
     ----------
     folder : of `training.saving`. name, description : in a person's words.
-    sample : (channels, height, width) of a source image, from which the test image is cut, in the units and with the
-        channels that the model takes; None for noise with the statistics of the training set.
+    sample : (channels, height, width), a plane of a source image with all its channels, from whose middle the test
+        image is cut; None for noise with the statistics of the training set.
 
     Costs three passes over an image of up to 512 x 512 pixels, and some more in the test.
 
@@ -108,7 +108,7 @@ def zoo_package(folder: Path, file: Path, *, name: str, description: str, sample
     model, given = zoo_model(saved)
     with tempfile.TemporaryDirectory() as temporary, torch.no_grad():
         place = Path(temporary)
-        _write_parts(place, model, _test_image(saved.model, model, sample))
+        _write_parts(place, model, _test_image(saved, model, sample))
         (place / "README.md").write_text(_readme(saved, name, description, len(model.members)), encoding="utf-8")
         described = _described(place, saved, model, given, name, description)
         package = core.save_bioimageio_package(described, output_path=place / "package.zip", local_files_only=True)
@@ -126,22 +126,21 @@ def _check(summary: Any, name: str) -> None:
         raise DataError(f"the package of {name!r} fails the test of the BioImage Model Zoo ({told}); none was written.")
 
 
-def _test_image(translator: Translator, model: ZooModel, sample: np.ndarray | None) -> Tensor:
+def _test_image(saved: Saved, model: ZooModel, sample: np.ndarray | None) -> Tensor:
     """(1, channels, side, side): the middle of the sample, reflected where it is too small."""
     net: Any = model.members[0]
     side = _least(net)
     if sample is None:
         noise = torch.randn(1, net.channels, side, side, generator=torch.Generator().manual_seed(0))
-        return translator.source.inverse(noise)
-    image = np.asarray(sample, np.float32)
-    largest = max(side, LARGEST // net.grid * net.grid)
+        return saved.model.source.inverse(noise)
+    image, largest = sample[list(saved.about.source_channels)], max(side, LARGEST // net.grid * net.grid)
     for axis in (1, 2):
-        wanted = min(max(side, image.shape[axis] // net.grid * net.grid), largest)
-        spare = image.shape[axis] - wanted
-        if spare < 0:
-            image = np.pad(image, [(0, -spare) if at == axis else (0, 0) for at in range(3)], mode="symmetric")
-        image = image.take(range(max(spare, 0) // 2, max(spare, 0) // 2 + wanted), axis)
-    return torch.from_numpy(np.ascontiguousarray(image))[None]
+        have = image.shape[axis]
+        wanted = min(max(side, have // net.grid * net.grid), largest)
+        first = max(have - wanted, 0) // 2
+        image = image[:, first : first + wanted] if axis == 1 else image[:, :, first : first + wanted]
+        image = np.pad(image, [(0, max(wanted - have, 0) if at == axis else 0) for at in range(3)], mode="symmetric")
+    return torch.from_numpy(image.astype(np.float32))[None]
 
 
 def _least(net: Any) -> int:

@@ -83,7 +83,10 @@ class Browser:
 
     def press(self, words):
         """The button or the link that says so."""
-        found = self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]")
+        self.click(self.driver.find_element("xpath", f"//main//*[self::button or self::a][contains(., '{words}')]"))
+
+    def click(self, found):
+        """An element, once it is in the middle of the window and nothing lies over it."""
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
         found.click()
 

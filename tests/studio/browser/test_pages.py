@@ -10,7 +10,7 @@ def test_a_project_by_hand_and_by_keyboard(browser, link):
     browser.press("Create a project")
     browser.fill(name="Wells 3" + Keys.TAB, description="HeLa, 20x" + Keys.TAB, email="a@b.edu" + Keys.ENTER)
     assert browser.path.endswith("/data")
-    browser.driver.get_log("browser")
+    browser.look()
     browser.open(browser.path.removesuffix("/data"))
     assert "Wells 3" in browser.text
     assert "UTC" not in browser.find("time").text  # it is in the visitor's zone

@@ -80,6 +80,7 @@ def test_what_can_be_done_with_a_job_depends_on_how_it_stands(place, client, run
         ]
 
     assert offered() == ["cancel"]
+    assert "<dd>1 to learn from, 1 held out for the test</dd>" in client.get(f"/jobs/{running}").get_data(as_text=True)
     assert client.post(f"/jobs/{running}/cancel").status_code == 302
     assert "is being cancelled" in client.get(f"/jobs/{running}").get_data(as_text=True)
     assert client.post(f"/jobs/{running}/delete").status_code == 400

@@ -69,6 +69,7 @@ def test_tells_what_is_wrong(check, add_pairs, fields, with_images):
         "Images that are probably overexposed": ("in/bright.tif",),
         "1 image without a partner": ("alone.tif",),
     }
+    assert "dark" not in remarks["Whether they lie on each other cannot be told yet"].names
     assert "80 x 80 px and 80 x 79 px in small" in remarks["Source and target differ in size"].text
 
 

@@ -85,6 +85,7 @@ def test_an_image_more_uncertain_than_all_is_flagged():
     assert "one in 5 by chance" in found.flagging
 
 
+@pytest.mark.slow
 def test_many_images_flag_above_what_keeps_the_risk_of_unusable_ones(monkeypatch):
     monkeypatch.setattr(flagging, "PIXELS", 512)
     good, bad = ([drawn(seed + start, scale=scale) for seed in range(count)] for start, scale, count in

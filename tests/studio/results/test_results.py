@@ -160,9 +160,17 @@ def test_the_page_needs_nothing_else_and_says_what_counts(trained):
     assert "2 further pairs" in result.methods
 
 
-@pytest.mark.parametrize("axes", ["YX", "CYX", "YXC", "ZCYX", "TCYX"])
-def test_a_prediction_has_the_axes_of_its_target(tmp_path, monkeypatch, axes):
+@pytest.fixture
+def _no_page(monkeypatch):
+    """Without the page, whose figure takes most of the time."""
     monkeypatch.setattr(reporting, "write_report", lambda folder, *_: (folder / "report.html").touch())
+
+
+@pytest.mark.usefixtures("_no_page")
+@pytest.mark.parametrize(
+    "axes", [*(pytest.param(axes, marks=pytest.mark.slow) for axes in ("YX", "CYX", "TCYX")), "YXC", "ZCYX"]
+)
+def test_a_prediction_has_the_axes_of_its_target(tmp_path, axes):
     of_target = {"Y": 20, "X": 26, "C": 3, "Z": 2, "T": 2}
     deep = axes.translate({ord("C"): None})
     sources = fields(2, tuple(of_target[axis] for axis in deep))
@@ -207,6 +215,7 @@ def test_new_images_of_another_depth_are_predicted_without_targets(tmp_path, tra
     assert "applied" in (orders.folder / "result" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("_no_page")
 def test_one_network_of_one_pair_says_what_it_cannot_know(tmp_path):
     given = pairs(("train", "test", "test"))
     given[2][1][:] += 20_000  # unlike the others, of which its uncertainty tells nothing
@@ -221,6 +230,18 @@ def test_one_network_of_one_pair_says_what_it_cannot_know(tmp_path):
     assert any("2 test images;" in note for note in result.notes)
 
 
+@pytest.mark.usefixtures("_no_page")
+@pytest.mark.parametrize("sides", [(1, 1), (33, 7)])
+def test_images_of_any_size_have_a_result(tmp_path, sides):
+    given = [*pairs(("validation",)), *pairs(("test",), shape=sides)]
+    folder, result = published(job(tmp_path, given), model_of(given[:1]))
+    (image,) = result.images
+    assert tifffile.imread(folder / "images" / image.folder / "prediction.ome.tif").shape == sides
+    assert image.metrics["ssim"] is None
+    assert any(image.name in note for note in result.notes)
+
+
+@pytest.mark.usefixtures("_no_page")
 def test_a_constant_target_is_told(tmp_path):
     given = pairs(("validation", "test"))
     given[1] = ("test", given[1][1], np.full((20, 26), 7, np.uint16))
@@ -229,6 +250,7 @@ def test_a_constant_target_is_told(tmp_path):
     assert any("well 1.tif: its target has one value" in note for note in result.notes)
 
 
+@pytest.mark.usefixtures("_no_page")
 def test_where_the_memory_does_not_suffice_the_tiles_are_halved(tmp_path, monkeypatch):
     asked, ask = [], predicting.predict_tiled
 

@@ -5,7 +5,7 @@ import torch
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.nn import Ensemble, UNet, batch_ensemble
-from trustworthy.studio.training.control import STUDIO_METHODS, TrainingSettings
+from trustworthy.studio.training.control import STUDIO_METHODS, TrainingSettings, settings_of
 from trustworthy.studio.training.methods import maker, method_of, network_of, networks_in, runs_of
 
 SMALL = {"in_channels": 1, "out_channels": 1, "width": 4, "depth": 2, "dropout": 0.5}
@@ -31,3 +31,8 @@ def test_a_training_that_starts_from_a_model_takes_its_networks_in_turn():
     assert torch.equal(member.down[0].weight, nets[0].down[0].weight)
     with pytest.raises(InvalidInput, match="start_from must be a model of the same network"):
         maker({**SMALL, "width": 8}, nets)
+
+
+def test_mc_dropout_without_dropout_is_refused():
+    with pytest.raises(InvalidInput, match="mc-dropout leaves out features"):
+        settings_of({"method": "mc-dropout", "dropout": 0})

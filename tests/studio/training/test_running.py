@@ -91,11 +91,18 @@ def test_interrupted_in_the_second_member_it_ends_with_the_same_weights(
     assert [(point["member"], point["epoch"]) for point in told] == [(2, epoch) for epoch in range(5, 11)]
 
 
-def test_what_there_is_becomes_the_model(orders_for: Callable[..., Orders], interrupt: Callable[[int], None]):
-    orders = orders_for(pairs(), **{**TINY, "members": 3})
-    interrupt(3 * 14 + 2)
+@pytest.mark.parametrize(("method", "window"), [("naive", 3 * 14 + 2), ("fast", 47)])
+def test_what_there_is_becomes_the_model(
+    orders_for: Callable[..., Orders], interrupt: Callable[[int], None], method: str, window: int
+):
+    # The fast one has explored for its third member by then, and not yet refined it.
+    orders = orders_for(pairs(), **{**TINY, "members": 3, "method": method})
+    interrupt(window)
     with pytest.raises(Interruption):
         trained(orders)
+    assert (orders.folder / "checkpoints" / "member-3/explore/step-0000000002.safetensors").exists() == (
+        method == "fast"
+    )
     saved = trained(next_attempt(orders, finish=True))
     assert isinstance(saved.model.net, Ensemble)
     assert len(saved.model.net) == saved.about.draws == 2

@@ -1,5 +1,6 @@
 """What a job reports while it trains, when it stops early, and which pairs it finds moved."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ import torch
 from torch import nn
 
 from studio.training.fields import smooth
+from trustworthy.datasets.synthetic import cells
 from trustworthy.nn import Translator
 from trustworthy.studio.jobs.progress import Reporter, read_progress
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.methods import runs_of
 from trustworthy.studio.training.preparing import Plane
+from trustworthy.studio.training.running import train
+from trustworthy.studio.training.task import Orders
 from trustworthy.studio.training.watching import LEVEL, SCORE, Watch, moved
 from trustworthy.training import EpochRecord, History
 
@@ -85,3 +89,17 @@ def test_a_pair_whose_target_is_moved_against_what_is_drawn_is_told_by_name(tmp_
     found = moved([plane("straight", 0, 0, 0), plane("moved", 1, 3, -2)], translator, network)
     assert len(found) == 1
     assert "'moved' lies 3 px below and 2 px to the left" in found[0]
+
+
+@pytest.mark.slow
+def test_after_the_first_epochs_a_pair_that_is_moved_by_three_pixels_is_found(orders_for: Callable[..., Orders]):
+    drawn = cells(8, size=192, density="dense", seed=3)
+    images = [
+        ("train", np.asarray(source), np.roll(np.asarray(target), (3, 0) if k == 5 else (0, 0), (-2, -1)))
+        for k, (source, target) in enumerate(zip(drawn.source, drawn.target, strict=True))
+    ]
+    orders = orders_for(images, epochs=30, batch_size=4, patch=64, width=8, depth=3, dropout=0, learning_rate=2)
+    train(orders, Reporter(orders.folder), torch.device("cpu"))
+    notes = [line["note"] for line in read_progress(orders.folder) if "lies" in line.get("note", "")]
+    assert len(notes) == 1
+    assert notes[0].startswith("The target of 'pair 5' lies 3 px below")

@@ -3,7 +3,9 @@ import io
 import re
 import zipfile
 
+import numpy as np
 import pytest
+import tifffile
 
 from studio.viewer.finished import finished, project_with_pairs
 from trustworthy.studio.db.tables import Image, Job, Model, Project
@@ -98,8 +100,15 @@ def test_its_zip_holds_its_folder(client, model):
     assert archive.read(f"{name}/part/weights.safetensors") == b"weights"
 
 
-def test_its_package_for_the_zoo_is_sent_and_no_copy_stays(client, storage, model, monkeypatch):
-    def package(folder, file, *, name, description):
+def test_its_package_for_the_zoo_is_sent_and_no_copy_stays(client, database, storage, model, monkeypatch):
+    with database.reading() as session:
+        source = session.query(Image).filter_by(role="source").order_by(Image.name).first()
+    shape = source.description["shape"]
+    tifffile.imwrite(storage.image(source.project_id, source.id, source.suffix), np.full(shape, 7, "uint16"))
+
+    def package(folder, file, *, name, description, sample):
+        assert sample.shape == (1, *shape[-2:])
+        assert (sample == 7).all()
         file.write_text(f"{folder.name} {name}", encoding="utf-8")
         return file
 

@@ -203,7 +203,12 @@ def duplicates(seen: Seen) -> Iterator[Remark]:
 
 
 def registration(seen: Seen) -> Iterator[Remark]:
-    shifts = {pair.name: found.shift for pair, found in _looked(seen) if found.shift is not None}
+    blank = {name for name, channels in _channels(seen) if any(channel.constant for channel in channels)}
+    shifts = {
+        pair.name: found.shift
+        for pair, found in _looked(seen)
+        if found.shift is not None and blank.isdisjoint((pair.source.name, pair.target.name))
+    }
     moved = {name: found for name, found in shifts.items() if found.found}
     unclear = [name for name, found in shifts.items() if found.confidence < SURE]
     if moved:

@@ -21,7 +21,11 @@ from trustworthy.studio.training.results import make_result, predict_new
 from trustworthy.studio.training.running import train
 from trustworthy.studio.training.task import Orders
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = (
+    "The disk is full. Delete projects or jobs that are no longer needed, or give the studio another folder, and try "
+    "again: the job goes on where it stopped."
+)
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def attempt(orders: Orders) -> int:
@@ -51,8 +55,8 @@ def _work(orders: Orders) -> None:
 def reason(error: BaseException, settings: TrainingSettings | None = None, device: str = "auto") -> Failure:
     """Why a job failed, with the remedy, for who does not know programs."""
     causes = list(_causes(error))
-    if any(isinstance(each, OSError) and each.errno in _FULL for each in causes):
-        return Failure(_full(error), again=False)
+    if any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in causes):
+        return Failure(FULL, again=False)
     if any(map(_is_out_of_memory, causes)):
         return Failure(_too_large(settings, device), again=False)
     if isinstance(error, TrustworthyError):
@@ -74,13 +78,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     said = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-    )
-
-
-def _full(error: BaseException) -> str:
-    return (
-        f"The disk is full ({error}). Delete projects or jobs that are no longer needed, or give the studio another "
-        "folder, and try again: the job goes on where it stopped."
     )
 
 

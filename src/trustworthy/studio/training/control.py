@@ -93,6 +93,8 @@ class TrainingSettings(BaseModel):
                 raise ValueError(f"{name}: {control.label} must be {control.low:g} to {control.high:g}, got {value:g}")
         if self.members < 2 and self.method in ("fast", "snapshot", "batch"):
             raise ValueError(f"members: {self.method} needs an ensemble size of at least 2, got {self.members}")
+        if self.method == "mc-dropout" and self.dropout == 0:
+            raise ValueError("dropout: mc-dropout leaves out features to see what changes, and needs more than 0")
         return self
 
 

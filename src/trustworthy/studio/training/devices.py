@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import torch
@@ -11,6 +12,7 @@ from trustworthy.core.errors import InvalidInput
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
+@functools.cache  # the second time, only one is left to choose from
 def device_of(name: str) -> torch.device:
     """The device that a job's orders name: "auto", "cpu", "cuda" or "cuda:1".
 

@@ -86,11 +86,14 @@ def estimate(
     of = {name: [d for d, part in zip(sources, parts, strict=True) if part == name] for name in set(parts)}
     inputs = len(settings.source_channels) or max((source.channels for source in sources), default=1)
     channels = inputs, len(settings.target_channels) or 1
+    kind = device_of(device.partition(":")[0])  # this process is not the job's, and does not bind itself to one GPU
+    threads = threads or max(1, (os.cpu_count() or 1) // 2)
     with _ONE_AT_A_TIME:
-        speed = _speed(_known(settings), *channels, device_of(device), threads or max(1, (os.cpu_count() or 1) // 2))
+        speed = _speed(_known(settings), *channels, kind, threads)  # type: ignore[arg-type]  # what is frozen has a hash
     patches = sum(patches_in(each, settings.patch) for each in of.get("train", []))
     judged = sum(patches_in(each, settings.patch) for each in of.get("validation", [])) * settings.patch**2
     shown = _pixels(of.get("validation", [])) + _pixels(of.get("test", []))
+    prepared = of.get("train", []) + of.get("validation", [])
     epochs = sum(run.epochs for run in runs_of(settings))
     steps = epochs * math.ceil(patches / settings.batch_size)
     asked = draws_of(settings) * shown + min(judged, JUDGED) * epochs * method_of(settings).draws
@@ -101,9 +104,7 @@ def estimate(
         + PIXEL_SECONDS * (_pixels(sources) + shown)
         + EPOCH_SECONDS * epochs,
         memory_bytes=round(_memory(settings, speed, patches, min(judged, JUDGED))),
-        disk_bytes=_disk(
-            settings, speed.weights, bytes_of(sources, tuple(map(range, channels))), sum(channels) * shown
-        ),
+        disk_bytes=_disk(settings, speed.weights, bytes_of(prepared, sum(channels)), sum(channels) * shown),
         patches=patches,
         steps=steps,
     )

@@ -127,7 +127,9 @@ def prepare(orders: Orders, settings: TrainingSettings, told: Callable[[float, s
     places = [place for place in orders.task.places if place.part in PARTS]
     if not any(place.part == "train" for place in places):
         raise InvalidInput("no pair is there to train on; give some the part 'train' on the page of the pairs.")
-    orders.storage.reserve(bytes_of([place.source.description for place in places], channels), "Preparing the images")
+    orders.storage.reserve(
+        bytes_of([place.source.description for place in places], sum(map(len, channels))), "Preparing the images"
+    )
     with tempfile.TemporaryFile(dir=orders.folder) as stream:
         shapes = []
         for number, place in enumerate(places):
@@ -158,10 +160,9 @@ def patches_in(description: Description, patch: int) -> int:
     return description.planes * math.ceil(description.height / patch) * math.ceil(description.width / patch)
 
 
-def bytes_of(sources: Sequence[Description], channels: tuple[Sequence[int], Sequence[int]]) -> int:
-    """On the disk, of the planes of so many pairs."""
-    pixels = sum(source.planes * source.height * source.width for source in sources)
-    return pixels * 4 * sum(map(len, channels))
+def bytes_of(sources: Sequence[Description], channels: int) -> int:
+    """On the disk, of the planes of pairs with these sources, and `channels` of both images together."""
+    return 4 * channels * sum(source.planes * source.height * source.width for source in sources)
 
 
 def _check_sizes(place: Place) -> None:

@@ -73,7 +73,7 @@ def applied_sentence(about: SavedModel, images: int) -> str:
     """For a methods section: that a model was applied."""
     trained = _count(len(about.names.get("train", ())), "pair")
     return (
-        f"{_channels(about).capitalize()} of {_count(images, 'image')} were predicted by {_network(about)[:1].lower()}"
+        f"Of {_count(images, 'image')}, {_channels(about)} were predicted by {_network(about)[:1].lower()}"
         f"{_network(about)[1:]} that had been trained on {trained} of images. {_software(about)}"
     )
 
@@ -86,7 +86,8 @@ def _network(about: SavedModel) -> str:
         return f"A {kind} asked {about.draws} times with dropout"
     if about.draws == 1:
         return f"A {kind}"
-    return f"An ensemble of {about.draws} networks ({STUDIO_METHODS[settings.method].split(':')[0]}), each a {kind},"
+    way = "trained independently" if settings.method == "naive" else STUDIO_METHODS[settings.method].split(":")[0]
+    return f"An ensemble of {about.draws} networks ({way}), each a {kind},"
 
 
 def _channels(about: SavedModel) -> str:
@@ -147,21 +148,25 @@ def _facts(result: Result) -> list[tuple[str, str]]:
 
 
 def _limits(result: Result) -> str:
-    tolerance = ", ".join(f"{value:.4g}" for value in result.tolerance)
-    image = f" An image is flagged above {result.threshold:.4g}." if result.threshold is not None else ""
-    return f"Tolerance: {tolerance} {result.unit}.{image} An image that is unlike those of the training is flagged too."
+    tolerance = ", ".join(map(formatting.number, result.tolerance))
+    above = "" if result.threshold is None else f" An image is flagged above {formatting.number(result.threshold)}."
+    return f"Tolerance: {tolerance} {result.unit}.{above} An image that is unlike those of the training is flagged too."
 
 
 def _scores(result: Result) -> Markup:
     names = list(result.summary)
     given = {"prediction": result.summary, **{_BASELINES.get(by, by): of for by, of in result.baselines.items()}}
-    rows = [panel.row(by, [formatting.score(values.get(name)) for name in names]) for by, values in given.items()]
+    rows = [panel.row(by, [_written(name, values.get(name)) for name in names]) for by, values in given.items()]
     undefined = element("p", f"{formatting.NOTHING}: not defined. A constant correlates with nothing, and only the "
                         "prediction has an uncertainty.", look="muted")  # fmt: skip
     return (
         panel.table("Metrics", ["", *map(_label, names)], rows, "Metrics of the prediction and of baselines")
         + undefined
     )
+
+
+def _written(name: str, value: float | None) -> str:
+    return formatting.number(value) if METRICS[name].unit else formatting.score(value)
 
 
 def _label(name: str) -> str:
@@ -175,7 +180,7 @@ def _ranking(result: Result) -> Markup:
     rows = [
         panel.row(
             image.name,
-            [f"{image.uncertainty:.4g}", f"{image.untrusted:.1%}", "look at it" if image.flagged else ""]
+            [formatting.number(image.uncertainty), f"{image.untrusted:.1%}", "look at it" if image.flagged else ""]
             + [formatting.score(image.metrics.get(name)) for name in names],
         )
         for image in result.images
@@ -193,7 +198,7 @@ def _shown(folder: Path, result: Result, image: ImageResult) -> dict[str, object
 
 
 def _range(role: str, ends: Sequence[float] | None) -> str:
-    return "white: do not trust" if role == "mask" else f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else ""
+    return "white: do not trust" if role == "mask" else " to ".join(map(formatting.number, ends)) if ends else ""
 
 
 def _data(file: Path) -> str:

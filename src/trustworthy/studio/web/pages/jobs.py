@@ -23,6 +23,7 @@ from trustworthy.studio.web.errors import found
 
 page = Blueprint("jobs", __name__)
 PER_PAGE = 50
+PARTS = {"train": "to learn from", "validation": "for validation", "test": "held out for the test", "new": "to predict"}
 
 
 @page.get("/jobs")
@@ -130,6 +131,7 @@ def _seen(session: Session, job_id: str) -> dict[str, Any]:
     job = found(session, Job, job_id)
     told = history(studio().storage, job)
     settings = job.settings.get("settings") or {}
+    parts = Counter(place["part"] for place in job.settings["places"])
     before = select(func.count()).where(Job.status == QUEUE, Job.created < job.created)
     return {
         "job": job,
@@ -139,7 +141,7 @@ def _seen(session: Session, job_id: str) -> dict[str, Any]:
         "running": (job.ended or now()) - job.started if job.started else None,
         "chart": chart(told.curves, settings.get("epochs", 1)),
         "notes": told.notes,
-        "images": Counter(place["part"] for place in job.settings["places"]),
+        "images": [f"{parts[part]} {words}" for part, words in PARTS.items() if part in parts],
         "facts": [(control.label, f"{settings[name]:g}") for name, control in CONTROLS.items() if name in settings],
         "method": STUDIO_METHODS.get(settings.get("method", "")),
         "settings": settings,

@@ -6,9 +6,12 @@ import importlib.util
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,6 +22,7 @@ from werkzeug.wrappers import Response
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Job, Model, Project
 from trustworthy.studio.images.description import Description
+from trustworthy.studio.images.reading import open_image
 from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.jobs.submitting import submit_prediction
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
@@ -87,9 +91,11 @@ def zoo(model_id: str) -> Response:
     """Its package for the BioImage Model Zoo, tested while the visitor waits."""
     with studio().database.reading() as session:
         sent = found(session, Model, model_id)
-    with tempfile.TemporaryDirectory() as place:
-        told = sent.about.get("methods", "")
-        package = zoo_package(_files(sent), Path(place) / "package.zip", name=sent.name, description=told)
+        sources = select(Image).filter_by(project_id=sent.project_id, role="source").order_by(Image.name)
+        source = session.scalar(sources.limit(1))
+    with tempfile.TemporaryDirectory() as place, _plane(source) as sample:
+        told, file = sent.about.get("methods", ""), Path(place) / "package.zip"
+        package = zoo_package(_files(sent), file, name=sent.name, description=told, sample=sample)
         packed = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
         with package.open("rb") as stream:
             shutil.copyfileobj(stream, packed)
@@ -117,6 +123,17 @@ def delete(model_id: str) -> Response:
     studio().storage.remove(studio().storage.model(model_id))
     flash("The model is deleted. Results that it has made stay.", "success")
     return redirect(url_for("models.index"))
+
+
+@contextmanager
+def _plane(image: Image | None) -> Iterator[np.ndarray | None]:
+    """The first plane of an image, if there is one and its file is where it was."""
+    file = image and studio().storage.image(image.project_id, image.id, image.suffix)
+    if image is None or file is None or not file.is_file():
+        yield None
+        return
+    with open_image(file, Description(**image.description)) as opened:
+        yield opened.plane(0)
 
 
 def _uses(job: Job, model: Model) -> bool:
