@@ -176,5 +176,7 @@ def test_an_example_is_tried_with_one_click(person, started):
     assert time.monotonic() - begun < 3 * MINUTE
     person.look("21-tried")
     assert "that it had not seen in training" in browser.text
+    browser.click(browser.find("ol.results-images a"))
+    person.look("22-viewer")
     assert not browser.faults, "\n".join(browser.faults)
     assert browser.elsewhere() == []
