@@ -144,4 +144,4 @@ def test_one_pair_cannot_train_and_says_where_to_go(client, database, asked):
     assert text.count(" disabled>") == 2
     refused = client.post(f"/projects/{project.id}/train", data=FORM)
     assert refused.status_code == 400
-    assert "at least two pairs" in plain(refused)
+    assert "One pair alone" in plain(refused)

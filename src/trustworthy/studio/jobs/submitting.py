@@ -12,6 +12,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, new_id
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.jobs.states import CANCELLED, ENDED, NEXT, QUEUE, RUN, SUBMIT
+from trustworthy.studio.pairs.splitting import check_enough
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
@@ -42,7 +43,7 @@ def submit_training(
     project = _found(session, Project, project_id)
     chosen = select(Pair).where(Pair.project_id == project_id, Pair.part != LEFT_OUT).order_by(Pair.name, Pair.id)
     pairs = session.scalars(chosen).all()
-    _check_parts([pair.part for pair in pairs])
+    check_enough([pair.part for pair in pairs])
     places = [
         Place(name=pair.name, part=pair.part, source=_picture(pair.source), target=_picture(pair.target))
         for pair in pairs
@@ -133,19 +134,6 @@ def _queued(
     session.flush()
     job.status = QUEUE
     return job
-
-
-def _check_parts(parts: Sequence[str]) -> None:
-    if len(parts) < 2:
-        raise InvalidInput(
-            f"a training needs at least two pairs, one to learn from and one to test with, got {len(parts)}; upload "
-            "more images, or pair those that stand alone."
-        )
-    if "train" not in parts or len(set(parts)) < 2:
-        raise InvalidInput(
-            "a training needs pairs to learn from and others to test with, and all pairs are for "
-            f"{parts[0]!r}; change the split on the page of the pairs."
-        )
 
 
 def _picture(image: Image) -> Picture:
