@@ -156,6 +156,11 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     browser.press("See the results")
     assert "The model was applied to 2 new images" in browser.text
     person.look("13-new")
+    browser.dark(True)
+    rooms = [f"/projects/{project}{room}" for room in ("", "/data", "/pairs", "/check", "/train")]
+    for number, path in enumerate((browser.path, model, "/", "/jobs", "/models", "/repository", "/system", *rooms)):
+        browser.open(path)
+        person.look(f"14-dark-{number}")
     assert not browser.faults, "\n".join(browser.faults)
     assert browser.elsewhere() == []
 
@@ -176,5 +181,7 @@ def test_an_example_is_tried_with_one_click(person, started):
     assert time.monotonic() - begun < 3 * MINUTE
     person.look("21-tried")
     assert "that it had not seen in training" in browser.text
+    browser.click(browser.find("ol.results-images a"))
+    person.look("22-viewer")
     assert not browser.faults, "\n".join(browser.faults)
     assert browser.elsewhere() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
+from trustworthy.studio.training.record import METRICS
 from trustworthy.studio.web.app import studio
 
 page = Blueprint("help", __name__)
@@ -13,5 +14,9 @@ page = Blueprint("help", __name__)
 @page.get("/help")
 def show() -> str:
     return render_template(
-        "help/help.html", controls=CONTROLS.values(), methods=STUDIO_METHODS, settings=studio().settings
+        "help/help.html",
+        controls=CONTROLS.values(),
+        methods=STUDIO_METHODS,
+        metrics=METRICS.values(),
+        settings=studio().settings,
     )
