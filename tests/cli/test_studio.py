@@ -22,6 +22,14 @@ def test_flags_count_before_and_after_the_subcommand(tmp_path):
     assert f"database: sqlite:///{tmp_path}/studio.sqlite" in doctor.stdout
 
 
+def test_what_is_no_configuration_is_not_rerun(tmp_path):
+    (tmp_path / "other.json").write_text('{"task": {"kind": "train"}}')
+    for name in ("none.json", "other.json"):
+        refused = run("rerun", tmp_path / name, "--data-dir", tmp_path)
+        assert refused.exit_code == 2
+        assert f"{name} must be the configuration.json of a result's download.zip" in refused.stderr
+
+
 def test_wrong_settings_are_one_line(tmp_path):
     wrong = run("worker", "--config", tmp_path / "none.toml")
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)

@@ -81,6 +81,27 @@ def worker(
 
 
 @app.command()
+def rerun(
+    ctx: Context,
+    configuration: Annotated[Path, typer.Argument(metavar="configuration.json", help="Of a result's download.zip.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Queue the job of a result again, on the same images of this studio, with the same settings and seed."""
+    from trustworthy.studio.db.database import Database
+    from trustworthy.studio.jobs.submitting import submit_again
+    from trustworthy.studio.storage import Storage
+    from trustworthy.studio.training.packing import read_configuration
+
+    task, settings = read_configuration(configuration), _settings(ctx, data_dir=data_dir, file=config)
+    database = Database(settings.url)
+    database.upgrade()
+    with database.session() as session:
+        job = submit_again(session, Storage(settings.data_dir, settings.free_bytes), task)
+    typer.echo(f"queued as job {job.id} of {task.project_name!r}; a studio or a worker with this data folder does it")
+
+
+@app.command()
 def doctor(ctx: Context, data_dir: DataDir = None, config: Config = None) -> None:
     """Say what the studio has to work with: versions, disk, database, device and why it is that one."""
     from trustworthy.studio.system import report

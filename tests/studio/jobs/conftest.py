@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 
 from trustworthy.studio.db.database import Database
@@ -28,8 +30,8 @@ class Place:
 
     def image(self, session, name, role, project=None):
         described = {"axes": "YX", "shape": [8, 8], "dtype": "uint16"}
-        image = Image(project_id=project or self.project, name=name, role=role, suffix=".tif", bytes=1, sha256="0" * 64)
-        image.description = described
+        image = Image(project_id=project or self.project, name=name, role=role, suffix=".tif", bytes=1)
+        image.sha256, image.description = hashlib.sha256(name.encode()).hexdigest(), described
         session.add(image)
         session.flush()
         return image.id

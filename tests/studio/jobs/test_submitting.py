@@ -1,10 +1,10 @@
 import pytest
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Job, Model, Pair, Project
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project
 from trustworthy.studio.jobs import leases
 from trustworthy.studio.jobs.states import CANCELLED, FAILURE, QUEUE, RUN
-from trustworthy.studio.jobs.submitting import cancel, delete, retry, submit_prediction, submit_training
+from trustworthy.studio.jobs.submitting import cancel, delete, retry, submit_again, submit_prediction, submit_training
 from trustworthy.studio.storage import DiskFull
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.task import Task
@@ -76,3 +76,28 @@ def test_cancel_try_again_and_delete(place):
         assert not place.storage.job(waiting).exists()
         with pytest.raises(InvalidInput, match="no job"):
             retry(session, waiting)
+
+
+def test_a_configuration_is_run_again_on_the_images_that_have_its_digests(place):
+    job_id = place.submit(epochs=20, seed=3)
+    with place.database.session() as session:
+        task = Task(**session.get(Job, job_id).settings)
+        other = Project(name="the same images, uploaded anew")
+        session.add(other)
+        session.flush()
+        copies = {name: place.image(session, name, "any", other.id) for name in ("source/0.tif", "target/0.tif")}
+    with place.database.session() as session:
+        again = Task(**submit_again(session, place.storage, task).settings)
+    assert again.model_dump(exclude={"job"}) == task.model_dump(exclude={"job"})
+    with place.database.session() as session:
+        session.delete(session.get(Project, task.project))
+    missing = "of 4 different images, and no project of this studio has more than 2"
+    with pytest.raises(InvalidInput, match=missing), place.database.session() as session:
+        submit_again(session, place.storage, task)
+    with place.database.session() as session:
+        copies |= {name: place.image(session, name, "any", other.id) for name in ("source/1.tif", "target/1.tif")}
+        again = Task(**submit_again(session, place.storage, task).settings)
+        stored = {image.name: image.id for image in session.query(Image)}
+    assert again.project == other.id
+    assert [place.source.id for place in again.places] == [stored["source/0.tif"], stored["source/1.tif"]]
+    assert again.settings == task.settings

@@ -70,6 +70,46 @@ def submit_prediction(
     return _queued(session, storage, project, "predict", places, name or f"{model.name}, applied", model_id=model_id)
 
 
+def submit_again(session: Session, storage: Storage, task: Task) -> Job:
+    """Queue what configuration.json of a result says, on the images of this studio that have its digests.
+
+    Images are taken with the axes that they had then, whatever a person has made of them since.
+
+    Raises
+    ------
+    InvalidInput : no project has all of the images, or a model that is needed is gone.
+    """
+    wanted = {picture.sha256 for place in task.places for picture in place.pictures}
+    of_project: dict[str, dict[str, Image]] = {}
+    for image in session.scalars(select(Image).where(Image.sha256.in_(wanted))):
+        of_project.setdefault(image.project_id, {})[image.sha256] = image
+    there = [project for project, images in of_project.items() if len(images) == len(wanted)]
+    if not there:
+        most = max(map(len, of_project.values()), default=0)
+        raise InvalidInput(
+            f"the configuration is of {len(wanted)} different images, and no project of this studio has more than "
+            f"{most} of them; upload the files of its download.zip into one project, as they are."
+        )
+    project = task.project if task.project in there else there[0]
+    images = of_project[project]
+
+    def here(picture: Picture) -> Picture:
+        found = images[picture.sha256]
+        return picture.model_copy(update={"id": found.id, "suffix": found.suffix})
+
+    places = [
+        place.model_copy(update={"source": here(place.source), "target": place.target and here(place.target)})
+        for place in task.places
+    ]
+    for model in (task.model_id, task.settings and task.settings.start_from):
+        if model is not None:
+            _found(session, Model, model)
+    more = {"settings": task.settings, "model_id": task.model_id}
+    return _queued(
+        session, storage, _found(session, Project, project), task.kind, places, f"{task.project_name}, again", **more
+    )
+
+
 def cancel(session: Session, job_id: str) -> Job:
     """Stop a job: at once where it waits, within two seconds where it runs. What it has so far stays."""
     job = _found(session, Job, job_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.record import METRICS, ImageResult, Result
@@ -68,12 +69,22 @@ def write_configuration(folder: Path, task: Task, result: Result) -> None:
     words = {
         "task": task.model_dump(mode="json"), "training": result.settings, "versions": result.versions,
         "again": (
-            "The same images (their SHA-256 is here), in the same parts, with the settings under training and the same "
-            "versions give the same model on the same kind of processor."
+            "trustworthy studio rerun configuration.json queues this job again in a studio that has the same images "
+            "(their SHA-256 is here). With the same versions, on the same kind of processor, it gives the same model."
         ),
     }  # fmt: skip
     with atomic_write(folder / CONFIGURATION) as stream:
         stream.write(json.dumps(words, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_configuration(file: Path) -> Task:
+    """The task of a configuration.json. Raises InvalidInput."""
+    try:
+        return Task.model_validate(json.loads(file.read_text(encoding="utf-8"))["task"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"{file} must be the configuration.json of a result's download.zip, got {type(error).__name__}: {error}."
+        ) from error
 
 
 def write_download(folder: Path, result: Result, task: Task, storage: Storage) -> None:

@@ -40,6 +40,11 @@ class Place(_Part):
     source: Picture
     target: Picture | None = None
 
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Its images."""
+        return (self.source,) if self.target is None else (self.source, self.target)
+
 
 class Task(_Part):
     """A job.
