@@ -5,7 +5,7 @@ import tifffile
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.reading import open_image
-from trustworthy.studio.images.writing import prediction_like, write_image
+from trustworthy.studio.images.writing import write_image
 
 
 def _like(axes, shape, **known):
@@ -61,19 +61,3 @@ def test_planes_that_do_not_fit_are_refused_and_leave_nothing(tmp_path, planes):
     with pytest.raises(InvalidInput, match="planes must be 2"):
         write_image(tmp_path / "a.tif", planes, Description(axes="ZYX", shape=(2, 4, 5), dtype="uint8"), "uint8")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("target", "source", "channels", "axes", "shape", "names"),
-    [
-        (_like("CYX", (2, 8, 9)), _like("YX", (5, 6)), (), "CYX", (2, 5, 6), ("a", "b")),
-        (_like("CYX", (2, 8, 9)), _like("ZYX", (4, 5, 6)), (1,), "ZCYX", (4, 1, 5, 6), ("b",)),
-        (_like("YXS", (8, 9, 3)), _like("YX", (5, 6)), (0, 2), "CYX", (2, 5, 6), ()),
-        (_like("ZCYX", (7, 2, 8, 9)), _like("YX", (5, 6)), (), "ZCYX", (1, 2, 5, 6), ("a", "b")),
-    ],
-)
-def test_a_prediction_has_the_axes_of_the_target_and_the_sizes_of_the_source(
-    target, source, channels, axes, shape, names
-):
-    like = prediction_like(target, source, channels)
-    assert (like.axes, like.shape, like.channel_names, like.pixel_size) == (axes, shape, names, target.pixel_size)

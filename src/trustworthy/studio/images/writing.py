@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,7 @@ def write_image(path: Path, planes: Iterable[np.ndarray], like: Description, dty
     InvalidInput : number or shape of the planes is not that of `like`.
     DiskFull and OSError of the disk : nothing is left.
     """
-    kept = stored_axes(like)
+    kept = _as_stored(like)
     dtype = np.dtype(dtype)
     with atomic_write(path, "wb") as stream:
         with tifffile.TiffWriter(stream, ome=True, bigtiff=kept.pixels * dtype.itemsize > 2**31) as file:
@@ -48,7 +48,7 @@ def write_image(path: Path, planes: Iterable[np.ndarray], like: Description, dty
             )
 
 
-def stored_axes(like: Description) -> Description:
+def _as_stored(like: Description) -> Description:
     """How an image like this one lies in an OME-TIFF."""
     axes = like.axes
     order = [axis for axis in axes if axis not in "YXS"]
@@ -103,26 +103,3 @@ def _put(stream: IO[bytes], offset: int, kept: Description, index: int, plane: n
         page = page.transpose(1, 2, 0) if kept.axes[-1] == "S" else page
         stream.seek(offset + number * math.prod(page.shape) * page.itemsize)
         stream.write(np.ascontiguousarray(page).data)
-
-
-def prediction_like(target: Description, source: Description, channels: Sequence[int] = ()) -> Description:
-    """What a prediction for `source` is: with axes, pixel size and channel names of the target, in the source's sizes.
-
-    channels : of the target that are predicted, by their numbers from 0; empty for all.
-    """
-    chosen = tuple(channels) or tuple(range(target.channels))
-    lengths = {axis: (source if axis in "TZYX" else target).length(axis) for axis in target.axes}
-    if chosen != tuple(range(target.channels)):
-        lengths.pop("S", None)
-        lengths = {"C": len(chosen)} | lengths if "C" not in lengths else lengths | {"C": len(chosen)}
-    missing = {axis: source.length(axis) for axis in "TZ" if axis not in lengths and source.length(axis) > 1}
-    lengths = missing | lengths
-    names = [target.channel_names[number] for number in chosen] if len(target.channel_names) == target.channels else []
-    return Description(
-        axes="".join(lengths),
-        shape=tuple(lengths.values()),
-        dtype=target.dtype,
-        pixel_size=target.pixel_size,
-        channel_names=tuple(names),
-        guessed=target.guessed,
-    )
