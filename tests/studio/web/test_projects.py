@@ -14,7 +14,7 @@ def test_a_project_is_made_found_again_and_changed(client, database):
     assert re.fullmatch("/projects/[0-9a-f]{32}/data", made.location)
     where = made.location.removesuffix("/data")
     assert "Wells &lt;b&gt;3&lt;/b&gt;" in text_of(client.get("/?q=wells"))
-    assert "No project has “100%”" in text_of(client.get("/?q=100%25"))
+    assert "No project has “w%s”" in text_of(client.get("/?q=w%25s"))
     client.post(where + "/edit", data={"name": "Plates", "email": ""})
     with database.reading() as session:
         assert session.query(Project.name, Project.email).all() == [("Plates", None)]
