@@ -41,7 +41,8 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
     with _listening(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         Database(settings.url).upgrade()
-        server = create_server(create_app(settings), sockets=[listener], threads=THREADS)
+        largest = settings.max_file_bytes  # of a form without scripts; waitress puts it on the disk as it comes
+        server = create_server(create_app(settings), sockets=[listener], threads=THREADS, max_request_body_size=largest)
         supervisor = Supervisor(settings) if worker else None
         signal.signal(signal.SIGTERM, _leave)
         try:

@@ -79,16 +79,20 @@ def test_a_long_epoch_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_pair_whose_target_is_moved_against_what_is_drawn_is_told_by_name(tmp_path: Path):
     def plane(name: str, seed: int, down: int, right: int) -> Plane:
         source = smooth(128, seed).astype(np.float32)
-        return Plane(name, "train", source, 1000 - 50 * np.roll(source, (down, right), (1, 2)))
+        return Plane(name, "train", source, 1000 + 50 * np.roll(source, (down, right), (1, 2)))
 
     network = nn.Conv2d(1, 1, 1)
     with torch.no_grad():
         network.weight.fill_(1.0)
         network.bias.zero_()
     translator = Translator(nn.Identity(), [0.0], [1.0], [1000.0], [50.0])
-    found = moved([plane("straight", 0, 0, 0), plane("moved", 1, 3, -2)], translator, network)
+    planes = [plane("straight", 0, 0, 0), plane("moved", 1, 3, -2)]
+    found = moved(planes, translator, network)
     assert len(found) == 1
     assert "'moved' lies 3 px below and 2 px to the left" in found[0]
+    with torch.no_grad():
+        network.weight.fill_(-1.0)
+    assert moved(planes, translator, network) == []  # it has not learned yet what a target looks like
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from trustworthy.core.predictive import predict
 from trustworthy.core.seeds import torch_generator
 from trustworthy.nn import Translator
 from trustworthy.studio.jobs.progress import Reporter
-from trustworthy.studio.pairs.registration import shift
+from trustworthy.studio.pairs.registration import Shift, shift
 from trustworthy.studio.training.methods import Run
 from trustworthy.studio.training.preparing import Plane
 from trustworthy.training import History
@@ -29,6 +29,8 @@ SECONDS = 5.0
 """Between two signs of life within an epoch."""
 BEGUN = 0.1
 """Share of the epochs after which a first network has learned enough to show which pairs are moved."""
+LIKE = 0.5
+"""Correlation of a target with what is drawn of it from which on the network is worth asking."""
 LOOKED, WINDOW = 12, 512
 """Pairs that are looked at, and the side in pixels of what is looked at, the middle of a plane."""
 
@@ -121,13 +123,19 @@ def moved(planes: Sequence[Plane], translator: Translator, network: nn.Module) -
         answer = predict(network, x, generator=torch_generator(0, "moved", device=device)).mean[0].cpu().numpy()
         for channel, drawn in enumerate(answer):
             found = shift(drawn, target[channel].numpy())
-            if found.found and plane.name not in told:
+            if plane.name not in told and found.found and _draws(drawn, target[channel].numpy(), found):
                 down, right = "below" if found.dy > 0 else "above", "right" if found.dx > 0 else "left"
                 told[plane.name] = (
                     f"The target of {plane.name!r} lies {abs(found.dy):.0f} px {down} and {abs(found.dx):.0f} px to "
                     f"the {right} of where the network draws it; look at this pair, and align it or leave it out."
                 )
     return list(told.values())
+
+
+def _draws(drawn: np.ndarray, target: np.ndarray, found: Shift) -> bool:
+    """Whether the target is what is drawn, once it is moved back: a network that has hardly begun draws something."""
+    back = np.roll(target, (-round(found.dy), -round(found.dx)), (0, 1))
+    return bool(np.corrcoef(drawn.ravel(), back.ravel())[0, 1] > LIKE)
 
 
 def _middle(image: np.ndarray) -> Tensor:
