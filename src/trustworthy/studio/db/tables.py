@@ -28,7 +28,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Moment(TypeDecorator[datetime]):
+class Instant(TypeDecorator[datetime]):
     """A moment with its zone, which SQLite does not keep."""
 
     impl = DateTime(timezone=True)
@@ -45,7 +45,7 @@ class Table(DeclarativeBase):
     """What all tables share: an id and when the row was made."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[Any]: JSON, datetime: Moment}
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[Any]: JSON, datetime: Instant}
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     created: Mapped[datetime] = mapped_column(default=now)

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from trustworthy.studio.db.tables import Moment, Table
+from trustworthy.studio.db.tables import Instant, Table
 
 
 def plain(kind, item, autogen_context):
     """Migrations name types of SQLAlchemy alone: they stay what they are when a class here changes."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Instant) else False
 
 
 connection = context.config.attributes["connection"]
