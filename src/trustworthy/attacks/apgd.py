@@ -119,27 +119,26 @@ class SparseAscent(Ascent):
     """The search in l1."""
 
     def run(self) -> Incumbent:
-        width = dimension(self.threat.free, self.x)
-        size, kept = self.eps, torch.full_like(self.eps, 0.2)
-        density = torch.ones_like(self.eps)
+        known = torch.ones_like(self.eps) * dimension(self.threat.free, self.x)
+        size, count = self.eps, (0.2 * known).long()
         window = max(1, round(0.04 * self.steps))
         for step in range(1, self.steps + 1):
-            self.x = self.moved(size, (kept * width).clamp_min(1.0))
+            self.x = self.moved(size, count.clamp_min(1))
             self.look()
             if step % window == 0:
                 # A coordinate that rounding alone has moved does not count.
                 changed = (self.best - self.problem.x).flatten(1).abs() > 1e-6 * self.eps[:, None]
-                now = changed.sum(1).to(size) / width
-                sparser = now < 0.95 * density
+                now = changed.sum(1)
+                sparser = now < 0.95 * known
                 size = torch.where(sparser, self.eps, torch.maximum(size / 1.5, self.eps / 10))
                 self.go_back(sparser)
-                kept, density = now / 1.5, now
+                count, known = 2 * now // 3, now  # whole numbers: a quotient is rounded in another way on a GPU
         return self.worst
 
     def moved(self, size: Tensor, count: Tensor) -> Tensor:
         gradient = self.threat.movable(self.x, self.gradient).flatten(1)
         largest = gradient.abs().sort(dim=1, descending=True).values
-        least = largest.gather(1, count.long()[:, None] - 1)
+        least = largest.gather(1, count[:, None] - 1)
         direction = gradient.sign() * (gradient.abs() >= least)
         direction = direction / direction.abs().sum(1, keepdim=True).clamp_min(1.0)
         step = per_example(size, self.x) * direction.reshape(self.x.shape)
