@@ -1,4 +1,5 @@
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
@@ -23,6 +24,7 @@ def test_flags_count_before_and_after_the_subcommand(tmp_path):
 
 
 def test_what_is_no_configuration_is_not_rerun(tmp_path):
+    """Nor is one where no studio is, and then none is made."""
     (tmp_path / "other.json").write_text('{"task": {"kind": "train"}}')
     for name in ("none.json", "other.json"):
         refused = run("rerun", tmp_path / name, "--data-dir", tmp_path)
@@ -39,6 +41,11 @@ def test_wrong_settings_are_one_line(tmp_path):
 def test_a_worker_is_given_all_settings_by_its_environment(tmp_path):
     settings = Settings(data_dir=tmp_path, device="cpu", link_hosts=("a.org", "b.org"), links=True, beat_seconds=0.5)
     assert load_settings(environ=_environ(settings)) == settings
+
+
+def test_refuses_a_data_folder_whose_studio_is_open(tmp_path):
+    with FileLock(tmp_path / "serving.lock"), pytest.raises(InvalidInput, match=r"is open in .* already; use its link"):
+        serve(Settings(data_dir=tmp_path, port=0), print)
 
 
 def test_refuses_an_address_that_is_not_this_host_s(tmp_path):

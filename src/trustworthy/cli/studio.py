@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustworthy.core.errors import InvalidInput
+
 if TYPE_CHECKING:
     from typer import Context
 
@@ -95,6 +97,8 @@ def rerun(
 
     task, settings = read_configuration(configuration), _settings(ctx, data_dir=data_dir, file=config)
     database = Database(settings.url)
+    if database.is_sqlite and not (settings.data_dir / "studio.sqlite").exists() and settings.database_url is None:
+        raise InvalidInput(f"there is no studio in {settings.data_dir}; name the folder of yours by --data-dir.")
     database.upgrade()
     with database.session() as session:
         job = submit_again(session, Storage(settings.data_dir, settings.free_bytes), task)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
+from filelock import FileLock, Timeout
 from waitress.server import create_server
 
 from trustworthy.core.errors import InvalidInput
@@ -37,9 +38,12 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
     """Serve the pages until SIGTERM or SIGINT, then stop the worker too.
 
     tell : is given the link that lets one browser in, once the pages can be had. worker : run one beside the pages.
+
+    Raises InvalidInput where the address is taken, or the data folder has a studio that is open.
     """
     with _listening(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        held = _alone(settings)
         Database(settings.url).upgrade()
         largest = settings.max_file_bytes  # of a form without scripts; waitress puts it on the disk as it comes
         server = create_server(create_app(settings), sockets=[listener], threads=THREADS, max_request_body_size=largest)
@@ -52,6 +56,7 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
             if supervisor is not None:
                 supervisor.stop()
             server.close()
+            held.release()
 
 
 def work(settings: Settings, supervised: str | None = None, executor: Executor | None = None) -> None:
@@ -130,6 +135,19 @@ def _environ(settings: Settings) -> dict[str, str]:
         PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
         for name, value in given.items()
     }
+
+
+def _alone(settings: Settings) -> FileLock:
+    """The lock of the data folder: a second studio there would make the link of the first one useless."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.data_dir / "serving.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InvalidInput(
+            f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
+        ) from error
+    return lock
 
 
 def _listening(host: str, port: int) -> socket.socket:

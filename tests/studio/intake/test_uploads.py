@@ -61,7 +61,7 @@ def test_the_same_image_twice_is_one(intake):
 @pytest.mark.parametrize(
     ("name", "size", "role", "words"),
     [
-        ("a", 0, "any", "0 bytes"),
+        ("a", 0, "any", "is empty"),
         ("a", 2**40, "any", "bytes"),
         ("a", 1, "spy", "role must be"),
         ("..", 1, "any", "name"),

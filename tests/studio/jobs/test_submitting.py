@@ -78,6 +78,16 @@ def test_cancel_try_again_and_delete(place):
             retry(session, waiting)
 
 
+def test_refuses_pairs_whose_images_do_not_fit_each_other_and_leaves_no_job(place):
+    with place.database.session() as session:
+        image = session.query(Image).filter_by(name="target/1.tif").one()
+        image.description = {**image.description, "shape": [8, 9]}
+    with pytest.raises(InvalidInput, match="both images of the pair '1' must have the same width"):
+        place.submit()
+    with place.database.reading() as session:
+        assert session.query(Job).count() == 0
+
+
 def test_a_configuration_is_run_again_on_the_images_that_have_its_digests(place):
     job_id = place.submit(epochs=20, seed=3)
     with place.database.session() as session:

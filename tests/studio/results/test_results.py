@@ -15,7 +15,7 @@ import tifffile
 import torch
 
 from studio.results.jobs import Pair, job, planes_of, saved, translator, untrained
-from trustworthy.core.errors import DataError
+from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.core.predictive import predict
 from trustworthy.core.seeds import numpy_generator
 from trustworthy.nn import Translator
@@ -243,11 +243,24 @@ def test_images_of_any_size_have_a_result(tmp_path, sides):
 
 @pytest.mark.usefixtures("_no_page")
 def test_a_constant_target_is_told(tmp_path):
-    given = pairs(("validation", "test"))
+    given = pairs(("validation", "test", "test"))
     given[1] = ("test", given[1][1], np.full((20, 26), 7, np.uint16))
-    _, result = published(job(tmp_path, given), model_of(given[:1]))
+    _, result = published(job(tmp_path, given[:2]), model_of(given[:1]))
     assert result.summary["pearson"] is None
     assert any("well 1.tif: its target has one value" in note for note in result.notes)
+    (image,) = result.images
+    assert image.ranges["prediction"][0] < image.ranges["prediction"][1]  # what it says can be seen
+    _, result = published(job(tmp_path / "more", given), model_of(given[:1]))
+    assert "Pearson correlation is the mean over 1 of the 2 images, as the others have none." in result.notes
+
+
+def test_new_images_of_other_channels_than_those_of_the_training_are_refused(tmp_path, trained):
+    _, _, folder, _ = trained
+    orders = job(tmp_path, [("new", fields(1, (3, 20, 26))[0], None)], ("CYX", "YX"), kind="predict", model_id="0" * 32)
+    shutil.copytree(folder / "model", orders.storage.model("0" * 32))
+    orders.folder.mkdir(parents=True)
+    with pytest.raises(InvalidInput, match="must have 1 channel, as those that the model was trained on"):
+        predict_new(orders, Reporter(orders.folder), CPU)
 
 
 @pytest.mark.usefixtures("_no_page")

@@ -20,6 +20,7 @@ from trustworthy.nn.ensemble import Ensemble
 from trustworthy.studio.jobs.progress import Reporter, read_progress
 from trustworthy.studio.training.control import STUDIO_METHODS
 from trustworthy.studio.training.preparing import Patches
+from trustworthy.studio.training.reporting import trained_sentence
 from trustworthy.studio.training.running import train
 from trustworthy.studio.training.saving import Saved, load_saved
 from trustworthy.studio.training.task import Orders
@@ -106,6 +107,8 @@ def test_what_there_is_becomes_the_model(
     saved = trained(next_attempt(orders, finish=True))
     assert isinstance(saved.model.net, Ensemble)
     assert len(saved.model.net) == saved.about.draws == 2
+    assert saved.about.stopped == {"naive": (10, 4), "fast": (10, 1)}[method]
+    assert "for 10 epochs, but stopped by hand after 10 and" in trained_sentence(saved.about, {})
 
 
 @pytest.mark.slow

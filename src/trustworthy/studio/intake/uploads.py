@@ -60,9 +60,11 @@ def begin(
         raise UnknownName(f"there is no project {project_id!r}.")
     if role not in ROLES:
         raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
-    if not 0 < size <= settings.max_file_bytes:
+    if size < 1:
+        raise InvalidInput(f"{name} is empty; save it anew.")
+    if size > settings.max_file_bytes:
         raise InvalidInput(
-            f"{name} has {size:,} bytes, and a file may have 1 to {settings.max_file_bytes:,}; split it, or raise "
+            f"{name} has {size:,} bytes, and a file may have up to {settings.max_file_bytes:,}; split it, or raise "
             "max_file_bytes in the settings."
         )
     if time.monotonic() > _CLEAN.get(storage.project(project_id), 0.0):

@@ -16,6 +16,7 @@ from trustworthy.studio.pairs.splitting import check_enough
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
+from trustworthy.studio.training.preparing import channels_of
 from trustworthy.studio.training.task import Picture, Place, Task
 
 LEFT_OUT = "none"
@@ -37,7 +38,8 @@ def submit_training(
 
     Raises
     ------
-    InvalidInput : there are no two pairs, or none to train with, or none that is held out.
+    InvalidInput : there are no two pairs, or none to train with, or none that is held out; images of a pair, or
+        channels of two pairs, do not fit each other. The transaction is to be rolled back then.
     DiskFull : the disk has no space for it.
     """
     project = _found(session, Project, project_id)
@@ -50,7 +52,9 @@ def submit_training(
     ]
     if training.start_from is not None:
         _found(session, Model, training.start_from)
-    return _queued(session, storage, project, "train", places, name, estimate, settings=training)
+    job = _queued(session, storage, project, "train", places, name, estimate, settings=training)
+    channels_of(training, Task(**job.settings))
+    return job
 
 
 def submit_prediction(
@@ -88,7 +92,7 @@ def submit_again(session: Session, storage: Storage, task: Task) -> Job:
         most = max(map(len, of_project.values()), default=0)
         raise InvalidInput(
             f"the configuration is of {len(wanted)} different images, and no project of this studio has more than "
-            f"{most} of them; upload the files of its download.zip into one project, as they are."
+            f"{most} of them; upload the images that the training had into one project, as they were."
         )
     project = task.project if task.project in there else there[0]
     images = of_project[project]

@@ -33,7 +33,10 @@ def attempt(orders: Orders) -> int:
     try:
         _work(orders)
     except Exception as error:
-        traceback.print_exc()  # into the log of the attempt
+        if isinstance(error, TrustworthyError):
+            print(error)  # noqa: T201  into the log of the attempt
+        else:
+            traceback.print_exc()
         shutil.rmtree(orders.folder / "result", ignore_errors=True)
         failure = reason(error, orders.task.settings, orders.device)
         with atomic_write(orders.folder / FILE) as stream:

@@ -58,6 +58,8 @@ def trained_sentence(about: SavedModel, summary: Mapping[str, float | None]) -> 
     settings, counts = about.settings, {part: len(names) for part, names in about.names.items()}
     reached = ", ".join(f"{METRICS[name].label} {value:.3g}" for name, value in summary.items() if value is not None)
     stopped = f" (stopped after {settings.patience} without improvement)" if settings.patience else ""
+    if about.stopped:
+        stopped = f", but stopped by hand after {' and '.join(map(str, about.stopped))},"
     return (
         f"{_network(about)} was trained to predict {_channels(about)} by the mean absolute error for {settings.epochs} "
         f"epochs{stopped} of {settings.patch} x {settings.patch} pixel patches, batch size {settings.batch_size}, Adam "

@@ -12,10 +12,11 @@ import torch
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.core.record import versions
+from trustworthy.datasets.columns import listed
 from trustworthy.studio.jobs.progress import Reporter
 from trustworthy.studio.training import packing, reporting
 from trustworthy.studio.training.flagging import Calibration, meaning, promise
-from trustworthy.studio.training.record import ImageResult, Result
+from trustworthy.studio.training.record import METRICS, ImageResult, Result
 from trustworthy.studio.training.saving import Saved, load_saved
 from trustworthy.studio.training.scoring import BASELINES, averaged
 from trustworthy.studio.training.showing import RESULT, SCRATCH, Work
@@ -72,6 +73,7 @@ def predict_new(orders: Orders, reporter: Reporter, device: torch.device) -> Pat
     if saved.about.calibration is None:
         raise DataError("the model has no calibration, as its training was not finished; train it again.")
     calibration = Calibration.model_validate(saved.about.calibration)
+    _check_channels(task.places, saved.about.source.channels)
     orders.storage.reserve(packing.size_of(task.places), "The result")
     work = Work(orders, saved, reporter, (0.0, 1.0), len(task.places))
     images, _ = work.images(task.places, calibration)
@@ -80,6 +82,15 @@ def predict_new(orders: Orders, reporter: Reporter, device: torch.device) -> Pat
         methods=reporting.applied_sentence(saved.about, len(images)), **_shared(saved, calibration),
     )  # fmt: skip
     return _written(orders, orders.folder / RESULT, result)
+
+
+def _check_channels(places: Sequence[Place], channels: int) -> None:
+    other = [place.name for place in places if place.source.description.channels != channels]
+    if other:
+        raise InvalidInput(
+            f"images must have {channels} channel{'s' * (channels > 1)}, as those that the model was trained on, and "
+            f"{listed(other, 5)} have another number; leave them out, or correct their axes on the page of the images."
+        )
 
 
 def _shared(saved: Saved, calibration: Calibration) -> dict[str, Any]:
@@ -123,6 +134,10 @@ def _remarks(
         yield f"The numbers are means over {count} test image{'s' * (count > 1)}; other ones would give others."
     if not calibration.varies:
         yield meaning(calibration)
+    for name, metric in METRICS.items():
+        known = sum(image.metrics.get(name) is not None for image in images)
+        if 0 < known < len(images):
+            yield f"{metric.label} is the mean over {known} of the {len(images)} images, as the others have none."
     for image in images:
         missing = reporting.undefined(image)
         if missing:

@@ -78,6 +78,7 @@ def train(orders: Orders, reporter: Reporter, device: torch.device) -> Path:
         source_channels=channels[0],
         target_channels=channels[1],
         draws=members,
+        stopped=_epochs(settings, checkpoints) if orders.task.finish else (),
         names={part: tuple(p.name for p in orders.task.places if p.part == part) for part in (*PARTS, "test")},
         seconds=_seconds(settings, checkpoints),
         notes=tuple(_notes(checkpoints)),
@@ -151,6 +152,12 @@ def _best(folder: Path) -> Path | None:
         return kept.best_path
     newest = kept.latest()
     return newest and newest.path
+
+
+def _epochs(settings: TrainingSettings, checkpoints: Path) -> tuple[int, ...]:
+    """Of each network that an interrupted training has begun, those that it has been trained for."""
+    kept = [Checkpoints(checkpoints / run.folder).latest() for run in runs_of(settings) if run.judged]
+    return tuple(len(each.state["records"]) for each in kept if each is not None)
 
 
 def _seconds(settings: TrainingSettings, checkpoints: Path) -> float:

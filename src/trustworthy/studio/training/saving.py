@@ -25,6 +25,7 @@ class SavedModel(BaseModel):
 
     source, target : of the first pair of the training; what a prediction is written like.
     source_channels, target_channels : numbers of the channels that it takes and gives, from 0, in this order.
+    stopped : epochs that each network had been trained for when a person stopped it; empty where nobody did.
     draws : answers that `predict` asks for. names : of the pairs, by part. seconds : of the training.
     notes : what deserved to be told while it was trained. versions : of the software.
     calibration : what `results` has learned from the validation images; None until then, or where there were none.
@@ -38,6 +39,7 @@ class SavedModel(BaseModel):
     source_channels: tuple[int, ...]
     target_channels: tuple[int, ...]
     draws: int
+    stopped: tuple[int, ...] = ()
     names: dict[str, tuple[str, ...]]
     seconds: float
     notes: tuple[str, ...] = ()

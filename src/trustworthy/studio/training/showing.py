@@ -180,6 +180,7 @@ class Work:
         }  # fmt: skip
         ranges = {role: _usual(each()) for role, each in planes.items() if role != "mask"}
         shared = ranges.get("target", ranges["prediction"])
+        shared = shared if shared[0] < shared[1] else ranges["prediction"]
         widest = max(ranges[role][1] for role in ("uncertainty", "error") if role in ranges)
         ranges |= {"prediction": shared, "uncertainty": (0.0, widest), "mask": (0.0, 255.0)}
         ranges |= {"error": (0.0, widest)} if "error" in ranges else {}

@@ -77,11 +77,11 @@ def estimated(project_id: str) -> str | tuple[str, int]:
 
 
 def _given(form: MultiDict[str, str]) -> dict[str, Any]:
-    """What the form says of each setting; what it leaves empty is left out."""
+    """What the form says of each setting; what may be empty is left out where it is."""
     values: dict[str, Any] = {
         name: form[name].strip()
         for name in TrainingSettings.model_fields
-        if name not in CHANNELS and form.get(name, "").strip()
+        if name in form and name not in CHANNELS and (name in CONTROLS or form[name].strip())
     }
     return {**values, **{name: form.getlist(name) for name in CHANNELS}}
 
