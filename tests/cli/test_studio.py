@@ -21,6 +21,8 @@ def test_flags_count_before_and_after_the_subcommand(tmp_path):
     assert doctor.exit_code == 0
     assert "the settings ask for it (device = cpu)" in doctor.stdout
     assert f"database: sqlite:///{tmp_path}/studio.sqlite" in doctor.stdout
+    nowhere = run("doctor", "--data-dir", tmp_path / "none")
+    assert "none, 0.00 GB; 0.0 GB free" not in nowhere.stdout  # it is that of the disk where the folder would be
 
 
 def test_what_is_no_configuration_is_not_rerun(tmp_path):

@@ -66,7 +66,8 @@ def device_words(wanted: str) -> str:
 def disk(settings: Settings) -> Disk:
     """Costs a look at every file that the studio keeps."""
     used = {word: _bytes(settings.data_dir / folder) for folder, word in FOLDERS.items()}
-    place = shutil.disk_usage(settings.data_dir)
+    there = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.is_dir())
+    place = shutil.disk_usage(there)
     return Disk(used, max(0, place.free - settings.free_bytes), place.total, settings.free_bytes)
 
 
@@ -106,7 +107,7 @@ def database_words(url: str) -> str:
 def report(settings: Settings) -> Iterator[str]:
     """All of it in a few lines: what `trustworthy studio doctor` prints."""
     available, total = memory()
-    kept = disk(settings) if settings.data_dir.is_dir() else Disk({}, 0, 0, settings.free_bytes)
+    kept = disk(settings)
     yield f"jobs run on {device_words(settings.device)}"
     yield f"memory: {available / 1e9:.1f} of {total / 1e9:.1f} GB available"
     yield f"folder: {settings.data_dir}, {sum(kept.used.values()) / 1e9:.2f} GB; {kept.free / 1e9:.1f} GB free"

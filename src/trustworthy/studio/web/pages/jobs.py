@@ -138,7 +138,7 @@ def _seen(session: Session, job_id: str) -> dict[str, Any]:
         "project": found(session, Project, job.project_id),
         "ended": job.status in ENDED,
         "before": session.scalar(before) if job.status == QUEUE else 0,
-        "running": (job.ended or now()) - job.started if job.started else None,
+        "running": (job.ended or now()) - job.started if job.started and job.status != QUEUE else None,
         "chart": chart(told.curves, settings.get("epochs", 1)),
         "notes": told.notes,
         "images": [f"{parts[part]} {words}" for part, words in PARTS.items() if part in parts],
