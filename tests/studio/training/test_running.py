@@ -164,7 +164,7 @@ def test_predictions_are_in_the_units_of_the_target(
     source, target = (image.astype(np.float64) for image in images[-1][1:])
     answer = predict(saved.model, torch.tensor(source[None, None], dtype=torch.float32)).mean[0, 0].double().numpy()
     slope = np.polyfit(source.ravel(), answer.ravel(), 1)[0]
-    record_property("mean, slope", (answer.mean() / target.mean(), slope / 50))
+    record_property("mean, slope", [float(answer.mean() / target.mean()), float(slope / 50)])
     assert answer.mean() == pytest.approx(target.mean(), rel=0.01)
     assert slope == pytest.approx(50, rel=0.01)
 
