@@ -121,12 +121,15 @@ def test_is_nowhere_weaker_than_the_released_procedure_at_no_more_calls(seed):
     assert (found.distance[broken] / theirs[broken]).mean() < 0.97
 
 
-def test_finds_what_the_exact_verifier_of_nearest_neighbours_finds():
+@pytest.mark.parametrize(
+    ("seed", "steps"), [(0, 1000), *(pytest.param(seed, 2000, marks=pytest.mark.slow) for seed in range(1, 6))]
+)
+def test_finds_what_the_exact_verifier_of_nearest_neighbours_finds(seed, steps):
     """The logits are minus the squared distance to the nearest point of each class: no surrogate stands between.
 
-    In nine rows of ten; the others end at the boundary of another pair of points, and never below the minimum.
+    In every row; 200 steps end at the boundary of another pair of points in some of them.
     """
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     rows, labels = draw.random((30, 4)), np.arange(30) % 3
     queries = draw.random((30, 4))
     verifier = NearestNeighborVerifier(norm="l2").fit(rows, labels)
@@ -138,9 +141,9 @@ def test_finds_what_the_exact_verifier_of_nearest_neighbours_finds():
         squared = (z[:, None] - pool).square().sum(2)
         return torch.stack([-squared[:, labels == label].amin(1) for label in range(3)], 1)
 
-    found = MinimumNorm(bounds=None)(model, torch.from_numpy(queries), torch.from_numpy(y)).distance
+    found = MinimumNorm(bounds=None, steps=steps)(model, torch.from_numpy(queries), torch.from_numpy(y)).distance
     assert (found >= exact * (1 - 1e-9)).all()
-    assert (found <= exact * 1.002).double().mean() >= 0.9
+    assert (found <= exact * 1.002).all()
 
 
 def test_no_single_answer_of_a_stochastic_model_is_taken_for_a_proof():

@@ -22,6 +22,7 @@ from trustworthy.core.inputs import as_batch
 from trustworthy.core.norms import L2, Linf, Norm, per_example
 from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
+from trustworthy.core.seeds import torch_generator
 from trustworthy.core.threat import ThreatModel
 
 CONFIRMATIONS = 4  # further answers of a stochastic model, whose margins must be positive by two standard errors
@@ -59,19 +60,21 @@ LAST = Leg(temperature=0.0, stride=0.2, pace=0.05)
 WARM = Leg(stride=0.35, pace=0.1)
 FAR = 1e6  # no coordinate goes further where there are no bounds
 SHORT = 20  # steps of a leg at least, where there are several
+LONG = 40  # steps of a leg from which on there are more of them, which begin elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
 class MinimumNorm(Attack):
     """The nearest point of another class: eqs. (7.1) and (7.2), by walks on spheres that shrink where it has changed.
 
-    Direction and norm are decoupled: a step goes along the gradient by the dual norm (in linf by its signs), then the
-    perturbation is brought to the radius, which grows where the class has not changed and shrinks where it has. Where
-    a walk ends depends on what it follows more than on how long it is, so that the steps are divided among several:
-    along margins softened to two degrees, towards the second and the third likeliest other class, from a longer
-    first radius; the last fifth (of few steps a third) goes on from the nearest point of all, along the margin
-    itself. The first radius is the distance to the boundary of the linearised model, steps are shares of the radius
-    and temperatures shares of the margin, so that no scale of inputs or logits is presumed.
+    Direction and norm are decoupled: a step goes along the gradient by the dual norm (in linf by its signs), then
+    the perturbation is brought to the radius, which grows where the class has not changed and shrinks where it has.
+    Where a walk ends depends on what it follows more than on how long it is, so that the steps are divided among
+    several: along margins softened to two degrees, towards the second and the third likeliest other class, from a
+    longer first radius; the last fifth (of few steps a third) goes on from the nearest point of all, along the
+    margin itself. Beyond 250 steps further walks begin at other points as far away. The first radius is the
+    distance to the boundary of the linearised model, steps are shares of the radius and temperatures shares of the
+    margin, so that no scale of inputs or logits is presumed.
 
     Parameters
     ----------
@@ -82,9 +85,9 @@ class MinimumNorm(Attack):
     bounds, eot : see `Attack`.
 
     An upper bound on the true minimum. A point of a stochastic model counts only where the mean margin of four more
-    answers is positive by two standard errors. Cost: steps * eot gradients and one forward pass, of a stochastic model
-    four, and four more for each success. Nothing is random. Reference: Rony et al. 2019, with several ways and a
-    first radius added here.
+    answers is positive by two standard errors. Cost: steps * eot gradients and one forward pass, of a stochastic
+    model four, and four more for each success. Nothing is random: further walks begin in directions of fixed seeds.
+    Reference: Rony et al. 2019, with several ways and a first radius added here.
     """
 
     norm: Norm = "l2"
@@ -142,11 +145,22 @@ class Walk:
     def explore(self, steps: int) -> None:
         """As many legs as there are steps for, each from the inputs, and one more from the nearest points."""
         last = max(steps // POLISH, min(SHORT, steps // 3))
-        count = min(max((steps - last) // SHORT, 1), len(LEGS))
-        legs = LEGS[:count]
+        legs = LEGS[: max((steps - last) // SHORT, 1)]
+        more = max((steps - last) // LONG - len(legs), 0)
+        count = len(legs) + more
         for which, leg in enumerate(legs):
             self.go(leg, (steps - last + which) // count, self.problem.x)
+        for which in range(len(legs), count):
+            self.go(WARM, (steps - last + which) // count, self._elsewhere(which))
         self.go(LAST, last, where(self.distance.isfinite(), self.nearest, self.x))
+
+    def _elsewhere(self, number: int) -> Tensor:
+        """Points as far as the nearest ones, in directions drawn by the number of the leg."""
+        x = self.problem.x
+        noise = torch.randn(x.shape, generator=torch_generator(number, "leg", device=x.device), device=x.device)
+        direction = self.geometry.steepest(self.threat.movable(x, noise.to(x)))
+        length = torch.where(self.distance.isfinite(), self.distance, self.farthest)
+        return self.threat.clip(x + per_example(length, x) * direction)
 
     def go(self, leg: Leg, steps: int, x: Tensor) -> None:
         """Ask `steps` times, at `x` first."""
