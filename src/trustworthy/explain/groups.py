@@ -86,6 +86,11 @@ class Partition(Groups):
         found = torch.zeros(len(flat), self.count + 1, dtype=torch.bool, device=flat.device)
         return found.scatter_(1, flat + 1, value=True)[:, 1:]
 
+    @cached_property
+    def featured(self) -> Bool[Tensor, "some *shape"] | None:
+        found = self.labels >= 0
+        return None if bool(found.all()) else found
+
     def free(self, chosen: Chosen) -> Bool[Tensor, "n *coalitions_shape"]:
         return self._looked_up(chosen).reshape(*chosen.shape[:-1], *self.labels.shape[1:])
 

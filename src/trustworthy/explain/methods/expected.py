@@ -78,8 +78,11 @@ class Running:
     def add(self, samples: Float[Tensor, "some *values"]) -> None:
         """Take in a part."""
         mean = samples.mean(0)
-        total, shift = self.count + len(samples), mean - self.mean
         squares = (samples - mean).square_().sum(0)  # var_mean along the first axis takes several times as long
+        if self.count == 0:
+            self.count, self.mean, self.squares = len(samples), mean, squares
+            return
+        total, shift = self.count + len(samples), mean - self.mean
         self.squares = self.squares + squares + shift.square() * (self.count * len(samples) / total)
         self.mean = self.mean + shift * (len(samples) / total)
         self.count = total
