@@ -11,8 +11,8 @@ from studio.viewer.finished import finished, project_with_pairs
 from trustworthy.studio.db.tables import Job
 from trustworthy.studio.jobs.states import QUEUE
 from trustworthy.studio.training.record import load_result
+from trustworthy.studio.web import paging
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
-from trustworthy.studio.web.pages import results
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def test_results_show_metrics_beside_baselines_and_flagged_images_first(client, 
 
 
 def test_many_images_are_shown_sheet_by_sheet(client, storage, job, monkeypatch):
-    monkeypatch.setattr(results, "SHEET", 2)
+    monkeypatch.setattr(paging, "SIZE", 2)
     names = [image.name for image in load_result(storage.result(job.id)).images]
     for sheet, expected in (("1", names[:2]), ("2", names[2:]), ("99", names[2:])):
-        text = page(client, f"/jobs/{job.id}/results?sheet={sheet}")
+        text = page(client, f"/jobs/{job.id}/results?page={sheet}")
         assert [name for name in names if name in text] == expected
-    assert "?sheet=2" in text
+    assert "?page=2" in text
 
 
 def test_only_downloads_that_are_there_are_offered_and_served(client, storage, job):

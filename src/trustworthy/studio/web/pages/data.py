@@ -20,10 +20,9 @@ from trustworthy.studio.intake.adding import ROLES, look_again, remove_image, st
 from trustworthy.studio.intake.links import fetch
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.errors import found, in_words
+from trustworthy.studio.web.paging import paging
 
 page = Blueprint("data", __name__)
-SHOWN = 60
-"""Images on one page."""
 TOLD = 5
 """Files that were refused whose reasons are told; of the others it is told how many they are."""
 ROLE_WORDS = {
@@ -46,7 +45,6 @@ def in_short(description: dict[str, Any]) -> str:
 @page.get("/projects/<project_id>/data")
 def index(project_id: str) -> str:
     role, wanted = request.args.get("role", ""), request.args.get("q", "").strip()
-    number = max(1, request.args.get("page", 1, int))
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
         counts: dict[str, int] = dict.fromkeys(ROLES, 0)
@@ -54,7 +52,8 @@ def index(project_id: str) -> str:
         counts.update((name, count) for name, count in rows)
         chosen = _chosen(project_id, role, wanted)
         matching = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
-        images = session.scalars(chosen.order_by(Image.name, Image.id).limit(SHOWN).offset(SHOWN * (number - 1))).all()
+        shown = paging(matching)
+        images = session.scalars(chosen.order_by(Image.name, Image.id).limit(shown.size).offset(shown.first)).all()
         waiting = session.scalars(select(Upload).filter_by(project_id=project_id).order_by(Upload.created)).all()
     return render_template(
         "data/index.html",
@@ -62,8 +61,8 @@ def index(project_id: str) -> str:
         images=images,
         counts=counts,
         matching=matching,
-        pages=-(-matching // SHOWN),
-        number=number,
+        pages=shown.pages,
+        number=shown.number,
         role=role,
         wanted=wanted,
         waiting=[(upload, uploads.received(studio().storage, upload)) for upload in waiting],

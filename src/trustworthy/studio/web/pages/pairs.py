@@ -17,10 +17,9 @@ from trustworthy.studio.pairs.pairing import pair_up, place_of, propose, save_pa
 from trustworthy.studio.pairs.splitting import SplitSettings, choose_parts, split_settings, split_up
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.web.paging import paging
 
 page = Blueprint("pairs", __name__)
-SHOWN = 60
-"""Pairs on one page."""
 CHOICES = 500
 """Images without a partner that can be chosen from."""
 SECONDS = 1.5
@@ -58,14 +57,13 @@ def index(project_id: str) -> str:
 def _shown(session: Session, project_id: str) -> tuple[Sequence[Pair], int, int]:
     """Pairs of this page with their images, its number, and how many pages there are."""
     count = session.scalar(select(func.count()).select_from(Pair).filter_by(project_id=project_id)) or 0
-    pages = max(1, -(-count // SHOWN))
-    number = min(max(1, request.args.get("page", 1, int)), pages)
-    chosen = select(Pair).filter_by(project_id=project_id).order_by(Pair.name).limit(SHOWN).offset(SHOWN * (number - 1))
+    shown = paging(count)
+    chosen = select(Pair).filter_by(project_id=project_id).order_by(Pair.name).limit(shown.size).offset(shown.first)
     pairs = session.scalars(chosen).all()
     for pair in pairs:
         assert pair.source
         assert pair.target  # loaded while the session is open
-    return pairs, number, pages
+    return pairs, shown.number, shown.pages
 
 
 @page.post("/projects/<project_id>/pairs/by-name")

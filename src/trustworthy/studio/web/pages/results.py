@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,10 +18,9 @@ from trustworthy.studio.training.record import FILE, METRICS, ImageResult, Resul
 from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.web.paging import paging
 
 page = Blueprint("results", __name__)
-SHEET = 60
-"""Images on one page."""
 DOWNLOADS: dict[str, tuple[str, str]] = {
     "zip": ("download.zip", "Everything (zip)"),
     "metrics": ("metrics.csv", "Metrics (CSV)"),
@@ -48,11 +46,10 @@ def index(job_id: str) -> str | Response:
         if result is None:
             flash("This job has no results yet.", "info")
             return redirect(f"/jobs/{job.id}")
-        sheets = range(1, 1 + math.ceil(len(result.images) / SHEET))
-        sheet = min(max(request.args.get("sheet", 1, type=int), 1), len(sheets))
+        shown = paging(len(result.images))
         return render_template(
             "results/index.html", job=job, project=job.project, result=result, model=_model(session, job),
-            metrics=METRICS, images=result.images[(sheet - 1) * SHEET : sheet * SHEET], sheet=sheet, sheets=sheets,
+            metrics=METRICS, images=result.images[shown.first : shown.first + shown.size], shown=shown,
             downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
             calibration=Calibration(result.calibration) if result.calibration else None,
         )  # fmt: skip
