@@ -1,6 +1,6 @@
 """The compiled search for the smallest perturbation that changes a nearest neighbour.
 
-`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
+`exact.exact_one` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
 `Geometry` calls `votes`.
 What all kernels share is here too: distances, what rounding may do to them, proofs by a plane, and short sorted
 lists.

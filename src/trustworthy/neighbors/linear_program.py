@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.core.certificate import Certificate
-from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import certified
 from trustworthy.neighbors.exact_kernels import few
-from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
@@ -49,40 +45,12 @@ class _Found:
     failed: bool = False
 
 
-def exact_lp(
-    geometry: Geometry,
-    queries: Float[np.ndarray, "m d"],
-    codes: Int[np.ndarray, " m"],
-    *,
-    norm: str,
-    bounds: Bounds | None = None,
-) -> Certificate:
-    """Minimal adversarial perturbations of the 1-nearest-neighbour rule in linf or l1.
-
-    geometry : training points without duplicates.
-    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
-    norm : "linf" or "l1", of the perturbation of the input, whatever the metric.
-    bounds : the box that queries and perturbed queries keep, or None.
-
-    Rows that are wrong to begin with get radius 0. `lower` is the dual's value, `upper` the size of a perturbation
-    that has been checked to change the class. A row with a programme that could not be solved is not exact: its `lower`
-    holds, its `upper` is what other programmes gave, or inf.
-
-    Cost: one product of the queries with the points in single precision, one bisector for every row of another class
-    that this does not rule out, then a handful of quadratic and of linear programmes a query.
-    """
-
-    def search(query: Query, own: Int[np.ndarray, " own"], others: Int[np.ndarray, " others"]) -> tuple:
-        return _certify(_Task(query, own, few(query.coarse, own, _POOL), norm == "linf"), others)
-
-    return certified(geometry, queries, codes, bounds, np.inf if norm == "linf" else 1, search)
-
-
-def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple:
-    """What `certified` asks of a search.
+def certify(query: Query, own: Int[np.ndarray, " own"], others: Int[np.ndarray, " others"], linf: bool) -> tuple:
+    """As `exact_kernels.certify`, in linf or l1: (step, proved size, row that gets nearer or -1, touching own rows).
 
     Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
     """
+    asked = _Task(query, own, few(query.coarse, own, _POOL), linf)
     scene = asked.query.scene
     best, size, proved, winner = _Found(np.inf), np.inf, np.inf, -1
     seed = few(scene.coarse, others, 1)
