@@ -82,9 +82,9 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
     are the constraints to begin with. Others are added as they are violated.
     """
     scene, halfspaces, query = asked.query.scene, asked.query.geometry.halfspaces, asked.query.x
-    low, high, misses = scene.low, scene.high, asked.query.geometry.rounding
+    low, high = scene.low, scene.high
     shortest, _, feasible, touching, need, tilt = exact_kernels.solve(
-        scene._replace(is_boxed=False), j, np.inf, asked.pool, asked.own
+        scene._replace(is_boxed=False), np.array([j]), np.inf, asked.pool, asked.own, 0.0
     )
     # The multipliers times the constraints: every solution d has shortest . d >= need.
     unit = exact_kernels.precision(len(query))
@@ -97,7 +97,7 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
     program = ShortestVector(asked.linf, shortest, proved, low, high)
     program.add(shortest[None], np.array([-need]), tilt)
     held = np.union1d(touching, asked.pool[:_FIRST])
-    program.add(*halfspaces(query, j, held), *misses(query, j, held))
+    program.add(*halfspaces(query, j, held))
     for _ in range(_ROUNDS):
         try:
             step, least = program.solve()
@@ -111,7 +111,7 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
         if len(violated) == 0:
             return _Found(proved, step, touching, failed=proved < asked.size(step) * (1 - _GAP))
         held = np.union1d(held, violated)
-        program.add(*halfspaces(query, j, violated), *misses(query, j, violated))
+        program.add(*halfspaces(query, j, violated))
     return _Found(proved, failed=True)
 
 
