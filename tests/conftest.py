@@ -108,4 +108,4 @@ def _afresh(request: pytest.FixtureRequest) -> None:
     torch.set_num_threads(1)
     # Not `torch.manual_seed`: while there is no CUDA, it keeps a traceback a call for when there is, at 1 ms each.
     torch.default_generator.manual_seed(0)
-    typecheck.check_again(calls=10 if request.node.get_closest_marker("slow") else 3)
+    typecheck.check_again(calls=10 if request.node.get_closest_marker("slow") else 1)
