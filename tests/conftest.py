@@ -88,14 +88,19 @@ def _as_users_call_it():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture(scope="module")
-def _undrawn():
-    """Figures are laid out by nobody and come out empty: for tests of audits that look at no picture."""
+def _without_figures():
+    """Figures are laid out by nobody and come out empty, but for what a screen reader says of them."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FigureCanvasSVG, "print_svg", lambda canvas, stream, **given: stream.write(EMPTY))
         yield
+
+
+_undrawn = pytest.fixture(_without_figures, scope="module", name="_undrawn")
+"""For modules of tests that look at no picture."""
+_undrawn_here = pytest.fixture(_without_figures, name="_undrawn_here")
+"""For a test that looks at no picture, in a module of others that do."""
 
 
 EMPTY = '<svg viewBox="0 0 1 1"></svg>'
