@@ -2,9 +2,24 @@
 
 import pytest
 
+from trustworthy.studio.db import database as databases
 from trustworthy.studio.db.database import Database
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_commit_waits_for_the_disk():
+    """As no file does (tests/conftest.py): transactions are what they were, but for a loss of power."""
+    prepare = databases._prepare
+
+    def prepared(connection, record):
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(databases, "_prepare", prepared)
+        yield
 
 
 @pytest.fixture(scope="session")
