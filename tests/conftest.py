@@ -73,6 +73,18 @@ def _the_checks_call_nothing():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_seeds_for_devices_that_are_not_there():
+    """`torch.manual_seed` keeps each call, with its traceback, for every kind of device until there is one of it."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (torch.cuda, torch.xpu, torch.mtia):
+            if not kind.is_available():
+                patch.setattr(kind, "manual_seed_all", lambda seed: None)
+        yield
+
+
 @pytest.fixture
 def generator():
     import torch
