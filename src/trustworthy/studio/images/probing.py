@@ -82,13 +82,6 @@ class Found:
     thumbnail: bytes
 
 
-def probe(path: Path, settings: Settings) -> tuple[Description, Statistics]:
-    """Look through an image. See `Prober.look`."""
-    with lent(settings) as prober:
-        found = prober.look(path)
-    return found.description, found.statistics
-
-
 @dataclass
 class Prober:
     """A process that looks through one file after the other, with bounded memory and time; a new one where it dies."""
@@ -148,12 +141,6 @@ class Prober:
         if "error" in answer:
             raise DataError(answer["error"])
         return answer
-
-    def __enter__(self) -> Prober:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process; a later question starts another one."""
