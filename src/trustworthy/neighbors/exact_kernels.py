@@ -336,6 +336,8 @@ def solve(scene, inner, best, pool, rows, margin):
         away = np.sqrt(gap(embedded[last], point))
         length = np.sqrt(gap(moved, point))
         reach = (np.sqrt(target) + length) * (1 + 1e-9)
+        close_by = 1e-7 * scale  # beside `last`, in half squared distances
+        limit = target * (1 + 1e-9) + 2.0 * close_by
         shortfalls, worst = places(_GROW)
         # The pool first; all rows that can be as near as the last one after the step, once the pool is content.
         for whole in range(2):
@@ -345,8 +347,10 @@ def solve(scene, inner, best, pool, rows, margin):
             for i in candidates:
                 if whole and coarse[i] > reach * reach + error:
                     continue
+                if within(embedded[i], moved, limit) == np.inf:
+                    continue
                 slack = ahead(embedded[last], embedded[i], moved)
-                if slack < 1e-7 * scale:
+                if slack < close_by:
                     near[close] = i
                     close += 1
                 misses = slack < 0.25 * margin and (
