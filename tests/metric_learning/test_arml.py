@@ -12,7 +12,7 @@ from trustworthy.metric_learning import ARML
 from trustworthy.metric_learning.mahalanobis import unit_of
 from trustworthy.metric_learning.margin import LOSSES
 from trustworthy.metric_learning.near import near_lists
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -89,7 +89,7 @@ def test_the_loss_of_the_triplets_falls(digits, loss):
 def test_digits_withstand_larger_perturbations_and_are_no_worse(digits):
     X, X_test, y, y_test = digits
     root = ARML(epochs=300, random_state=0).fit(X, y).components_
-    euclidean, learned = (exact_l2(Geometry(X, y, root), X_test, y_test).upper for root in (None, root))
+    euclidean, learned = (exact_one(Geometry(X, y, root), X_test, y_test).upper for root in (None, root))
     assert learned.mean() > 1.02 * euclidean.mean()
     assert (learned == 0).sum() <= (euclidean == 0).sum()
 
@@ -97,7 +97,7 @@ def test_digits_withstand_larger_perturbations_and_are_no_worse(digits):
 def test_mini_batches_learn_as_well(digits):
     X, X_test, y, y_test = digits
     mean = [
-        exact_l2(Geometry(X, y, ARML(batch_size=b, epochs=300, random_state=0).fit(X, y).components_), X_test, y_test)
+        exact_one(Geometry(X, y, ARML(batch_size=b, epochs=300, random_state=0).fit(X, y).components_), X_test, y_test)
         .upper.mean()
         for b in (None, 100)
     ]  # fmt: skip
@@ -156,7 +156,7 @@ def test_seven_points_are_enough():
     X = np.array([[-1.2, 0.9], [-0.4, 0.6], [0.5, 0.8], [1.3, 0.5], [-0.9, -0.5], [0.1, -0.4], [1.0, -0.7]])
     y = np.array([1, 1, 1, 1, 0, 0, 0])
     root = ARML(random_state=42).fit(X, y).components_
-    euclidean, learned = (exact_l2(Geometry(X, y, r), X, y).upper.mean() for r in (None, root))
+    euclidean, learned = (exact_one(Geometry(X, y, r), X, y).upper.mean() for r in (None, root))
     assert learned >= euclidean
 
 

@@ -9,7 +9,7 @@ from reference import exhaustive_knn, exhaustive_neighbors, knn_attacks
 from reference.seeds import seeds
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.neighbors.attacks import ATTACKS, Mean, NaiveM, NeighborAttack, QPGreedy, QPTopM, Substitute
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query
 
@@ -95,7 +95,7 @@ def test_all_programmes_are_the_exact_radius(seed, rank):
     geometry = geometry.without_duplicates()
     codes = geometry.predict(queries, 1)
     for bounds in (None, (0.0, 1.0)):
-        exact = exact_l2(geometry, queries, codes, bounds=bounds)
+        exact = exact_one(geometry, queries, codes, bounds=bounds)
         np.testing.assert_allclose(sizes(QPTopM(m=99), geometry, queries, codes, bounds=bounds), exact.upper, rtol=1e-7)
 
 

@@ -6,7 +6,7 @@ import pytest
 from reference.exhaustive_neighbors import bisectors
 from reference.seeds import seeds
 from trustworthy.neighbors.bounds import lower_bounds
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -69,7 +69,7 @@ def test_it_never_exceeds_the_exact_radius(seed, rank):
     geometry = geometry.without_duplicates()
     codes = geometry.predict(queries, 1)
     lower = lower_bounds(geometry, queries, codes, n_neighbors=1)
-    exact = exact_l2(geometry, queries, codes)
+    exact = exact_one(geometry, queries, codes)
     assert (lower <= exact.upper).all()
 
 

@@ -11,7 +11,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.neighbors import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 _LONG = 60.0  # seconds: never reached, compilation included
@@ -143,7 +143,7 @@ def test_one_neighbour_is_what_the_programmes_of_one_neighbour_say(bounds):
     geometry = Geometry(rng.random((80, 6)), rng.integers(0, 4, 80))
     queries = rng.random((6, 6))
     codes = geometry.predict(queries, 1)
-    one = exact_l2(geometry, queries, codes, bounds=bounds)
+    one = exact_one(geometry, queries, codes, bounds=bounds)
     found = exact_knn(geometry, queries, codes, n_neighbors=1, time_limit=_LONG, bounds=bounds)
     assert found.exact.all()
     np.testing.assert_allclose(found.upper, one.upper, rtol=1e-6)

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning, UnknownName
 from trustworthy.neighbors import ATTACKS, Mean, NearestNeighborVerifier, QPGreedy, QPTopM
-from trustworthy.neighbors.linear_program import exact_lp
+from trustworthy.neighbors.exact import exact_one
 
 
 @pytest.mark.usefixtures("_as_users_call_it")
@@ -115,13 +115,13 @@ def test_rows_that_the_solver_gives_up_are_named_by_their_place_in_X(digits, mon
 
     def gives_up(geometry, queries, codes, **options):
         assert "coarse" in vars(geometry)  # computed once, not by every task
-        found = exact_lp(geometry, queries, codes, **options)
+        found = exact_one(geometry, queries, codes, **options)
         asked.append(len(queries))
         if len(asked) == 2:
             found.lower[3], found.exact[3] = found.lower[3] / 2, False
         return found
 
-    monkeypatch.setattr("trustworthy.neighbors.verifier.exact_lp", gives_up)
+    monkeypatch.setattr("trustworthy.neighbors.verifier.exact_one", gives_up)
     with pytest.warns(TrustworthyWarning, match="rows 67 of X"):
         found = verifier.exact(X_test[:70], y_test[:70])
     assert asked == [64, 6]

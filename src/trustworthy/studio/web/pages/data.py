@@ -18,7 +18,7 @@ from trustworthy.studio.images.description import Description
 from trustworthy.studio.intake import uploads
 from trustworthy.studio.intake.adding import ROLES, look_again, remove_image, statistics_of, thumbnail_of
 from trustworthy.studio.intake.links import fetch
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found, in_words
 from trustworthy.studio.web.paging import paging
 

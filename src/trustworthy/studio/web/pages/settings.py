@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from trustworthy.studio import system
 from trustworthy.studio.settings import FILE, PREFIX, Settings
 from trustworthy.studio.web import auth
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.words import duration, size
 
 page = Blueprint("settings", __name__)
