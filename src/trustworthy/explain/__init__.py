@@ -7,18 +7,13 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 from trustworthy.explain.attribution import Attribution, Rule
 from trustworthy.explain.certified import certified_robustness
 from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
-from trustworthy.explain.criteria import (
-    CRITERIA,
-    Area,
-    Criterion,
-    Curve,
-    Infidelity,
-    Judged,
-    Masking,
-    MaxSensitivity,
-    SubsetRobustness,
-    as_criterion,
-)
+from trustworthy.explain.criteria import CRITERIA, as_criterion
+from trustworthy.explain.criteria.criterion import Area, Criterion, Judged
+from trustworthy.explain.criteria.curves import Curve
+from trustworthy.explain.criteria.infidelity import Infidelity
+from trustworthy.explain.criteria.masking import Masking
+from trustworthy.explain.criteria.robustness import SubsetRobustness
+from trustworthy.explain.criteria.sensitivity import MaxSensitivity
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float, Int
@@ -111,13 +111,11 @@ class Area(Criterion):
 
     criterion: Criterion
 
+    higher_is_better: ClassVar = True
+
     @property
     def name(self) -> str:
         return self.criterion.name
-
-    @property
-    def higher_is_better(self) -> bool:
-        return True
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         most = self.criterion.judge(question, attribution, explainer).curve

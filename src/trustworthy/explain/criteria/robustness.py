@@ -75,9 +75,7 @@ class SubsetRobustness(Criterion):
         per = max(1, 4 * NUMBERS // (chosen.shape[1] * question.x[:1].numel()))
         for rows in torch.arange(len(chosen), device=chosen.device).split(per):
             groups = question.groups.rows(rows)
-            free = groups.free(chosen[rows])
-            if not self.relevant:
-                free = groups.free(groups.present[:, None].expand(len(rows), 1, -1)) & ~free
+            free = groups.free(chosen[rows]) if self.relevant else groups.others(chosen[rows])
             target = None if goal.target is None else goal.target[rows]
             given = {"target": target, "generator": question.generator}
             found = self.robustness(question.model, question.x[rows], goal.y[rows], free, **given)

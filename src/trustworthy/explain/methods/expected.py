@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
-from trustworthy.core.inputs import Array, as_batch
-from trustworthy.explain.explainer import Baseline, Explainer, Question, Scored, as_baseline
+from trustworthy.core.inputs import Array
+from trustworthy.explain.explainer import Baseline, Explainer, Question, Scored, as_background, as_baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,9 @@ class ExpectedGradients(Explainer):
 
     def explain(self, question: Question) -> Scored:
         x, draw = question.x, {"generator": question.generator, "device": question.x.device}
-        background, running = self._background(x), Running()
-        rows = torch.arange(len(x), device=x.device)
+        given, rows = self.background, torch.arange(len(x), device=x.device)
+        background = as_baseline(self.baseline, x) if given is None else as_background(given, x)
+        middle, total, squares = None, torch.zeros(()), torch.zeros(())
         for some in question.in_turn(self.samples):
             shape = (len(some), len(x))
             start = question.replaced(background[torch.randint(len(background), shape, **draw)])
@@ -54,40 +52,12 @@ class ExpectedGradients(Explainer):
             share = torch.rand(shape, **draw, dtype=x.dtype).reshape(*shape, *[1] * (x.ndim - 1))
             whose = rows.repeat(len(some))
             gradient, _ = question.gradients((start + share * way).flatten(0, 1), whose)
-            running.add(question.groups.rows(whose).summed(gradient * way.flatten(0, 1)).reshape(*shape, -1))
-        return Scored(running.mean, running.error)
-
-    def _background(self, x: Tensor) -> Tensor:
-        if self.background is None:
-            return as_baseline(self.baseline, x)
-        background = as_batch(self.background, None, "background").to(x)
-        if background.shape[1:] != x.shape[1:]:
-            raise InvalidInput(
-                f"background must hold examples of the shape {tuple(x.shape[1:])} of those of x, got "
-                f"{tuple(background.shape)}."
-            )
-        return background
-
-
-class Running:
-    """Mean and standard error of samples (some, *values) that come in parts (Chan et al. 1983)."""
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
-
-    def add(self, samples: Float[Tensor, "some *values"]) -> None:
-        """Take in a part."""
-        mean = samples.mean(0)
-        squares = (samples - mean).square_().sum(0)  # var_mean along the first axis takes several times as long
-        if self.count == 0:
-            self.count, self.mean, self.squares = len(samples), mean, squares
-            return
-        total, shift = self.count + len(samples), mean - self.mean
-        self.squares = self.squares + squares + shift.square() * (self.count * len(samples) / total)
-        self.mean = self.mean + shift * (len(samples) / total)
-        self.count = total
-
-    @property
-    def error(self) -> Float[Tensor, "*values"]:
-        """Standard error of the mean."""
-        return (self.squares / (self.count * (self.count - 1))).sqrt()
+            found = question.groups.rows(whose).summed(gradient * way.flatten(0, 1)).reshape(*shape, -1)
+            middle = found.mean(0) if middle is None else middle  # near the mean, so that no digit of squares is lost
+            moved = found - middle
+            total = total + moved.sum(0)
+            squares = squares + moved.square_().sum(0)
+        assert middle is not None
+        mean = total / self.samples
+        error = ((squares / self.samples - mean.square()).clamp_min(0.0) / (self.samples - 1)).sqrt()
+        return Scored(middle + mean, error)
