@@ -9,6 +9,7 @@ from trustworthy.neighbors.exact_kernels import (
     dot,
     doubt,
     filled,
+    holds_pair,
     insert,
     longer,
     places,
@@ -103,15 +104,6 @@ def _scores(heights, gram, shifted, held, sides, x, move, direct):
 
 
 @njit(cache=True)
-def _holds(held, a, b):
-    """Whether a pair is among the ones held."""
-    for pair in held:  # noqa: SIM110 - see `exact_kernels.holds`
-        if pair[0] == a and pair[1] == b:
-            return True
-    return False
-
-
-@njit(cache=True)
 def _violated(scores, images, far, home, blurs, twins, inside, outside, held, move, margin, reach, zone):
     """The pairs (k, 2) of a row inside and one outside that the step misses the most, at most `_GROW` of them.
 
@@ -137,9 +129,9 @@ def _violated(scores, images, far, home, blurs, twins, inside, outside, held, mo
                     continue
                 if _plane(images, far, home, blurs, a, b, normal, side):
                     slack = normal @ move + side[_OFFSET] - margin / side[_LENGTH]
-                    if slack < least and not _holds(held, a, b):
+                    if slack < least and not holds_pair(held, a, b):
                         row, least = a, slack
-        if row < 0 or _holds(held, row, b):
+        if row < 0 or holds_pair(held, row, b):
             continue
         against[b] = row
         insert(values, worst, scores[b], b)

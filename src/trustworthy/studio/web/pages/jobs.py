@@ -17,7 +17,7 @@ from trustworthy.studio.jobs import submitting
 from trustworthy.studio.jobs.history import can_finish, history, log_tail, whole_log
 from trustworthy.studio.jobs.states import ENDED, QUEUE
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.curves import HEIGHT, WIDTH, chart
 from trustworthy.studio.web.errors import found
 

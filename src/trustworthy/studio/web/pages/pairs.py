@@ -15,7 +15,7 @@ from trustworthy.studio.db.tables import Image, Pair, Project
 from trustworthy.studio.pairs.checking import check_project
 from trustworthy.studio.pairs.pairing import pair_up, place_of, propose, save_pairs, undo_pairs, unpaired
 from trustworthy.studio.pairs.splitting import SplitSettings, choose_parts, split_settings, split_up
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
 from trustworthy.studio.web.paging import paging
 

@@ -15,8 +15,8 @@ from werkzeug.wrappers import Response
 
 from trustworthy.studio.db.tables import Job, Model
 from trustworthy.studio.training.record import FILE, METRICS, ImageResult, Result, load_result
-from trustworthy.studio.web.app import studio
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
 from trustworthy.studio.web.paging import paging
 
