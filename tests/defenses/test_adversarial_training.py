@@ -267,8 +267,8 @@ def test_the_watch_needs_rows_and_a_single_step():
         fast()(network(), (X, Y))
     with pytest.raises(InvalidInput, match="watch is for a loss whose attack is UniformFGSM"):
         AdversarialTraining.pgd(eps=0.1, epochs=1, watch=Watch())
-    for wrong in ({"shrink": 1.0}, {"left": 0.0}):
-        with pytest.raises(InvalidInput, match="must lie between 0 and 1"):
+    for wrong, message in (({"shrink": 1.0}, "shrink must be < 1"), ({"left": 0.0}, "left must be > 0")):
+        with pytest.raises(InvalidInput, match=message):
             Watch(**wrong)
 
 
