@@ -73,6 +73,18 @@ def _the_checks_call_nothing():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_seeds_for_devices_that_are_not_there():
+    """`torch.manual_seed` keeps each call, with its traceback, for every kind of device until there is one of it."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (torch.cuda, torch.xpu, torch.mtia):
+            if not kind.is_available():
+                patch.setattr(kind, "manual_seed_all", lambda seed: None)
+        yield
+
+
 @pytest.fixture
 def generator():
     import torch
@@ -106,6 +118,12 @@ _undrawn_here = pytest.fixture(_without_figures, name="_undrawn_here")
 EMPTY = '<svg viewBox="0 0 1 1"></svg>'
 
 
+@pytest.fixture
+def _without_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of an audit is its answer and its method, without the parts between: for tests that do not read them."""
+    monkeypatch.setattr("trustworthy.report.render._sections", lambda audit, looks: [])
+
+
 @pytest.fixture(autouse=True)
 def _afresh(request: pytest.FixtureRequest) -> None:
     import torch  # not above: the process that only hands out the tests has no need of it
@@ -113,4 +131,4 @@ def _afresh(request: pytest.FixtureRequest) -> None:
     torch.set_num_threads(1)
     # Not `torch.manual_seed`: while there is no CUDA, it keeps a traceback a call for when there is, at 1 ms each.
     torch.default_generator.manual_seed(0)
-    typecheck.check_again(calls=10 if request.node.get_closest_marker("slow") else 3)
+    typecheck.check_again(calls=10 if request.node.get_closest_marker("slow") else 1)

@@ -28,6 +28,8 @@ def test_the_first_calls_in_a_test_are_checked_and_its_loops_pass():
 
 
 def test_what_comes_out_is_checked_by_what_went_in():
+    typecheck.check_again(calls=5)
+
     @typecheck._jaxtyped(typechecker=typecheck.checked)
     def shortened(x: Float[np.ndarray, " rows"], rows: int) -> Float[np.ndarray, " rows"]:
         return x[:rows]

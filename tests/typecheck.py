@@ -1,9 +1,8 @@
 """The type checker that the tests put on every annotated function of the library.
 
 A check costs more than most of the small functions that an inner loop calls a hundred thousand times. So each test
-checks the first calls of every function, a few in a fast test and more in a slow one, and lets the rest of its loop
-pass. A checker is made when a test first calls its function: half of the functions that are imported are called by no
-test of a worker.
+checks the first call of every function, or in a slow test the first ten, and lets the rest of its loop pass. A checker
+is made when a test first calls its function: half of the functions that are imported are called by no test of a worker.
 """
 
 import ast
@@ -21,6 +20,7 @@ _hard = beartype(conf=BeartypeConf(is_pep484_tower=True))
 _made = jaxtyping.jaxtyped
 _checks = {}
 _counts = {}
+_begun = []
 
 
 def install(*, inner):
@@ -63,6 +63,11 @@ class _Count:
     def __init__(self):
         self.left = self.again
 
+    def less(self):
+        if self.left == self.again:
+            _begun.append(self)
+        self.left -= 1
+
 
 def _jaxtyped(*, typechecker):
     """What the import hook decorates every function with, and every class."""
@@ -83,7 +88,7 @@ def _counted(typechecker, function):
         nonlocal check
         if not count.left:
             return function(*args, **kwargs)
-        count.left -= 1
+        count.less()
         check = check or _made(function, typechecker=typechecker)
         return check(*args, **kwargs)
 
@@ -112,6 +117,8 @@ checked_outside = checked
 
 def check_again(calls):
     """Check the next `calls` calls of every function."""
+    changed = _Count.again != calls
     _Count.again = calls
-    for count in _counts.values():
+    for count in _counts.values() if changed else _begun:  # a test calls few of the functions that there are
         count.left = calls
+    _begun.clear()

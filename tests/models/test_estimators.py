@@ -40,7 +40,7 @@ def fitted(kind, x=X, y=Y):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fits that have not converged, and of what scikit-learn will drop
         known = kind().get_params()
-        wanted = {"random_state": 0, "n_estimators": 10, "max_iter": 300}
+        wanted = {"random_state": 0, "n_estimators": 5, "max_iter": 20, "Cs": 2, "cv": 2}
         return kind(**{name: value for name, value in wanted.items() if name in known}).fit(x, y)
 
 
@@ -74,8 +74,9 @@ def test_composed_classifiers(name):
     x, y = (X[:100], Y[:100]) if two else (X, Y)
     if name == "SelfTrainingClassifier":
         y = np.where(np.arange(len(y)) % 3 == 0, -1, y)
-    model = kind([("a", base), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))] if "ing" in name[:8] and
-                 name != "SelfTrainingClassifier" else base).fit(x, y)  # fmt: skip
+    parts = [("a", base), ("b", DecisionTreeClassifier(max_depth=2, random_state=0))]
+    few = {"StackingClassifier": {"cv": 2}, "TunedThresholdClassifierCV": {"cv": 2, "thresholds": 9}}
+    model = kind(parts if name in {"StackingClassifier", "VotingClassifier"} else base, **few.get(name, {})).fit(x, y)
     assert EstimatorScores(model)(torch.from_numpy(x)).argmax(1).tolist() == model.predict(x).tolist()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -22,6 +23,7 @@ _BATCH = 5000  # most anchors of a step, and rows up to which a search is cheap 
 _OFTEN, _SELDOM = 10, 200  # steps between searches, up to that many rows and beyond
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ARML(MahalanobisTransformer):
     """Mahalanobis distance under which nearest neighbours withstand larger l2 perturbations.
 
@@ -57,30 +59,16 @@ class ARML(MahalanobisTransformer):
     Cost: a step takes 4 batch d² operations, a search 2 n² d, in single precision; memory 64 MiB and a few batches.
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int | None = None,
-        loss: str = "negative",
-        n_neighbors: int = 10,
-        epochs: int = 1000,
-        learning_rate: float = 1e-3,
-        batch_size: int | None = None,
-        refresh: int | None = None,
-        init: str | ArrayLike = "identity",
-        random_state: int | np.random.RandomState | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.loss = loss
-        self.n_neighbors = n_neighbors
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.refresh = refresh
-        self.init = init
-        self.random_state = random_state
-        self.progress = progress
+    n_components: int | None = None
+    loss: str = "negative"
+    n_neighbors: int = 10
+    epochs: int = 1000
+    learning_rate: float = 1e-3
+    batch_size: int | None = None
+    refresh: int | None = None
+    init: str | ArrayLike = "identity"
+    random_state: int | np.random.RandomState | None = None
+    progress: bool = False
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,): two classes or more, of two rows or more each."""

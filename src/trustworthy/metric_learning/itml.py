@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ _BLOCK = 64  # pairs projected on between two updates of the whole matrix
 _TRIES = 20  # rounds of draws after which the pairs that were found must do
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ITML(MahalanobisTransformer):
     """Metric nearest to the Euclidean one (in the log-determinant divergence) that bounds distances of pairs.
 
@@ -47,22 +49,12 @@ class ITML(MahalanobisTransformer):
     Cost: a sweep takes about 6 d² operations a pair, in matrix products of 64 pairs.
     """
 
-    def __init__(
-        self,
-        *,
-        n_constraints: int | None = None,
-        bounds: tuple[float, float] | None = None,
-        gamma: float = 1.0,
-        max_iter: int = 1000,
-        tol: float = 1e-3,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_constraints = n_constraints
-        self.bounds = bounds
-        self.gamma = gamma
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_constraints: int | None = None
+    bounds: tuple[float, float] | None = None
+    gamma: float = 1.0
+    max_iter: int = 1000
+    tol: float = 1e-3
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,) of two classes or more."""

@@ -158,7 +158,9 @@ def test_from_images_to_maps_and_on_to_new_images(person, started, images):
     person.look("13-new")
     browser.dark(True)
     rooms = [f"/projects/{project}{room}" for room in ("", "/data", "/pairs", "/check", "/train")]
-    for number, path in enumerate((browser.path, model, "/", "/jobs", "/models", "/repository", "/system", *rooms)):
+    for number, path in enumerate(
+        (browser.path, model, "/", "/jobs", "/models", "/repository", "/system", "/help", "/settings", *rooms)
+    ):
         browser.open(path)
         person.look(f"14-dark-{number}")
     assert not browser.faults, "\n".join(browser.faults)

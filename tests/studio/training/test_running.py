@@ -17,6 +17,7 @@ from interrupted import Interruption
 from studio.training.fields import smooth
 from trustworthy.core.predictive import predict
 from trustworthy.nn.ensemble import Ensemble
+from trustworthy.studio.db.tables import new_id
 from trustworthy.studio.jobs.progress import Reporter, read_progress
 from trustworthy.studio.training.control import STUDIO_METHODS
 from trustworthy.studio.training.preparing import Patches
@@ -71,7 +72,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return at
 
 
-def test_interrupted_in_the_second_member_it_ends_with_the_same_weights(
+def test_interrupted_in_the_second_member_it_ends_with_the_same_weights_or_with_what_there_is(
     orders_for: Callable[..., Orders], interrupt: Callable[[int], None]
 ):
     whole = orders_for(pairs(), **TINY)
@@ -84,6 +85,9 @@ def test_interrupted_in_the_second_member_it_ends_with_the_same_weights(
         trained(orders)
     assert not (orders.folder / "result").exists()
     interrupt(-1)
+    stopped = orders.model_copy(update={"task": orders.task.model_copy(update={"job": new_id()})})
+    shutil.copytree(orders.folder, stopped.folder)
+    finished(next_attempt(stopped, finish=True), (10, 4))
     again = next_attempt(orders)
     about = trained(again).about
     assert weights(again) == weights(whole)
@@ -92,23 +96,24 @@ def test_interrupted_in_the_second_member_it_ends_with_the_same_weights(
     assert [(point["member"], point["epoch"]) for point in told] == [(2, epoch) for epoch in range(5, 11)]
 
 
-@pytest.mark.parametrize(("method", "window"), [("naive", 3 * 14 + 2), ("fast", 47)])
-def test_what_there_is_becomes_the_model(
-    orders_for: Callable[..., Orders], interrupt: Callable[[int], None], method: str, window: int
-):
-    # The fast one has explored for its third member by then, and not yet refined it.
-    orders = orders_for(pairs(), **{**TINY, "members": 3, "method": method})
-    interrupt(window)
-    with pytest.raises(Interruption):
-        trained(orders)
-    assert (orders.folder / "checkpoints" / "member-3/explore/step-0000000002.safetensors").exists() == (
-        method == "fast"
-    )
-    saved = trained(next_attempt(orders, finish=True))
+def finished(orders: Orders, epochs: tuple[int, int]) -> None:
+    """Look at the model that is made of two networks which were trained for so many epochs."""
+    saved = trained(orders)
     assert isinstance(saved.model.net, Ensemble)
     assert len(saved.model.net) == saved.about.draws == 2
-    assert saved.about.stopped == {"naive": (10, 4), "fast": (10, 1)}[method]
-    assert "for 10 epochs, but stopped by hand after 10 and" in trained_sentence(saved.about, {})
+    assert saved.about.stopped == epochs
+    assert f"for 10 epochs, but stopped by hand after 10 and {epochs[1]}," in trained_sentence(saved.about, {})
+
+
+def test_a_member_that_has_only_explored_is_none_of_the_model(
+    orders_for: Callable[..., Orders], interrupt: Callable[[int], None]
+):
+    orders = orders_for(pairs(), **{**TINY, "members": 3, "method": "fast"})
+    interrupt(47)
+    with pytest.raises(Interruption):
+        trained(orders)
+    assert (orders.folder / "checkpoints" / "member-3/explore/step-0000000002.safetensors").exists()
+    finished(next_attempt(orders, finish=True), (10, 1))
 
 
 @pytest.mark.slow

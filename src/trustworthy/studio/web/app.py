@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Flask, current_app
+from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_wtf import CSRFProtect
 
@@ -16,26 +15,13 @@ from trustworthy.studio.db.database import Database
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.web import auth, pages
+from trustworthy.studio.web.current import Studio
 from trustworthy.studio.web.errors import handle_errors
 from trustworthy.studio.web.headers import add_headers
 from trustworthy.studio.web.navigation import add_navigation
 from trustworthy.studio.web.words import add_words
 
 SECRET = "secret"
-
-
-@dataclass(frozen=True)
-class Studio:
-    """What every page works with."""
-
-    settings: Settings
-    database: Database
-    storage: Storage
-
-
-def studio() -> Studio:
-    """That of the application that answers now."""
-    return current_app.extensions["studio"]
 
 
 def create_app(settings: Settings) -> Flask:
@@ -49,15 +35,15 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         WTF_CSRF_TIME_LIMIT=None,
     )
-    database = Database(settings.url)
-    app.extensions["studio"] = Studio(settings, database, Storage(settings.data_dir, settings.free_bytes))
+    storage = Storage(settings.data_dir, settings.free_bytes)
+    app.extensions["studio"] = Studio(settings, Database(settings.url), storage)
     Bootstrap5(app)
     CSRFProtect(app)
     auth.guard(app, settings)
     handle_errors(app)
     add_headers(app)
     add_words(app)
-    add_navigation(app, database)
+    add_navigation(app)
     for module in pkgutil.iter_modules(pages.__path__):
         app.register_blueprint(importlib.import_module(f"{pages.__name__}.{module.name}").page)
     return app

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 
 from trustworthy.core.files import atomic_write
 from trustworthy.studio.settings import Settings
+from trustworthy.studio.web.current import studio
 
 TOKEN = "token"
 ENTERED = "entered"
@@ -57,15 +58,15 @@ def guard(app: Flask, settings: Settings) -> None:
 
     @app.get("/enter")
     def enter() -> Response:
-        if not (session.get(ENTERED) or _used(settings, request.args.get("token", ""))):
+        if not (session.get(ENTERED) or _used(request.args.get("token", ""))):
             abort(403, NO_ENTRY)
         session[ENTERED], session.permanent = True, True
         return redirect(url_for("projects.index"))
 
 
-def _used(settings: Settings, token: str) -> bool:
+def _used(token: str) -> bool:
     """Whether this is the token of the link; then it is none any more."""
-    file = settings.data_dir / TOKEN
+    file = studio().settings.data_dir / TOKEN
     known = file.read_text(encoding="utf-8") if file.is_file() else ""
     if not known or not secrets.compare_digest(known.encode(), token.encode()):
         return False

@@ -8,7 +8,7 @@ from flask import Flask, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from trustworthy import __version__
-from trustworthy.studio.db.database import Database
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.steps import Step, steps_of
 
 ROOMS = (
@@ -23,12 +23,14 @@ def here(url: str) -> bool:
     return path == "/" or path.startswith("/projects") if url == "/" else path == url or path.startswith(url + "/")
 
 
-def add_navigation(app: Flask, database: Database) -> None:
-    """`rooms`, `here`, `steps` and `version` in every template, and the icon that browsers ask for unasked."""
+def steps(project_id: str) -> list[Step]:
+    """Of a project, as they are now."""
+    with studio().database.reading() as session:
+        return steps_of(session, project_id)
 
-    def steps(project_id: str) -> list[Step]:
-        with database.reading() as session:
-            return steps_of(session, project_id)
+
+def add_navigation(app: Flask) -> None:
+    """`rooms`, `here`, `steps` and `version` in every template, and the icon that browsers ask for unasked."""
 
     @app.context_processor
     def around() -> dict[str, Any]:

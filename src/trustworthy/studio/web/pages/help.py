@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.training.record import METRICS
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 
 page = Blueprint("help", __name__)
 

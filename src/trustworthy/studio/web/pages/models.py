@@ -27,7 +27,7 @@ from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.jobs.submitting import submit_prediction
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.training.record import METRICS
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
 from trustworthy.studio.zoo import zoo_package
 

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, Upload
 from trustworthy.studio.jobs.states import ENDED
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
 
 page = Blueprint("projects", __name__)

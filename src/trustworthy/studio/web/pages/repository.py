@@ -13,7 +13,7 @@ from trustworthy.core.errors import DataUnavailable
 from trustworthy.studio.examples import EXAMPLES, QUICK, use_example
 from trustworthy.studio.images.preview import preview
 from trustworthy.studio.jobs.submitting import submit_training
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 
 page = Blueprint("repository", __name__)
 SIDE = 256

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from trustworthy.studio import system
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 
 page = Blueprint("system", __name__)
 

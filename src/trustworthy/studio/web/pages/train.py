@@ -19,7 +19,7 @@ from trustworthy.studio.images.description import Description
 from trustworthy.studio.jobs.submitting import submit_training
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS, TrainingSettings, settings_of
 from trustworthy.studio.training.estimating import Estimate, estimate
-from trustworthy.studio.web.app import studio
+from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
 
 page = Blueprint("train", __name__)
