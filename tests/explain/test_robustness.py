@@ -20,7 +20,7 @@ def test_linear_model_against_its_closed_form_in_every_coalition():
     free[:, 0] = False
     logits = model(x).detach()
     y = logits.argmax(1)
-    found = Robustness(attack=MinimumNorm(bounds=None), rows=5)(model, x, y, free)
+    found = Robustness(attack=MinimumNorm(bounds=None), rows=10)(model, x, y, free)
     slope = model.weight.detach()[y][:, None] - model.weight.detach()  # (n, classes, d)
     margin = logits.gather(1, y[:, None]) - logits
     length = (slope[:, None] * free[:, :, None]).norm(dim=-1)  # (n, k, classes)
