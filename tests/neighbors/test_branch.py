@@ -96,7 +96,7 @@ def test_the_minimum_in_a_box_is_the_reference_s(n_neighbors, classes, grid, see
 
 
 def test_the_attack_finds_the_minimum_of_most_small_problems():
-    best = [check(*problem(seed, 3, classes), 3) for seed in range(20, 28) for classes in (2, 3)]
+    best = [check(*problem(seed, 3, classes), 3) for seed in range(20, 23) for classes in (2, 3)]
     assert sum(best) >= 0.85 * 2 * len(best)
 
 
@@ -170,18 +170,20 @@ def test_digits_are_proved_and_the_attack_had_found_their_minimum(digits):
     np.testing.assert_allclose(found.upper[[0, 7, 8]], [0.17524, 0.50432, 0.74892], atol=1e-5)
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 3, 15])
+@pytest.mark.parametrize("n_neighbors", [1, 5])
 def test_the_attack_does_not_depend_on_the_company_of_a_query(digits, n_neighbors):
     geometry, queries, codes = digits
-    together = attacked(geometry, queries[:4], codes[:4], n_neighbors)
-    alone = [attacked(geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors)[0] for k in range(4)]
+    together = attacked(geometry, queries[:3], codes[:3], n_neighbors)
+    alone = [attacked(geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors)[0] for k in range(3)]
     np.testing.assert_array_equal(together, alone)
-    assert (geometry.predict(queries[:4] + together, n_neighbors) != codes[:4]).all()
+    assert (geometry.predict(queries[:3] + together, n_neighbors) != codes[:3]).all()
 
 
 def test_more_starts_and_exchanges_shorten_the_attack(digits):
-    few = np.linalg.norm(attacked(*digits, 15, starts=1, polished=1, near=0), axis=1)
-    many = np.linalg.norm(attacked(*digits, 15), axis=1)
+    geometry, queries, codes = digits
+    some = geometry, queries[:4], codes[:4]
+    few = np.linalg.norm(attacked(*some, 11, starts=1, polished=1, near=0), axis=1)
+    many = np.linalg.norm(attacked(*some, 11), axis=1)
     assert (many <= few * (1 + 1e-9)).all()
     assert (many < few * 0.99).sum() >= len(few) / 2
 

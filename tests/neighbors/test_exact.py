@@ -41,24 +41,24 @@ def check(geometry, queries, *, bounds=None, rtol=1e-6):
         assert moved.max() <= bounds[1]
 
 
-@pytest.mark.parametrize("seed", seeds(24, 120))
+@pytest.mark.parametrize("seed", seeds(12, 120))
 def test_euclidean_radii_are_the_reference_s(seed):
     check(*problem(seed))
 
 
-@pytest.mark.parametrize("seed", seeds(9, 60))
+@pytest.mark.parametrize("seed", seeds(5, 60))
 @pytest.mark.parametrize("rank", [2, 9])
 def test_radii_under_a_metric_are_the_reference_s(seed, rank):
     geometry, queries = problem(seed, root=rank)
     check(geometry, queries, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", seeds(12, 60))
+@pytest.mark.parametrize("seed", seeds(6, 60))
 def test_radii_in_a_box_are_the_reference_s(seed):
     check(*problem(seed), bounds=(0.0, 1.0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", seeds(5, 40))
+@pytest.mark.parametrize("seed", seeds(2, 40))
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_black_and_white_images_are_full_of_dependent_constraints(seed, bounds):
     rng = np.random.default_rng(seed)

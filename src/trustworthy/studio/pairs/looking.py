@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from scipy import ndimage
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from trustworthy.studio.pairs.pairing import unpaired
 from trustworthy.studio.pairs.registration import Shift, shift
 from trustworthy.studio.pairs.splitting import NONE
 from trustworthy.studio.storage import Storage
+from trustworthy.studio.values import Value
 
 SIDE = 2048
 """Side in pixels of the middle of a plane that is looked at."""
@@ -34,15 +35,13 @@ PRINT = 16
 """Side in pixels of what images are compared by."""
 
 
-class PairCheck(BaseModel):
+class PairCheck(Value):
     """What was measured on a pair.
 
     source, target : its images as they were described then. shift : of the middle plane, None where sizes differ.
     fingerprint : of the source, of length 1, so that the product of two is their correlation; empty for tiny images.
     trouble : why the pixels could not be read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     source: Description
     target: Description

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
-from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.nn import Translator
 from trustworthy.studio.training.predicting import Answer
+from trustworthy.studio.values import Value
 from trustworthy.uncertainty import handoff_threshold, review
 from trustworthy.uncertainty.conformal import CalibratedMaps, Intervals, calibrate_maps
 
@@ -55,7 +55,7 @@ def spreads(model: Translator) -> Float[np.ndarray, " channels"]:
     return model.target.std.detach().cpu().numpy().astype(np.float32)
 
 
-class Calibration(BaseModel):
+class Calibration(Value):
     """What a model knows of its own errors; it is saved with the model.
 
     images : that taught it. seen : they were trained on, as there were no others.
@@ -66,8 +66,6 @@ class Calibration(BaseModel):
     factors : (share of the calibration pixels, factor with which they lie within). tolerance : by channel.
     threshold : uncertainty of an image above which it is flagged. flagging : how both were chosen, in words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int
     seen: bool

@@ -16,11 +16,11 @@ from trustworthy.core.errors import InvalidInput, TrustworthyError
 from trustworthy.studio.db.tables import Image, Project, Upload
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.intake import uploads
-from trustworthy.studio.intake.adding import ROLES, look_again, remove_image, statistics_of, thumbnail_of
+from trustworthy.studio.intake.adding import ROLES, check_role, look_again, remove_image, statistics_of, thumbnail_of
 from trustworthy.studio.intake.links import fetch
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found, in_words
-from trustworthy.studio.web.paging import paging
+from trustworthy.studio.web.paging import page_of
 
 page = Blueprint("data", __name__)
 TOLD = 5
@@ -50,19 +50,14 @@ def index(project_id: str) -> str:
         counts: dict[str, int] = dict.fromkeys(ROLES, 0)
         rows = session.execute(select(Image.role, func.count()).filter_by(project_id=project_id).group_by(Image.role))
         counts.update((name, count) for name, count in rows)
-        chosen = _chosen(project_id, role, wanted)
-        matching = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
-        shown = paging(matching)
-        images = session.scalars(chosen.order_by(Image.name, Image.id).limit(shown.size).offset(shown.first)).all()
+        images, shown = page_of(session, _chosen(project_id, role, wanted).order_by(Image.name, Image.id))
         waiting = session.scalars(select(Upload).filter_by(project_id=project_id).order_by(Upload.created)).all()
     return render_template(
         "data/index.html",
         project=project,
         images=images,
         counts=counts,
-        matching=matching,
-        pages=shown.pages,
-        number=shown.number,
+        shown=shown,
         role=role,
         wanted=wanted,
         waiting=[(upload, uploads.received(studio().storage, upload)) for upload in waiting],
@@ -198,8 +193,7 @@ def name_roles(project_id: str) -> Response:
     every, wanted = request.form.get("every", ""), request.form.get("q", "").strip()
     given = {name.removeprefix("role-"): role for name, role in request.form.items() if name.startswith("role-")}
     for role in [*given.values(), *([every] if every else [])]:
-        if role not in ROLES:
-            raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
+        check_role(role)
     with studio().database.session() as session:
         chosen = _chosen(project_id, request.form.get("role", ""), wanted)
         images = session.scalars(chosen if every else chosen.where(Image.id.in_(given))).all()
@@ -250,8 +244,7 @@ def thumbnail(project_id: str, image_id: str) -> Response:
 def correct(project_id: str, image_id: str) -> Response:
     """Role and axes of an image; the axes, where it is wished, of all that are like it."""
     role = request.form.get("role", "")
-    if role not in ROLES:
-        raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
+    check_role(role)
     with studio().database.reading() as session:
         image = _image(session, project_id, image_id)
         others = [other for other in _others(session, image) if _alike(image, other)]
