@@ -54,7 +54,7 @@ def test_many_images_are_shown_sheet_by_sheet(client, storage, job, monkeypatch)
     for sheet, expected in (("1", names[:2]), ("2", names[2:]), ("99", names[2:])):
         text = page(client, f"/jobs/{job.id}/results?page={sheet}")
         assert [name for name in names if name in text] == expected
-    assert "?page=2" in text
+    assert "?page=2#images" in text
 
 
 def test_only_downloads_that_are_there_are_offered_and_served(client, storage, job):

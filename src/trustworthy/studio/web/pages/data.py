@@ -20,7 +20,7 @@ from trustworthy.studio.intake.adding import ROLES, check_role, look_again, remo
 from trustworthy.studio.intake.links import fetch
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found, in_words
-from trustworthy.studio.web.paging import paging
+from trustworthy.studio.web.paging import page_of
 
 page = Blueprint("data", __name__)
 TOLD = 5
@@ -50,19 +50,14 @@ def index(project_id: str) -> str:
         counts: dict[str, int] = dict.fromkeys(ROLES, 0)
         rows = session.execute(select(Image.role, func.count()).filter_by(project_id=project_id).group_by(Image.role))
         counts.update((name, count) for name, count in rows)
-        chosen = _chosen(project_id, role, wanted)
-        matching = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
-        shown = paging(matching)
-        images = session.scalars(chosen.order_by(Image.name, Image.id).limit(shown.size).offset(shown.first)).all()
+        images, shown = page_of(session, _chosen(project_id, role, wanted).order_by(Image.name, Image.id))
         waiting = session.scalars(select(Upload).filter_by(project_id=project_id).order_by(Upload.created)).all()
     return render_template(
         "data/index.html",
         project=project,
         images=images,
         counts=counts,
-        matching=matching,
-        pages=shown.pages,
-        number=shown.number,
+        shown=shown,
         role=role,
         wanted=wanted,
         waiting=[(upload, uploads.received(studio().storage, upload)) for upload in waiting],

@@ -20,9 +20,9 @@ from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.curves import HEIGHT, WIDTH, chart
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.web.paging import page_of
 
 page = Blueprint("jobs", __name__)
-PER_PAGE = 50
 PARTS = {"train": "to learn from", "validation": "for validation", "test": "held out for the test", "new": "to predict"}
 
 
@@ -109,21 +109,15 @@ def _done(job_id: str, do: Callable[[Session, str], Job], words: str) -> Answer:
 
 
 def _listed(template: str) -> str:
-    wanted, number = request.args.get("project"), max(1, request.args.get("page", 1, type=int))
+    wanted = request.args.get("project")
     chosen = select(Job).options(joinedload(Job.project)).order_by(Job.created.desc(), Job.id)
     if wanted:
         chosen = chosen.where(Job.project_id == wanted)
     with studio().database.reading() as session:
-        jobs = session.scalars(chosen.offset((number - 1) * PER_PAGE).limit(PER_PAGE + 1)).all()
+        jobs, shown = page_of(session, chosen)
         project = found(session, Project, wanted) if wanted else None
-    return render_template(
-        template,
-        jobs=jobs[:PER_PAGE],
-        more=len(jobs) > PER_PAGE,
-        number=number,
-        project=project,
-        active=any(job.status not in ENDED for job in jobs),
-    )
+    active = any(job.status not in ENDED for job in jobs)
+    return render_template(template, jobs=jobs, shown=shown, project=project, active=active)
 
 
 def _seen(session: Session, job_id: str) -> dict[str, Any]:
