@@ -14,7 +14,8 @@ widths   sparse graphs of 8,000 to 10⁶ rows of two classes, 1 % labelled, ten 
 attacks  the searches, the certificates and the trust region, with 1,000 labels.
 
 Contenders take turns in each round; a ratio is the median over rounds of the ratio within a round, in processor seconds
-and by the clock. `python benchmarks/graphs.py [--only SECTION ...] [--rounds 5] [--out FILE]`
+and by the clock. `python benchmarks/graphs.py [--only SECTION ...] [--rounds 5] [--rows ROWS ...] [--out FILE]`, where
+rows are the sizes of `widths`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -52,8 +53,8 @@ SIZES = (2000, 4000, 8000, 15170)
 CASES: list[tuple[str, int, dict[str, Any]]] = [("mnist17", rows, {"gamma": 0.02}) for rows in SIZES]
 CASES += [("mnist17", SIZES[-1], {"gamma": 0.6, "solver": solver}) for solver in ("cholesky", "elimination")]
 CASES += [("mnist", 60000, {"gamma": 0.02, "n_neighbors": 10})]
-DRAWN = ((8000, 20, 8), (60000, 20, 8), (235000, 20, 8), (10**6, 5, 3))
-"""Rows, features and informative features of `widths`; beyond 15 features all pairs of rows are compared, which takes
+DRAWN = {8000: (20, 8), 60000: (20, 8), 235000: (20, 8), 10**6: (5, 3)}
+"""Features and informative features of `widths` by rows; beyond 15 features all pairs of rows are compared, which takes
 hours for a million."""
 
 
@@ -288,11 +289,11 @@ def growth(rounds: int) -> Iterator[Record]:
             yield pool.submit(case, *given).result()
 
 
-def widths(rounds: int) -> Iterator[Record]:
+def widths(rounds: int, sizes: Collection[int]) -> Iterator[Record]:
     """Once each, whatever the rounds."""
-    for given in DRAWN:
+    for rows in sizes:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            yield from pool.submit(chosen, *given).result()
+            yield from pool.submit(chosen, rows, *DRAWN[rows]).result()
 
 
 def attacks(rounds: int) -> Iterator[Record]:
@@ -327,7 +328,13 @@ def trust_region(p: attack.PoisoningProblem, rounds: int) -> Iterator[Record]:
         yield record(f"attacks.trust-region.{name}", times, labelled=LABELLED, radius=radius, **said)
 
 
-SECTIONS = {"greedy": greedy, "closed": closed, "growth": growth, "widths": widths, "attacks": attacks}
+SECTIONS: dict[str, Callable[..., Iterator[Record]]] = {
+    "greedy": greedy,
+    "closed": closed,
+    "growth": growth,
+    "widths": widths,
+    "attacks": attacks,
+}
 
 
 def shown(found: Record) -> str:
@@ -342,6 +349,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", type=int, choices=DRAWN, default=list(DRAWN))
     parser.add_argument("--out", type=Path, default=RECORD)
     asked = parser.parse_args()
     kept = {r["name"]: r for r in json.loads(asked.out.read_text())} if asked.out.exists() else {}
@@ -349,7 +357,8 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(1):
         for section in asked.only:
-            for found in SECTIONS[section](asked.rounds):
+            given = {"sizes": asked.rows} if section == "widths" else {}
+            for found in SECTIONS[section](asked.rounds, **given):
                 print(shown(found), flush=True)
                 kept[found.name] = found.model_dump(mode="json")
                 asked.out.parent.mkdir(exist_ok=True)

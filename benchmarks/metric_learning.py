@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from trustworthy import datasets
 from trustworthy.core.record import Record
 from trustworthy.metric_learning import ARML, ITML, LFDA, LMNN, NCA
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 RECORD = Path(__file__).parent / "records" / "metric_learning.json"
@@ -64,7 +64,7 @@ def fitted(work: Callable[[], Any]) -> tuple[Any, float]:
 def robustness(data: Data, root: np.ndarray | None, radii: tuple[float, ...]) -> dict[str, Any]:
     """Exact certified errors of 1-NN over the radii, and the mean radius."""
     x, y, queries, labels = data
-    radius = exact_l2(Geometry(x, y, root), queries, labels).upper
+    radius = exact_one(Geometry(x, y, root), queries, labels).upper
     return {
         "certified_error": {str(r): round(float((radius <= r).mean()), 4) for r in radii},
         "mean_radius": round(float(radius.mean()), 4),

@@ -73,6 +73,18 @@ def _the_checks_call_nothing():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_seeds_for_devices_that_are_not_there():
+    """`torch.manual_seed` keeps each call, with its traceback, for every kind of device until there is one of it."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (torch.cuda, torch.xpu, torch.mtia):
+            if not kind.is_available():
+                patch.setattr(kind, "manual_seed_all", lambda seed: None)
+        yield
+
+
 @pytest.fixture
 def generator():
     import torch
@@ -88,9 +100,8 @@ def _as_users_call_it():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture(scope="module")
-def _undrawn():
-    """Figures are laid out by nobody and come out empty: for tests of audits that look at no picture."""
+def _without_figures():
+    """Figures are laid out by nobody and come out empty, but for what a screen reader says of them."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +109,19 @@ def _undrawn():
         yield
 
 
+_undrawn = pytest.fixture(_without_figures, scope="module", name="_undrawn")
+"""For modules of tests that look at no picture."""
+_undrawn_here = pytest.fixture(_without_figures, name="_undrawn_here")
+"""For a test that looks at no picture, in a module of others that do."""
+
+
 EMPTY = '<svg viewBox="0 0 1 1"></svg>'
+
+
+@pytest.fixture
+def _without_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of an audit is its answer and its method, without the parts between: for tests that do not read them."""
+    monkeypatch.setattr("trustworthy.report.render._sections", lambda audit, looks: [])
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def at(*distances):
 
 
 def test_the_smoothed_probability_of_a_linear_model_is_phi_of_its_distance_over_sigma():
-    x, draws = at(-0.3, 0.0, 0.1, 0.5), 40_000
+    x, draws = at(-0.3, 0.0, 0.1, 0.5), 10_000
     counts = RandomizedSmoothing(sigma=0.25, n=draws).counts(linear, x, generator=seeded())
     expected = norm.cdf(np.array([-0.3, 0.0, 0.1, 0.5]) / 0.25)
     assert_array_equal(counts.sum(1), draws)
@@ -44,7 +44,7 @@ def test_the_smoothed_probability_of_a_linear_model_is_phi_of_its_distance_over_
 
 
 def test_the_radius_stays_below_the_true_distance_and_approaches_it():
-    x, y = at(*[0.2] * 12), torch.ones(12, dtype=torch.int64)
+    x, y = at(*[0.2] * 5), torch.ones(5, dtype=torch.int64)
     gaps = []
     for n in (100, 1000, 10_000):
         lower = RandomizedSmoothing(sigma=0.25, n=n)(linear, x, y, generator=seeded()).lower
@@ -55,12 +55,12 @@ def test_the_radius_stays_below_the_true_distance_and_approaches_it():
 
 
 def test_the_radius_exceeds_the_distance_as_often_as_alpha_allows():
-    """At alpha = 0.2, which is exact up to the discreteness of the counts."""
+    """At alpha = 0.2, which 52 draws come as near to as their counts can: 0.199."""
     x, y = at(*[0.2] * 1000), torch.ones(1000, dtype=torch.int64)
-    lower = RandomizedSmoothing(sigma=0.25, n0=20, n=200, alpha=0.2)(linear, x, y, generator=seeded()).lower
+    lower = RandomizedSmoothing(sigma=0.25, n0=11, n=52, alpha=0.2)(linear, x, y, generator=seeded()).lower
     wrong = int((lower > 0.2).sum())
     assert binomtest(wrong, 1000, 0.2, alternative="greater").pvalue > 0.01
-    assert binomtest(wrong, 1000, 0.12, alternative="less").pvalue > 0.01
+    assert binomtest(wrong, 1000, 0.15, alternative="less").pvalue > 0.01
 
 
 def test_equals_the_reference_draw_by_draw():

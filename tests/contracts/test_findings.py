@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import ChainMap
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +13,18 @@ import torch
 from markupsafe import Markup
 
 from contracts.examples import EXAMPLES
+from contracts.test_numbers import check_numbers
 from report.small_audit import Halves, audited, images, table
 from report.synthetic_audit import finding, save
 from trustworthy.report.audit import audit
-from trustworthy.report.finding import AuditRecord, Finding, Omission
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
 from trustworthy.report.gate import GATED, Limit, judge, parse_limits
 from trustworthy.report.kind import NotApplicable
-from trustworthy.report.panel import Group, Item, Panel, Shown
+from trustworthy.report.panel import Panel
 from trustworthy.report.plan import Plan, make_plan
-from trustworthy.report.plots import Style
-from trustworthy.report.render import render
+from trustworthy.report.render import build, environment, render
+from trustworthy.report.saved import read
 from trustworthy.report.settings import PROFILES, Section
 from trustworthy.report.subject import examine
 from trustworthy.report.summary import PROPERTIES
@@ -33,24 +35,25 @@ FORBIDDEN = ("torch", *(f"trustworthy.{name}" for name in (
     "attacks", "certify", "datasets", "graphs", "metrics", "neighbors", "nn", "training", "uncertainty")))  # fmt: skip
 
 
-def example_of(kind, **changes):
+def example_of(kind):
     """The example as a saved finding of the model "m", and its arrays."""
     name, value, series, arrays = EXAMPLES[kind.step]
-    keys = {role: f"m/{role}" for role in arrays}
+    keys = {role: f"{kind.name}/{role}" for role in arrays}
     judged = kind.judged(name)
     given = {"series": series, "arrays": keys, "statement": "What the example says.", "headline": judged.headline}
     given |= {"higher_is_better": judged.higher_is_better}
-    made = finding("m", kind.property, kind.name, name, judged.title, value, **given | changes)
+    made = finding("m", kind.property, kind.name, name, judged.title, value, **given)
     return made, {keys[role]: array for role, array in arrays.items()}
 
 
-def saved(kind, folder, **changes):
-    made, arrays = example_of(kind, **changes)
+def saved(folder, *kinds):
+    """The examples of these kinds as a saved audit, and its record."""
+    made, arrays = zip(*map(example_of, kinds), strict=True)
     record = AuditRecord(
         title="T", created="2026-05-04T09:30:00+00:00", models=[{"name": "m"}], data={"units": "pixels"}, plan={},
-        seed=0, wall_time=1.0, findings=[made],
+        seed=0, wall_time=1.0, findings=made,
     )  # fmt: skip
-    return save(folder, record, arrays), record
+    return save(folder, record, dict(ChainMap(*arrays))), record
 
 
 def test_names_steps_and_sections_are_one_each():
@@ -94,8 +97,13 @@ def test_its_series_is_checked(kind):
 
 @every_kind
 def test_the_page_shows_it_alone(kind, tmp_path):
-    folder, record = saved(kind, tmp_path)
-    page = render(folder).read_text()
+    folder, record = saved(tmp_path, kind)
+    built = build(read(folder))
+    (panels,) = [card for section in built["sections"] for card in section.cards]
+    assert panels
+    assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)
+    assert all(isinstance(block, Markup) for panel in panels for block in panel.blocks)
+    page = environment().get_template("report.html.j2").render(built)
     (made,) = record.findings
     for text in (made.title, made.statement):
         assert text in page
@@ -133,7 +141,7 @@ def test_the_gate_reads_what_has_a_better_and_a_worse(kind, tmp_path):
             continue
         assert parse_limits([f"{name}=0.5"]) == [Limit(name, 0.5)]
         made, _ = example_of(kind)
-        _, record = saved(kind, tmp_path)
+        _, record = saved(tmp_path, kind)
         told = {"name": name, "interval": None, "higher_is_better": judged.higher_is_better}
         for value, better in ((0.4, False), (0.6, True)):
             found = [made.model_copy(update={**told, "value": value})]
@@ -161,12 +169,14 @@ def test_the_guide_names_no_other():
 
 
 def test_drawing_imports_neither_torch_nor_an_algorithm(tmp_path):
-    for kind in KINDS:
-        saved(kind, tmp_path / kind.step)
+    """But for what matplotlib makes of a figure, which is none of ours."""
+    saved(tmp_path, *KINDS)
     code = (
-        "import sys, pathlib\nfrom trustworthy.report.render import render\nfrom trustworthy.report.gate import GATED\n"
+        "import sys\nfrom trustworthy.report.render import render\nfrom trustworthy.report.gate import GATED\n"
         "from trustworthy.report import renderings, saved\n"
-        f"for folder in pathlib.Path({str(tmp_path)!r}).iterdir(): render(folder)\n"
+        "from matplotlib.backends.backend_svg import FigureCanvasSVG\n"
+        "FigureCanvasSVG.print_svg = lambda canvas, stream, **given: stream.write('<svg viewBox=\"0 0 1 1\"></svg>')\n"
+        f"folder = {str(tmp_path)!r}\nrender(folder)\n"
         "record = saved.read(folder).record\nrenderings.markdown(record, [], '')\n"
         "for name in ('junit', 'sarif', 'card', 'annex_iv'): getattr(renderings, name)(record, [])\n"
         f"print([name for name in {FORBIDDEN} if name in sys.modules])"
@@ -210,6 +220,13 @@ def test_what_is_measured_is_declared_and_keeps_to_its_contract(whole):
     elsewhere = {"robustness.certificate", "robustness.randomness", "robustness.defenses", "uncertainty.disagreement",
                  "uncertainty.temperature"}  # fmt: skip
     assert {kind.step for kind in KINDS} - {OF_FINDING[f.name].step for f in measured} == elsewhere
+
+
+def test_numbers_of_images_and_of_several_models_say_their_n_and_how_far_they_may_be_off(whole):
+    assert ALL_MODELS in {found.model for record in whole for found in record.findings}
+    for record in whole:
+        for found in record.findings:
+            check_numbers(found)
 
 
 @every_kind
@@ -261,14 +278,3 @@ def test_plans_differ_by_profile_and_every_section_is_a_kind_s():
     assert len({plan.model_dump_json(exclude={"profile"}) for plan in plans}) == 3
     sections = {name for name, value in dict(make_plan()).items() if isinstance(value, Section)}
     assert sections == {"attacks", *(kind.section for kind in KINDS if dict(kind.settings["quick"]))}
-
-
-def test_panels_have_a_title_and_markup():
-    for kind in KINDS:
-        _, _, series, arrays = EXAMPLES[kind.step]
-        made, _ = example_of(kind)
-        item = Item("g-1-1", "m", Style(1), made, kind.series.model_validate(series), arrays, "v", "i")
-        panels = kind.draw(Shown([Group("g-1", made.name, made.title, [item])], ["m"], "", lambda name: []))
-        assert panels
-        assert all(isinstance(panel, Panel) and panel.title and panel.blocks for panel in panels)
-        assert all(isinstance(block, Markup) for panel in panels for block in panel.blocks)

@@ -2,6 +2,8 @@
 
 # ruff: noqa: NPY002 - the global stream of NumPy is what some of these tests are about
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from trustworthy.datasets.corruptions.constants import SCALES
 
 FIXED = ["defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression"]
 SEEDED = [name for name in CORRUPTIONS if name not in FIXED]
-SHAPES = [(1, 1, 8, 8), (3, 3, 8, 8), (2, 3, 9, 13), (2, 1, 28, 28), (2, 3, 32, 32), (1, 3, 64, 48)]
+SHAPES = [(1, 1, 8, 8), (3, 3, 8, 8), (2, 3, 9, 13), (1, 3, 40, 29)]
 
 
 def pictures(shape, seed=0, dtype=np.float32):
@@ -22,6 +24,10 @@ def pictures(shape, seed=0, dtype=np.float32):
     rows, columns = np.mgrid[:h, :w]
     phase = rng.uniform(0, 6, (n, c, 1, 1))
     return np.clip(0.5 + 0.7 * np.sin(rows * 0.4 + phase) * np.cos(columns * 0.3 - phase), 0, 1).astype(dtype)
+
+
+def in_range(x):
+    return bool(np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1)
 
 
 def test_the_names_are_the_fifteen_in_groups():
@@ -34,52 +40,45 @@ def test_every_parameter_has_five_severities(scale):
     assert {len(column) for columns in SCALES[scale].values() for column in columns.values()} == {5}
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_any_size_comes_back_in_range_and_changed(name, shape, scale):
-    x = pictures(shape)
-    original = x.copy()
-    for severity in (1, 5):
-        out = corrupt(x, name, severity, 0, scale=scale)
-        assert out.shape == x.shape
-        assert out.dtype == x.dtype
-        assert np.isfinite(out).all()
-        assert out.min() >= 0
-        assert out.max() <= 1
-    np.testing.assert_array_equal(x, original)
+def test_any_size_comes_back_in_range_and_the_images_as_they_were(name):
+    for shape, scale in product(SHAPES, SCALES):
+        x = pictures(shape)
+        original = x.copy()
+        for severity in (1, 5):
+            out = corrupt(x, name, severity, 0, scale=scale)
+            assert (out.shape, out.dtype) == (shape, x.dtype)
+            assert in_range(out), (shape, scale, severity)
+        np.testing.assert_array_equal(x, original)
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     "side", [8, pytest.param(28, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_every_severity_changes_images_of_every_size(name, side, scale):
+def test_every_severity_changes_images_of_every_size(name, side):
     x = pictures((3, 1, side, side))
-    for severity in range(1, 6):
+    for scale, severity in product(SCALES, range(1, 6)):
         changed = np.abs(corrupt(x, name, severity, 0, scale=scale) - x).max(axis=(1, 2, 3)) > 1e-4
         # Of 64 values, impulse noise of one in a hundred misses all every other time.
         assert changed.any() if name == "impulse_noise" else changed.all()
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0])
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_black_and_white_images_stay_in_range(name, value):
-    out = corrupt(np.full((2, 3, 16, 16), value), name, 5, 0)
-    assert np.isfinite(out).all()
-    assert out.min() >= 0
-    assert out.max() <= 1
+def test_black_and_white_images_stay_in_range(name):
+    assert all(in_range(corrupt(np.full((2, 3, 16, 16), value), name, 5, 0)) for value in (0.0, 1.0))
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_precision_follows_the_input(name, dtype):
+def test_precision_follows_the_input(name):
     x = pictures((2, 3, 12, 12), dtype=np.float16).astype(np.float64)
-    out = corrupt(x.astype(dtype), name, 3, 0)
-    assert out.dtype == dtype
-    # JPEG rounds to 8 bits first, where a value next to a half can go either way; these values are not next to one.
-    np.testing.assert_allclose(out, corrupt(x, name, 3, 0), atol=4 * np.finfo(dtype).eps)
+    expected = corrupt(x, name, 3, 0)
+    assert expected.dtype == np.float64
+    for dtype in (np.float16, np.float32):
+        out = corrupt(x.astype(dtype), name, 3, 0)
+        assert out.dtype == dtype
+        # JPEG rounds to 8 bits first, where a value next to a half can go either way; these are not next to one.
+        np.testing.assert_allclose(out, expected, atol=4 * np.finfo(dtype).eps)
 
 
 # Not in this list, because their published constants trade one parameter against another: glass blur (less blur but
@@ -90,7 +89,8 @@ MONOTONE = [name for name in CORRUPTIONS if name not in ("glass_blur", "frost", 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", MONOTONE)
 def test_distortion_grows_with_severity(name, scale):
-    x = 0.1 + 0.8 * pictures((60, 3, 32, 32))
+    # The flakes of twenty images are too few to tell severities 3 and 4 of snow apart.
+    x = 0.1 + 0.8 * pictures((60 if name == "snow" else 8 if name in FIXED else 20, 3, 32, 32))
     # Severities 3 and 4 of motion blur share a sigma of 2 pixels and differ in weights that it makes negligible.
     severities = (1, 2, 3, 5) if name == "motion_blur" else (1, 2, 3, 4, 5)
     distortion = [((corrupt(x, name, severity, 0, scale=scale) - x) ** 2).mean() for severity in severities]
@@ -98,7 +98,9 @@ def test_distortion_grows_with_severity(name, scale):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("side", [8, 12, 14, 15, 19, 27, 28])
+@pytest.mark.parametrize(
+    "side", [8, *(pytest.param(side, marks=pytest.mark.slow) for side in (12, 14, 15, 27)), 19, 28]
+)
 def test_zoom_blur_of_small_images_grows_with_severity(side, scale):
     x = pictures((20, 1, side, side))
     distortion = [((corrupt(x, "zoom_blur", severity, scale=scale) - x) ** 2).mean() for severity in range(1, 6)]

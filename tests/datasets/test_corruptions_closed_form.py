@@ -10,6 +10,7 @@ from trustworthy.datasets.corruptions.constants import CIFAR10_C
 from trustworthy.datasets.corruptions.weather import plasma
 
 SEVERITIES = range(1, 6)
+ENDS = [1, *(pytest.param(severity, marks=pytest.mark.slow) for severity in (2, 3, 4)), 5]
 RISK = 1e-6  # probability that a right implementation fails a test of a distribution
 
 
@@ -26,20 +27,20 @@ def assert_moments(sample, mean, variance, excess=0.0):
 
 
 class TestNoise:
-    @pytest.mark.parametrize("severity", SEVERITIES)
+    @pytest.mark.parametrize("severity", ENDS)
     def test_gaussian_noise_has_the_published_deviation(self, severity):
         sigma = parameter("gaussian_noise", "sigma", severity)
         out = corrupt(np.full((50, 3, 32, 32), 0.5), "gaussian_noise", severity, 0)
         assert_moments(out, 0.5, sigma**2)
 
-    @pytest.mark.parametrize("severity", SEVERITIES)
+    @pytest.mark.parametrize("severity", ENDS)
     def test_shot_noise_has_the_variance_of_counted_photons(self, severity):
         photons = parameter("shot_noise", "photons", severity)
         out = corrupt(np.full((50, 3, 32, 32), 0.3), "shot_noise", severity, 0)
         assert_moments(out, 0.3, 0.3 / photons, excess=1 / (0.3 * photons))
         np.testing.assert_allclose(out * photons, np.rint(out * photons), atol=1e-9)
 
-    @pytest.mark.parametrize("severity", SEVERITIES)
+    @pytest.mark.parametrize("severity", ENDS)
     def test_impulse_noise_hits_the_published_share_half_black_half_white(self, severity):
         amount = parameter("impulse_noise", "amount", severity)
         x = np.full((20, 3, 32, 32), 0.4)
@@ -60,11 +61,11 @@ class TestNoise:
 @pytest.mark.parametrize(
     "name", ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "contrast", "elastic_transform", "pixelate"]
 )
-@pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("side", [8, 21, 32])
-def test_averages_and_displacements_leave_a_constant_image_alone(name, severity, side):
+def test_averages_and_displacements_leave_a_constant_image_alone(name, side):
     x = np.broadcast_to(np.array([0.2, 0.5, 0.9])[:, None, None], (2, 3, side, side + 3)).copy()
-    np.testing.assert_allclose(corrupt(x, name, severity, 0), x, atol=1e-6)
+    for severity in SEVERITIES:
+        np.testing.assert_allclose(corrupt(x, name, severity, 0), x, atol=1e-6, err_msg=f"severity {severity}")
 
 
 class TestDefocus:
@@ -155,14 +156,14 @@ class TestZoom:
         np.testing.assert_array_equal(blur.zoom_matrix(9, 1.0), np.eye(9))
 
     @pytest.mark.parametrize("side", [8, 9, 28, 32, 33])
-    @pytest.mark.parametrize("factor", [1.06, 1.25, 1.75, 2.25, 4.5])
-    def test_a_ramp_is_stretched_to_a_flatter_ramp_with_the_same_middle(self, side, factor):
+    def test_a_ramp_is_stretched_to_a_flatter_ramp_with_the_same_middle(self, side):
         ramp = np.arange(side, dtype=float)
-        stretched = blur.zoom_matrix(side, factor) @ ramp
-        crop = int(np.ceil(side / factor))
-        slope = (crop - 1) / (round(crop * factor) - 1)
-        np.testing.assert_allclose(np.diff(stretched), slope)
-        assert abs(stretched.mean() - ramp.mean()) <= 1
+        for factor in (1.06, 1.25, 1.75, 2.25, 4.5):
+            stretched = blur.zoom_matrix(side, factor) @ ramp
+            crop = int(np.ceil(side / factor))
+            slope = (crop - 1) / (round(crop * factor) - 1)
+            np.testing.assert_allclose(np.diff(stretched), slope, err_msg=f"factor {factor}")
+            assert abs(stretched.mean() - ramp.mean()) <= 1
 
     @pytest.mark.parametrize("side", [8, 9, 27])
     def test_an_exact_zoom_flattens_a_ramp_about_its_middle(self, side):
@@ -175,7 +176,10 @@ class TestZoom:
         zooms = [blur.zoom_matrix(28, f) @ x @ blur.exact_zoom(14, f).T for f in (1.0, 1.1, 1.2)]
         np.testing.assert_allclose(blur.zoom_blur(x, maximum=1.25, step=0.1), (x + sum(zooms)) / 4)
 
-    @pytest.mark.parametrize(("severity", "count"), [(1, 7), (2, 12), (3, 16), (4, 21), (5, 26)])
+    @pytest.mark.parametrize(
+        ("severity", "count"),
+        [(1, 7), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, 12), (4, 21), (5, 26))), (3, 16)],
+    )
     def test_the_published_scripts_average_this_many_zooms(self, severity, count):
         # Counted from numpy.arange(1, maximum, 0.01): at severities 1 and 2 rounding lets the maximum take part.
         x = np.zeros((1, 1, 32, 32))
@@ -218,7 +222,7 @@ class TestWeather:
         np.testing.assert_allclose(out, 0.9 * x + 0.4 * weather.frost_texture(x.shape, np.random.default_rng(1)))
 
     def test_frost_texture_is_rough_bright_and_bluish(self):
-        ice = weather.frost_texture((200, 3, 32, 32), np.random.default_rng(0))
+        ice = weather.frost_texture((100, 3, 32, 32), np.random.default_rng(0))
         assert ice.min() >= 0
         assert ice.max() <= 1
         level, contrast = ice[:, 1].mean(axis=(1, 2)), ice[:, 1].std(axis=(1, 2))

@@ -12,7 +12,7 @@ from trustworthy.metric_learning import ARML
 from trustworthy.metric_learning.mahalanobis import unit_of
 from trustworthy.metric_learning.margin import LOSSES
 from trustworthy.metric_learning.near import near_lists
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -25,10 +25,10 @@ def blobs(seed=0, n=40, d=6, classes=3):
 @pytest.fixture(scope="module")
 def digits():
     X, y = load_digits(return_X_y=True)
-    return train_test_split(X / 16, y, train_size=700, test_size=200, stratify=y, random_state=0)
+    return train_test_split(X / 16, y, train_size=500, test_size=100, stratify=y, random_state=0)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_lists_hold_the_nearest_rows_of_either_side(seed):
     rng = np.random.default_rng(seed)
     X, y = blobs(seed)
@@ -66,42 +66,35 @@ def test_it_takes_the_steps_of_algorithm_7(loss):
     X, y = blobs(2)
     X = (X - X.mean(0)) / unit_of(X)
     X = X.astype(np.float32).astype(np.float64)
-    learner = ARML(loss=loss, n_neighbors=1, epochs=12, refresh=1, learning_rate=0.01).fit(X, y)
+    learner = ARML(loss=loss, n_neighbors=1, epochs=5, refresh=1, learning_rate=0.03).fit(X, y)
     triplets, root = [], np.eye(6)
-    for _ in range(12):
+    for _ in range(5):
         own, other = (
             np.array([near(X, y, i, root.T @ root, 1, same=same)[0] for i in range(40)]) for same in (True, False)
         )
         triplets.append((np.arange(40), own, other))
-        root, values = arml_steps(X, triplets, np.eye(6), loss=loss, learning_rate=0.01)
+        root, values = arml_steps(X, triplets, np.eye(6), loss=loss, learning_rate=0.03)
     np.testing.assert_allclose(learner.components_, root, atol=2e-4)
     np.testing.assert_allclose(learner.loss_curve_, values, rtol=1e-4, atol=1e-5)
-    assert learner.n_iter_ == 12
+    assert learner.n_iter_ == 5
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_loss_of_the_triplets_falls(digits, loss):
     X, _, y, _ = digits
-    curve = ARML(loss=loss, epochs=100, random_state=0).fit(X, y).loss_curve_
+    curve = ARML(loss=loss, epochs=100, random_state=0).fit(X[:250], y[:250]).loss_curve_
     assert curve[-20:].mean() < curve[:20].mean() - 0.01
 
 
-def test_digits_withstand_larger_perturbations_and_are_no_worse(digits):
+def test_digits_withstand_larger_perturbations_and_are_no_worse_and_mini_batches_learn_as_well(digits):
     X, X_test, y, y_test = digits
-    root = ARML(epochs=300, random_state=0).fit(X, y).components_
-    euclidean, learned = (exact_l2(Geometry(X, y, root), X_test, y_test).upper for root in (None, root))
+    whole, batches = (ARML(batch_size=b, epochs=300, random_state=0).fit(X, y).components_ for b in (None, 100))
+    euclidean, learned, quickly = (
+        exact_one(Geometry(X, y, root), X_test, y_test).upper for root in (None, whole, batches)
+    )
     assert learned.mean() > 1.02 * euclidean.mean()
     assert (learned == 0).sum() <= (euclidean == 0).sum()
-
-
-def test_mini_batches_learn_as_well(digits):
-    X, X_test, y, y_test = digits
-    mean = [
-        exact_l2(Geometry(X, y, ARML(batch_size=b, epochs=300, random_state=0).fit(X, y).components_), X_test, y_test)
-        .upper.mean()
-        for b in (None, 100)
-    ]  # fmt: skip
-    assert mean[1] > 0.99 * mean[0]
+    assert quickly.mean() > 0.99 * learned.mean()
 
 
 def test_it_forgets_what_tells_nothing():
@@ -147,7 +140,7 @@ def test_moving_the_data_changes_nothing():
 
 
 def test_rows_that_repeat_do_no_harm():
-    X, y = load_wine(return_X_y=True)
+    X, y = (part[::4] for part in load_wine(return_X_y=True))
     X = np.repeat(minmax_scale(X), 12, axis=0)
     assert np.isfinite(ARML(epochs=20, random_state=0).fit(X, np.repeat(y, 12)).components_).all()
 
@@ -156,7 +149,7 @@ def test_seven_points_are_enough():
     X = np.array([[-1.2, 0.9], [-0.4, 0.6], [0.5, 0.8], [1.3, 0.5], [-0.9, -0.5], [0.1, -0.4], [1.0, -0.7]])
     y = np.array([1, 1, 1, 1, 0, 0, 0])
     root = ARML(random_state=42).fit(X, y).components_
-    euclidean, learned = (exact_l2(Geometry(X, y, r), X, y).upper.mean() for r in (None, root))
+    euclidean, learned = (exact_one(Geometry(X, y, r), X, y).upper.mean() for r in (None, root))
     assert learned >= euclidean
 
 

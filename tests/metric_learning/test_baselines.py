@@ -73,7 +73,7 @@ def test_lmnn_descends_to_where_the_gradient_is_small(wine):
     near = near_lists(X, y, np.arange(len(X)), np.eye(13), 3)
     objective = LMNNObjective(X, y, near.own, near.own_count, 0.5)
     first, slope = objective.value_and_gradient(np.eye(13))
-    fitted = LMNN(max_iter=500, tol=1e-10).fit(X, y)
+    fitted = LMNN(max_iter=300, tol=1e-8).fit(X, y)
     last, end = objective.value_and_gradient(fitted.components_)
     np.testing.assert_allclose(fitted.objective_, last)
     assert last < 0.7 * first
@@ -89,7 +89,7 @@ def test_without_push_lmnn_pulls_everything_together(wine):
     assert LMNN(regularization=0.0, tol=0.0).fit(*wine).objective_ < 1e-6
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_itml_projects_on_one_pair_after_the_other(seed):
     X, y = problem(seed, n=30, d=5)
     with pytest.warns(ConvergenceWarning, match="ITML stopped after 7 iterations"):
@@ -137,7 +137,7 @@ def test_pairs_are_different_and_of_the_right_kind(n, count, same):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_itml_bears_repeated_rows():
     X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
-    fitted = ITML(random_state=0).fit(X, np.repeat([0, 0, 1, 1], 5))
+    fitted = ITML(random_state=0, max_iter=50).fit(X, np.repeat([0, 0, 1, 1], 5))
     assert np.isfinite(fitted.components_).all()
     assert (X[fitted.pairs_[:, 0]] != X[fitted.pairs_[:, 1]]).all()
 
@@ -173,9 +173,9 @@ def test_lfda_solves_its_eigenproblem(wine):
 def test_lfda_finds_fisher_s_direction_of_two_normal_classes():
     rng = np.random.default_rng(0)
     mix = np.array([[1.0, 0.8], [0.0, 0.5]])
-    X = np.r_[rng.normal(size=(1500, 2)) @ mix, rng.normal(size=(1500, 2)) @ mix + [0.5, 2.0]]
-    y = np.repeat([0, 1], 1500)
-    found = LFDA(n_components=1, n_neighbors=1400).fit(X, y).components_[0]
+    X = np.r_[rng.normal(size=(700, 2)) @ mix, rng.normal(size=(700, 2)) @ mix + [0.5, 2.0]]
+    y = np.repeat([0, 1], 700)
+    found = LFDA(n_components=1, n_neighbors=650).fit(X, y).components_[0]
     fisher = LinearDiscriminantAnalysis().fit(X, y).coef_[0]
     assert abs(found @ fisher) / (np.linalg.norm(found) * np.linalg.norm(fisher)) > 0.995
 

@@ -28,7 +28,7 @@ def quick(learner, **options):
 
 
 @pytest.mark.parametrize(("learner", "power"), POWERS)
-@pytest.mark.parametrize("scale", [2.0**-31, 2.0, 2.0**29])
+@pytest.mark.parametrize("scale", [2.0**-31, 2.0**29])
 def test_a_power_of_two_changes_no_digit(wine, learner, power, scale):
     X, _, y, _ = wine
     base, scaled = (quick(learner).fit(c * X, y).components_ for c in (1.0, scale))

@@ -6,7 +6,7 @@ import pytest
 from reference.exhaustive_neighbors import bisectors
 from reference.seeds import seeds
 from trustworthy.neighbors.bounds import lower_bounds
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -43,33 +43,33 @@ def check(geometry, queries, n_neighbors, n_same=None):
     return found
 
 
-@pytest.mark.parametrize("seed", seeds(12, 60))
+@pytest.mark.parametrize("seed", seeds(6, 60))
 @pytest.mark.parametrize("n_neighbors", [1, 3, 7])
 def test_it_is_the_formula(seed, n_neighbors):
     check(*problem(seed), n_neighbors)
 
 
-@pytest.mark.parametrize("seed", seeds(6, 30))
+@pytest.mark.parametrize("seed", seeds(3, 30))
 @pytest.mark.parametrize("rank", [2, 20])
 def test_it_is_theorem_3_under_a_metric(seed, rank):
     check(*problem(seed, rank=rank), 5)
 
 
-@pytest.mark.parametrize("seed", seeds(6, 15))
+@pytest.mark.parametrize("seed", seeds(3, 15))
 def test_fewer_own_rows_are_the_formula_on_those_and_never_better(seed):
     geometry, queries = problem(seed + 1 if seed % 3 == 0 else seed)
     few, whole = check(geometry, queries, 3, n_same=3), check(geometry, queries, 3)
     assert (few <= whole + 1e-12).all()
 
 
-@pytest.mark.parametrize("seed", seeds(8, 40))
+@pytest.mark.parametrize("seed", seeds(4, 40))
 @pytest.mark.parametrize("rank", [None, 20])
 def test_it_never_exceeds_the_exact_radius(seed, rank):
     geometry, queries = problem(seed, rank=rank)
     geometry = geometry.without_duplicates()
     codes = geometry.predict(queries, 1)
     lower = lower_bounds(geometry, queries, codes, n_neighbors=1)
-    exact = exact_l2(geometry, queries, codes)
+    exact = exact_one(geometry, queries, codes)
     assert (lower <= exact.upper).all()
 
 

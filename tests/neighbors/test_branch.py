@@ -11,7 +11,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.neighbors import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 _LONG = 60.0  # seconds: never reached, compilation included
@@ -96,7 +96,7 @@ def test_the_minimum_in_a_box_is_the_reference_s(n_neighbors, classes, grid, see
 
 
 def test_the_attack_finds_the_minimum_of_most_small_problems():
-    best = [check(*problem(seed, 3, classes), 3) for seed in range(20, 28) for classes in (2, 3)]
+    best = [check(*problem(seed, 3, classes), 3) for seed in range(20, 23) for classes in (2, 3)]
     assert sum(best) >= 0.85 * 2 * len(best)
 
 
@@ -143,7 +143,7 @@ def test_one_neighbour_is_what_the_programmes_of_one_neighbour_say(bounds):
     geometry = Geometry(rng.random((80, 6)), rng.integers(0, 4, 80))
     queries = rng.random((6, 6))
     codes = geometry.predict(queries, 1)
-    one = exact_l2(geometry, queries, codes, bounds=bounds)
+    one = exact_one(geometry, queries, codes, bounds=bounds)
     found = exact_knn(geometry, queries, codes, n_neighbors=1, time_limit=_LONG, bounds=bounds)
     assert found.exact.all()
     np.testing.assert_allclose(found.upper, one.upper, rtol=1e-6)
@@ -170,18 +170,20 @@ def test_digits_are_proved_and_the_attack_had_found_their_minimum(digits):
     np.testing.assert_allclose(found.upper[[0, 7, 8]], [0.17524, 0.50432, 0.74892], atol=1e-5)
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 3, 15])
+@pytest.mark.parametrize("n_neighbors", [1, 5])
 def test_the_attack_does_not_depend_on_the_company_of_a_query(digits, n_neighbors):
     geometry, queries, codes = digits
-    together = attacked(geometry, queries[:4], codes[:4], n_neighbors)
-    alone = [attacked(geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors)[0] for k in range(4)]
+    together = attacked(geometry, queries[:3], codes[:3], n_neighbors)
+    alone = [attacked(geometry, queries[k : k + 1], codes[k : k + 1], n_neighbors)[0] for k in range(3)]
     np.testing.assert_array_equal(together, alone)
-    assert (geometry.predict(queries[:4] + together, n_neighbors) != codes[:4]).all()
+    assert (geometry.predict(queries[:3] + together, n_neighbors) != codes[:3]).all()
 
 
 def test_more_starts_and_exchanges_shorten_the_attack(digits):
-    few = np.linalg.norm(attacked(*digits, 15, starts=1, polished=1, near=0), axis=1)
-    many = np.linalg.norm(attacked(*digits, 15), axis=1)
+    geometry, queries, codes = digits
+    some = geometry, queries[:4], codes[:4]
+    few = np.linalg.norm(attacked(*some, 11, starts=1, polished=1, near=0), axis=1)
+    many = np.linalg.norm(attacked(*some, 11), axis=1)
     assert (many <= few * (1 + 1e-9)).all()
     assert (many < few * 0.99).sum() >= len(few) / 2
 

@@ -5,7 +5,7 @@ import pytest
 
 from reference.exhaustive_neighbors import minimal
 from reference.seeds import seeds
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
 
 
@@ -25,7 +25,7 @@ def problem(seed, *, root=None):
 def check(geometry, queries, *, bounds=None, rtol=1e-6):
     codes = geometry.predict(queries, 1)
     assert len(np.unique(geometry.labels)) > 1  # or nothing could change
-    found = exact_l2(geometry, queries, codes, bounds=bounds)
+    found = exact_one(geometry, queries, codes, bounds=bounds)
     metric = None if geometry.root is None else geometry.root.T @ geometry.root
     points = geometry.points.astype(np.float64)
     for k, query in enumerate(queries):
@@ -41,24 +41,24 @@ def check(geometry, queries, *, bounds=None, rtol=1e-6):
         assert moved.max() <= bounds[1]
 
 
-@pytest.mark.parametrize("seed", seeds(24, 120))
+@pytest.mark.parametrize("seed", seeds(12, 120))
 def test_euclidean_radii_are_the_reference_s(seed):
     check(*problem(seed))
 
 
-@pytest.mark.parametrize("seed", seeds(9, 60))
+@pytest.mark.parametrize("seed", seeds(5, 60))
 @pytest.mark.parametrize("rank", [2, 9])
 def test_radii_under_a_metric_are_the_reference_s(seed, rank):
     geometry, queries = problem(seed, root=rank)
     check(geometry, queries, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", seeds(12, 60))
+@pytest.mark.parametrize("seed", seeds(6, 60))
 def test_radii_in_a_box_are_the_reference_s(seed):
     check(*problem(seed), bounds=(0.0, 1.0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", seeds(5, 40))
+@pytest.mark.parametrize("seed", seeds(2, 40))
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 def test_black_and_white_images_are_full_of_dependent_constraints(seed, bounds):
     rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def test_many_dimensions_and_many_active_constraints():
 def test_a_box_bends_the_way_to_the_boundary(bounds, delta):
     # The plane y - x = 1/2 lies between the points; from the origin, the box forbids going left.
     points, query = np.array([[0.25, 0.25], [-0.25, 0.75]]), np.array([[0.0, 0.0]])
-    found = exact_l2(Geometry(points, np.array([0, 1])), query, np.array([0]), bounds=bounds)
+    found = exact_one(Geometry(points, np.array([0, 1])), query, np.array([0]), bounds=bounds)
     np.testing.assert_allclose(found.perturbation, [delta], atol=1e-6)
 
 
@@ -105,13 +105,13 @@ def test_points_far_from_the_origin_lose_no_digits():
     queries = rng.integers(0, 1000, (5, 4)) / 1024
     near, far = Geometry(points, labels).without_duplicates(), Geometry(points + 8192, labels).without_duplicates()
     codes = near.predict(queries, 1)
-    here, there = exact_l2(near, queries, codes), exact_l2(far, queries + 8192, codes)
+    here, there = exact_one(near, queries, codes), exact_one(far, queries + 8192, codes)
     np.testing.assert_allclose(there.upper, here.upper, rtol=1e-6)
 
 
 def test_wrong_and_unknown_rows_have_radius_zero():
     geometry = Geometry(np.array([[0.0], [1.0]]), np.array([0, 1]))
-    found = exact_l2(geometry, np.array([[0.2], [0.2], [0.2]]), np.array([1, -1, 0]))
+    found = exact_one(geometry, np.array([[0.2], [0.2], [0.2]]), np.array([1, -1, 0]))
     np.testing.assert_allclose(found.upper, [0, 0, 0.3], rtol=1e-6)
     np.testing.assert_array_equal(found.exact, True)
     np.testing.assert_array_equal(found.perturbation[:2], 0)
@@ -119,7 +119,7 @@ def test_wrong_and_unknown_rows_have_radius_zero():
 
 def test_a_query_on_the_boundary_needs_next_to_nothing():
     geometry = Geometry(np.array([[0.0], [1.0]]), np.array([0, 1]))
-    found = exact_l2(geometry, np.array([[0.5]]), np.array([0]))
+    found = exact_one(geometry, np.array([[0.5]]), np.array([0]))
     assert found.lower == [0]
     assert not np.signbit(found.lower[0])
     assert found.exact[0]

@@ -53,7 +53,7 @@ def test_halfspaces_say_which_row_is_nearer(rank):
     root = None if rank is None else np.random.default_rng(1).normal(size=(rank, 7))
     geometry, rng = random_geometry(5, root=root)
     query, others = rng.normal(size=7), np.arange(1, 60)
-    normals, offsets = geometry.halfspaces(query, 0, others)
+    normals, offsets, _, _ = geometry.halfspaces(query, 0, others)
     for _ in range(50):
         delta = rng.normal(size=7)
         distances = geometry.fine_distances(query + delta, np.arange(60))

@@ -12,9 +12,8 @@ from reference.rational_neighbors import radius, winner
 from trustworthy.neighbors import NearestNeighborVerifier
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import exact_one
 from trustworthy.neighbors.geometry import Geometry
-from trustworthy.neighbors.linear_program import exact_lp
 
 CLEAR = 1e-7  # a radius, relative to the farthest row, beyond which rounding excuses nothing
 
@@ -69,9 +68,7 @@ def problem(seed, d, n, n_neighbors):
 def proved(geometry, query, code, norm, n_neighbors, bounds):
     if n_neighbors > 1:
         return exact_knn(geometry, query[None], code, n_neighbors=n_neighbors, time_limit=20.0, bounds=bounds)
-    if norm == "l2":
-        return exact_l2(geometry, query[None], code, bounds=bounds)
-    return exact_lp(geometry, query[None], code, norm=norm, bounds=bounds)
+    return exact_one(geometry, query[None], code, norm=norm, bounds=bounds)
 
 
 def check(seed, d, n, norm, n_neighbors=1):

@@ -36,7 +36,7 @@ def test_the_active_set_meets_the_conditions_of_optimality(seed, whole):
     assert abs(gradient @ found.x) <= 1e-8 * scale * max(found.x.max(), 1)
 
 
-@pytest.mark.parametrize("seed", seeds(30, 200))
+@pytest.mark.parametrize("seed", seeds(12, 200))
 def test_a_projection_is_the_reference_s(seed):
     normals, offsets, _ = random_halfspaces(seed, whole=seed % 2 == 0)
     found = project_halfspaces(normals, offsets)
@@ -46,7 +46,7 @@ def test_a_projection_is_the_reference_s(seed):
     np.testing.assert_allclose(found.lower, found.size, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", seeds(12, 60))
+@pytest.mark.parametrize("seed", seeds(6, 60))
 def test_a_projection_in_a_box_is_the_reference_s(seed):
     normals, offsets, point = random_halfspaces(seed, whole=seed % 2 == 0)
     low, high = np.minimum(point - 0.05, 0), np.maximum(point + 0.05, 0)
@@ -110,7 +110,7 @@ def test_greedy_ascent_says_where_it_was_stopped():
     np.testing.assert_array_equal(found.x, [1.0, 0.0])
 
 
-@pytest.mark.parametrize("seed", seeds(8, 40))
+@pytest.mark.parametrize("seed", seeds(4, 40))
 def test_screened_variables_are_zero_at_the_optimum(seed):
     normals, offsets, point = random_halfspaces(seed)
     gone = screened(normals, offsets, float(np.linalg.norm(point)))

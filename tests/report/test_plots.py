@@ -162,14 +162,15 @@ def test_figures_of_nothing_but_missing_numbers() -> None:
     assert "median –" in str(plots.distortion("d", Style(1), empty, "l2"))
     unfilled = Calibration(edges=[0.0, 1.0], confidence=[nan], accuracy=[nan], count=[0])
     assert "<svg" in str(plots.reliability("k", Style(1), unfilled))
+    unsure = RISK.model_copy(update={"risk": [nan, nan, nan], "threshold": None, "coverage_at_threshold": None})
+    assert "no threshold reaches" in str(plots.risk_coverage("r", [("a", Style(1), unsure)]))
 
 
 def test_a_median_beyond_the_last_edge_is_still_in_the_figure() -> None:
     far = HISTOGRAM.model_copy(update={"quartiles": [1.0, 4.0, 5.0]})
-    bars = paths(str(plots.distortion("d", Style(3), far, "l2")), "series-3")
-    line = next(
-        p for p in paths(str(plots.distortion("d", Style(3), far, "l2")), "ink") if len(p) == 2 and np.ptp(p[:, 0]) == 0
-    )
+    svg = str(plots.distortion("d", Style(3), far, "l2"))
+    bars = paths(svg, "series-3")
+    line = next(p for p in paths(svg, "ink") if len(p) == 2 and np.ptp(p[:, 0]) == 0)
     assert line[0, 0] > max(bar[:, 0].max() for bar in bars)
 
 

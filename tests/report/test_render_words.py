@@ -143,6 +143,7 @@ def test_conditions_that_all_findings_share_are_said_once(tmp_path: Path) -> Non
     assert [own for _, own in built["own_conditions"]] == [{"eps": 1}, {"eps": 2}]
 
 
+@pytest.mark.usefixtures("_undrawn_here")
 def test_figures_list_the_models_in_the_order_of_the_audit(tmp_path: Path) -> None:
     audit = read(image_audit(tmp_path))
     turned = type(audit)(audit.record, audit.entries[::-1])

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
+from trustworthy.datasets.draw import seeded_split
 from trustworthy.datasets.entry import Content, Entry, Source
-from trustworthy.datasets.split import seeded_split
 
 SPLIT = "No published split: a quarter of the rows, stratified by class, seed 0, is the test set."
 

@@ -15,20 +15,8 @@ CATALOG: dict[str, Entry] = {
     for entry in module.ENTRIES
 }
 
-FILES = (
-    ".npy",
-    ".npz",
-    ".csv",
-    ".tsv",
-    ".gz",
-    ".txt",
-    ".xls",
-    ".xlsx",
-    ".parquet",
-    ".feather",
-    ".json",
-    ".arff",
-    ".pkl",
+FILES = frozenset(
+    {".npy", ".npz", ".csv", ".tsv", ".gz", ".txt", ".xls", ".xlsx", ".parquet", ".feather", ".json", ".arff", ".pkl"}
 )
 
 

@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 
 from trustworthy.core.errors import DataError
 from trustworthy.datasets import openml
+from trustworthy.datasets.arrays import arrays_of
 from trustworthy.datasets.cache import ARRAYS
 from trustworthy.datasets.dataset import Inputs, Targets
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
-from trustworthy.datasets.npz import arrays_of
 from trustworthy.datasets.packages import Package
 from trustworthy.datasets.reading import reading
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from trustworthy.core.errors import DataError, DataUnavailable
 from trustworthy.datasets import cache
+from trustworthy.datasets.draw import first_rows_train
 from trustworthy.datasets.entry import Content, Source
-from trustworthy.datasets.split import first_rows_train
 
 
 def fetch(name: str, version: int | str, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,11 @@ from scipy import sparse
 
 from trustworthy.core.errors import DataError, DataUnavailable
 from trustworthy.datasets import cache, openml
+from trustworthy.datasets.arrays import arrays_of
+from trustworthy.datasets.draw import first_rows_train, seeded_split
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
-from trustworthy.datasets.npz import arrays_of
 from trustworthy.datasets.packages import Package
 from trustworthy.datasets.reading import reading
-from trustworthy.datasets.split import first_rows_train, seeded_split
 
 DIGITS = tuple("0123456789")
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
 from trustworthy.core.errors import warn
 from trustworthy.graphs.affinity import Graph, check_fits, row_sums
-from trustworthy.graphs.elimination_kernels import eliminate
+from trustworthy.graphs.solver_kernels import descend, eliminate
 
 _NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before it is not believed
 _TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
@@ -41,33 +41,67 @@ def harmonic(
     What the labels, brought to [0, 1], lack of a fixed sum is solved for as well: where the answers have another sum,
     the graph all but falls apart, and the solvers that cannot bear it say so.
     """
-    return _in_shares(graph, values, checks.choice("solver", solver, SOLVERS), _SURE)
+    shares, low, spread = _shares(values)
+    solve = checks.choice("solver", solver, SOLVERS)
+    found = _solved(graph, lambda part: np.asarray(part.across @ shares), shares[0].sum(), solve)
+    return low + spread * found[:, : values.shape[1]]
 
 
-def rough_harmonic(graph: Graph, values: Float[np.ndarray, "labelled k"]) -> Float[np.ndarray, "unlabelled k"]:
-    """`harmonic` to two digits or so, by conjugate gradients that warn where few steps do not suffice for them."""
-    return _in_shares(graph, values, partial(_descend, tolerance=1e-5, steps=500), _ROUGH)
+def rough_left_out(
+    weights: Any,
+    component: Int[np.ndarray, " n"],
+    known: Int[np.ndarray, " labelled"],
+    values: Float[np.ndarray, "labelled k"],
+    fold: Int[np.ndarray, " labelled"],
+) -> Float[np.ndarray, "labelled k"]:
+    """Values of known rows of a fold to two digits or so, from the others; NaN where they are joined to none.
+
+    By conjugate gradients for all folds at a time, that warn where few steps do not suffice.
+
+    weights, component : (n, n) sparse affinities of all rows, and (n,) numbers of the parts that hang together.
+    fold : (labelled,) from 0, and below 0 where a label is never hidden, whose values are NaN; none holds all labels.
+    """
+    shares, low, spread = _shares(values)
+    told = fold[:, None] != np.arange(fold.max() + 1)  # (labelled, folds)
+    held = np.zeros((weights.shape[0], *told.shape[1:], *shares.shape[1:]))
+    held[known] = told[:, :, None] * shares[:, None]
+    pull = np.asarray(weights @ held.reshape(len(held), -1))
+    pull[known] *= ~np.repeat(told, shares.shape[1], axis=1)
+    of_row = np.full(len(held), -1)
+    of_row[known] = np.where(fold < 0, told.shape[1], fold)
+    of = np.repeat(np.arange(told.shape[1]), shares.shape[1])
+    found = _descend(weights, row_sums(weights), pull, 1e-5, 500, of_row, of).reshape(held.shape)
+    predicted = np.full_like(values, np.nan)
+    for part, sure in enumerate(told.T):
+        reached = np.isin(component, component[known[sure]])
+        reached[known[sure]] = False
+        _say_apart(found[reached, part], shares[0].sum(), _ROUGH)
+        found[~reached, part] = np.nan
+        predicted[~sure] = low + spread * found[known[~sure], part, : values.shape[1]]
+    return predicted
 
 
-def _in_shares(
-    graph: Graph, values: Float[np.ndarray, "labelled k"], solve: Solve, near: float
-) -> Float[np.ndarray, "unlabelled k"]:
+def _shares(
+    values: Float[np.ndarray, "labelled k"],
+) -> tuple[Float[np.ndarray, "labelled m"], Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """Labels brought to [0, 1], with a column more where they have no fixed sum but 0; and how they were brought."""
     low, spread = values.min(axis=0), np.ptp(values, axis=0)
     shares = (values - low) / np.where(spread > 0.0, spread, 1.0)
-    shares = np.column_stack([shares, shares.shape[1] - shares.sum(axis=1)])  # (labelled, k + 1)
-    found = _solved(graph, lambda part: np.asarray(part.across @ shares), values.shape[1], solve, near)
-    return low + spread * found[:, :-1]
+    sums = shares.sum(axis=1)
+    if np.ptp(sums) > 0.0 or sums[0] == 0.0:
+        shares = np.column_stack([shares, shares.shape[1] - sums])
+    return shares, low, spread
 
 
 def harmonic_operator(graph: Graph, solver: str = "auto") -> Float[np.ndarray, "unlabelled labelled"]:
     """The matrix K = (D_uu - S_uu)⁻¹ S_ul that labels are multiplied by; its rows are averages. NaN as `harmonic`."""
     unlabelled, labelled = graph.across.shape
     check_fits(unlabelled + labelled, 2 * unlabelled * labelled)
-    return _solved(graph, lambda part: _dense(part.across), 1, checks.choice("solver", solver, SOLVERS), _SURE)
+    return _solved(graph, lambda part: _dense(part.across), 1.0, checks.choice("solver", solver, SOLVERS))
 
 
 def _solved(
-    graph: Graph, pull: Callable[[Graph], np.ndarray], total: int, solve: Solve, near: float
+    graph: Graph, pull: Callable[[Graph], np.ndarray], total: float, solve: Solve
 ) -> Float[np.ndarray, "unlabelled k"]:
     """Solutions for right sides that labels with rows of sum `total` have: the values of each row have it too.
 
@@ -80,13 +114,18 @@ def _solved(
     found = np.full((len(reached), right.shape[1]), np.nan)
     if reached.any():
         found[reached] = whole = solve(part, right)
-        off = np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near))
-        if len(off):
-            warn(
-                f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
-                f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".'
-            )
+        _say_apart(whole, total, _SURE)
     return found
+
+
+def _say_apart(whole: Float[np.ndarray, "unlabelled k"], total: float, near: float) -> None:
+    """Warn of rows that do not have the sum that they should have."""
+    off = np.flatnonzero(~(np.abs(whole.sum(axis=1) - total) <= near))
+    if len(off):
+        warn(
+            f"the graph all but falls apart: the values of {len(off)} unlabelled rows (the first is unlabelled row "
+            f'{off[0]}) are not to be relied on. Lower gamma, raise n_neighbors, or use solver="elimination".'
+        )
 
 
 def factored(graph: Graph) -> Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, "n k"]]:
@@ -146,20 +185,45 @@ def _elimination(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarr
     return pull
 
 
-def _descend(graph: Graph, pull: Float[np.ndarray, "n k"], tolerance: float, steps: int) -> Float[np.ndarray, "n k"]:
-    """One run a column, with products S_uu v alone: no factor is stored.
+def _descend(
+    weights: Any,
+    degree: Float[np.ndarray, " n"],
+    pull: Float[np.ndarray, "n k"],
+    tolerance: float,
+    steps: int,
+    fold: Int[np.ndarray, " n"] | None = None,
+    of: Int[np.ndarray, " k"] | None = None,
+) -> Float[np.ndarray, "n k"]:
+    """Conjugate gradients preconditioned by the degrees, all columns in step: no factor is stored.
 
-    On I - D^-½ S_uu D^-½, in which the residual of a row with a small degree counts as much as the others'.
+    A row with a fold of at least 0 is 0 but in the columns of that fold; `pull` must be so too. Sparse rows are put in
+    an order in which neighbours are near one another: products wait for the memory.
     """
-    root, shape = 1.0 / np.sqrt(graph.degree), (len(graph.degree),) * 2
-    system: Any = LinearOperator(shape, matvec=lambda v: v.ravel() - root * (graph.within @ (root * v.ravel())))  # pyright: ignore[reportCallIssue]
-    found = np.empty_like(pull)
-    for k, column in enumerate((pull * root[:, None]).T):
-        with np.errstate(divide="ignore", invalid="ignore"):  # where it breaks down, the sum of the values tells
-            found[:, k], status = cg(system, column, rtol=tolerance, atol=0.0, maxiter=steps)
-        if status:
-            _say_unfinished("cg", tolerance, steps)
-    return found * root[:, None]
+    order = np.arange(len(degree))
+    if sparse.issparse(weights):
+        order = reverse_cuthill_mckee(weights, symmetric_mode=True)
+        weights = weights[order][:, order]
+    degree = np.where(degree > 0.0, degree, 1.0)[order]  # where it is 0, so is the residual
+    fold = np.full(len(order), -1) if fold is None else fold[order]
+    left = np.arange(pull.shape[1])
+    of = np.zeros_like(left) if of is None else of
+    answer = np.empty_like(pull)
+    residual = pull[order]
+    direction, found = residual / degree[:, None], np.zeros_like(residual)
+    size = np.einsum("ij,ij->j", residual, direction)
+    goal = tolerance * np.sqrt(size)
+    for _ in range(steps + 1):
+        going = ~(np.sqrt(size) <= goal)
+        if not going.all():
+            answer[np.ix_(order, left[~going])] = found[:, ~going]
+            left, of, size, goal = left[going], of[going], size[going], goal[going]
+            direction, found, residual = (np.compress(going, part, axis=1) for part in (direction, found, residual))
+        if not len(left):
+            return answer
+        size = descend(degree, fold, of, np.asarray(weights @ direction), direction, found, residual, size)
+    answer[np.ix_(order, left)] = found
+    _say_unfinished("cg", tolerance, steps)
+    return answer
 
 
 def _iteration(graph: Graph, pull: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -204,7 +268,7 @@ def say_unreached(reached: np.ndarray, rows: np.ndarray, gamma: float) -> None:
 SOLVERS: dict[str, Solve] = {
     "auto": _auto,
     "cholesky": lambda graph, pull: factored(graph)(pull),
-    "cg": lambda graph, pull: _descend(graph, pull, _TOLERANCE, _STEPS),
+    "cg": lambda graph, pull: _descend(graph.within, graph.degree, pull, _TOLERANCE, _STEPS),
     "iteration": _iteration,
     "elimination": _elimination,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, TrustworthyWarning
-from trustworthy.graphs.affinity import GaussianGraphs, Rows, Weights, row_sums, split_weights
+from trustworthy.graphs.affinity import GaussianGraphs, Rows, row_sums
 from trustworthy.graphs.labels import Labels
-from trustworthy.graphs.solvers import SMALL, harmonic_operator, rough_harmonic
+from trustworthy.graphs.solvers import SMALL, harmonic_operator, rough_left_out
 
 _FLAT = 1e-290  # mean squared distance of two rows whose inverse, times 2⁹, is still a number
 _FOLDS = 5  # parts of the labels, each predicted from the others, where leaving out one by one takes too long
@@ -38,7 +38,7 @@ def choose_gamma(
     NaN, only after those. Where each class has one label, every error is 1 and the narrowest graph of these is taken.
 
     Each label is left out in turn: one solve with all labels as right sides a candidate gives all predictions. Of
-    sparse graphs with more than 4,000 rows a fifth of the labels at a time is left out, with `rough_harmonic`.
+    sparse graphs with more than 4,000 rows a fifth of the labels at a time is left out, with `rough_left_out`.
 
     advance : called with the share of the candidates that is done, from 0 to 1.
     """
@@ -118,30 +118,18 @@ def _folded(graphs: GaussianGraphs, labels: Labels, gamma: float) -> tuple[bool,
     lost = int(np.count_nonzero(~np.isin(of_row, of_row[known])))
     if len(known) < 2:
         return False, lost, np.inf, np.inf
-    fold, values = np.empty(len(known), np.int64), np.empty_like(labels.values)
+    fold = np.empty(len(known), np.int64)
     fold[np.lexsort(labels.values.T)] = np.arange(len(known)) % _FOLDS
     with warnings.catch_warnings():
         for doubt in (TrustworthyWarning, ConvergenceWarning):
             warnings.simplefilter("error", doubt)
         try:
-            for part in range(min(_FOLDS, len(known))):
-                values[fold == part] = _predicted(weights, known, labels.values, fold == part)
+            # One fold first: where few steps do not suffice for it, the others' are spared.
+            values = rough_left_out(weights, of_row, known, labels.values, np.where(fold > 0, -1, 0))
+            values[fold > 0] = rough_left_out(weights, of_row, known, labels.values, fold - 1)[fold > 0]
         except (TrustworthyWarning, ConvergenceWarning):
             return True, lost, 1.0, gamma  # of several such the widest graph
     return False, lost, *_errors(labels, values)
-
-
-def _predicted(
-    weights: Weights,
-    known: Int[np.ndarray, " labelled"],
-    values: Float[np.ndarray, "labelled k"],
-    hidden: Bool[np.ndarray, " labelled"],
-) -> Float[np.ndarray, "hidden k"]:
-    """Values of known rows from those of the others; NaN where they are joined to none."""
-    told = np.zeros(weights.shape[0], bool)
-    told[known[~hidden]] = True
-    found = rough_harmonic(split_weights(weights, told), values[~hidden])
-    return found[np.isin(np.flatnonzero(~told), known[hidden])]
 
 
 def _errors(labels: Labels, found: Float[np.ndarray, "labelled k"]) -> tuple[float, float]:

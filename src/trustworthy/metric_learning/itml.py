@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ _BLOCK = 64  # pairs projected on between two updates of the whole matrix
 _TRIES = 20  # rounds of draws after which the pairs that were found must do
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ITML(MahalanobisTransformer):
     """Metric nearest to the Euclidean one (in the log-determinant divergence) that bounds distances of pairs.
 
@@ -47,22 +49,12 @@ class ITML(MahalanobisTransformer):
     Cost: a sweep takes about 6 d² operations a pair, in matrix products of 64 pairs.
     """
 
-    def __init__(
-        self,
-        *,
-        n_constraints: int | None = None,
-        bounds: tuple[float, float] | None = None,
-        gamma: float = 1.0,
-        max_iter: int = 1000,
-        tol: float = 1e-3,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_constraints = n_constraints
-        self.bounds = bounds
-        self.gamma = gamma
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_constraints: int | None = None
+    bounds: tuple[float, float] | None = None
+    gamma: float = 1.0
+    max_iter: int = 1000
+    tol: float = 1e-3
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,) of two classes or more."""
@@ -106,7 +98,11 @@ class ITML(MahalanobisTransformer):
             before = duals.copy()
             for start in range(0, len(gaps), _BLOCK):
                 part = slice(start, start + _BLOCK)
-                _project_block(matrix, gaps[part], self.similar_[part], slack[part], duals[part], gamma)
+                images = matrix @ gaps[part].T
+                gram = np.ascontiguousarray(gaps[part] @ images)
+                mixed = np.empty_like(gram)
+                kernels.project_block(gram, self.similar_[part], slack[part], duals[part], gamma, mixed)
+                matrix += (images @ mixed) @ images.T
             self.n_iter_ = sweep
             scale = np.linalg.norm(before) + np.linalg.norm(duals)
             if np.abs(duals - before).sum() <= tolerance * scale:
@@ -115,16 +111,6 @@ class ITML(MahalanobisTransformer):
         else:
             warn_unconverged("ITML", limit)
         return matrix
-
-
-def _project_block(
-    matrix: np.ndarray, gaps: np.ndarray, similar: np.ndarray, slack: np.ndarray, duals: np.ndarray, gamma: float
-) -> None:
-    """Project on the pairs of a block in turn; changes the matrix, the slack bounds and the multipliers in place."""
-    images = matrix @ gaps.T
-    mixed = np.empty((len(gaps), len(gaps)))
-    kernels.project_block(np.ascontiguousarray(gaps @ images), similar, slack, duals, gamma, mixed)
-    matrix += (images @ mixed) @ images.T
 
 
 def _checked_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:

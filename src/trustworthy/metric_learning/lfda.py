@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ _ALIKE = 256.0  # largest ratio of the ranges of features that share a unit: tha
 _EMBEDDINGS = dict.fromkeys(["weighted", "orthonormalized", "plain"])
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LFDA(MahalanobisTransformer):
     """Metric that parts the classes as Fisher's discriminant does, but keeps only near rows of a class together.
 
@@ -42,20 +44,11 @@ class LFDA(MahalanobisTransformer):
     Cost: O(n² d) operations for the largest class and O(d³); memory the square of the largest class.
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int | None = None,
-        n_neighbors: int = 7,
-        embedding: str = "weighted",
-        regularization: float = 1e-6,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.embedding = embedding
-        self.regularization = regularization
-        self.random_state = random_state
+    n_components: int | None = None
+    n_neighbors: int = 7
+    embedding: str = "weighted"
+    regularization: float = 1e-6
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,) of two classes or more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from trustworthy.metric_learning.near import near_lists
 _CELLS = 1 << 23  # entries of a block of products: 64 MiB in double precision
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LMNN(MahalanobisTransformer):
     """Metric that pulls target neighbours near and keeps other classes a margin farther (Weinberger and Saul, 2009).
 
@@ -47,24 +49,13 @@ class LMNN(MahalanobisTransformer):
     Cost: an evaluation takes O(n² rank + n d²) operations in double precision, and n² d where impostors abound.
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int | None = None,
-        n_neighbors: int = 3,
-        regularization: float = 0.5,
-        init: str | ArrayLike = "identity",
-        max_iter: int = 100,
-        tol: float = 1e-4,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.n_neighbors = n_neighbors
-        self.regularization = regularization
-        self.init = init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_components: int | None = None
+    n_neighbors: int = 3
+    regularization: float = 0.5
+    init: str | ArrayLike = "identity"
+    max_iter: int = 100
+    tol: float = 1e-4
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,) of two classes or more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, chec
 _INITS = dict.fromkeys(["auto", "pca", "lda", "identity", "random"])
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NCA(MahalanobisTransformer):
     """Metric that maximises the leave-one-out accuracy of soft nearest neighbours (Goldberger et al., 2004).
 
@@ -37,20 +39,11 @@ class NCA(MahalanobisTransformer):
     Cost: an iteration takes O(n² d) operations and n² numbers of memory in double precision: for some thousand rows.
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int | None = None,
-        init: str | ArrayLike = "auto",
-        max_iter: int = 100,
-        tol: float = 1e-5,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.init = init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_components: int | None = None
+    init: str | ArrayLike = "auto"
+    max_iter: int = 100
+    tol: float = 1e-5
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from rows X (n, features) with labels y (n,) of two classes or more."""

@@ -1,7 +1,7 @@
 """Pure functions from arrays to numbers, or to small frozen values such as a curve.
 
-Everything is computed in float64, and importing the package loads NumPy alone: scikit-learn and scikit-image are
-imported by the first metric that needs them, so that the command line starts quickly.
+Everything is computed in float64, and importing the package loads NumPy alone: SciPy and scikit-image are imported by
+the first metric that needs them, so that the command line starts quickly.
 """
 
 from trustworthy.metrics.bootstrap import bootstrap_interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 from trustworthy.core import checks
 
@@ -63,21 +63,19 @@ def grouped_interval(
 
 
 def _interval(successes: float, n: float, level: float) -> tuple[float, float]:
-    low, missed = _lower(np.array([successes, n - successes]), n, (1.0 - checks.fraction("level", level)) / 2)
+    tail = (1.0 - checks.fraction("level", level)) / 2
+    low, missed = clopper_pearson_lower(np.array([successes, n - successes]), n, tail)
     return float(low), 1.0 - float(missed)
 
 
 def clopper_pearson_lower(
-    successes: Int[np.ndarray, " k"], n: int | Int[np.ndarray, " k"], alpha: float
+    successes: Num[np.ndarray, " k"], n: float | Int[np.ndarray, " k"], alpha: float
 ) -> Float[np.ndarray, " k"]:
     """Exact one-sided lower bounds of the probability of success, each above it with probability at most `alpha`.
 
-    The quantile `alpha` of the Beta(successes, n - successes + 1) distribution; 0 without a success.
+    The quantile `alpha` of the Beta(successes, n - successes + 1) distribution; 0 without a success. Counts may be
+    fractions, of as many independent trials as tell as much.
     """
-    return _lower(successes, n, alpha)
-
-
-def _lower(successes: np.ndarray, n: float | np.ndarray, alpha: float) -> Float[np.ndarray, " k"]:
     from scipy.special import betaincinv
 
     some = np.where(successes > 0, successes, 1.0)

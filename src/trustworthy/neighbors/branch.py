@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.checks import Bounds
-from trustworthy.neighbors import branch_kernels
+from trustworthy.neighbors import branch_kernels, exact_kernels
 from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.cells import Arena, arena_of, crossed, entries
@@ -41,10 +41,8 @@ def exact_knn(
 ) -> Certificate:
     """Minimal adversarial perturbations of the K-nearest-neighbour vote in l2, or what can be said of them in time.
 
-    geometry : every class holds at least (K + 1) / 2 rows.
-    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
+    geometry : every class holds at least (K + 1) / 2 rows. queries, codes, bounds : as in `exact.exact_one`.
     time_limit : seconds a query, > 0. The attack and the bound that the search begins with are always finished.
-    bounds : the box that queries and perturbed queries keep, or None.
 
     `lower` is the least bound of a subproblem that is not closed, at least that of Lemma 3; `upper` the size of a
     perturbation that has been checked to change the vote, inf (and NaN) where none was found; `exact` where they
@@ -94,7 +92,7 @@ class _Node:
 
     inside: Int[np.ndarray, " k"]
     outside: Bool[np.ndarray, " m"]
-    pairs: Int[np.ndarray, "p 2"] = field(default_factory=lambda: branch_kernels.NO_PAIRS)
+    pairs: Int[np.ndarray, "p 2"] = field(default_factory=lambda: exact_kernels.NO_PAIRS)
     dual: Float[np.ndarray, " p"] = field(default_factory=lambda: branch_kernels.NO_DUAL)
 
     def with_rows(self, inside: Int[np.ndarray, " k"], outside: Int[np.ndarray, " l"]) -> _Node:
@@ -167,8 +165,9 @@ class _Search:
             self.closed = min(self.closed, bound)
             return []
         node = replace(node, pairs=step.pairs, dual=step.dual)
-        full = len(node.inside) == self.query.n_neighbors
-        nearest = node.inside if full else arena.nearest(step.scores, node.inside, node.outside, self.query.n_neighbors)
+        count = self.query.n_neighbors
+        full = len(node.inside) == count
+        nearest = node.inside if full else branch_kernels.favoured(arena, step.scores, node.inside, node.outside, count)
         wins = arena.changes(nearest)
         reached = step.status == branch_kernels.REACHED
         if wins and ((reached and self._found(nearest) <= bound * (1.0 + _CLOSE)) or full):
@@ -232,7 +231,7 @@ class _Search:
         """At least `wanted` of the rows are inside: one subproblem for the first of them, by ascending bounds."""
         values = np.zeros(len(rows))
         others = ~self.arena.own[rows]
-        bisectors = self.arena.bisectors[:, self._column[rows[others]]]
+        bisectors = self._bisectors[:, self._column[rows[others]]]
         taken = np.zeros(len(self.arena.rows), np.bool_)
         taken[node.inside] = True
         against = ~taken[self._own]
@@ -248,6 +247,10 @@ class _Search:
             return []
         values = np.maximum(values[order][wanted - 1 :], bound)
         return [(float(values[0]), _Fan(node, rows[order], values))]
+
+    @functools.cached_property
+    def _bisectors(self) -> Float[np.ndarray, "own others"]:
+        return self.arena.bisectors()
 
     @functools.cached_property
     def _own(self) -> Int[np.ndarray, " own"]:
@@ -266,7 +269,7 @@ def _chain(node: _Node, rows: Int[np.ndarray, " r"], bound: float) -> list[tuple
 
 def _reduced(arena: Arena, majority: int, radius: float) -> Arena:
     """Leave out the rows of other classes that own rows of the arena keep out within the radius."""
-    bisectors = arena.bisectors
+    bisectors = arena.bisectors()
     kept = np.ones(len(arena.rows), np.bool_)
     if len(bisectors) >= majority:
         kept[~arena.own] = np.partition(bisectors, len(bisectors) - majority, axis=0)[-majority] < radius

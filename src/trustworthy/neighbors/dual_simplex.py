@@ -45,6 +45,9 @@ class ShortestVector:
         self._tilts, self._doubts = np.zeros(0), np.zeros(0)
         self._places = np.zeros(0, np.int64)  # which row of the programme each of them is
         self._count, self._usable = 0, True
+        self._rows, self._right = np.zeros((0, self._width)), np.zeros(0)
+        self._table, self._cost = np.zeros((0, self._width + 1)), np.r_[self._objective, 0.0]
+        self._basic, self._others, self._place = np.zeros(0, np.int64), np.arange(self._width), np.arange(self._width)
         self._reserve(64)
 
     def add(
@@ -134,17 +137,12 @@ class ShortestVector:
 
     def _reserve(self, capacity: int) -> None:
         """Make room for more rows."""
-        width, count = self._width, self._count
-        rows, right = np.zeros((capacity, width)), np.zeros(capacity)
-        table, basic = np.zeros((capacity, width + 1)), np.zeros(capacity, np.int64)
-        place = np.arange(width + capacity)
-        if count:
-            rows[:count], right[:count] = self._rows[:count], self._right[:count]
-            table[:count], basic[:count] = self._table[:count], self._basic[:count]
-            place[: width + count] = self._place[: width + count]
-        else:
-            self._cost, self._others = np.r_[self._objective, 0.0], np.arange(width)
-        self._rows, self._right, self._table, self._basic, self._place = rows, right, table, basic, place
+        more = capacity - len(self._rows)
+        self._rows = np.vstack([self._rows, np.zeros((more, self._width))])
+        self._table = np.vstack([self._table, np.zeros((more, self._width + 1))])
+        self._right, self._basic, self._place = (
+            np.r_[array, np.zeros(more, array.dtype)] for array in (self._right, self._basic, self._place)
+        )
 
     def _simplex(self) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " rows"]]:
         width, count = self._width, self._count

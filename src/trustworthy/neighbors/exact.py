@@ -1,66 +1,61 @@
-"""The smallest l2 perturbation that changes the nearest neighbour's class: Algorithm 5, and 8 under a metric."""
+"""The smallest perturbation that changes the nearest neighbour's class: in l2 Algorithm 5, and 8 under a metric.
+
+In linf and l1 it is the least of the linear programmes (3.20) and (3.21).
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.checks import Bounds
-from trustworthy.neighbors import exact_kernels
+from trustworthy.neighbors import exact_kernels, linear_program
 from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query, inside, right_ones
 
+ORDERS = {"l2": 2, "linf": np.inf, "l1": 1}  # of `np.linalg.norm`
 _EXACT = 1e-6  # relative gap between what is proved and what is found below which they are the same number
 
 
-def exact_l2(
+def exact_one(
     geometry: Geometry,
     queries: Float[np.ndarray, "m d"],
     codes: Int[np.ndarray, " m"],
     *,
+    norm: str = "l2",
     bounds: Bounds | None = None,
 ) -> Certificate:
-    """Minimal adversarial perturbations of the 1-nearest-neighbour rule in l2.
+    """Minimal adversarial perturbations of the 1-nearest-neighbour rule.
 
     geometry : training points without duplicates.
     queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
+    norm : "l2", "linf" or "l1", of the perturbation of the input, whatever the metric.
     bounds : the box that queries and perturbed queries keep, or None.
 
     Rows that are wrong to begin with get radius 0. `lower` is the dual's value, `upper` the size of a perturbation
-    that has been checked to change the class. Cost: one product of the queries with the points in single precision,
-    then a few hundred distances and a handful of small quadratic programmes a query.
-    """
-    certify = exact_kernels.certify
-    return certified(geometry, queries, codes, bounds, None, lambda query, *sides: certify(query.scene, *sides))
+    that has been checked to change the class. A row with a linear programme that could not be solved is not exact: its
+    `lower` holds, its `upper` is what other programmes gave, or inf.
 
-
-def certified(
-    geometry: Geometry,
-    queries: Float[np.ndarray, "m d"],
-    codes: Int[np.ndarray, " m"],
-    bounds: Bounds | None,
-    order: float | None,
-    search: Callable[[Query, np.ndarray, np.ndarray], tuple],
-) -> Certificate:
-    """What a search proves and finds for each query in l2 (order None) or the norm of an order, 1 or inf.
-
-    search : of a query, its own rows and all others, to (step, proved size, row that gets nearer or -1, own rows that
-        are as near).
+    Cost: one product of the queries with the points in single precision, then in l2 a few hundred distances and a
+    handful of small quadratic programmes a query; in linf and l1 one bisector for every row of another class that the
+    product does not rule out, and a handful of quadratic and of linear programmes.
     """
     queries = np.ascontiguousarray(queries, np.float64)
     lower, upper, rounding = np.zeros(len(queries)), np.zeros(len(queries)), np.zeros(len(queries))
     perturbation = np.zeros(queries.shape)
-    sides = geometry.sides(codes)
+    sides, linf = geometry.sides(codes), norm == "linf"
     for rows, right in right_ones(geometry, queries, codes, 1, bounds):
         for row, query in zip(rows, right, strict=True):
-            step, lower[row], target, touching = search(query, *sides[query.code])
+            own, others = sides[query.code]
+            if norm == "l2":
+                step, lower[row], target, touching = exact_kernels.certify(query.scene, own, others)
+            else:
+                step, lower[row], target, touching = linear_program.certify(query, own, others, linf)
             perturbation[row] = np.nan if target < 0 else past_the_boundary(query, step, int(target), touching)
-            upper[row] = np.linalg.norm(perturbation[row], ord=order)
+            upper[row] = np.linalg.norm(perturbation[row], ord=ORDERS[norm])
             each = rounding_of(query.x, geometry.points[target])
-            rounding[row] = each * (len(query.x) if order == 1 else 1)
+            rounding[row] = each * (len(query.x) if norm == "l1" else 1)
     upper[np.isnan(upper)] = np.inf
     lower = np.minimum(lower, upper)  # which a rounded perturbation may undercut
     return Certificate(lower, upper, agree(lower, upper, rounding), perturbation)

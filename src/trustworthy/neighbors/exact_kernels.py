@@ -1,6 +1,6 @@
 """The compiled search for the smallest perturbation that changes a nearest neighbour.
 
-`exact.exact_l2` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
+`exact.exact_one` calls `certify`, and `linear_program` and `attacks.top` call `solve`, with the `Scene` of a query;
 `Geometry` calls `votes`.
 What all kernels share is here too: distances, what rounding may do to them, proofs by a plane, and short sorted
 lists.
@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from trustworthy.neighbors.qp_kernels import STOPPED, active_set, boxed
+from trustworthy.neighbors.qp_kernels import SOLVED, STOPPED, active_set, boxed
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before it is solved, n_scr of Figure 3.4
 _POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 _FIRST = 6  # constraints that a subproblem begins with
 _SAFE = 1e-12  # relative: what is taken as rounding of a slack
 _GROW = 6  # violated constraints that are added at once
+NO_PAIRS = np.empty((0, 2), np.int64)
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 
 
@@ -189,6 +190,15 @@ def holds(rows, row):
 
 
 @njit(cache=True)
+def holds_pair(pairs, a, b):
+    """Whether a pair is among some (k, 2)."""
+    for pair in pairs:  # noqa: SIM110 - as above
+        if pair[0] == a and pair[1] == b:
+            return True
+    return False
+
+
+@njit(cache=True)
 def vote(coarse, error, everyone, labels, classes, embedded, point, n_neighbors):
     """The class that the nearest rows vote for: ties of distance to the lower row, of the vote to the smaller class."""
     limit = coarse[few(coarse, everyone, n_neighbors)[-1]] + 2.0 * error
@@ -244,22 +254,63 @@ def carried(scene, step):
 
 
 @njit(cache=True)
-def solve(scene, j, best, pool, own):
-    """The shortest step after which row j is no farther than any row of `own`, unless it is longer than `best`.
+def farthest(embedded, rows, point):
+    """The row that is farthest from a point, the first of equal ones, and its squared distance."""
+    last, squared = rows[0], gap(embedded[rows[0]], point)
+    for j in rows[1:]:
+        here = gap(embedded[j], point)
+        if here > squared:
+            last, squared = j, here
+    return last, squared
 
-    Returns the step, its proved length, whether it is feasible, the own rows at (nearly) the same distance, and the
-    need and the tilt of the `plane` with the step as normal, if there is no box.
+
+@njit(cache=True)
+def violated(scene, rows, last, moved, close_by, bar, held, grow):
+    """Of the rows, the `grow` that miss being as far from the moved query as row `last` the most, and all that touch.
+
+    By half of what their squared distance exceeds that of `last`: less than `bar`, by more than rounding, with a pair
+    that is not among `held` (k, 2); or less than `close_by`, which is larger.
     """
-    coarse, error, _, embedded, images, point, _, _, blurs, low, high, is_boxed = scene
+    coarse, embedded, point = scene.coarse, scene.embedded, scene.point
+    target, length, away = gap(embedded[last], moved), np.sqrt(gap(moved, point)), np.sqrt(gap(embedded[last], point))
+    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + scene.error
+    limit = target * (1.0 + 1e-9) + 2.0 * close_by
+    shortfalls, worst = places(grow)
+    near = np.empty(len(rows), np.int64)
+    close = 0
+    for i in rows:
+        if coarse[i] > reach or within(embedded[i], moved, limit) == np.inf:
+            continue
+        slack = ahead(embedded[last], embedded[i], moved)
+        if slack < close_by:
+            near[close] = i
+            close += 1
+        misses = slack < bar and slack < bar - _SAFE * away * np.sqrt(gap(embedded[last], embedded[i]))
+        if misses and not holds_pair(held, last, i):
+            insert(shortfalls, worst, slack, i)
+    return filled(worst), near[:close].copy()
+
+
+@njit(cache=True)
+def solve(scene, inner, best, pool, rows, margin):
+    """The shortest step after which no row of `inner` is farther than any of `rows`, unless it is longer than `best`.
+
+    pool : rows that are looked at before `rows`, and count as well. margin : by how much the squared distances of the
+    rows of `inner` must be less.
+
+    Returns the step, its proved length, whether it is feasible, the rows at (nearly) the same distance, and the need
+    and the tilt of the `plane` with the step as normal, if there is no box.
+    """
+    _, _, _, embedded, images, point, _, _, blurs, low, high, is_boxed = scene
     d = images.shape[1]
-    squared_j = gap(embedded[j], point)
-    away, unit = np.sqrt(squared_j), precision(max(d, len(point)))
+    last, scale = farthest(embedded, inner, point)
+    unit = precision(max(d, len(point)))
     floor, need, tilt = 0.0, 0.0, 0.0
     capacity = 64
     normals = np.empty((capacity, d))
     offsets, tilts, doubts = np.empty(capacity), np.empty(capacity), np.empty(capacity)
     gram = np.empty((capacity, capacity))
-    held = np.empty(capacity, np.int64)
+    held = np.empty((capacity, 2), np.int64)
     dual = np.zeros(capacity)
     count = 0
     waiting = pool[: min(_FIRST, len(pool))].copy()
@@ -267,20 +318,25 @@ def solve(scene, j, best, pool, own):
     proved = 0.0
     touching = np.empty(0, np.int64)
     for _ in range(10_000):
+        away = np.sqrt(gap(embedded[last], point))
         for i in waiting:
             if count == capacity:
                 capacity *= 2
-                normals, gram = wider(normals, capacity, d), wider(gram, capacity, capacity)
+                normals, gram, held = (
+                    wider(normals, capacity, d),
+                    wider(gram, capacity, capacity),
+                    wider(held, capacity, 2),
+                )
                 offsets, tilts, doubts = longer(offsets, capacity), longer(tilts, capacity), longer(doubts, capacity)
-                held, dual = longer(held, capacity), longer(dual, capacity)
+                dual = longer(dual, capacity)
             # Half-spaces with normals of length 1: nearly equal rows would drown among others.
-            length, apart = parted(scene, j, i)
-            scale = 1.0 / length if length > 0.0 else 0.0
+            length, apart = parted(scene, last, i)
+            share = 1.0 / length if length > 0.0 else 0.0
             for c in range(d):
-                normals[count, c] = scale * (images[j, c] - images[i, c])
-            offsets[count] = scale * ahead(embedded[j], embedded[i], point)
-            tilts[count], doubts[count] = unit + scale * blurs[2], scale * doubt(apart, away, unit, blurs)
-            held[count] = i
+                normals[count, c] = share * (images[last, c] - images[i, c])
+            offsets[count] = share * (ahead(embedded[last], embedded[i], point) - 0.5 * margin)
+            tilts[count], doubts[count] = unit + share * blurs[2], share * doubt(apart, away, unit, blurs)
+            held[count, 0], held[count, 1] = last, i
             for a in range(count + 1):
                 gram[count, a] = dot(normals[count], normals[a])
                 gram[a, count] = gram[count, a]
@@ -293,38 +349,25 @@ def solve(scene, j, best, pool, own):
                 dual[:count] = 0.0
                 boxed(normals[:count], offsets[:count], low, high, dual[:count])
         else:
-            active_set(
+            _, status = active_set(
                 np.ascontiguousarray(gram[:count, :count]), offsets[:count], dual[:count], 1e-13, 50 * count + 100
             )
+            if status != SOLVED and len(inner) > 1:  # one row can always be reached, whatever the solver says
+                return step, proved, False, touching, need, tilt
         normal, need, tilt = plane(normals[:count], offsets[:count], tilts, doubts, dual)
         step, proved = proof(normal, need, tilt, low, high, is_boxed)
         proved = max(proved, floor)
         if proved >= best:
             return step, proved, False, touching, need, tilt
         moved = carried(scene, step)
-        target = gap(embedded[j], moved)
-        length = np.sqrt(gap(moved, point))
-        reach = (np.sqrt(target) + length) * (1 + 1e-9)
-        shortfalls, worst = places(_GROW)
-        # The pool first; all own rows that can be as near as row j after the step, once the pool is content.
+        last, _ = farthest(embedded, inner, moved)
+        # The pool first; all rows that can be as near as the last one after the step, once the pool is content.
         for whole in range(2):
-            rows = own if whole else pool
-            near = np.empty(len(rows), np.int64)
-            close = 0
-            for i in rows:
-                if whole and coarse[i] > reach * reach + error:
-                    continue
-                slack = ahead(embedded[j], embedded[i], moved)
-                if slack < 1e-7 * squared_j:
-                    near[close] = i
-                    close += 1
-                misses = slack < 0.0 and slack < -_SAFE * away * np.sqrt(gap(embedded[j], embedded[i]))
-                if misses and not holds(held[:count], i):
-                    insert(shortfalls, worst, slack, i)
-            touching = near[:close].copy()
-            if worst[0] >= 0:
+            waiting, touching = violated(
+                scene, rows if whole else pool, last, moved, 1e-7 * scale, 0.25 * margin, held[:count], _GROW
+            )
+            if len(waiting):
                 break
-        waiting = filled(worst)
         if len(waiting) == 0:
             return step, proved, True, touching, need, tilt
     return step, proved, False, touching, need, tilt
@@ -352,7 +395,8 @@ def certify(scene, own, others):
             # Rows of other classes that may lie within reach, the nearest first.
             rows = others[coarse[others] <= (nearest_own + 2.0 * stretch * best) ** 2 + error]
             rows = rows[np.argsort(coarse[rows].astype(np.float64))]
-        for j in rows:
+        for row in range(len(rows)):
+            j = rows[row]
             if phase == 1 and j == seed[0]:
                 continue
             squared_j = gap(embedded[j], point)
@@ -371,7 +415,7 @@ def certify(scene, own, others):
                             break
             if bounded:
                 continue
-            step, proved, feasible, near, _, _ = solve(scene, j, best, pool, own)
+            step, proved, feasible, near, _, _ = solve(scene, rows[row : row + 1], best, pool, own, 0.0)
             if proved < best:
                 lower = min(lower, proved)
             if feasible:

@@ -182,28 +182,21 @@ class Geometry:
 
     def halfspaces(
         self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
-    ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"]]:
+    ) -> tuple[Float[np.ndarray, "k d"], Float[np.ndarray, " k"], Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
         """Normals (k, d) and offsets (k,) with normals @ delta + offsets >= 0 where row j is no farther than `others`.
 
-        Eq. (3.4): (p_j - p_i)ᵀ delta + (D_i - D_j) / 2 >= 0, with the images p and squared distances D.
+        Eq. (3.4): (p_j - p_i)ᵀ delta + (D_i - D_j) / 2 >= 0, with the images p and squared distances D. After them, by
+        how much an entry of each normal (k,) and each offset (k,) may be wrong.
         """
-        gap = self.points[j] - self.points[others]
-        normals = gap if self.root is None else (gap @ self.root.T) @ self.root
-        # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): differences alone, so that nothing cancels.
-        both = (query - self.points[j]) + (query - self.points[others])
-        return normals, np.einsum("ij,ij->i", normals, both) / 2
-
-    def rounding(
-        self, query: Float[np.ndarray, " d"], j: int, others: Int[np.ndarray, " k"]
-    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-        """By how much an entry of each normal (k,) of `halfspaces`, and each offset (k,), may be wrong."""
-        row, rows = self.points[j], self.points[others]
-        heavy = np.abs(row - rows)
-        if self.root is not None:
-            heavy = (heavy @ np.abs(self.root).T) @ np.abs(self.root)
+        normals, root = self.points[j] - self.points[others], self.root
+        heavy = np.abs(normals)
+        if root is not None:
+            normals, heavy = (normals @ root.T) @ root, (heavy @ np.abs(root).T) @ np.abs(root)
         heavy *= exact_kernels.precision(len(query))
-        both = np.abs(query - row) + np.abs(query - rows)
-        return heavy.max(axis=1), np.einsum("ij,ij->i", heavy, both)
+        # (D_i - D_j) / 2 = (p_j - p_i) . (query - middle): differences alone, so that nothing cancels.
+        before, after = query - self.points[j], query - self.points[others]
+        offsets = np.einsum("ij,ij->i", normals, before + after) / 2
+        return normals, offsets, heavy.max(axis=1), np.einsum("ij,ij->i", heavy, np.abs(before) + np.abs(after))
 
     def without_duplicates(self) -> Geometry:
         """The same points without rows that repeat an earlier one under the metric, whatever their class."""

@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from trustworthy.core.certificate import Certificate
-from trustworthy.core.checks import Bounds
 from trustworthy.neighbors import exact_kernels, linear_program_kernels
 from trustworthy.neighbors.dual_simplex import NotSolved, ShortestVector
-from trustworthy.neighbors.exact import certified
 from trustworthy.neighbors.exact_kernels import few
-from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query
 
 _BOUNDING = 8  # own rows whose bisectors bound a subproblem before anything is solved
@@ -49,40 +45,12 @@ class _Found:
     failed: bool = False
 
 
-def exact_lp(
-    geometry: Geometry,
-    queries: Float[np.ndarray, "m d"],
-    codes: Int[np.ndarray, " m"],
-    *,
-    norm: str,
-    bounds: Bounds | None = None,
-) -> Certificate:
-    """Minimal adversarial perturbations of the 1-nearest-neighbour rule in linf or l1.
-
-    geometry : training points without duplicates.
-    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
-    norm : "linf" or "l1", of the perturbation of the input, whatever the metric.
-    bounds : the box that queries and perturbed queries keep, or None.
-
-    Rows that are wrong to begin with get radius 0. `lower` is the dual's value, `upper` the size of a perturbation
-    that has been checked to change the class. A row with a programme that could not be solved is not exact: its `lower`
-    holds, its `upper` is what other programmes gave, or inf.
-
-    Cost: one product of the queries with the points in single precision, one bisector for every row of another class
-    that this does not rule out, then a handful of quadratic and of linear programmes a query.
-    """
-
-    def search(query: Query, own: Int[np.ndarray, " own"], others: Int[np.ndarray, " others"]) -> tuple:
-        return _certify(_Task(query, own, few(query.coarse, own, _POOL), norm == "linf"), others)
-
-    return certified(geometry, queries, codes, bounds, np.inf if norm == "linf" else 1, search)
-
-
-def _certify(asked: _Task, others: Int[np.ndarray, " k"]) -> tuple:
-    """What `certified` asks of a search.
+def certify(query: Query, own: Int[np.ndarray, " own"], others: Int[np.ndarray, " others"], linf: bool) -> tuple:
+    """As `exact_kernels.certify`, in linf or l1: (step, proved size, row that gets nearer or -1, touching own rows).
 
     Subproblems go by their bisector bounds, and the rest is left out where these reach the best size so far.
     """
+    asked = _Task(query, own, few(query.coarse, own, _POOL), linf)
     scene = asked.query.scene
     best, size, proved, winner = _Found(np.inf), np.inf, np.inf, -1
     seed = few(scene.coarse, others, 1)
@@ -114,9 +82,9 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
     are the constraints to begin with. Others are added as they are violated.
     """
     scene, halfspaces, query = asked.query.scene, asked.query.geometry.halfspaces, asked.query.x
-    low, high, misses = scene.low, scene.high, asked.query.geometry.rounding
+    low, high = scene.low, scene.high
     shortest, _, feasible, touching, need, tilt = exact_kernels.solve(
-        scene._replace(is_boxed=False), j, np.inf, asked.pool, asked.own
+        scene._replace(is_boxed=False), np.array([j]), np.inf, asked.pool, asked.own, 0.0
     )
     # The multipliers times the constraints: every solution d has shortest . d >= need.
     unit = exact_kernels.precision(len(query))
@@ -129,7 +97,7 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
     program = ShortestVector(asked.linf, shortest, proved, low, high)
     program.add(shortest[None], np.array([-need]), tilt)
     held = np.union1d(touching, asked.pool[:_FIRST])
-    program.add(*halfspaces(query, j, held), *misses(query, j, held))
+    program.add(*halfspaces(query, j, held))
     for _ in range(_ROUNDS):
         try:
             step, least = program.solve()
@@ -143,18 +111,18 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
         if len(violated) == 0:
             return _Found(proved, step, touching, failed=proved < asked.size(step) * (1 - _GAP))
         held = np.union1d(held, violated)
-        program.add(*halfspaces(query, j, violated), *misses(query, j, violated))
+        program.add(*halfspaces(query, j, violated))
     return _Found(proved, failed=True)
 
 
 def _nearer(asked: _Task, j: int, step: Float[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
     """Own rows that are nearer than row j after the step, and those at nearly the same distance."""
-    query, scene = asked.query, asked.query.scene
-    moved, row = query.geometry.embed((query.x + step)[None])[0], scene.embedded[j]
-    target, length = exact_kernels.gap(row, moved), np.sqrt(exact_kernels.gap(scene.point, moved))
-    tolerance = _TIE * exact_kernels.gap(row, scene.point)
+    scene, moved = asked.query.scene, asked.query.geometry.embed((asked.query.x + step)[None])[0]
+    tie = 0.5 * _TIE * exact_kernels.gap(scene.embedded[j], scene.point)
     for rows in (asked.pool, asked.own):
-        violated, touching = linear_program_kernels.nearer(scene, rows, moved, target, length, tolerance, _GROW)
+        violated, touching = exact_kernels.violated(
+            scene, rows, j, moved, 1e3 * tie, -tie, exact_kernels.NO_PAIRS, _GROW
+        )
         if len(violated):
             break
     return violated, touching

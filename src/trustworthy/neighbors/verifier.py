@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import numpy as np
@@ -22,16 +23,15 @@ from trustworthy.core.result import AttackResult
 from trustworthy.neighbors.attacks import ATTACKS, NeighborAttack
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.branch import exact_knn
-from trustworthy.neighbors.exact import exact_l2
+from trustworthy.neighbors.exact import ORDERS, exact_one
 from trustworthy.neighbors.geometry import Geometry
-from trustworthy.neighbors.linear_program import exact_lp
 from trustworthy.neighbors.metric import root_of
 
 _BLOCK = 64  # queries of a task: enough to share a matrix product; the same for any n_jobs, and so are the results
 _FAR = 1e12  # coordinate of a query, in units of the spread of the training rows, up to which squares are finite
-_ORDERS = {"l2": 2, "linf": np.inf, "l1": 1}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
     """K nearest neighbours, with the smallest change of an input that changes its prediction: exact, bounded, attacked.
 
@@ -57,24 +57,15 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
     Chapter 3 of the dissertation: Algorithms 5, 6, 8 and 9, Lemma 3 and Theorem 3.
     """
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: int = 1,
-        metric: ArrayLike | None = None,
-        norm: str = "l2",
-        bounds: Bounds | None = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.norm = norm
-        self.bounds = bounds
-        self.n_jobs = n_jobs
+    n_neighbors: int = 1
+    metric: ArrayLike | None = None
+    norm: str = "l2"
+    bounds: Bounds | None = None
+    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Keep the training rows X (n, features) with labels y (n,), in double precision."""
-        checks.choice("norm", self.norm, _ORDERS)
+        checks.choice("norm", self.norm, ORDERS)
         given: Any = X, y
         rows, labels = cast("tuple[Any, Any]", validate_data(self, *given, dtype=np.float64, order="C"))
         check_classification_targets(labels)
@@ -120,10 +111,8 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
             self._only_l2("exact with more than one neighbour")
             solve: Callable[..., Certificate] = exact_knn
             options |= {"n_neighbors": self._count, "time_limit": limit}
-        elif self._norm == "l2":
-            solve = exact_l2
         else:
-            solve = exact_lp
+            solve = exact_one
             options["norm"] = self._norm
         parts, unit = self._blocks(solve, queries, codes, options, progress), self._unit
         found = Certificate.joined(
@@ -169,7 +158,7 @@ class NearestNeighborVerifier(ClassifierMixin, BaseEstimator):
         queries, codes = self._examples(X, y)
         settings = {"n_neighbors": self._count, "bounds": self._limits}
         perturbation = np.concatenate(list(self._blocks(attack, queries, codes, settings, progress))) * self._unit
-        distance = np.nan_to_num(np.linalg.norm(perturbation, ord=_ORDERS[self._norm], axis=1), nan=np.inf)
+        distance = np.nan_to_num(np.linalg.norm(perturbation, ord=ORDERS[self._norm], axis=1), nan=np.inf)
         adversarial = queries * self._unit + np.nan_to_num(perturbation)
         return AttackResult(
             adversarial, np.isfinite(distance), np.zeros(len(queries), bool), distance, np.zeros(len(queries), np.int64)

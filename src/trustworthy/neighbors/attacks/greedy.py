@@ -9,12 +9,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from trustworthy.core import checks
+from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.attacks import greedy_kernels
 from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.geometry import Geometry
 from trustworthy.neighbors.query import Query
 
 _POOL = 200  # nearest rows that constraints are taken from before all are looked at
+_MARGIN = 1e-9  # relative to a squared distance: by how much a cluster has to be nearer, so that no tie is left
 _NEAR = {"test": False, "pivot": True}
 
 
@@ -108,8 +110,9 @@ class _Trial:
         outer[spared] = False
         pool = self.pool[~np.isin(self.pool, spared)]
         if not self.whole:
-            pool = pool[: len(self.pool) - small]
-        step, feasible = greedy_kernels.solve(query.scene, inner, outer, pool, self.whole, best)
+            outer[:], pool = False, pool[: len(self.pool) - small]
+        margin = _MARGIN * exact_kernels.farthest(geometry.embedded, inner, query.scene.point)[1]
+        step, _, feasible, *_ = exact_kernels.solve(query.scene, inner, best, pool, np.flatnonzero(outer), margin)
         if not feasible:
             return None
         moved = geometry.embed((query.x + step)[None])[0]

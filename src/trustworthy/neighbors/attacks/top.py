@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from trustworthy.core import checks
 from trustworthy.neighbors import exact_kernels
 from trustworthy.neighbors.attacks.frame import Found, NeighborAttack
 from trustworthy.neighbors.exact import past_the_boundary
 from trustworthy.neighbors.query import Query
-
-_POOL = 64  # nearest own rows that constraints are taken from before all are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +29,8 @@ class QPTopM(NeighborAttack):
         checks.integer("m", self.m, at_least=1)
 
     def find(self, queries: list[Query]) -> Found:
-        return (self._shortest(query) for query in queries)
-
-    def _shortest(self, query: Query) -> Float[np.ndarray, " d"] | None:
-        is_own = query.geometry.labels == query.code
-        own, pool = np.flatnonzero(is_own), query.nearest(is_own, _POOL)
-        best, size = None, np.inf
-        for j in query.nearest(~is_own, self.m):
-            step, _, feasible, touching, _, _ = exact_kernels.solve(query.scene, int(j), size, pool, own)
-            if not feasible:
-                continue
-            moved = past_the_boundary(query, step, int(j), touching)
-            if np.linalg.norm(moved) < size:
-                best, size = moved, float(np.linalg.norm(moved))
-        return best
+        for query in queries:
+            is_own = query.geometry.labels == query.code
+            nearest = query.nearest(~is_own, self.m)
+            step, _, target, touching = exact_kernels.certify(query.scene, np.flatnonzero(is_own), nearest)
+            yield None if target < 0 else past_the_boundary(query, step, int(target), touching)
