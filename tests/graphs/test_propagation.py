@@ -40,7 +40,7 @@ def digits():
 @pytest.mark.usefixtures("_as_users_call_it")
 @parametrize_with_checks(
     [
-        LabelPropagation(task="regression"),
+        LabelPropagation(task="regression", gammas=[0.01, 1.0]),
         LabelPropagation(gamma=0.5, task="classification", n_neighbors=5),
     ]
 )
