@@ -160,7 +160,7 @@ def test_nothing_becomes_missing_though_that_would_serve():
     assert not result.success.any()
 
 
-@pytest.mark.parametrize(("stretch", "excess"), [(0.0, 0.05), (0.25, 0.1)])
+@pytest.mark.parametrize(("stretch", "excess"), [(0.0, 0.05), pytest.param(0.25, 0.1, marks=pytest.mark.slow)])
 def test_of_a_linear_model_nearly_as_few_columns_as_the_closed_form(stretch, excess):
     """The fewest are those that gain most, which are at the largest or the smallest value of their column."""
     x, y = load_breast_cancer(return_X_y=True)

@@ -101,7 +101,7 @@ QUICK = ("wine, scaled 1-NN", "digits, 3-NN")
 def test_neighbors_are_certified_below_what_attacks_leave(case):
     model, data, norms = MODELS[case]()
     model.fit(data.x_train.reshape(len(data.x_train), -1), data.y_train)
-    record = audited(model, data, *STEPS, **RADII, rows=8 if case in QUICK else 20)
+    record = audited(model, data, *STEPS, **RADII, rows=4 if case in QUICK else 20)
     for norm in ("linf", "l2"):
         assert (found(record, f"robustness.{norm}.certified") is not None) == (norm in norms)
     # Only where an attack searches in the norm: labels alone are attacked in l2, probabilities by SquareAttack too.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 from trustworthy.core.errors import InvalidInput
 
@@ -45,13 +47,8 @@ class Convolution:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        left = [self._unread(axis, a.shape[2 + axis]) for axis in (0, 1)]
-        return F.conv_transpose2d(a, self.weight, None, self.stride, self.padding, left, self.groups, self.dilation)
-
-    def _unread(self, axis: int, windows: int) -> int:
-        """Pixels at the far end that no window reaches."""
-        reach = self.dilation[axis] * (self.weight.shape[2 + axis] - 1) + 1
-        return self.inputs[1 + axis] + 2 * self.padding[axis] - reach - (windows - 1) * self.stride[axis]
+        how: Any = (self.stride, self.padding, self.dilation, self.groups)  # pairs, which torch's hints leave out
+        return conv2d_input((len(a), *self.inputs), self.weight, a, *how)
 
 
 @dataclass(frozen=True)

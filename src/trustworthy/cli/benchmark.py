@@ -52,7 +52,7 @@ def uncertainty(
     from rich.console import Console
 
     from trustworthy.report.benchmark.page import REPORT
-    from trustworthy.report.benchmark.saved import FILE, ROWS
+    from trustworthy.report.benchmark.saved import ROWS, SAVED
     from trustworthy.report.benchmark.study import run
     from trustworthy.report.benchmark.words import answer, tables
 
@@ -67,4 +67,4 @@ def uncertainty(
         Console().print(table)
     for line in answer(record):
         typer.echo(line)
-    typer.echo(f"report: {out / REPORT}; numbers: {out / FILE}, {out / ROWS}")
+    typer.echo(f"report: {out / REPORT}; numbers: {out / SAVED.file}, {out / ROWS}")

@@ -84,9 +84,10 @@ def explain(
     from trustworthy.report.explanation.inquiry import LOOKED
     from trustworthy.report.explanation.methods import CRITERIA
     from trustworthy.report.explanation.page import REPORT
-    from trustworthy.report.explanation.saved import ARRAYS, FILE
+    from trustworthy.report.explanation.record import SAVED
     from trustworthy.report.explanation.study import run
     from trustworthy.report.explanation.words import answer, tables
+    from trustworthy.report.folder import ARRAYS
     from trustworthy.report.rows import read_data
 
     numbers = None if rows is None else _numbers(rows)
@@ -106,7 +107,7 @@ def explain(
     for line in answer(record):
         typer.echo(line)
     typer.echo(f"page: {out / REPORT}")
-    typer.echo(f"numbers: {out / FILE}, {out / ARRAYS}")
+    typer.echo(f"numbers: {out / SAVED.file}, {out / ARRAYS}")
 
 
 def _names(text: str | None) -> list[str] | None:

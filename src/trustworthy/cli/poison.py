@@ -57,16 +57,16 @@ def poison(
     """
     from rich.console import Console
 
-    from trustworthy.report.poisoning.rows import read
+    from trustworthy import datasets
     from trustworthy.report.poisoning.study import FIGURE, FILE
     from trustworthy.report.poisoning.study import poison as run
     from trustworthy.report.poisoning.words import table
 
-    rows_read = read(data, label=label, drop=columns_of(drop), regression=regression)
-    tell_data(rows_read)
+    dataset = datasets.read(data, label=label, drop=columns_of(drop), task="regression" if regression else None)
+    tell_data(dataset)
     with shares() as tell:
         record = run(
-            rows_read,
+            dataset,
             out,
             labelled=labelled,
             budgets=None if budget is None else _numbers("budget", budget),

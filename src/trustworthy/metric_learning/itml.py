@@ -98,7 +98,11 @@ class ITML(MahalanobisTransformer):
             before = duals.copy()
             for start in range(0, len(gaps), _BLOCK):
                 part = slice(start, start + _BLOCK)
-                _project_block(matrix, gaps[part], self.similar_[part], slack[part], duals[part], gamma)
+                images = matrix @ gaps[part].T
+                gram = np.ascontiguousarray(gaps[part] @ images)
+                mixed = np.empty_like(gram)
+                kernels.project_block(gram, self.similar_[part], slack[part], duals[part], gamma, mixed)
+                matrix += (images @ mixed) @ images.T
             self.n_iter_ = sweep
             scale = np.linalg.norm(before) + np.linalg.norm(duals)
             if np.abs(duals - before).sum() <= tolerance * scale:
@@ -107,16 +111,6 @@ class ITML(MahalanobisTransformer):
         else:
             warn_unconverged("ITML", limit)
         return matrix
-
-
-def _project_block(
-    matrix: np.ndarray, gaps: np.ndarray, similar: np.ndarray, slack: np.ndarray, duals: np.ndarray, gamma: float
-) -> None:
-    """Project on the pairs of a block in turn; changes the matrix, the slack bounds and the multipliers in place."""
-    images = matrix @ gaps.T
-    mixed = np.empty((len(gaps), len(gaps)))
-    kernels.project_block(np.ascontiguousarray(gaps @ images), similar, slack, duals, gamma, mixed)
-    matrix += (images @ mixed) @ images.T
 
 
 def _checked_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import signal
@@ -39,8 +40,9 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
 
     tell : is given the link that lets one browser in, once the pages can be had. worker : run one beside the pages.
 
-    Raises InvalidInput where the address is taken, or the data folder has a studio that is open.
+    Raises InvalidInput where the address is taken or not of this machine alone, or the data folder has an open studio.
     """
+    _check_host(settings)
     with _listening(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         held = _alone(settings)
@@ -148,6 +150,23 @@ def _alone(settings: Settings) -> FileLock:
             f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
         ) from error
     return lock
+
+
+def _check_host(settings: Settings) -> None:
+    """Whoever listens to a network reads the link and the images, and there are no accounts."""
+    if not (settings.network or _is_loopback(settings.host)):
+        raise InvalidInput(
+            f"host must be an address of this machine alone, such as 127.0.0.1, got {settings.host!r}: what is sent to "
+            f"another machine is not encrypted, and there are no accounts. From there use ssh -L {settings.port}:"
+            f"127.0.0.1:{settings.port} THIS_MACHINE; or set network = true, where something in front of it encrypts."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return all(ipaddress.ip_address(info[4][0]).is_loopback for info in socket.getaddrinfo(host, None))
+    except OSError:
+        return False
 
 
 def _listening(host: str, port: int) -> socket.socket:

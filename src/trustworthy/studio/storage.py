@@ -3,6 +3,7 @@
 data_dir/uploads/UPLOAD.part                 what has arrived of an upload
 data_dir/projects/PROJECT/images/IMAGE.tif   as it was uploaded; never altered
 data_dir/projects/PROJECT/previews/          PNG for the pages, made anew where they are missing
+data_dir/projects/PROJECT/check.json         what the last check of all pairs found
 data_dir/jobs/JOB/attempt-N/                 where attempt N works: job.json, progress.jsonl, log.txt, checkpoints/
 data_dir/jobs/JOB/result/                    what was published, by renaming attempt-N/result
 data_dir/models/MODEL/                       a trained model, as `training.saving` writes it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -83,14 +83,12 @@ class FeatureAttack(PoisoningAttack):
                 f"the learner's graph falls apart where the features have moved: {np.isnan(actual).sum()} unlabelled "
                 "rows are joined to no label. Classes of them count as wrong, and with real labels the error is NaN."
             )
-        return PoisoningResult(
-            labels=problem.y.copy(),
+        return replace(
+            problem.result(problem.values),
             features=features,
             flipped=np.flatnonzero((features != problem.graphs.X).any(axis=1)),
             objective=-sign * 0.5 * _apart(problem, believed),
-            error_before=problem.error(problem.operator @ problem.values),
             error_after=problem.error(actual),
-            bound=np.nan,
         )
 
 

@@ -16,7 +16,7 @@ from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, c
 from trustworthy.report.benchmark.figures import Figure, Looks, figures
 from trustworthy.report.benchmark.meaning import METRICS
 from trustworthy.report.benchmark.record import BenchmarkRecord
-from trustworthy.report.benchmark.saved import read
+from trustworthy.report.benchmark.saved import SAVED
 from trustworthy.report.benchmark.words import answer
 from trustworthy.report.markup import element, image, model
 from trustworthy.report.panel import Panel, details, legend, row, table
@@ -40,7 +40,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
     ------
     DataError : the benchmark is missing or damaged, or the page cannot be written.
     """
-    record, arrays = read(folder)
+    record, arrays = SAVED.read(folder)
     looks = {method: Style(place) for place, method in enumerate(record.methods, 1)}
     drawn = {trial: figures(record, trial, looks) for trial in record.trials}
     target = Path(folder) / REPORT

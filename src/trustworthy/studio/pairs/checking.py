@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from statistics import median
 from typing import Literal
 
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Pair
+from trustworthy.core.files import atomic_write
+from trustworthy.studio.db.tables import Image, Pair
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.probing import Channel
 from trustworthy.studio.pairs.looking import PairCheck, Seen, look, size_of
@@ -20,6 +24,7 @@ from trustworthy.studio.pairs.registration import SURE
 from trustworthy.studio.pairs.splitting import check_enough
 from trustworthy.studio.storage import Storage
 
+OUTCOME = "check.json"
 ENOUGH = 10
 """Pairs below which a warning is given: with fewer, a test says little."""
 SATURATED = 0.01
@@ -71,7 +76,26 @@ def check_project(session: Session, storage: Storage, project_id: str, seconds: 
     """Look at the pairs of a project for so long, and say what is wrong with those that were looked at."""
     seen = look(session, storage, project_id, seconds)
     remarks = [remark for rule in RULES for remark in rule(seen)]
-    return Check(tuple(sorted(remarks, key=lambda remark: ("stop", "warning", "fine").index(remark.level))), seen)
+    check = Check(tuple(sorted(remarks, key=lambda remark: ("stop", "warning", "fine").index(remark.level))), seen)
+    if not seen.waiting:
+        with atomic_write(storage.project(project_id) / OUTCOME) as stream:
+            json.dump({"of": _state(session, project_id), "stops": check.stops}, stream)
+    return check
+
+
+def last_check(session: Session, storage: Storage, project_id: str) -> bool | None:
+    """Whether anything stops a training, by a check of all pairs as they are now; None where there was none."""
+    file = storage.project(project_id) / OUTCOME
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told["stops"] if told.get("of") == _state(session, project_id) else None
+
+
+def _state(session: Session, project_id: str) -> str:
+    """Of all that a check looks at: the pairs and their parts, and the images with their axes."""
+    pairs = select(Pair.id, Pair.part).where(Pair.project_id == project_id).order_by(Pair.id)
+    axes = Image.description["axes"].as_string()
+    images = select(Image.id, Image.role, axes).where(Image.project_id == project_id).order_by(Image.id)
+    return digest(*([tuple(row) for row in session.execute(rows)] for rows in (pairs, images)))
 
 
 def number_of_pairs(seen: Seen) -> Iterator[Remark]:

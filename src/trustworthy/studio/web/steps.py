@@ -9,6 +9,10 @@ from sqlalchemy.orm import Session
 
 from trustworthy.studio.db.tables import Image, Job, Pair
 from trustworthy.studio.jobs.states import ENDED, SUCCESS
+from trustworthy.studio.pairs.checking import last_check
+from trustworthy.studio.storage import Storage
+
+CHECKED = {None: "not looked at as they are now", True: "something is to be mended", False: "nothing is to be mended"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Step:
     advice: str
 
 
-def steps_of(session: Session, project_id: str) -> list[Step]:
+def steps_of(session: Session, storage: Storage, project_id: str) -> list[Step]:
     """All five, the first that is not done marked as next."""
     roles = dict(_counted(session, Image.role, Image.project_id == project_id))
     pairs = sum(1 for part in session.scalars(select(Pair.part).where(Pair.project_id == project_id)) if part != "none")
@@ -30,13 +34,14 @@ def steps_of(session: Session, project_id: str) -> list[Step]:
     states = dict(_counted(session, Job.status, *training))
     last = select(Job.id).where(*training, Job.status == SUCCESS).order_by(Job.created.desc()).limit(1)
     result = session.scalar(last)
+    stops = last_check(session, storage, project_id)
     running = sum(count for status, count in states.items() if status not in ENDED)
     rows = [
         ("Data", "data", min(roles.get("source", 0), roles.get("target", 0)) > 0, _images(roles),
          "Bring your images: what the microscope saw, and what should be predicted from it."),
         ("Pairs", "pairs", pairs > 1, _many(pairs, "pair"),
          "See which source belongs to which target, and which pairs are kept for the test."),
-        ("Check", "check", bool(states), "checked before training" if states else "not trained on yet",
+        ("Check", "check", stops is False, CHECKED[stops],
          "Look at the pairs and at what is wrong with them before anything is trained."),
         ("Train", "train", result is not None, _trainings(states.get(SUCCESS, 0), running),
          "Choose how to train; how long it takes is shown before you start."),

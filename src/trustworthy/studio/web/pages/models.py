@@ -20,7 +20,7 @@ from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Job, Model, Project
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.reading import open_image
 from trustworthy.studio.jobs.states import ENDED
@@ -49,7 +49,8 @@ def model(model_id: str) -> str:
         shown = found(session, Model, model_id)
         project = found(session, Project, request.args.get("project") or shown.project_id)
         return render_template(
-            "models/model.html", model=shown, images=_applicable(session, project), chosen=project,
+            "models/model.html", model=shown, images=_applicable(session, project), learnt=_learnt(session, shown),
+            chosen=project,
             projects=session.scalars(select(Project).order_by(Project.name)).all(), metrics=METRICS,
             methods=_methods(), controls=CONTROLS.values(), job=session.get(Job, shown.job_id or ""),
             has_zoo=importlib.util.find_spec("bioimageio") is not None,
@@ -145,6 +146,14 @@ def _applicable(session: Session, project: Project) -> list[tuple[Image, Descrip
     rows = session.scalars(select(Image).where(Image.project_id == project.id, Image.role != "target"))
     ordered = sorted(rows, key=lambda image: (image.role != "new", image.name))
     return [(image, Description(**image.description)) for image in ordered]
+
+
+def _learnt(session: Session, model: Model) -> set[str]:
+    """Sources, by id, that its training saw; where that job is deleted, those that it would see now."""
+    parts, job = ("train", "validation"), session.get(Job, model.job_id or "")
+    if job is not None:
+        return {place["source"]["id"] for place in job.settings.get("places", ()) if place["part"] in parts}
+    return {*session.scalars(select(Pair.source_id).where(Pair.project_id == model.project_id, Pair.part.in_(parts)))}
 
 
 def _methods() -> dict[str, str]:

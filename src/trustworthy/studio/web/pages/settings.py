@@ -16,7 +16,7 @@ from trustworthy.studio.web.words import duration, size
 page = Blueprint("settings", __name__)
 GROUPS = {
     "What may come in": ("max_file_bytes", "max_files", "max_pixels", "max_ratio", "links", "link_hosts"),
-    "Where things are": ("data_dir", "database_url", "free_bytes", "host", "port"),
+    "Where things are": ("data_dir", "database_url", "free_bytes", "host", "network", "port"),
     "How jobs run": ("device", "threads", "attempts", "lease_seconds", "beat_seconds", "stall_seconds"),
 }
 """Every setting, by what it is about."""
