@@ -118,6 +118,12 @@ _undrawn_here = pytest.fixture(_without_figures, name="_undrawn_here")
 EMPTY = '<svg viewBox="0 0 1 1"></svg>'
 
 
+@pytest.fixture
+def _without_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of an audit is its answer and its method, without the parts between: for tests that do not read them."""
+    monkeypatch.setattr("trustworthy.report.render._sections", lambda audit, looks: [])
+
+
 @pytest.fixture(autouse=True)
 def _afresh(request: pytest.FixtureRequest) -> None:
     import torch  # not above: the process that only hands out the tests has no need of it

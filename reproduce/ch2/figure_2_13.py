@@ -79,4 +79,4 @@ def _errors(cell: str, spec: Spec, setting: Setting) -> Iterator[Measured]:
 
 def _solved(net: JumpSDE, x: Tensor, paths: Any, steps: int) -> tuple[Tensor, Tensor]:
     net.steps = steps
-    return net.hidden_states(x, paths)[-1], net.logits_on(x, paths).argmax(1)
+    return net.hidden_states(x, paths)[-1], net(x, paths).argmax(1)

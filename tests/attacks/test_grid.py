@@ -44,8 +44,8 @@ def only_first(x):
 
 
 NEAREST = {
-    "carlini-wagner": CarliniWagner(bounds=None, steps=150, searches=8),
-    "boundary": BoundaryAttack(bounds=None, steps=300),
+    "carlini-wagner": CarliniWagner(bounds=None, steps=100, searches=8),
+    "boundary": BoundaryAttack(bounds=None, steps=150),
     "pgd": PGD(eps=9.0, norm="l2", bounds=None, steps=5, random_start=False),
 }
 
@@ -67,7 +67,7 @@ BUDGET = {
     "pgd-l1": PGD(eps=0.2, norm="l1", bounds=None, steps=60),
     "apgd": APGD(eps=0.2, norm="l2", bounds=None, steps=20),
     "apgd-l1": APGD(eps=0.2, norm="l1", bounds=None, steps=40),
-    "square": SquareAttack(eps=0.2, norm="l2", bounds=None, steps=300, layout="features"),
+    "square": SquareAttack(eps=0.2, norm="l2", bounds=None, steps=100, layout="features"),
 }
 
 

@@ -31,7 +31,7 @@ def euclidean(w):
 
 @pytest.mark.parametrize("bounds", [None, (-3.0, 3.0)])
 def test_carlini_wagner_reaches_the_distance_in_the_free_coordinates(bounds):
-    result = CarliniWagner(bounds=bounds, steps=100)(model, X, Y, free=FREE)
+    result = CarliniWagner(bounds=bounds, steps=60)(model, X, Y, free=FREE)
     assert_close(result.distance, reach(euclidean), rtol=0.01, atol=0)
 
 
@@ -82,7 +82,7 @@ def test_accuracy_falls_with_what_the_free_coordinates_can_lose(kind):
     classify = model if kind is torch.Tensor else (lambda z: model(torch.as_tensor(z)).numpy())
     attack = FGSM(eps=1.0, bounds=None) if kind is torch.Tensor else BoundaryAttack(bounds=(-3.0, 3.0), steps=400)
     eps = [0.1, 0.3, 0.5]
-    curve = robustness_curve(classify, attack, x, y, eps, free=free, batch_size=5, generator=torch.Generator())
+    curve = robustness_curve(classify, attack, x, y, eps, free=free, batch_size=8, generator=torch.Generator())
     size = reach(lambda w: w.abs().sum(1)) if kind is torch.Tensor else reach(euclidean) * 1.02
     assert_array_equal(curve.robust, size.numpy() > np.array(eps)[:, None])
 

@@ -69,7 +69,7 @@ def test_finds_what_the_free_coordinates_can_lose(mask, norm, share):
     free = FREE[mask]
     weight = torch.randn(free.shape, dtype=DOUBLE)
     model, x, y = stubborn(weight), torch.full((1, *free.shape), 0.5, dtype=DOUBLE), torch.tensor([0])
-    result = SquareAttack(eps=0.1, norm=norm, steps=300)(model, x, y, free=free[None], generator=seeded())
+    result = SquareAttack(eps=0.1, norm=norm, steps=200)(model, x, y, free=free[None], generator=seeded())
     gained = margin(model(result.adversarial), y) - margin(model(x), y)
     most = 0.1 * (weight[free].abs().sum() if norm == "linf" else weight[free].norm())
     assert (gained <= most * (1 + 1e-9)).all()
@@ -108,10 +108,10 @@ def test_breaks_what_lies_within_reach():
         return torch.stack([(z * weight).flatten(1).sum(1), 96 + 0 * z.flatten(1).sum(1)], 1)
 
     x = 0.5 + torch.tensor([0.02, 0.15, -0.1], dtype=DOUBLE).reshape(3, 1, 1, 1) * torch.ones(3, 3, 8, 8, dtype=DOUBLE)
-    result = SquareAttack(eps=0.05, steps=300)(model, x, torch.zeros(3, dtype=torch.int64), generator=seeded())
+    result = SquareAttack(eps=0.05, steps=100)(model, x, torch.zeros(3, dtype=torch.int64), generator=seeded())
     assert result.success.tolist() == [True, False, True]
-    assert result.queries.tolist()[1:] == [303, 2]  # the input, the stripes, 300 windows, and the last judgement
-    assert 2 < result.queries[0] < 302
+    assert result.queries.tolist()[1:] == [103, 2]  # the input, the stripes, 100 windows, and the last judgement
+    assert 2 < result.queries[0] < 102
 
 
 def test_one_window_has_one_sign_per_channel_and_keeps_the_rest():

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
 
-pytestmark = pytest.mark.usefixtures("_undrawn")
+pytestmark = pytest.mark.usefixtures("_undrawn", "_without_parts")
 MODELS = """
 import torch
 

@@ -14,7 +14,7 @@ from trustworthy.report import formatting
 from trustworthy.report.finding import AuditRecord
 from trustworthy.report.findings import KINDS
 
-pytestmark = pytest.mark.usefixtures("_undrawn")
+pytestmark = pytest.mark.usefixtures("_undrawn", "_without_parts")
 
 NET = """
 from torch import nn

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,8 @@ from trustworthy.graphs import LabelPropagation
 from trustworthy.report.poisoning import split, study
 from trustworthy.report.poisoning.record import PoisoningRecord
 
+pytestmark = pytest.mark.usefixtures("_undrawn")
+
 
 def poison(*arguments):
     return CliRunner().invoke(app, ["poison", *map(str, arguments)], env={"COLUMNS": "120"})
@@ -28,6 +29,9 @@ def poison(*arguments):
 
 def cancer(*arguments, labelled=30, budget="0,1,3"):
     return poison("--data", "breast-cancer", "--labelled", labelled, "--budget", budget, *arguments)
+
+
+QUICK = ("--rows", 150, "--gamma", 2, "--no-baselines", "--method", "greedy")
 
 
 def record(folder):
@@ -99,7 +103,7 @@ def test_saved_flips_repeat_the_saved_errors(ran):
     assert part.points[-1].error == saved.value > part.clean_error
 
 
-def test_the_record_and_the_picture_stand_alone(ran):
+def test_the_record_says_what_was_done(ran):
     _, folder = ran
     saved = record(folder)
     assert saved.seed == 2
@@ -107,19 +111,12 @@ def test_the_record_and_the_picture_stand_alone(ran):
     assert saved.conditions["classes"] == ["malignant", "benign"]
     assert saved.conditions["method"] == "local-search"
     assert sorted(path.name for path in folder.iterdir()) == ["parts", "poisoning.json", "poisoning.svg"]
-    picture = (folder / "poisoning.svg").read_text()
-    root = ElementTree.fromstring(picture)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "no attack can pass this" in picture
-    assert "prefers-color-scheme: dark" in picture
 
 
-def test_the_same_seed_gives_the_same_and_another_other_labels(ran, tmp_path):
+def test_another_seed_tells_other_labels(ran):
     _, folder = ran
-    cancer("--out", tmp_path / "same", "--seed", 2)
-    assert measured(tmp_path / "same") == measured(folder)
-    cancer("--out", tmp_path / "other", "--seed", 3)
-    assert record(tmp_path / "other").splits[0].labelled != record(folder).splits[0].labelled
+    other = study.poison("breast-cancer", labelled=30, budgets=[0], gamma=2.0, baselines=False, seed=3)
+    assert other.splits[0].labelled != record(folder).splits[0].labelled
 
 
 def test_digits_of_two_classes_with_the_quick_method_and_without_baselines(tmp_path):
@@ -139,13 +136,13 @@ def test_digits_of_two_classes_with_the_quick_method_and_without_baselines(tmp_p
 
 
 def test_several_splits_are_averaged(tmp_path):
-    result = cancer("--rows", 150, "--splits", 3, "--out", tmp_path, "--neighbors", 20, "--knowledge", "estimated")
+    result = cancer("--rows", 150, "--splits", 2, "--out", tmp_path, "--neighbors", 20, "--knowledge", "estimated")
     assert result.exit_code == 0, result.stderr
     saved = record(tmp_path)
     assert saved.value == pytest.approx(np.mean([part.points[-1].error for part in saved.splits]))
-    assert len({tuple(part.labelled) for part in saved.splits}) == 3
+    assert len({tuple(part.labelled) for part in saved.splits}) == 2
     assert " ± " in result.stdout
-    assert "(means over 3 splits)" in saved.statement
+    assert "(means over 2 splits)" in saved.statement
     assert saved.conditions["knowledge"] == "estimated"
 
 
@@ -226,7 +223,19 @@ def test_missing_values_are_refused_with_their_columns(tmp_path):
 def test_numbers_are_classes_unless_they_have_fractions_or_a_regression_is_asked_for(tmp_path):
     table = wards().drop(columns=["ward", "diagnosis"]).assign(price=np.arange(60.0) % 5)
     table.to_csv(tmp_path / "rows.csv", index=False)
-    data = ("--data", tmp_path / "rows.csv", "--label", "price", "--labelled", 10, "--gamma", 1, "--out")
+    data = (
+        "--data",
+        tmp_path / "rows.csv",
+        "--label",
+        "price",
+        "--labelled",
+        10,
+        "--gamma",
+        1,
+        "--budget",
+        "0,2",
+        "--out",
+    )
     tasks = {"classes": (), "asked": ("--regression",)}
     for name, option in tasks.items():
         assert poison(*data, tmp_path / name, *option).exit_code == 0
@@ -293,18 +302,18 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch, ran,
 
 
 def test_other_budgets_of_the_same_study_use_what_is_there(tmp_path, monkeypatch):
-    cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines")
+    cancer(*QUICK, "--out", tmp_path)
     before = record(tmp_path).splits[0].points
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
-    assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="1,3").exit_code == 0
+    assert cancer(*QUICK, "--out", tmp_path, budget="1,3").exit_code == 0
     assert record(tmp_path).splits[0].points == before[1:]
     assert record(tmp_path).curve().budgets == [1.0, 3.0]
-    assert cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", budget="3,0,1").exit_code == 0
+    assert cancer(*QUICK, "--out", tmp_path, budget="3,0,1").exit_code == 0
     assert record(tmp_path).splits[0].points == before
 
 
 def test_fewer_splits_lose_none(tmp_path, monkeypatch):
-    given = ("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines", "--splits")
+    given = (*QUICK, "--out", tmp_path, "--splits")
     cancer(*given, 2)
     both = record(tmp_path)
     monkeypatch.setattr(split.Split, "points", None)  # nothing may be measured
@@ -317,7 +326,9 @@ def test_fewer_splits_lose_none(tmp_path, monkeypatch):
 
 
 def test_flips_that_were_made_are_told_apart_from_the_budget(tmp_path):
-    saved = study.poison("breast-cancer", str(tmp_path), labelled=30, budgets=[30], gamma=2.0, baselines=False)
+    saved = study.poison(
+        "breast-cancer", str(tmp_path), labelled=30, budgets=[30], gamma=2.0, baselines=False, rows=150
+    )
     made = len(saved.splits[0].points[0].flipped)
     assert made < 30
     assert saved.statement.startswith(f"{made} flipped labels of 30 take the error from")
@@ -340,14 +351,23 @@ def test_a_tie_of_the_known_classes_makes_a_guess_right_half_of_the_time():
 
 
 def test_what_another_study_left_is_replaced_with_a_warning(tmp_path):
-    cancer("--rows", 150, "--out", tmp_path, "--gamma", 2, "--no-baselines")
-    result = cancer("--rows", 150, "--out", tmp_path, "--gamma", 3, "--no-baselines")
+    cancer(*QUICK, "--out", tmp_path)
+    result = cancer(*QUICK, "--out", tmp_path, "--gamma", 3)
     assert "parts of another study (data, learner, attack, seed or version differ)" in result.stderr
     assert record(tmp_path).splits[0].gamma == 3
     part = tmp_path / "parts" / "split-0-budget-1.0.npz"
     part.write_bytes(part.read_bytes()[:100])
     with pytest.warns(TrustworthyWarning, match="is damaged"):
-        study.poison("breast-cancer", tmp_path, labelled=30, budgets=[0, 1], gamma=3.0, baselines=False, rows=150)
+        study.poison(
+            "breast-cancer",
+            tmp_path,
+            labelled=30,
+            budgets=[0, 1],
+            gamma=3.0,
+            baselines=False,
+            rows=150,
+            method="greedy",
+        )
     assert record(tmp_path).curve().budgets == [0.0, 1.0]
 
 

@@ -15,7 +15,7 @@ from trustworthy.cli.main import app
 from trustworthy.report import renderings
 from trustworthy.report.saved import read
 
-pytestmark = pytest.mark.usefixtures("_undrawn")
+pytestmark = pytest.mark.usefixtures("_undrawn", "_without_parts")
 GUIDE = Path(__file__).parents[2] / "docs" / "gate.md"
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in ("junit", "sarif", "markdown", "card", "annex_iv")}
 

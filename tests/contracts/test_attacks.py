@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,18 +40,18 @@ ATTACKS = {
     "pgd-linf": PGD(eps=0.1, steps=5),
     "pgd-l2": PGD(eps=0.5, norm="l2", steps=5, loss="margin"),
     "pgd-l1": PGD(eps=1.5, norm="l1", steps=5, restarts=2, loss="dlr"),
-    "apgd-linf": APGD(eps=0.1, steps=12),
-    "apgd-l2": APGD(eps=0.5, norm="l2", steps=12, loss="dlr"),
-    "apgd-l1": APGD(eps=1.5, norm="l1", steps=12, restarts=2, loss="margin"),
-    "square-linf": SquareAttack(eps=0.1, steps=15),
-    "square-l2": SquareAttack(eps=0.5, norm="l2", steps=15),
+    "apgd-linf": APGD(eps=0.1, steps=8),
+    "apgd-l2": APGD(eps=0.5, norm="l2", steps=8, loss="dlr"),
+    "apgd-l1": APGD(eps=1.5, norm="l1", steps=8, restarts=2, loss="margin"),
+    "square-linf": SquareAttack(eps=0.1, steps=10),
+    "square-l2": SquareAttack(eps=0.5, norm="l2", steps=10),
     "cw-fixed": CarliniWagner(c=3.0, steps=25),
     "cw-search": CarliniWagner(steps=20, searches=3),
-    "minimum-norm-l2": MinimumNorm(steps=20),
-    "minimum-norm-linf": MinimumNorm(norm="linf", steps=20),
-    "boundary": BoundaryAttack(steps=20),
-    "pointwise": PointwiseAttack(queries=100),
-    "bisected-pgd": Bisection(attack=PGD(eps=1.0, steps=5, random_start=False), bisections=4),
+    "minimum-norm-l2": MinimumNorm(steps=12),
+    "minimum-norm-linf": MinimumNorm(norm="linf", steps=12),
+    "boundary": BoundaryAttack(steps=10),
+    "pointwise": PointwiseAttack(queries=60),
+    "bisected-pgd": Bisection(attack=PGD(eps=1.0, steps=4, random_start=False), bisections=4),
 }
 BUDGET = {name: attack for name, attack in ATTACKS.items() if isinstance(attack, BudgetAttack)}
 NEAREST = {name: attack for name, attack in ATTACKS.items() if attack.minimises_distance}
@@ -187,24 +188,19 @@ def sized(d, norm):
     return np.linalg.norm(d.reshape(len(d), -1), ord=ORDER[norm], axis=1)
 
 
+HARD = (-2.118, 2.64)
+"""Bounds that no type holds exactly, like the radii."""
 ROUNDINGS = [
-    pytest.param(dtype, bounds, id=f"{dtype}, {bounds}", marks=[] if quick else pytest.mark.slow)
-    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64)
-    for bounds, quick in (
-        ((-2.118, 2.64), dtype in (torch.bfloat16, torch.float32)),
-        ((0.0, 1.0), False),
-        (None, False),
-    )
+    *itertools.product((torch.float32, torch.float64, torch.float16), (HARD, (0.0, 1.0), None)),
+    *itertools.product((torch.bfloat16,), (None, (0.0, 1.0), HARD)),
 ]
-"""With radii and bounds that no type holds exactly."""
 
 
-@pytest.mark.parametrize(("dtype", "bounds"), ROUNDINGS)
-@each(ATTACKS)
+@each_case(("dtype", "bounds"), *ROUNDINGS)
 def test_no_rounding_leads_out_of_the_ball_or_the_bounds(attack, dtype, bounds):
     """To the last digit of what is returned, as float64 measures it."""
     net, x, _ = case(dtype=dtype)
-    if bounds == (-2.118, 2.64):
+    if bounds == HARD:
         x = (4.75 * x - 2.11).clamp(-2.109375, 2.625)  # the ends are numbers of every type
     y, attack = answers(net, x).argmax(1), with_options(attack, bounds=bounds)
     result = attack(net, x, y, generator=seeded())
@@ -218,7 +214,6 @@ def test_no_rounding_leads_out_of_the_ball_or_the_bounds(attack, dtype, bounds):
         assert after.max() <= bounds[1]
     if isinstance(attack, BudgetAttack):
         assert (distance <= attack.eps).all()
-        assert torch.equal(attack.perturb(net, x, y, generator=seeded()), result.adversarial)
     found = result.distance.isfinite().cpu()
     assert_close(result.distance.double().cpu()[found], torch.from_numpy(distance)[found], rtol=1e-5, atol=1e-6)
 
@@ -243,7 +238,6 @@ def test_what_is_not_free_does_not_move(attack, shape):
     distance = sizes(result.adversarial - x, attack.geometry.name)
     assert not isinstance(attack, BudgetAttack) or bool((distance <= attack.eps * (1 + 1e-6)).all())
     assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
-    assert torch.equal(attack.perturb(net, x, y, free=free, generator=seeded())[~free], x[~free])
 
 
 def grid_of(shape, dtype=torch.float32):
@@ -272,11 +266,9 @@ def test_moves_on_the_grid(attack, shape, masked):
     found = result.distance.isfinite().cpu().numpy()
     assert_close(result.distance.cpu().numpy()[found], distance[found], rtol=1e-9, atol=0)
     assert torch.equal(result.success, answers(net, result.adversarial).argmax(1) != y)
-    again = attack.perturb(net, x, y, free=free, grid=grid, generator=seeded())
-    assert torch.equal(again[result.success], result.adversarial[result.success])
 
 
-@each(ATTACKS)
+@at_length(ATTACKS)
 def test_asks_for_points_of_the_grid_alone(attack):
     net, x, y = case()
     grid, seen = grid_of((8,)), []
@@ -322,7 +314,7 @@ def test_under_a_mask_it_is_the_attack_on_the_free_coordinates_alone(attack):
     net, x, y = case((2, 5, 4), dtype=torch.float64)
     attack, free = without_independent_draws(attack), masks(x)
     together = attack(net, x, y, free=free)
-    for i in (1, 3, 5):
+    for i in (1, 5):
         alone = attack(Embedded(net, x[i], free[i]), x[i][free[i]][None], y[i : i + 1])
         assert_close(alone.adversarial[0], together.adversarial[i][free[i]], rtol=0, atol=1e-6)
         assert alone.success[0] == together.success[i]
@@ -361,7 +353,7 @@ def with_options(attack, **options):
     return replace(attack, **options)
 
 
-@pytest.mark.parametrize("bounds", [None, (-2.0, 3.0)])
+@pytest.mark.parametrize("bounds", [None, pytest.param((-2.0, 3.0), marks=pytest.mark.slow)])
 @each(ATTACKS)
 def test_knows_other_bounds_and_none(attack, bounds):
     """The inputs lie on the bounds in many coordinates: without bounds an attack goes beyond."""
@@ -376,7 +368,7 @@ def test_knows_other_bounds_and_none(attack, bounds):
         assert (sizes(result.adversarial - x, attack.geometry.name) <= attack.eps * (1 + 1e-5)).all()
 
 
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_success_is_what_the_model_says_of_the_returned_points(attack):
     net, x, y = case((2, 5, 4), count=12)
     result = attack(net, x, y, generator=seeded())
@@ -473,7 +465,7 @@ def test_a_batch_is_a_loop_over_its_examples(attack, shape, masked):
     attack, free = without_independent_draws(attack), masks(x) if masked else None
     together = attack(net, x, y, free=free, generator=seeded())
     assert together.adversarial.dtype == together.distance.dtype == torch.float64
-    for i in (0, 1, 5):
+    for i in (1, 5):
         one = None if free is None else free[i : i + 1]
         alone = attack(net, x[i : i + 1], y[i : i + 1], free=one, generator=seeded())
         assert_close(alone.adversarial[0], together.adversarial[i], rtol=0, atol=1e-6)
@@ -497,7 +489,7 @@ def test_a_radius_per_example_is_a_loop_over_radii(attack):
 
 
 @pytest.mark.parametrize("fails", [None, 2], ids=["success", "the model raises"])
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_leaves_no_trace(attack, fails):
     net, x, y = case()
     for parameter in net.parameters():
@@ -596,7 +588,7 @@ class Noise(nn.Module):
         return x + self.scale * torch.randn_like(x)
 
 
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_averages_the_draws_of_a_stochastic_model(attack):
     net, x, y = case()
     calls = []
@@ -617,20 +609,15 @@ def test_reaches_a_target(attack):
     elif isinstance(attack, DECISIONS):
         attack = replace(attack, starts=pool)
     elif isinstance(attack, CarliniWagner):
-        attack = replace(attack, steps=200)
+        attack = replace(attack, steps=80)
     result = attack(net, x, predicted, target=target, generator=seeded())
     reached = answers(net, result.adversarial).argmax(1) == target
     assert torch.equal(result.success, reached)
     assert reached.any()
 
 
-@pytest.mark.parametrize(
-    ("attack", "mode"),
-    [
-        *(pytest.param(attack, torch.inference_mode, id=name) for name, attack in ATTACKS.items()),
-        *(pytest.param(attack, torch.no_grad, id=f"{name}-no_grad") for name, attack in ONE_OF_A_KIND.items()),
-    ],
-)
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+@at_length(ATTACKS)
 def test_works_where_gradients_are_off(attack, mode):
     net, x, y = case()
     expected = attack(net, x, y, generator=seeded()).adversarial
@@ -654,7 +641,7 @@ def test_answers_numpy_with_numpy(attack):
         assert np.array_equal(getattr(result, name), getattr(expected, name).numpy())
 
 
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_counts_every_query(attack):
     net, x, y = case()
     seen = []
@@ -700,7 +687,7 @@ def clamped(x):
 
 
 @pytest.mark.parametrize("writes", [subtracted, through_data, through_numpy, clamped])
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_a_model_that_writes_into_its_input_is_refused_and_the_input_is_as_it_was(attack, writes):
     net, x, y = case()
     if PLACE.type != "cpu" and writes is through_numpy:
@@ -721,14 +708,16 @@ def test_a_model_that_writes_into_its_array_is_refused(name):
     assert np.array_equal(given, x.numpy())
 
 
-@each_search(ATTACKS)
+@at_length(ATTACKS)
 def test_perturb_returns_the_same_points(attack):
     net, x, y = case()
-    result = attack(net, x, y, generator=seeded())
-    points = attack.perturb(net, x, y, generator=seeded())
-    assert torch.equal(points[result.success], result.adversarial[result.success])
-    if isinstance(attack, BudgetAttack):
-        assert torch.equal(points, result.adversarial)
+    half, low = case(dtype=torch.bfloat16)[:2]
+    for model, inputs, space in ((net, x, {}), (net, x, {"free": masks(x), "grid": grid_of((8,))}), (half, low, {})):
+        result = attack(model, inputs, y, **space, generator=seeded())
+        points = attack.perturb(model, inputs, y, **space, generator=seeded())
+        assert torch.equal(points[result.success], result.adversarial[result.success])
+        if isinstance(attack, BudgetAttack):
+            assert torch.equal(points, result.adversarial)
 
 
 BAD = {
@@ -751,12 +740,12 @@ BAD = {
 
 
 @pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD)
-@each(ONE_OF_A_KIND)
-def test_refuses_bad_input(attack, spoil, message):
+def test_refuses_bad_input(spoil, message):
     net, x, y = case()
-    y = torch.arange(len(y)) % CLASSES
-    with pytest.raises(InvalidInput, match=message):
-        attack(net, *spoil(x, y))
+    spoilt = spoil(x, torch.arange(len(y)) % CLASSES)
+    for attack in ONE_OF_A_KIND.values():
+        with pytest.raises(InvalidInput, match=message):
+            attack(net, *spoilt)
 
 
 @each(ONE_OF_A_KIND)

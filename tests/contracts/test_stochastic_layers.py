@@ -88,7 +88,7 @@ class Mean(Noise):
 
 def jump_diffusion(noise: str, silent: dict[str, float], **options: float) -> Stochastic:
     """A network whose hidden state is driven by noise, which the options `silent` turn off."""
-    tiny = {"channels": 1, "classes": 2, "image_size": 8, "width": 1 / 32, "steps": 4, "noise": noise}
+    tiny = {"channels": 1, "classes": 2, "image_size": 8, "width": 1 / 32, "steps": 2, "noise": noise}
 
     def still() -> tuple[nn.Module, nn.Module]:
         quiet = jump_sde(**tiny, noise_options=silent)
@@ -181,8 +181,17 @@ MODULES = {
     "jump_sde, learned": jump_diffusion("learned", {"sigma": 0.0}, sigma=0.5),
 }
 
-each = pytest.mark.parametrize("known", MODULES.values(), ids=MODULES)
-each_mode = pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+ALIKE = ("add_noise, MLP", "jump_sde, drift-multiplicative", "jump_sde, stochastic-depth")
+"""Made as another of them is, of which only a number differs."""
+each = pytest.mark.parametrize(
+    "known",
+    [pytest.param(known, marks=pytest.mark.slow if name in ALIKE else ()) for name, known in MODULES.items()],
+    ids=MODULES,
+)
+# That every row is drawn anew in evaluation is seen where a generator rules the draws of a prediction.
+each_mode = pytest.mark.parametrize(
+    "training", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["training", "evaluation"]
+)
 
 
 def case(known: Stochastic, device: torch.device, n: int = 6, dtype: torch.dtype = torch.float32):
@@ -297,7 +306,9 @@ def test_copies_and_pickles_draw_alike_from_layers_of_their_own(known, device):
 
 
 @each
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)], ids=str
+)
 def test_keeps_the_precision_of_its_input(known, dtype, device):
     module, x = case(known, device, dtype=dtype)
     module.eval()

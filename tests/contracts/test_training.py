@@ -73,6 +73,8 @@ KINDS = [(name, values) for name, kinds in SETTINGS.items() for values in kinds]
 PAIRS = [(name, *values) for name, values in KINDS if len(values) == 2] + [
     (name, kinds[0][0], kinds[1][0]) for name, kinds in SETTINGS.items() if len(kinds) > 1
 ]
+NUMBERS = ("seed", "batch_size", "epochs")
+"""Settings of every run, whose values a checkpoint need only tell apart."""
 CALLED_WITH = {"loss": ["model", "batch", "moment"], "augment": ["batch", "moment"]}
 
 X = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -93,33 +95,52 @@ def run(folder, passes=None, **settings):
     return given["model"].state_dict(), history
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished run with one setting, trained once: its folder, weights and history."""
+    done = {}
+
+    def of(name, value):
+        key = name, id(value)
+        if key not in done:
+            folder = tmp_path_factory.mktemp(name)
+            done[key] = folder, *run(folder, **{name: value})
+        return done[key]
+
+    return of
+
+
 def words(value):
     return re.sub(r"functools\.|<|>| at 0x\w+", "", str(value))[:50]
 
 
-@pytest.mark.parametrize(("name", "values"), KINDS, ids=words)
-def test_a_run_stopped_on_the_way_and_resumed_ends_with_the_same_weights(name, values, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [pytest.param(*kind, marks=pytest.mark.slow if kind[0] in NUMBERS else ()) for kind in KINDS],
+    ids=words,
+)
+def test_a_run_stopped_on_the_way_and_resumed_ends_with_the_same_weights(name, values, tmp_path, whole):
     setting = {name: values[0]}
-    whole, history = run(tmp_path / "whole", **setting)
+    _, expected, history = whole(name, values[0])
     with pytest.raises(Interruption):
-        run(tmp_path / "parts", passes=5, **setting)
-    weights, resumed = run(tmp_path / "parts", **setting)
+        run(tmp_path, passes=5, **setting)
+    weights, resumed = run(tmp_path, **setting)
     assert 0 < resumed.resumed_from < history.steps
-    for part, value in whole.items():
+    for part, value in expected.items():
         assert torch.equal(weights[part], value), part
     assert [(r.loss, r.learning_rate) for r in resumed.records] == [(r.loss, r.learning_rate) for r in history.records]
 
 
 @pytest.mark.parametrize(("name", "one", "other"), PAIRS, ids=words)
-def test_another_setting_refuses_to_resume_and_is_named(name, one, other, tmp_path):
-    run(tmp_path, **{name: one})
+def test_another_setting_refuses_to_resume_and_is_named(name, one, other, whole):
+    folder, *_ = whole(name, one)
     with pytest.raises(CheckpointError) as refusal:
-        run(tmp_path, **{name: other})
+        run(folder, **{name: other})
     of_another_run = re.fullmatch(r".* belongs to another run: (.*)\. Use the settings of that.*", str(refusal.value))
     told = re.findall(r"(?:^|; )(\w+)(?: group \d)? was .*?, is ", of_another_run[1])
     assert set(told) <= ({"accumulate", "clip"} if name == "engine" else {name})
     assert told
-    assert run(tmp_path, **{name: one})[1].resumed_from is not None
+    assert run(folder, **{name: one})[1].resumed_from is not None
 
 
 @pytest.mark.parametrize(

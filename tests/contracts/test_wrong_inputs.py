@@ -30,7 +30,7 @@ def test_every_remedy_is_tried_or_says_why_it_is_not() -> None:
     assert [name for name, wrong in WRONG.items() if wrong.right is None and not wrong.untried] == []
 
 
-@pytest.mark.usefixtures("_as_users_call_it")
+@pytest.mark.usefixtures("_as_users_call_it", "_undrawn", "_without_parts")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_mistake_is_told_in_one_line_and_what_it_says_to_do_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str

@@ -105,7 +105,7 @@ class TestWeights:
         assert found.n_classes == len(found.class_names) == (20 if name == "newsgroups" else 2)
 
     @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9), min_size=2, max_size=8), st.data())
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=12)
     def test_rows_have_unit_length_and_know_nothing_of_the_test_set(
         self, texts: list[list[str]], draw: st.DataObject
     ) -> None:

@@ -50,7 +50,7 @@ def test_a_mask_is_where_an_impurity_is_with_its_holes(monkeypatch):
 def test_what_a_mask_covers_is_visible_but_for_the_noise():
     """The holes that a mask closes are few."""
     still = Optics(shot_noise=0.0)
-    clean, struck = (cells(12, size=96, impurities=given, optics=still) for given in ((), tuple(IMPURITIES)))
+    clean, struck = (cells(12, size=64, impurities=given, optics=still) for given in ((), tuple(IMPURITIES)))
     visible = np.maximum(*(np.abs(a - b) for a, b in ((clean.source, struck.source), (clean.target, struck.target))))
     shares = [(change[mask] > 0.019).mean() for change, mask in zip(visible[:, 0], struck.masks, strict=True)]
     assert min(shares) > 0.85
@@ -64,7 +64,7 @@ def test_the_share_of_struck_fields():
 
 def test_densities_are_in_order_and_every_field_has_a_cell():
     for kind in TYPES:
-        dye = [cells(4, size=64, density=density, kind=kind).target for density in COVERAGE]
+        dye = [cells(3, size=64, density=density, kind=kind).target for density in COVERAGE]
         assert (np.diff([part.mean() for part in dye]) > 0.01).all()
         assert (dye[0].max((1, 2, 3)) > 0.15).all()
 

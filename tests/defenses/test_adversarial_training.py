@@ -177,8 +177,9 @@ def _from_the_first_epoch():
     order.clear()
 
 
-def fast(epochs=5, watch=None, **settings):
-    return AdversarialTraining.fast(eps=0.1, epochs=epochs, batch_size=8, watch=watch or Rigged(), **settings)
+def fast(epochs=5):
+    defense = AdversarialTraining.fast(eps=0.1, epochs=epochs, batch_size=8, watch=Rigged())
+    return replace(defense, examined_by=PGD(eps=0.1, steps=3))
 
 
 def trained(defense, folder=None):
@@ -187,17 +188,25 @@ def trained(defense, folder=None):
     return found, [str(warning.message) for warning in warned]
 
 
-def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(tmp_path, monkeypatch):
-    begun, fitted = [], AdversarialTraining.fitted
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """What a run came to that collapsed twice, what it told, the weights that its stages began with, its folder."""
+    begun, fitted, folder = [], AdversarialTraining.fitted, tmp_path_factory.mktemp("watched")
 
     def noted(self, model, *given, **settings):
         begun.append(copy.deepcopy(model.state_dict()))
         return fitted(self, model, *given, **settings)
 
-    monkeypatch.setattr(AdversarialTraining, "fitted", noted)
-    defended, told = trained(fast(), tmp_path / "run")
+    order.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AdversarialTraining, "fitted", noted)
+        return *trained(fast(), folder), begun, folder
+
+
+def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_step(watched):
+    defended, told, begun, folder = watched
     best = network()
-    load_weights(best, tmp_path / "run" / "stage-1" / "best.safetensors")
+    load_weights(best, folder / "stage-1" / "best.safetensors")
     assert "the weights of epoch 1 and goes" in told[0]
     assert all(torch.equal(value, begun[1][name]) for name, value in best.state_dict().items())
     assert "the weights before epoch 3 and goes" in told[1]  # no epoch before was better under PGD
@@ -207,7 +216,7 @@ def test_after_a_collapse_training_goes_on_from_the_best_weights_with_a_shorter_
     assert "and goes on with a step of 0.875 radii for" in told[0]
     assert "with a step of 0.612 radii" in told[1]
     assert [record.epoch for record in defended.history.records] == [1, 2, 3, 4, 5]
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["stage-1", "stage-2", "stage-3"]
+    assert sorted(path.name for path in folder.iterdir()) == ["stage-1", "stage-2", "stage-3"]
     robust = [record.metrics["robust_accuracy"] for record in defended.history.records]
     assert defended.best.epoch == 1 + robust.index(max(robust))
     found = float((predict(defended.model, X).logits.argmax(1) == Y).double().mean())
@@ -225,8 +234,8 @@ def test_a_collapse_in_the_last_epoch_promises_no_further_ones():
 
 
 @pytest.mark.parametrize("call", [pytest.param(4, marks=pytest.mark.slow), 8, pytest.param(14, marks=pytest.mark.slow)])
-def test_a_watched_run_stopped_in_any_stage_resumes_to_the_same_weights(call, tmp_path, monkeypatch):
-    whole, told = trained(fast(), tmp_path / "whole")
+def test_a_watched_run_stopped_in_any_stage_resumes_to_the_same_weights(call, tmp_path, monkeypatch, watched):
+    whole, told, *_ = watched
     calls, perturb = [], UniformFGSM.search
 
     def breaks_off(self, problem, generator):
@@ -239,8 +248,8 @@ def test_a_watched_run_stopped_in_any_stage_resumes_to_the_same_weights(call, tm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pytest.raises(Interruption):
-            fast()(network(), (X, Y), validation=(X, Y), checkpoints=tmp_path / "parts")
-    resumed, again = trained(fast(), tmp_path / "parts")
+            fast()(network(), (X, Y), validation=(X, Y), checkpoints=tmp_path)
+    resumed, again = trained(fast(), tmp_path)
     assert again == told
     assert replace(resumed.best, seconds=0.0) == replace(whole.best, seconds=0.0)
     assert all(torch.equal(value, whole.model.state_dict()[name]) for name, value in resumed.model.state_dict().items())
@@ -258,8 +267,8 @@ def test_the_watch_needs_rows_and_a_single_step():
         fast()(network(), (X, Y))
     with pytest.raises(InvalidInput, match="watch is for a loss whose attack is UniformFGSM"):
         AdversarialTraining.pgd(eps=0.1, epochs=1, watch=Watch())
-    for wrong in ({"shrink": 1.0}, {"left": 0.0}):
-        with pytest.raises(InvalidInput, match="must lie between 0 and 1"):
+    for wrong, message in (({"shrink": 1.0}, "shrink must be < 1"), ({"left": 0.0}, "left must be > 0")):
+        with pytest.raises(InvalidInput, match=message):
             Watch(**wrong)
 
 

@@ -26,7 +26,7 @@ from trustworthy.explain import (
 )
 from trustworthy.explain.robustness import finite
 
-FREE = Robustness(attack=MinimumNorm(bounds=None, steps=60))
+FREE = Robustness(attack=MinimumNorm(bounds=None, steps=40))
 WEIGHT = torch.tensor([4.0, -3.0, 2.0, 1.0], dtype=torch.float64)
 X = torch.tensor([[0.6, 0.1, 0.2, 0.5], [0.2, 0.7, 0.9, 0.3]], dtype=torch.float64)
 QUARTERS = (0.0, 0.25, 0.5, 0.75)

@@ -8,7 +8,6 @@ from trustworthy.attacks import BoundaryAttack, MinimumNorm
 from trustworthy.core.errors import InvalidInput, NoGradient
 from trustworthy.explain import BBMP, Counterfactual, ExpectedGradients, IntegratedGradients, Robustness
 from trustworthy.explain.methods.bbmp import raggedness
-from trustworthy.explain.methods.expected import Running
 from trustworthy.nn.ensemble import Ensemble
 
 X = torch.rand(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -89,12 +88,21 @@ def test_expected_gradients_are_the_mean_over_baselines_and_know_their_error():
     assert (constant.error < 1e-12).all()
 
 
-def test_samples_in_parts_have_the_error_of_all():
-    samples, running = 5 + torch.rand(10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), Running()
-    for part in samples.split(4):
-        running.add(part)
-    torch.testing.assert_close(running.mean, samples.mean(0))
-    torch.testing.assert_close(running.error, samples.std(0) / 10**0.5)
+def test_samples_in_parts_have_the_mean_and_the_error_of_all():
+    """More samples than one pass takes, drawn once more here, after the seed of the model's own stream."""
+    background, y = X[:2], torch.zeros(3, dtype=torch.int64)
+    method = ExpectedGradients(samples=200, background=background)
+    found = method(Cubic(), X, y, generator=torch.Generator().manual_seed(0))
+    draw, samples = torch.Generator().manual_seed(0), []
+    torch.randint(2**62, (1,), generator=draw)
+    for count in (85, 85, 30):
+        start = background[torch.randint(2, (count, 3), generator=draw)]
+        share = torch.rand(count, 3, generator=draw, dtype=torch.float64)[..., None]
+        point = (start + share * (X - start)).requires_grad_()
+        (slope,) = torch.autograd.grad(Cubic()(point.flatten(0, 1))[:, 0].sum(), point)
+        samples.append(slope * (X - start))
+    torch.testing.assert_close(found.scores, torch.cat(samples).mean(0))
+    torch.testing.assert_close(found.error, torch.cat(samples).std(0) / 200**0.5)
 
 
 def test_the_gradient_of_an_ensemble_is_the_mean_of_its_members():
@@ -162,7 +170,7 @@ def test_a_model_without_gradients_is_told_what_works():
 
 
 def test_wrong_settings():
-    with pytest.raises(InvalidInput, match="background must hold examples"):
+    with pytest.raises(InvalidInput, match="background must have the shape \\(m, 4\\), got"):
         ExpectedGradients(background=torch.rand(3, 5))(linear(), X)
     with pytest.raises(InvalidInput, match="samples"):
         ExpectedGradients(samples=1)

@@ -20,7 +20,7 @@ def test_linear_model_against_its_closed_form_in_every_coalition():
     free[:, 0] = False
     logits = model(x).detach()
     y = logits.argmax(1)
-    found = Robustness(attack=MinimumNorm(bounds=None), rows=5)(model, x, y, free)
+    found = Robustness(attack=MinimumNorm(bounds=None, steps=120), rows=10)(model, x, y, free)
     slope = model.weight.detach()[y][:, None] - model.weight.detach()  # (n, classes, d)
     margin = logits.gather(1, y[:, None]) - logits
     length = (slope[:, None] * free[:, :, None]).norm(dim=-1)  # (n, k, classes)
@@ -43,7 +43,7 @@ def test_what_is_held_stays_and_what_moves_by_steps_ends_on_one():
     free = torch.tensor([[[True, True, True], [False, False, True]]])
     ends = torch.tensor([10.0, 10.0, 10.0], dtype=torch.float64)
     grid = Grid(low=-ends, high=ends, step=torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64))
-    given = {"attack": MinimumNorm(bounds=None), "movable": torch.tensor([True, True, False])}
+    given = {"attack": MinimumNorm(bounds=None, steps=100), "movable": torch.tensor([True, True, False])}
     real = Robustness(**given)(model, x, y, free)
     assert real.points[0, 0, 2] == 0
     torch.testing.assert_close(real.size[0, 0], x.new_tensor(2.25 / 2**0.5), rtol=2e-3, atol=0)

@@ -161,7 +161,6 @@ def test_does_not_write_into_what_it_is_given():
     assert_array_equal(p, 0.5)
 
 
-@pytest.mark.parametrize("score", [nll, brier, ece])
 @pytest.mark.parametrize(
     ("probabilities", "labels", "message"),
     [
@@ -177,9 +176,10 @@ def test_does_not_write_into_what_it_is_given():
         (np.full((1, 1, 2), 0.5), [0], "probabilities must have shape"),
     ],
 )
-def test_refuses_what_are_not_probabilities_of_classes(score, probabilities, labels, message):
-    with pytest.raises(InvalidInput, match=message):
-        score(probabilities, labels)
+def test_refuses_what_are_not_probabilities_of_classes(probabilities, labels, message):
+    for score in (nll, brier, ece):
+        with pytest.raises(InvalidInput, match=message):
+            score(probabilities, labels)
 
 
 @pytest.mark.parametrize(

@@ -60,22 +60,20 @@ def test_classifiers_that_skl2onnx_wrote_answer_as_their_originals(tmp_path):
     x, y = load_iris(return_X_y=True)
     rows = torch.from_numpy(x)
     names = np.array(["setosa", "versicolor", "virginica"])
-    for model in (
-        LogisticRegression(max_iter=500).fit(x, y),
-        LogisticRegression(max_iter=500).fit(x, names[y]),
-        RandomForestClassifier(10, random_state=0).fit(x, 3 * y + 1),
+    for model, zipped in (
+        (LogisticRegression(max_iter=500).fit(x, y), True),
+        (LogisticRegression(max_iter=500).fit(x, names[y]), False),
+        (RandomForestClassifier(3, random_state=0).fit(x, 3 * y + 1), True),
     ):
-        for zipped in (True, False):
-            options = {id(model): {"zipmap": zipped}}
-            written = skl2onnx.to_onnx(model, x[:1].astype(np.float32), options=options)
-            (tmp_path / "m.onnx").write_bytes(written.SerializeToString())
-            loaded = load_model(tmp_path / "m.onnx")
-            assert loaded.classes == tuple(model.classes_.tolist())
-            adapted = adapt(loaded.model, rows)
-            assert "probabilities" in adapted.notes[0]
-            (predictor,) = adapted.model.draws(1)
-            torch.testing.assert_close(predictor(rows).softmax(1), EstimatorScores(model)(rows).softmax(1).float(),
-                                       atol=1e-5, rtol=0)  # fmt: skip
+        written = skl2onnx.to_onnx(model, x[:1].astype(np.float32), options={id(model): {"zipmap": zipped}})
+        (tmp_path / "m.onnx").write_bytes(written.SerializeToString())
+        loaded = load_model(tmp_path / "m.onnx")
+        assert loaded.classes == tuple(model.classes_.tolist())
+        adapted = adapt(loaded.model, rows)
+        assert "probabilities" in adapted.notes[0]
+        (predictor,) = adapted.model.draws(1)
+        torch.testing.assert_close(predictor(rows).softmax(1), EstimatorScores(model)(rows).softmax(1).float(),
+                                   atol=1e-5, rtol=0)  # fmt: skip
 
 
 def written(path, nodes, inputs, outputs, *, ir=10, opset=17, initializers=()):

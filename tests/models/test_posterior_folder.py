@@ -57,8 +57,9 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("steps", STEPS, ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("steps", "dtype"), list(zip(STEPS, [torch.float32, torch.float64, torch.float32], strict=True)), ids=str
+)
 def test_a_saved_network_answers_as_before_to_the_last_bit(tmp_path, steps, dtype):
     model = recipe(*steps).build().to(dtype)
     about = {"method": "rse", "seconds": 1.5, "accuracy": [0.5, None]}

@@ -43,7 +43,13 @@ def exported_for_any(model, path):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
-    ("name", "save"), [("m.pt", scripted), ("m.pt2", exported), ("m.pt2", exported_for_any), ("renamed.pt", exported)]
+    ("name", "save"),
+    [
+        ("m.pt", scripted),
+        ("m.pt2", exported_for_any),
+        ("renamed.pt", exported),
+        pytest.param("m.pt2", exported, marks=pytest.mark.slow),
+    ],
 )
 def test_files_are_loaded_with_trust_and_answer_alike(tmp_path, name, save):
     model = net()

@@ -59,9 +59,8 @@ def test_a_network_of_others_is_not_built_inside_of_it(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_an_attack_moves_words_and_leaves_padding(dtype):
-    model = reader().to(dtype)
+def test_an_attack_moves_words_and_leaves_padding():
+    model = reader()
     x = model.embed(TEXTS)
     y = model(x).argmax(1)
     found = PGD(eps=8.0, norm="l2", steps=20, bounds=None)(

@@ -177,7 +177,7 @@ def test_two_inputs_on_the_same_paths_differ_by_the_inputs_alone(noise, x, gener
     assert (apart > 0).all()
     assert (apart < 1).all()
     torch.testing.assert_close(clean[0], model.entry(x))
-    torch.testing.assert_close(model.logits_on(x, paths), model.head(clean[-1]))
+    torch.testing.assert_close(model(x, paths), model.head(clean[-1]))
 
 
 @pytest.mark.slow

@@ -161,7 +161,7 @@ def test_same_seed_same_numbers_and_nothing_of_the_caller_is_touched(of_table):
 
 
 def test_a_stochastic_model_is_measured_reproducibly_and_diagnosed():
-    x, y = table()
+    x, y = table(20)
 
     class Noisy(nn.Module):
         def __init__(self):

@@ -54,6 +54,7 @@ def toys(out=None, *, model=None, data=None, kinds=TOYS, plan=None, **given):
     return audit(model or linear_of(x), data or (x, y), out, kinds=kinds, plan=plan, **given)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_says_the_same(tmp_path, measured):
     tests = str(Path(small_audit.__file__).parents[1])
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -28,7 +28,7 @@ ALL = ["missing_values", "swapped_rows", "gaussian_noise", "drift", "unit_slip",
 NUMBERS, WORDS = ["age", "rooms"], ["sex", "port", "alone"]
 
 
-def passengers(n=150, gaps=True):
+def passengers(n=100, gaps=True):
     """A frame of numbers, whole numbers, words, a dtype of categories and truth values, and who survived."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame(

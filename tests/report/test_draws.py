@@ -80,7 +80,7 @@ def found(record, name):
 @pytest.mark.parametrize("build", [NoisyLogit, NoisyWeight])
 def test_mean_probabilities_are_the_gaussian_integral(build):
     x, y = table(30)
-    draws = 3000
+    draws = 1000
     subject = subject_of(build(x), (x, y), draws)
     with torch.no_grad():
         score = linear_of(x).eval()(torch.from_numpy(x))[:, 1].double().numpy()
@@ -110,7 +110,7 @@ def test_members_that_err_in_turn_are_right_together(draws, accuracy):
 
 def test_attacks_average_as_many_draws_and_the_diagnosis_does_not_mind():
     steps = ("robustness.linf", "robustness.distortion", "robustness.pictures", "evaluation.diagnosis")
-    record = audited(TakeTurns(), turns(), *steps, draws=3)
+    record = audited(TakeTurns(), turns(24), *steps, draws=3)
     assert len(record.findings) == 4
     for finding in record.findings:
         assert all("eot=3" in attack for attack in finding.conditions["attacks"])

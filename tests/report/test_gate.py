@@ -128,3 +128,11 @@ def test_what_was_not_measured_fails_and_says_why():
 def test_a_finding_about_all_models_is_asked_once():
     given = record(("a", "accuracy", 1.0), ("b", "accuracy", 1.0), ("all models", "robustness.transfer", 0.9))
     assert outcome(given, "robustness.transfer", 0.95).phrase.startswith("robustness.transfer of all models is 0.9, b")
+
+
+def test_rows_that_would_tell_a_mean_above_one_are_counted_too():
+    """Of a mean size of sets, 45 / 30: no share, though a whole number of something over n."""
+    given = {"interval": (1.2, 1.8), "conditions": {"n": 30}}
+    told = outcome(record(("m", "uncertainty.conformal", 1.5), **given), "uncertainty.conformal", 1.4)
+    assert told.status == "cannot tell"
+    assert "about 270 rows would tell" in told.phrase

@@ -2,6 +2,7 @@
 
 import json
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from trustworthy.report.findings.poisoning import KIND, Poisoning, drawn_rows, m
 from trustworthy.report.plots import Style
 from trustworthy.report.poisoning.rows import draw
 from trustworthy.report.poisoning.split import Protocol, Split, known_rows
+from trustworthy.report.poisoning.study import FIGURE, poison
 from trustworthy.report.poisoning.words import answer, telling
 from trustworthy.report.rows import draw_examples
 from trustworthy.report.subject import examine
@@ -306,3 +308,11 @@ def test_figures_of_no_damage_and_of_one_budget():
     flat = changed(error=[0.0] * 4, bound=[0.0] * 4, clean=0.0)
     assert "<svg" in plots.poisoning_curve("p", Style(1), flat)
     assert "<svg" in plots.poisoning_curve("p", Style(1), changed(budgets=[0], error=[0.1], bound=[0.1], baselines={}))
+
+
+def test_the_picture_of_a_study_stands_alone(tmp_path):
+    poison(blobs((20, 20)), tmp_path, labelled=6, budgets=[0, 1], gamma=1.0, baselines=False, method="greedy")
+    picture = (tmp_path / FIGURE).read_text()
+    assert ElementTree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "no attack can pass this" in picture
+    assert "prefers-color-scheme: dark" in picture

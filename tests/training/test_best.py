@@ -61,21 +61,28 @@ def test_the_weights_of_the_first_of_the_best_epochs_are_kept(tmp_path):
     assert not torch.equal(kept[1], kept[2])
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The model with the best weights of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, best="score")
+    return of_best(folder)
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3, 4])
-def test_a_resumed_run_knows_the_best_epoch(epoch, tmp_path):
+def test_a_resumed_run_knows_the_best_epoch(epoch, tmp_path, whole):
     """Interrupted after the best weights of an epoch may have been written, and before its checkpoint is."""
 
     def stop(model, history):
         if history.records[-1].epoch == epoch:
             raise Interruption
 
-    run(tmp_path / "whole", best="score")
     with pytest.raises(Interruption):
-        run(tmp_path / "parts", callbacks=[stop], best="score")
-    _, history = run(tmp_path / "parts", best="score")
+        run(tmp_path, callbacks=[stop], best="score")
+    _, history = run(tmp_path, best="score")
     assert history.best == history.records[1]
-    assert torch.equal(of_best(tmp_path / "parts")[0].weight, of_best(tmp_path / "whole")[0].weight)
-    assert run(tmp_path / "parts", best="score")[1].best.epoch == 2  # a finished run too
+    assert torch.equal(of_best(tmp_path)[0].weight, whole[0].weight)
+    assert run(tmp_path, best="score")[1].best.epoch == 2  # a finished run too
 
 
 def test_another_metric_to_choose_by_is_no_other_run(tmp_path):

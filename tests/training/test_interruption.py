@@ -1,6 +1,7 @@
 """A run that is interrupted ends with the weights of one that is not, bit by bit."""
 
 import importlib.util
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +27,14 @@ def script():
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    return script().run(tmp_path_factory.mktemp("whole"))
+def finished(tmp_path_factory):
+    """The folder of a run that was not interrupted."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished):
+    return script().run(finished)
 
 
 def assert_same_run(got, expected):
@@ -64,22 +71,31 @@ def test_an_interruption_at_any_step_changes_nothing(call, tmp_path, uninterrupt
     assert_same_run(resumed, uninterrupted)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
+def test_a_finished_run_is_not_trained_again(finished, uninterrupted):
     module = script()
-    first = module.run(tmp_path)
-    monkeypatch.setattr(module, "killed_at", module.calls + 1)
-    again = module.run(tmp_path)
+    again = module.run(finished)
+    assert module.calls == 0
     assert again[1].resumed_from == again[1].steps == 24
-    assert_same_run(again, first)
+    assert_same_run(again, uninterrupted)
 
 
-def interrupted(tmp_path, monkeypatch, call=10):
-    module = script()
-    monkeypatch.setattr(module, "killed_at", call)
-    monkeypatch.setattr(module.os, "kill", lambda *_: (_ for _ in ()).throw(Interruption))
-    with pytest.raises(Interruption):
-        module.run(tmp_path)
-    return module, sorted(tmp_path.glob("*.safetensors"))
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory):
+    """The folder of a run that was interrupted in its tenth step."""
+    folder, module = tmp_path_factory.mktemp("broken"), script()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "killed_at", 10)
+        patch.setattr(module.os, "kill", lambda *_: (_ for _ in ()).throw(Interruption))
+        with pytest.raises(Interruption):
+            module.run(folder)
+    return folder
+
+
+@pytest.fixture
+def interrupted(broken_off, tmp_path):
+    """A copy of that folder, and the checkpoints in it."""
+    shutil.copytree(broken_off, tmp_path, dirs_exist_ok=True)
+    return sorted(tmp_path.glob("*.safetensors"))
 
 
 def cut_short(path):
@@ -97,22 +113,20 @@ def empty(path):
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit, empty])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(damage, tmp_path, uninterrupted, monkeypatch):
-    module, paths = interrupted(tmp_path, monkeypatch)
-    damage(paths[-1])
-    with pytest.warns(TrustworthyWarning, match=f"{paths[-1].name}.*Trying the checkpoint before"):
-        resumed = module.run(tmp_path)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(damage, tmp_path, uninterrupted, interrupted):
+    damage(interrupted[-1])
+    with pytest.warns(TrustworthyWarning, match=f"{interrupted[-1].name}.*Trying the checkpoint before"):
+        resumed = script().run(tmp_path)
     assert resumed[1].resumed_from == 6
     assert_same_run(resumed, uninterrupted)
 
 
 @pytest.mark.filterwarnings("ignore::trustworthy.core.errors.TrustworthyWarning")
-def test_without_a_whole_checkpoint_the_error_says_what_to_do(tmp_path, monkeypatch):
-    module, paths = interrupted(tmp_path, monkeypatch)
-    for path in paths:
+def test_without_a_whole_checkpoint_the_error_says_what_to_do(tmp_path, interrupted):
+    for path in interrupted:
         cut_short(path)
     with pytest.raises(CheckpointError, match=r"none of the 2 checkpoints .* resume=False"):
-        module.run(tmp_path)
+        script().run(tmp_path)
 
 
 def test_weights_alone_are_not_a_checkpoint(tmp_path):
@@ -126,11 +140,11 @@ def test_weights_alone_are_not_a_checkpoint(tmp_path):
         training.fit(model, data, epochs=1, checkpoints=tmp_path)
 
 
-def test_what_a_kill_leaves_half_written_is_swept_away(tmp_path, monkeypatch):
-    module, _ = interrupted(tmp_path, monkeypatch)
+@pytest.mark.usefixtures("interrupted")
+def test_what_a_kill_leaves_half_written_is_swept_away(tmp_path):
     torn = tmp_path / ".step-0000000010.safetensors.x7.part"
     torn.write_bytes(b"half")
-    module.run(tmp_path)
+    script().run(tmp_path)
     assert not torn.exists()
 
 

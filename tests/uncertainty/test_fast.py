@@ -69,7 +69,7 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
 
     fitted = FastEnsemble.fitted
     monkeypatch.setattr(FastEnsemble, "fitted", spied)
-    ensemble = FastEnsemble.from_seed(seed, (X, Y), validation=(X, Y), **settings(explore=1.5))
+    ensemble = FastEnsemble.from_seed(seed, (X, Y), validation=(X, Y), **settings(members=3, explore=1.5))
     weights = [member[0].weight.detach() for member in ensemble.members]
     assert torch.equal(weights[0], seed[0].weight)
     for number, (anchors, start, epochs, rows) in enumerate(seen, 1):
@@ -77,14 +77,14 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
         assert torch.equal(start["0.weight"], weights[0])
         assert (epochs, rows) == (2, 48)  # one and a half epochs
     seen.clear()
-    ensemble = FastEnsemble.from_seed(seed, (X, Y), **settings(anchors="last", begin="last"))
+    ensemble = FastEnsemble.from_seed(seed, (X, Y), **settings(members=3, anchors="last", begin="last"))
     weights = [member[0].weight.detach() for member in ensemble.members]
     for number, (anchors, start, _, _) in enumerate(seen):
         assert_close(anchors, weights[number][None])
         assert torch.equal(start["0.weight"], weights[number])
 
 
-@pytest.mark.parametrize("released", [{}, {"anchors": "last", "begin": "last"}])
+@pytest.mark.parametrize("released", [{}, pytest.param({"anchors": "last", "begin": "last"}, marks=pytest.mark.slow)])
 def test_members_lie_further_apart_the_larger_the_distance_weight(seed, released):
     ways = (0.0, 2.0, 20.0, 200.0)
     found = [FastEnsemble.from_seed(seed, (X, Y), **settings(distance_weight=way, **released)) for way in ways]

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks import l1_box
-from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.incumbent import Incumbent, best_of_starts, where
+from trustworthy.attacks.incumbent import Incumbent, where
 from trustworthy.attacks.problem import Problem
-from trustworthy.core import checks
+from trustworthy.attacks.restarts import RestartedAttack
 from trustworthy.core.free import dimension
 from trustworthy.core.norms import L1, per_example
 from trustworthy.core.threat import ThreatModel
@@ -21,7 +20,7 @@ RISES = 0.75  # share of a window's steps that must raise the loss for the step 
 
 
 @dataclass(frozen=True, kw_only=True)
-class APGD(BudgetAttack):
+class APGD(RestartedAttack):
     """Projected ascent with momentum whose step halves, example by example, when it stops paying.
 
     In linf and l2 the step begins at 2 eps. At checkpoints that come ever closer, an example whose loss rose in fewer
@@ -33,10 +32,7 @@ class APGD(BudgetAttack):
 
     Parameters
     ----------
-    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
-    steps : gradient steps per start.
-    random_start : begin at a uniform point of the ball instead of at the input.
-    restarts : independent starts; examples that an earlier start broke are not tried again.
+    eps, norm, bounds, eot, loss, steps, random_start, restarts : see `BudgetAttack`, `Attack` and `RestartedAttack`.
 
     Cost: restarts * eot * (steps + 1) gradients, and eot forward passes with a random start. Random: the starts.
     """
@@ -45,15 +41,7 @@ class APGD(BudgetAttack):
     random_start: bool = True
     restarts: int = 1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.integer("steps", self.steps, at_least=1)
-        checks.integer("restarts", self.restarts, at_least=1)
-
-    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        return best_of_starts(problem, self, self._ascend, generator)
-
-    def _ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
+    def ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
         search = SparseAscent if isinstance(threat.geometry, L1) else MomentumAscent
         return search(problem, threat, start, self.steps).run()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -48,11 +48,16 @@ class Attack(ABC):
     eot: int = 1
     loss: str = "ce"
 
+    norms: ClassVar[tuple[str, ...]] = ()
+    """Names of the norms in which the attack searches; none where it does in all."""
     minimises_distance: ClassVar[bool] = False
     asks: ClassVar[Literal["gradients", "scores", "labels"]] = "gradients"
     """What the attack needs of a model: its gradients, its scores without them, or its decisions alone."""
 
     def __post_init__(self) -> None:
+        if self.norms and self.geometry.name not in self.norms:
+            known = " or ".join(map(repr, self.norms))
+            raise InvalidInput(f"norm must be {known} for {type(self).__name__}, got {self.norm!r}.")
         as_size(self.norm)
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
         checks.integer("eot", self.eot, at_least=1)
@@ -183,6 +188,16 @@ class Attack(ABC):
             problem = Problem(posterior, inputs, goal, eot=self.eot, **given)
             with undisturbed(model, inputs, generator):
                 yield problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestAttack(Attack, ABC):
+    """An attack that minimises the distance, and is after the margin or the label alone."""
+
+    norm: Norm = "l2"
+    loss: str = field(default="margin", init=False, repr=False)
+
+    minimises_distance: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.attack import NearestAttack
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.starts import TRIALS, as_starts, nearest_serving, random_point
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Free, only, put_back
-from trustworthy.core.norms import L2, Norm, per_example
+from trustworthy.core.norms import per_example
 from trustworthy.core.result import Array
 
 HALVINGS = 12  # bisections between a starting point and the input
@@ -28,7 +27,7 @@ CONVERGED = 1e-5  # relative move towards the input below which an example's wal
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoundaryAttack(Attack):
+class BoundaryAttack(NearestAttack):
     """Decision-based black-box attack: walk along the boundary on spheres around the input, and ever closer to it.
 
     Begins at an adversarial point moved to the boundary by bisection. A step is a random move of relative length
@@ -55,20 +54,16 @@ class BoundaryAttack(Attack):
     Brendel et al. 2018.
     """
 
-    norm: Norm = "l2"
     starts: Array | None = field(default=None, repr=False)
     steps: int = 2000
     spherical_step: float = 0.01
     source_step: float = 0.01
-    loss: str = field(default="margin", init=False, repr=False)
 
-    minimises_distance: ClassVar[bool] = True
+    norms: ClassVar = ("l2",)
     asks: ClassVar = "labels"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.geometry, L2):
-            raise InvalidInput(f"norm must be 'l2' for BoundaryAttack, got {self.norm!r}.")
         checks.integer("steps", self.steps, at_least=0)
         checks.real("spherical_step", self.spherical_step, above=0.0)
         checks.real("source_step", self.source_step, above=0.0)

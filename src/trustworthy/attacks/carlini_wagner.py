@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.attack import NearestAttack
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import only, put_back
-from trustworthy.core.norms import L2, Norm, Radius, per_example
+from trustworthy.core.norms import Radius, per_example
 from trustworthy.core.threat import Bounds
 
 
 @dataclass(frozen=True, kw_only=True)
-class CarliniWagner(Attack):
+class CarliniWagner(NearestAttack):
     """Minimise c * g(x') + ||x' - x||_2^2 over the box, eq. (2.2), and keep the nearest adversarial iterate.
 
     With Z the logits, g(x') = max(Z_y - max_{i != y} Z_i, -kappa) leaves the true class y, and with a target t
@@ -49,21 +48,17 @@ class CarliniWagner(Attack):
     is random. Reference: Carlini and Wagner 2017.
     """
 
-    norm: Norm = "l2"
     c: float | None = None
     kappa: float = 0.0
     steps: int = 300
     learning_rate: float = 0.05
     searches: int = 6
     abort_early: bool = True
-    loss: str = field(default="margin", init=False, repr=False)
 
-    minimises_distance: ClassVar[bool] = True
+    norms: ClassVar = ("l2",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.geometry, L2):
-            raise InvalidInput(f"norm must be 'l2' for CarliniWagner, got {self.norm!r}.")
         if self.c is not None:
             checks.real("c", self.c, above=0.0)
         checks.real("kappa", self.kappa, at_least=0.0)

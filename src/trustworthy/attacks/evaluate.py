@@ -10,10 +10,8 @@ import torch
 from jaxtyping import Bool
 
 from trustworthy.attacks.attack import Attack
-from trustworthy.attacks.judgement import FreshDraws
 from trustworthy.core import checks
 from trustworthy.core.free import as_free
-from trustworthy.core.grid import Grid
 from trustworthy.core.inputs import as_batch, as_labels
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.result import Array, AttackResult
@@ -62,15 +60,12 @@ def attacked(
     *,
     target: Array | None = None,
     free: Array | None = None,
-    grid: Grid | None = None,
-    generator: torch.Generator | None = None,
-    judge: FreshDraws | None = None,
     batch_size: int = 256,
     advance: Advance = silent,
+    **how: Any,
 ) -> AttackResult:
-    """What `attack` finds on all examples, `batch_size` of them at once."""
+    """What `attack` finds on all examples, `batch_size` of them at once; the rest is for `Attack.__call__`."""
     count = check_examples(x, y, attack.bounds, free)
-    how: Any = {"grid": grid, "generator": generator, "judge": judge}
     parts = [
         attack(model, x[rows], y[rows], target=taken(target, rows), free=taken(free, rows), **how)
         for rows in batches(np.arange(count), batch_size, advance)

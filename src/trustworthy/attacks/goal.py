@@ -27,9 +27,9 @@ class AbstractGoal(ABC):
     def losses(self, logits: Tensor) -> PerExample:
         """What the attack maximises."""
 
-    @abstractmethod
     def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
-        """Whether the attack succeeds; nothing worse is sought for such an example."""
+        """Whether the attack succeeds, and nothing worse is sought for such an example: nowhere, for most goals."""
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
 
     @abstractmethod
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Self:
@@ -65,7 +65,7 @@ class Goal(AbstractGoal):
         """The class on which success depends: the target, or the true one where there is none."""
         return self.y if self.target is None else self.target
 
-    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Goal:
+    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Self:
         return replace(self, y=self.y[chosen], target=None if self.target is None else self.target[chosen])
 
 
@@ -90,9 +90,6 @@ class Largest(AbstractGoal):
 
     def losses(self, logits: Tensor) -> PerExample:
         return self.loss(logits, self.target)
-
-    def reached(self, logits: Tensor) -> Bool[Tensor, " batch"]:
-        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
 
     def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Largest:
         return Largest(self.loss, self.target[chosen])

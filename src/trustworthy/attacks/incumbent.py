@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from jaxtyping import Bool
 from torch import Tensor
-
-from trustworthy.attacks.problem import Problem
-from trustworthy.core.threat import ThreatModel
 
 
 def where(rows: Bool[Tensor, " batch"], x: Tensor, otherwise: Tensor) -> Tensor:
@@ -49,32 +43,3 @@ class Incumbent:
         mine = self.subset(rows)
         mine.update(other.x, other.loss, other.success)
         self.x[rows], self.loss[rows], self.success[rows] = mine.x, mine.loss, mine.success
-
-
-def best_of_starts(
-    problem: Problem,
-    attack: Any,
-    ascend: Callable[[Problem, ThreatModel, Tensor], Incumbent],
-    generator: torch.Generator | None,
-) -> Tensor:
-    """The worst point of up to `attack.restarts` searches; examples that one of them broke are not tried again.
-
-    Of a noisy model all are.
-
-    `attack` has a budget and the fields `restarts` and `random_start`. The input is in the ball too: where no search
-    begins at it, it is judged beside them.
-    """
-
-    def searched(part: Problem, threat: ThreatModel) -> Incumbent:
-        return ascend(part, threat, threat.sample(part.x, generator) if attack.random_start else part.x)
-
-    threat = attack.threat(problem)
-    best = searched(problem, threat)
-    if attack.random_start:
-        best.update(problem.x, *problem.appraise(problem.x))
-    for _ in range(attack.restarts - 1):
-        unbroken = (~best.success).nonzero().squeeze(1)
-        if len(unbroken) == 0:
-            break
-        best.merge(unbroken, searched(problem.subset(unbroken), threat.subset(unbroken)))
-    return best.x

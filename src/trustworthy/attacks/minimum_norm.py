@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.attack import NearestAttack
 from trustworthy.attacks.goal import Goal
 from trustworthy.attacks.incumbent import where
 from trustworthy.attacks.losses import soft_margin
@@ -19,7 +19,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import only, put_back
 from trustworthy.core.inputs import as_batch
-from trustworthy.core.norms import L2, Linf, Norm, per_example
+from trustworthy.core.norms import Linf, per_example
 from trustworthy.core.predictive import pooled
 from trustworthy.core.result import Array
 from trustworthy.core.seeds import torch_generator
@@ -64,7 +64,7 @@ LONG = 40  # steps of a leg from which on there are more of them, which begin el
 
 
 @dataclass(frozen=True, kw_only=True)
-class MinimumNorm(Attack):
+class MinimumNorm(NearestAttack):
     """The nearest point of another class: eqs. (7.1) and (7.2), by walks on spheres that shrink where it has changed.
 
     Direction and norm are decoupled: a step goes along the gradient by the dual norm (in linf by its signs), then
@@ -90,17 +90,13 @@ class MinimumNorm(Attack):
     Reference: Rony et al. 2019, with several ways and a first radius added here.
     """
 
-    norm: Norm = "l2"
     steps: int = 200
     start: Array | None = field(default=None, repr=False)
-    loss: str = field(default="margin", init=False, repr=False)
 
-    minimises_distance: ClassVar[bool] = True
+    norms: ClassVar = ("l2", "linf")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.geometry, L2 | Linf):
-            raise InvalidInput(f"norm must be 'l2' or 'linf' for MinimumNorm, got {self.norm!r}.")
         checks.integer("steps", self.steps, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:

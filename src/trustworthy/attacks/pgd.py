@@ -8,24 +8,22 @@ import torch
 from torch import Tensor
 
 from trustworthy.attacks.attack import BudgetAttack
-from trustworthy.attacks.incumbent import Incumbent, best_of_starts
+from trustworthy.attacks.incumbent import Incumbent
 from trustworthy.attacks.problem import Problem
+from trustworthy.attacks.restarts import RestartedAttack
 from trustworthy.core import checks
 from trustworthy.core.norms import Linf, Radius, per_example
 from trustworthy.core.threat import ThreatModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class PGD(BudgetAttack):
+class PGD(RestartedAttack):
     """Worst case in a ball by projected steepest ascent: x <- Pi(x + step_size * steepest(gradient)), eq. (2.5).
 
     Parameters
     ----------
-    eps, norm, bounds, eot, loss : see `BudgetAttack` and `Attack`.
-    steps : gradient steps per start.
     step_size : length of a step in the norm; None for 2.5 eps / steps.
-    random_start : begin at a uniform point of the ball instead of at the input.
-    restarts : independent starts; examples that an earlier start broke are not tried again.
+    eps, norm, bounds, eot, loss, steps, random_start, restarts : see `BudgetAttack`, `Attack` and `RestartedAttack`.
 
     Cost: restarts * eot * (steps gradients + 1 forward pass), and eot more with a random start. Random: the starts.
     Reference: Madry et al. 2018.
@@ -38,15 +36,10 @@ class PGD(BudgetAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.integer("steps", self.steps, at_least=1)
-        checks.integer("restarts", self.restarts, at_least=1)
         if self.step_size is not None:
             checks.real("step_size", self.step_size, above=0.0)
 
-    def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:
-        return best_of_starts(problem, self, self._ascend, generator)
-
-    def _ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
+    def ascend(self, problem: Problem, threat: ThreatModel, start: Tensor) -> Incumbent:
         step_size = 2.5 * threat.eps / self.steps if self.step_size is None else self.step_size
         return climb(problem, threat, start, self.steps, step_size)
 

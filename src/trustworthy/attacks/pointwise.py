@@ -10,18 +10,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from trustworthy.attacks.attack import Attack
+from trustworthy.attacks.attack import NearestAttack
 from trustworthy.attacks.pointwise_search import SINGLES, Search
 from trustworthy.attacks.problem import Problem
 from trustworthy.attacks.starts import TRIALS, as_starts, random_point, served
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
-from trustworthy.core.norms import L0, Norm
+from trustworthy.core.norms import Norm
 from trustworthy.core.result import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointwiseAttack(Attack):
+class PointwiseAttack(NearestAttack):
     """Decision-based black-box attack in l0: give as few coordinates as possible values that other examples have there.
 
     Made for the columns of a table, numbers beside categories, and for models without gradients or scores, trees for
@@ -63,15 +63,12 @@ class PointwiseAttack(Attack):
     step: Array | None = field(default=None, repr=False)
     spread: Array | None = field(default=None, repr=False)
     queries: int = 1000
-    loss: str = field(default="margin", init=False, repr=False)
 
-    minimises_distance: ClassVar[bool] = True
+    norms: ClassVar = ("l0",)
     asks: ClassVar = "labels"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.geometry, L0):
-            raise InvalidInput(f"norm must be 'l0' for PointwiseAttack, got {self.norm!r}.")
         checks.integer("queries", self.queries, at_least=1)
 
     def search(self, problem: Problem, generator: torch.Generator | None) -> Tensor:

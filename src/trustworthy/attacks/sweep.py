@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.grid import Grid
 from trustworthy.core.protocols import AnyClassifier
-from trustworthy.core.result import Array, AttackResult
+from trustworthy.core.result import Array
 
 
 @dataclass(frozen=True)
@@ -95,32 +95,19 @@ def robustness_curve(
         raise InvalidInput("eps must hold at least one radius, got none.")
     check_examples(x, y, attack.bounds, free)
 
-    def attacked(attack: Attack, rows: np.ndarray) -> AttackResult:
-        return attack(model, x[rows], y[rows], free=taken(free, rows), grid=grid, generator=generator, judge=judge)
-
     at = np.full((3, len(x)), np.inf)  # smallest radius that may break each example, does by the mean, surely does
     for batch in batches(np.arange(len(x)), batch_size, advance):
         with attack.pose(model, x[batch], y[batch], generator=generator, judge=judge) as problem:
             wrong = problem.is_adversarial(problem.x) if judge is None else None
             _lower(at, batch, problem.judged(problem.x) if wrong is None else (wrong, torch.zeros_like(wrong)), 0.0)
-        _attack(attack, attacked, batch, radii[radii > 0], at)
+        for radius in radii[radii > 0].tolist() if isinstance(attack, BudgetAttack) else [None]:
+            left = batch[np.isinf(at[2, batch])]
+            if len(left) == 0:
+                break
+            sized = attack if radius is None else replace(attack, eps=radius)
+            found = sized(model, x[left], y[left], free=taken(free, left), grid=grid, generator=generator, judge=judge)
+            _lower(at, left, (found.success, found.open), as_numpy(found.distance) if radius is None else radius)
     return RobustnessCurve(repr(attack), attack.geometry.name, radii, at[1], at[[0, 2]])
-
-
-def _attack(
-    attack: Attack,
-    attacked: Callable[[Attack, np.ndarray], AttackResult],
-    batch: np.ndarray,
-    radii: np.ndarray,
-    at: Float[np.ndarray, "3 n"],
-) -> None:
-    """Lower `at` of the examples `batch` to the radii at which `attack` breaks them."""
-    for radius in radii.tolist() if isinstance(attack, BudgetAttack) else [None]:
-        left = batch[np.isinf(at[2, batch])]
-        if len(left) == 0:
-            break
-        found = attacked(attack if radius is None else replace(attack, eps=radius), left)
-        _lower(at, left, (found.success, found.open), as_numpy(found.distance) if radius is None else radius)
 
 
 def _lower(

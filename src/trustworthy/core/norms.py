@@ -64,6 +64,8 @@ class L0(AbstractSize):
 class AbstractNorm(AbstractSize):
     """Norm of a batch of perturbations."""
 
+    dual_name: ClassVar[str]
+
     @abstractmethod
     def project(self, d: Examples, eps: Radius) -> Examples:
         """Nearest point, in Euclidean distance, of the ball of radius `eps` around zero."""
@@ -82,9 +84,9 @@ class AbstractNorm(AbstractSize):
         """
 
     @property
-    @abstractmethod
     def dual(self) -> AbstractNorm:
         """The dual norm: max <grad, d> over the unit ball is `dual.size(grad)`."""
+        return NORMS[self.dual_name]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Linf(AbstractNorm):
     """Largest absolute coordinate."""
 
     name = "linf"
+    dual_name = "l1"
 
     def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).abs().amax(1)
@@ -110,16 +113,13 @@ class Linf(AbstractNorm):
     ) -> Examples:
         return only(free, torch.empty_like(like).uniform_(-1.0, 1.0, generator=generator)) * per_example(eps, like)
 
-    @property
-    def dual(self) -> AbstractNorm:
-        return L1()
-
 
 @dataclass(frozen=True)
 class L2(AbstractNorm):
     """Euclidean length."""
 
     name = "l2"
+    dual_name = "l2"
 
     def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).norm(dim=1)
@@ -147,16 +147,13 @@ class L2(AbstractNorm):
         radius = like.new_empty(len(like)).uniform_(generator=generator) ** (1.0 / dimension(free, like))
         return direction * per_example(radius * eps, like)
 
-    @property
-    def dual(self) -> AbstractNorm:
-        return L2()
-
 
 @dataclass(frozen=True)
 class L1(AbstractNorm):
     """Sum of the absolute coordinates."""
 
     name = "l1"
+    dual_name = "linf"
 
     def size(self, d: Examples) -> Float[Tensor, " batch"]:
         return d.flatten(1).abs().sum(1)
@@ -191,10 +188,6 @@ class L1(AbstractNorm):
         sign = torch.empty_like(flat).uniform_(-1.0, 1.0, generator=generator).sign()
         inside = sign * magnitude / (magnitude.sum(1, keepdim=True) + slack)
         return inside.reshape(like.shape) * per_example(eps, like)
-
-    @property
-    def dual(self) -> AbstractNorm:
-        return Linf()
 
 
 NORMS: dict[str, AbstractNorm] = {"l1": L1(), "l2": L2(), "linf": Linf()}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trustworthy.datasets.arrays import from_file
 from trustworthy.datasets.dataset import Dataset
 from trustworthy.datasets.loading import get, how, load, names, state, summary, where
-from trustworthy.datasets.npz import from_file
 from trustworthy.datasets.pictures import from_folder
 from trustworthy.datasets.user_data import read
 

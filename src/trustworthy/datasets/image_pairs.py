@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Num
@@ -64,14 +65,15 @@ class ImagePairs:
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> ImagePairs:
         """Some of the pairs, by number, by a truth value for each, or as a slice."""
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        return replace(
-            self,
-            source=self.source[chosen],
-            target=self.target[chosen],
-            names=tuple(self.names[row] for row in chosen),
-            masks=None if self.masks is None else self.masks[chosen],
-            groups=None if self.groups is None else tuple(self.groups[row] for row in chosen),
-        )
+        groups = None if self.groups is None else tuple(self.groups[row] for row in chosen)
+        return self.each(lambda images: images[chosen], names=tuple(self.names[row] for row in chosen), groups=groups)
+
+    def each(self, rule: Callable[[np.ndarray], np.ndarray], said: str = "", **changed: Any) -> ImagePairs:
+        """Sources, targets and masks changed by one rule, which is `said` after the provenance; other fields too."""
+        images = {
+            role: rule(given) for role in ("source", "target", "masks") if (given := getattr(self, role)) is not None
+        }
+        return replace(self, **images, provenance=f"{self.provenance} {said}".strip(), **changed)
 
     def channels(self, *, source: Sequence[int] | None = None, target: Sequence[int] | None = None) -> ImagePairs:
         """Some channels of the sources and of the targets, by number; None keeps all of them."""

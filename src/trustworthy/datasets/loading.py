@@ -12,9 +12,9 @@ from trustworthy.core.errors import ChecksumMismatch, DataUnavailable, UnknownNa
 from trustworthy.datasets import cache, images, news, tabular
 from trustworthy.datasets.catalog import CATALOG, find
 from trustworthy.datasets.dataset import Dataset, Inputs, Targets, scaled
+from trustworthy.datasets.draw import sample_rows
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
 from trustworthy.datasets.reading import reading
-from trustworthy.datasets.split import sample_rows
 
 PACKAGES = (images.MNIST_PACKAGE, images.FASHION_PACKAGE, tabular.MLBENCH, tabular.KEEL, news.ORANGE)
 Found = tuple[Content, cache.Record]

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from trustworthy.core.errors import DataError
+from trustworthy.datasets.draw import sample_rows
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.pictures import Part, classes_of, decode, join, pictures, read_classes, read_part
 from trustworthy.datasets.reading import reading
-from trustworthy.datasets.split import sample_rows
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")

@@ -12,14 +12,13 @@ import numpy as np
 from trustworthy.core.errors import DataUnavailable, InvalidInput
 from trustworthy.core.extras import required
 from trustworthy.datasets import hugging_face, labels, loading
-from trustworthy.datasets.arrays import Arrays, load_npy
+from trustworthy.datasets.arrays import Arrays, from_file, load_npy
 from trustworthy.datasets.catalog import CATALOG
 from trustworthy.datasets.columns import listed
 from trustworthy.datasets.dataset import Dataset, Task
 from trustworthy.datasets.delimited import DelimitedTable
 from trustworthy.datasets.frames import Part
 from trustworthy.datasets.image_folder import Listing, listing
-from trustworthy.datasets.npz import from_file
 from trustworthy.datasets.tables import ArrowTable, FrameTable
 
 DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")

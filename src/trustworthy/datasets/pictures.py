@@ -16,9 +16,9 @@ from jaxtyping import Int64, UInt8
 from trustworthy.core import checks
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.datasets.dataset import Dataset, scaled
+from trustworthy.datasets.draw import sample_rows, seeded_split, shuffled
 from trustworthy.datasets.entry import Content, Request
 from trustworthy.datasets.reading import reading
-from trustworthy.datasets.split import sample_rows, seeded_split, shuffled
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 TEST_NAMES = ("test", "val", "validation")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from trustworthy.core.errors import DataError
+from trustworthy.datasets.draw import sample_rows
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request
 from trustworthy.datasets.pictures import Part, decode, join
 from trustworthy.datasets.reading import reading
-from trustworthy.datasets.split import sample_rows
 
 Row = dict[str, str]
 Split = Callable[[Row], bool]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from trustworthy.core import checks
 from trustworthy.defenses.defense import Defense
@@ -27,14 +26,12 @@ class RandomSelfEnsemble(Defense):
     sigma_inner: float = 0.1
     draws: int = 10
 
+    transform = ("add_noise", "sigma_init", "sigma_inner")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("sigma_init", self.sigma_init, at_least=0.0)
         checks.real("sigma_inner", self.sigma_inner, at_least=0.0)
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return (("add_noise", {"sigma_init": self.sigma_init, "sigma_inner": self.sigma_inner}),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +51,12 @@ class BoundedReLUTraining(Defense):
     sigma: float = 0.05
     high: float = 1.0
 
+    transform = ("bound_relu", "high")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("sigma", self.sigma, at_least=0.0)
         checks.real("high", self.high, above=0.0)
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return (("bound_relu", {"high": self.high}),)
 
     @property
     def augmentation(self) -> Augmentation:

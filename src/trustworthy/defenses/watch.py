@@ -52,9 +52,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         checks.integer("tries", self.tries, at_least=0)
-        for name in ("shrink", "left"):
-            if not 0.0 < checks.real(name, getattr(self, name)) < 1.0:
-                raise InvalidInput(f"{name} must lie between 0 and 1, got {getattr(self, name)!r}.")
+        checks.fraction("shrink", self.shrink)
+        checks.fraction("left", self.left)
         checks.real("gap", self.gap, at_least=0.0, at_most=1.0)
 
     def collapsed(self, records: Sequence[EpochRecord], before: float | None = None) -> bool:

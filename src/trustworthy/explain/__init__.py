@@ -7,29 +7,20 @@ compare({"greedy-as": GreedyAS(), "gradient": Gradient()}, model, x).table()
 from trustworthy.explain.attribution import Attribution, Rule
 from trustworthy.explain.certified import certified_robustness
 from trustworthy.explain.compare import Best, Chance, Comparison, Result, Row, compare
-from trustworthy.explain.criteria import (
-    CRITERIA,
-    Area,
-    Criterion,
-    Curve,
-    Infidelity,
-    Judged,
-    Masking,
-    MaxSensitivity,
-    SubsetRobustness,
-    as_criterion,
-)
+from trustworthy.explain.criteria import CRITERIA, as_criterion
+from trustworthy.explain.criteria.criterion import Area, Criterion, Curve, Judged
+from trustworthy.explain.criteria.infidelity import Infidelity
+from trustworthy.explain.criteria.masking import Masking
+from trustworthy.explain.criteria.robustness import SubsetRobustness
+from trustworthy.explain.criteria.sensitivity import MaxSensitivity
 from trustworthy.explain.explainer import Explainer, Question, Score, Scored
 from trustworthy.explain.groups import Cover, Groups, Partition, as_groups, superpixels
 from trustworthy.explain.methods.anchors import Anchors
 from trustworthy.explain.methods.bbmp import BBMP
 from trustworthy.explain.methods.counterfactual import Counterfactual
-from trustworthy.explain.methods.expected import ExpectedGradients
-from trustworthy.explain.methods.gradient import Gradient
-from trustworthy.explain.methods.greedy import Greedy
-from trustworthy.explain.methods.greedy_as import GreedyAS
-from trustworthy.explain.methods.integrated import IntegratedGradients
-from trustworthy.explain.methods.leave_one_out import LeaveOneOut
+from trustworthy.explain.methods.greedy import Greedy, GreedyAS
+from trustworthy.explain.methods.one_at_a_time import Gradient, LeaveOneOut
+from trustworthy.explain.methods.path import ExpectedGradients, IntegratedGradients
 from trustworthy.explain.methods.random_order import RandomOrder
 from trustworthy.explain.methods.shap import ExactSHAP, KernelSHAP, PermutationSHAP
 from trustworthy.explain.robustness import Distances, Robustness

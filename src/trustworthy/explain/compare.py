@@ -23,7 +23,8 @@ from trustworthy.core.inputs import Array
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.core.seeds import numpy_generator, torch_generator
 from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.criteria import Criterion, Judged, as_criterion
+from trustworthy.explain.criteria import as_criterion
+from trustworthy.explain.criteria.criterion import Criterion, Judged
 from trustworthy.explain.explainer import Explainer, asked
 from trustworthy.explain.groups import Groups
 from trustworthy.explain.methods.random_order import RandomOrder

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, final
@@ -17,13 +17,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trustworthy.attacks.goal import AbstractGoal
+from trustworthy.attacks.goal import Goal
+from trustworthy.attacks.losses import Classes, Logits, LossFunction, PerExample
 from trustworthy.attacks.problem import Problem
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, ModelContractError, NoGradient
 from trustworthy.core.free import Examples
 from trustworthy.core.guard import undisturbed
-from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels, check_logits
+from trustworthy.core.inputs import Array, as_batch, as_classifier, as_labels
 from trustworthy.core.predictive import NUMBERS, ROWS
 from trustworthy.core.protocols import AnyClassifier, Posterior
 from trustworthy.explain.attribution import Attribution, Rule, ordered
@@ -33,28 +34,20 @@ Baseline = float | Tensor
 """What a feature that is missing looks like, in the units of the input: a number, or a tensor (*shape)."""
 
 
+def own_logit(logits: Logits, y: Classes, target: Classes | None = None) -> PerExample:
+    """The logit of class y, or how far it exceeds that of the target."""
+    own = logits.gather(1, y[:, None]).squeeze(1)
+    return own if target is None else own - logits.gather(1, target[:, None]).squeeze(1)
+
+
 @dataclass(frozen=True, eq=False)
-class Score(AbstractGoal):
-    """The number that is explained: the logit of class y, or how far it exceeds that of `target`.
+class Score(Goal):
+    """The number that is explained, see `own_logit`, of the classes y and `target` (batch,); nothing is success."""
 
-    y, target : (batch,).
-    """
+    loss: LossFunction = own_logit
 
-    y: Int[Tensor, " batch"]
-    target: Int[Tensor, " batch"] | None = None
-
-    def check(self, answer: object) -> Tensor:
-        return check_logits(answer, len(self.y), self.y, self.target)
-
-    def losses(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
-        own = logits.gather(1, self.y[:, None]).squeeze(1)
-        return own if self.target is None else own - logits.gather(1, self.target[:, None]).squeeze(1)
-
-    def reached(self, logits: Float[Tensor, "batch classes"]) -> Bool[Tensor, " batch"]:
-        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-
-    def subset(self, chosen: Bool[Tensor, " batch"] | Int[Tensor, " some"]) -> Score:
-        return Score(self.y[chosen], None if self.target is None else self.target[chosen])
+    def reached(self, logits: Logits) -> Bool[Tensor, " batch"]:
+        return torch.zeros_like(logits[:, 0], dtype=torch.bool)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +84,13 @@ class Question:
 
     def scores(self, points: Examples, rows: Int[Tensor, " m"] | None = None) -> Float[Tensor, " m"]:
         """The explained number at points (m, *shape), each of them instead of example `rows`; None for all in turn."""
-        return torch.cat([part for part, _ in self._asked(points, rows, gradients=False)])
+        found = []
+        for part, some in self._parts(points, rows):
+            with torch.no_grad():
+                seen = part.asked(some)
+                draws = [part.goal.losses(part.logits(predictor, seen)) for predictor in part.draws()]
+            found.append(torch.stack(draws).mean(0))
+        return torch.cat(found)
 
     def probabilities(self, points: Examples, rows: Int[Tensor, " m"] | None = None) -> Float[Tensor, "m classes"]:
         """Probabilities of all classes at points, the mean over the draws of a stochastic model."""
@@ -101,8 +100,9 @@ class Question:
         self, points: Examples, rows: Int[Tensor, " m"] | None = None
     ) -> tuple[Float[Tensor, "m *shape"], Float[Tensor, " m"]]:
         """Gradient of the explained number at points (m, *shape), and the number itself; see `scores`."""
-        values, gradients = zip(*self._asked(points, rows, gradients=True), strict=True)
-        return _joined(gradients), torch.cat(values)
+        asked = (part.ascent(some) for part, some in self._parts(points, rows))
+        gradients, values, _ = zip(*asked, strict=True)
+        return gradients[0] if len(gradients) == 1 else torch.cat(gradients), torch.cat(values)
 
     def kept(
         self, chosen: Bool[Tensor, "n k groups"], baseline: Baseline = 0.0
@@ -148,19 +148,6 @@ class Question:
             part = self.problem.subset(whose)
             yield part, some
             self.problem._checked = part._checked
-
-    def _asked(
-        self, points: Examples, rows: Int[Tensor, " m"] | None, *, gradients: bool
-    ) -> Iterator[tuple[Float[Tensor, " part"], Tensor]]:
-        for part, some in self._parts(points, rows):
-            if gradients:
-                gradient, values, _ = part.ascent(some)
-                yield values, gradient
-            else:
-                with torch.no_grad():
-                    asked = part.asked(some)
-                    draws = [part.goal.losses(part.logits(predictor, asked)) for predictor in part.draws()]
-                yield torch.stack(draws).mean(0), some
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,10 +246,6 @@ class Explainer(ABC):
             ) from error
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
 @contextmanager
 def asked(
     model: AnyClassifier,
@@ -326,6 +309,17 @@ def as_baseline(baseline: Baseline, x: Examples) -> Float[Tensor, "one *shape"]:
             f"{tuple(baseline.shape)}."
         )
     return baseline.to(x)[None]
+
+
+def as_background(background: Array, x: Examples) -> Float[Tensor, "m *shape"]:
+    """Check examples that what is missing in `x` is taken from."""
+    rows = as_batch(background, None, "background")
+    if rows.shape[1:] != x.shape[1:]:
+        raise InvalidInput(
+            f"background must have the shape (m, {', '.join(map(str, x.shape[1:]))}), got {tuple(rows.shape)}; pass "
+            "rows of the training data."
+        )
+    return rows.to(x)
 
 
 def _target(target: Array | int, x: Tensor) -> Tensor:

@@ -48,6 +48,11 @@ class Groups(ABC):
     def free(self, chosen: Chosen) -> Bool[Tensor, "n *coalitions_shape"]:
         """The coordinates of the chosen groups (n, *coalitions, *shape)."""
 
+    def others(self, chosen: Bool[Tensor, "n k groups"]) -> Bool[Tensor, "n k *shape"]:
+        """The coordinates that belong to groups, but to none that is chosen."""
+        rest = ~self.free(chosen)
+        return rest if self.featured is None else rest & self.featured[:, None]
+
     @abstractmethod
     def summed(self, values: Float[Tensor, "n *shape"]) -> Float[Tensor, "n groups"]:
         """Sum of the values of the coordinates of each group."""

@@ -132,7 +132,7 @@ class Game:
     def _found(self, rows: Int[Tensor, " some"], held: Bool[Tensor, "n groups"], start: Tensor | None) -> Tensor:
         """The distance of the others than `held`; where there is one its point is the new start."""
         begun = None if start is None else start[rows, None]
-        size, points = self._searched(rows, self._others(held[rows, None], rows), begun)
+        size, points = self._searched(rows, self._free(held[rows, None], rows, others=True), begun)
         known = size[:, 0].isfinite()
         self.start[rows[known]] = points[known, 0]
         return size[:, 0]
@@ -143,7 +143,7 @@ class Game:
         per = max(1, min(self.method.robustness.rows, NUMBERS // max(1, self.question.x[:1].numel())))
         sizes = []
         for some in sets.split(per):
-            free = self._free(some[None], rows)
+            free = self._free(some[None], rows, others=self.method.objective == "complement")
             if self.method.linearisations is None or attack.asks != "gradients":
                 start = self.start[rows, None].expand(free.shape)
                 sizes.append(self._searched(rows, free, start)[0])
@@ -162,17 +162,13 @@ class Game:
                 "wider bounds or more steps, or leave those rows out."
             )
 
-    def _free(self, sets: Bool[Tensor, "n k groups"], rows: Int[Tensor, " n"]) -> Bool[Tensor, "n k *shape"]:
-        if self.method.objective == "complement":
-            return self._others(sets, rows)
+    def _free(
+        self, sets: Bool[Tensor, "n k groups"], rows: Int[Tensor, " n"], *, others: bool
+    ) -> Bool[Tensor, "n k *shape"]:
+        """The coordinates of the features of the sets, or of all others."""
         groups = self.question.groups.rows(rows)
-        return groups.free(sets).expand(*sets.shape[:2], *self.question.x.shape[1:])
-
-    def _others(self, sets: Bool[Tensor, "n k groups"], rows: Int[Tensor, " n"]) -> Bool[Tensor, "n k *shape"]:
-        """The coordinates of no feature of the sets."""
-        groups = self.question.groups.rows(rows)
-        every = groups.present[:, None].expand(len(rows), 1, -1)
-        return (groups.free(every) & ~groups.free(sets)).expand(*sets.shape[:2], *self.question.x.shape[1:])
+        free = groups.others(sets) if others else groups.free(sets)
+        return free.expand(*sets.shape[:2], *self.question.x.shape[1:])
 
     def _searched(
         self, rows: Int[Tensor, " n"], free: Bool[Tensor, "n k *shape"], start: Tensor | None

@@ -1,7 +1,7 @@
 """Pure functions from arrays to numbers, or to small frozen values such as a curve.
 
-Everything is computed in float64, and importing the package loads NumPy alone: scikit-learn and scikit-image are
-imported by the first metric that needs them, so that the command line starts quickly.
+Everything is computed in float64, and importing the package loads NumPy alone: SciPy and scikit-image are imported by
+the first metric that needs them, so that the command line starts quickly.
 """
 
 from trustworthy.metrics.bootstrap import bootstrap_interval
@@ -15,9 +15,14 @@ from trustworthy.metrics.detection import (
     precision_at_k,
     recall_at_k,
 )
-from trustworthy.metrics.difference import difference_interval, paired_share_interval
 from trustworthy.metrics.image import pearson, psnr, ssim
-from trustworthy.metrics.proportion import clopper_pearson_lower, grouped_interval, proportion_interval
+from trustworthy.metrics.proportion import (
+    clopper_pearson_lower,
+    difference_interval,
+    grouped_interval,
+    paired_share_interval,
+    proportion_interval,
+)
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 from trustworthy.metrics.spread import (
     SparsificationCurve,

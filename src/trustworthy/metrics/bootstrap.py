@@ -51,9 +51,7 @@ def bootstrap_interval(
     ----------
     Efron, "Bootstrap methods: another look at the jackknife", 1979.
     """
-    checks.real("level", level, above=0.0)
-    if not level < 1.0:
-        raise InvalidInput(f"level must be < 1, got {level!r}.")
+    checks.fraction("level", level)
     checks.integer("resamples", resamples, at_least=1)
     rows = [_rows(f"arrays[{i}]", values) for i, values in enumerate(arrays)]
     if not rows:

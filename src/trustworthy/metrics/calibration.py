@@ -101,11 +101,9 @@ def _equal_width(confidence: Float[np.ndarray, " n"], bins: int) -> Float[np.nda
 
 
 def _equal_mass(confidence: Float[np.ndarray, " n"], bins: int) -> Float[np.ndarray, " edges"]:
-    # Equal confidences share a bin whatever their order, so ties may leave fewer bins than asked for.
-    ordered = np.sort(confidence)
-    last = -(-np.arange(1, bins) * len(ordered) // bins) - 1  # index of the last example of each bin but the final
-    inner = np.unique(ordered[last])
-    return np.concatenate([ordered[:1], inner[inner < ordered[-1]], ordered[-1:]])
+    low, high = confidence.min(), confidence.max()
+    inner = inputs.quantiles(confidence, bins)
+    return np.array([low, *inner[inner < high], high])
 
 
 BINNINGS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"width": _equal_width, "mass": _equal_mass}

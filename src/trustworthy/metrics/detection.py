@@ -16,8 +16,6 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.metrics import inputs
 
-# scikit-learn is imported where it is used: it takes longer to import than everything else in this package together.
-
 
 def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, a tie counting half.
@@ -50,12 +48,11 @@ def partial_auroc(scores: ArrayLike, positives: ArrayLike, *, max_fpr: float, no
     ----------
     McClish, "Analyzing a portion of the ROC curve", 1989.
     """
-    from sklearn.metrics import roc_curve
-
     cut = checks.real("max_fpr", max_fpr, above=0.0, at_most=1.0)
     ranks, truth = _ranked(scores, positives)
     _both_classes(truth)
-    fpr, tpr, _ = roc_curve(truth, ranks)
+    flagged = (np.cumsum(np.bincount(ranks, which)[::-1]) for which in (~truth, truth))  # from the highest score down
+    fpr, tpr = (np.append(0.0, count / count[-1]) for count in flagged)
     inside = fpr <= cut
     height = np.interp(cut, fpr, tpr)
     area = area_under_curve(np.append(fpr[inside], cut), np.append(tpr[inside], height))
@@ -170,7 +167,7 @@ def recall_at_k(scores: ArrayLike, positives: ArrayLike, k: int) -> float:
 
 
 def _ranked(scores: ArrayLike, positives: ArrayLike) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    # Dense ranks order as the scores do, keep exactly their ties, and let infinite scores through scikit-learn.
+    # Dense ranks order as the scores do, keep exactly their ties, and can be counted.
     values = inputs.numbers("scores", scores, "n")
     truth = inputs.binary("positives", positives)
     inputs.same_length(scores=values, positives=truth)

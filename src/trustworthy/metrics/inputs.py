@@ -87,6 +87,12 @@ def probabilities(name: str, values: ArrayLike) -> Float[np.ndarray, "n classes"
     return np.minimum(read, 1.0)  # rounding may lift a certain class above one
 
 
+def quantiles(values: Float[np.ndarray, " n"], bins: int) -> Float[np.ndarray, " edges"]:
+    """The largest value of each of `bins` equally full bins but the last; equal values share a bin, so fewer may be."""
+    last = -(-np.arange(1, bins) * len(values) // bins) - 1  # index of the last example of each bin
+    return np.unique(np.sort(values)[last])
+
+
 def confidences(name: str, values: ArrayLike) -> Float[np.ndarray, " n"]:
     """Read one probability per example (n,), in [0, 1]."""
     read = numbers(name, values, "n")

@@ -161,11 +161,7 @@ def spread_curve(std: ArrayLike, error: ArrayLike, *, bins: int = 10) -> SpreadC
     inputs.same_length(std=spread, error=off)
     if spread.min() <= 0:
         raise InvalidInput(f"std must be > 0, got {spread.min():g}; add the noise of the data to that of the model.")
-    ordered = np.sort(spread)
-    edges = np.unique(
-        ordered[-(-np.arange(1, wanted) * len(ordered) // wanted) - 1]
-    )  # largest of each bin but the last
-    where = np.searchsorted(edges, spread, side="left")
+    where = np.searchsorted(inputs.quantiles(spread, wanted), spread, side="left")
     count = np.bincount(where)
     filled = count > 0
     root = lambda squares: np.sqrt(np.bincount(where, squares)[filled] / count[filled])  # noqa: E731

@@ -1,4 +1,4 @@
-"""How a model takes a batch: as a tensor, in the precision of its weights, as an array, without gradients."""
+"""How a model takes a batch: as a tensor, in the precision of its weights, as an array, so many rows at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from trustworthy.core.errors import ModelContractError, TrustworthyError
@@ -89,3 +90,19 @@ def _is_differentiable(feed: Feed, predictor: Predictor, x: Tensor) -> bool | No
         return numbers_of(feed(predictor, x.clone().requires_grad_() + 0)).requires_grad
     except Exception:
         return None
+
+
+def in_batches_of(
+    size: int | None, ask: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
+) -> Shaped[Tensor, "n *outputs"]:
+    """Answers of `ask`, which takes `size` rows, None for any number; the last batch is filled up with its last row.
+
+    Right where a row's answer does not depend on the others in its batch.
+    """
+    if size is None:
+        return ask(x)
+    parts = []
+    for rows in x.split(size):
+        filling = rows[-1:].expand(size - len(rows), *rows.shape[1:])
+        parts.append(ask(torch.cat([rows, filling]))[: len(rows)])
+    return torch.cat(parts)

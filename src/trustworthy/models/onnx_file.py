@@ -17,9 +17,9 @@ from torch import Tensor
 from trustworthy.core.errors import DataError, InvalidInput, ModelContractError
 from trustworthy.core.extras import required
 from trustworthy.models.door import check_file
+from trustworthy.models.feeding import in_batches_of
 from trustworthy.models.names import Label, plain
 from trustworthy.models.outputs import numbers_of
-from trustworthy.models.padded import in_batches_of
 
 _TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16, "int64": np.int64, "int32": np.int32}
 _NO_GRADIENTS = "ONNX files have no gradients: attacks see scores alone, and find less than those by gradients would"

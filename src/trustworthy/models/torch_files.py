@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from trustworthy.core.errors import DataError, InvalidInput
 from trustworthy.models.door import check_file, check_trusted
+from trustworthy.models.feeding import in_batches_of
 from trustworthy.models.outputs import numbers_of
-from trustworthy.models.padded import in_batches_of
 from trustworthy.training.weights import tensors_in
 
 _SAVE = (

@@ -42,14 +42,10 @@ def bound_relu(model: nn.Module, *, high: float = 1.0) -> nn.Module:
     ------
     InvalidInput : high is not > 0, or `model` has no such module.
     """
-    bounded = BoundedReLU(high)
+    BoundedReLU(high)  # checks it
     if not any(isinstance(module, nn.ReLU | nn.ReLU6) for module in model.modules()):
         raise InvalidInput(
             f"model must have an nn.ReLU to bound, and {type(model).__name__} has none; a ReLU that its forward pass "
             "calls as a function (torch.relu, nn.functional.relu) is not found: make it a module, self.act = nn.ReLU()."
         )
-
-    def rule(name: str, module: nn.Module) -> nn.Module | None:
-        return BoundedReLU(bounded.high) if isinstance(module, nn.ReLU | nn.ReLU6) else None
-
-    return replaced(model, rule)
+    return replaced(model, lambda name, module: BoundedReLU(high) if isinstance(module, nn.ReLU | nn.ReLU6) else None)

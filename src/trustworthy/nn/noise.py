@@ -60,7 +60,7 @@ class BernoulliGaussianNoise(nn.Module):
     def __init__(self, sigma: float, p: float) -> None:
         super().__init__()
         self.sigma = checks.real("sigma", sigma, at_least=0)
-        self.p = _probability_of_noise(p)
+        self.p = checks.real("p", p, above=0, at_most=1)
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if self.sigma == 0:
@@ -114,11 +114,8 @@ def put_before(layer: nn.Module, noise: nn.Module) -> None:
 
 
 def _noise(sigma: float, p: float) -> nn.Module:
-    return GaussianNoise(sigma) if _probability_of_noise(p) == 1 else BernoulliGaussianNoise(sigma, p)
-
-
-def _probability_of_noise(p: float) -> float:
-    return checks.real("p", p, above=0, at_most=1)
+    noise = BernoulliGaussianNoise(sigma, p)
+    return GaussianNoise(sigma) if noise.p == 1 else noise
 
 
 def _noised(layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -28,15 +28,15 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: PerChannel, std: PerChannel) -> None:
         super().__init__()
-        channel_mean, channel_std = _vector("mean", mean), _vector("std", std)
-        if not bool((channel_std > 0).all()):
+        channel_mean, channel_std = _numbers("mean", mean), _numbers("std", std)
+        if min(channel_std) <= 0:
             raise InvalidInput(f"std must be > 0, got {std!r}; use 1 for a channel that never varies.")
         if 1 not in (len(channel_mean), len(channel_std)) and len(channel_mean) != len(channel_std):
             raise InvalidInput(
                 f"mean and std must have one value per channel, got {len(channel_mean)} and {len(channel_std)}."
             )
-        self.register_buffer("mean", channel_mean)
-        self.register_buffer("std", channel_std)
+        self.register_buffer("mean", torch.tensor(channel_mean))
+        self.register_buffer("std", torch.tensor(channel_std))
 
     def forward(self, x: Float[Tensor, "batch channels *shape"]) -> Float[Tensor, "batch channels *shape"]:
         mean, std = self._along(x)
@@ -60,9 +60,9 @@ class Normalize(nn.Module):
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"
 
 
-def _vector(name: str, values: PerChannel) -> Tensor:
+def _numbers(name: str, values: PerChannel) -> list[float]:
     listed = values.flatten().tolist() if isinstance(values, Tensor) else values
     numbers = list(listed) if isinstance(listed, Sequence) else [listed]
     if not numbers:
         raise InvalidInput(f"{name} must be a number or one per channel, got none.")
-    return torch.tensor([checks.real(name, number) for number in numbers])
+    return [checks.real(name, number) for number in numbers]

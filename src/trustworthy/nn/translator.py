@@ -140,10 +140,8 @@ class Translator(nn.Module):
 
 def translate(model: nn.Module, *, source_channels: int = 1, target_channels: int = 1) -> Translator:
     """A copy of `model` in a `Translator` that changes no number until weights with statistics are loaded."""
-    source, target = (
-        checks.integer(name, channels, at_least=1)
-        for name, channels in (("source_channels", source_channels), ("target_channels", target_channels))
-    )
+    source = checks.integer("source_channels", source_channels, at_least=1)
+    target = checks.integer("target_channels", target_channels, at_least=1)
     return Translator(copy.deepcopy(model), [0.0] * source, [1.0] * source, [0.0] * target, [1.0] * target)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from trustworthy.attacks import PGD, Attack, FreshDraws
 from trustworthy.core import seeds
 from trustworthy.core.errors import InvalidInput
+from trustworthy.core.predictive import Predictive
 from trustworthy.datasets import Dataset
 from trustworthy.datasets.draw import stratified_rows
 from trustworthy.metrics import bootstrap_interval, proportion_interval
@@ -260,10 +261,14 @@ class Case:
         """Row numbers of `count` examples, the classes in proportion, the same for every model."""
         return stratified_rows(self.labels, count, seeds.derived_seed(self.seed, name))
 
+    def answers(self, x: Float[Tensor, "n *shape"], draws: int | None = None) -> Predictive:
+        """What the model answers inputs, over its own number of `draws` or another."""
+        given = {"batch": self.batch, "seed": self.seed, "device": self.device}
+        return answers(self.subject.model, x, draws=draws or self.subject.draws, **given)
+
     def classify(self, x: Float[Tensor, "n *shape"]) -> Int[np.ndarray, " n"]:
         """Predicted classes of other inputs than the examples."""
-        given = {"draws": self.subject.draws, "batch": self.batch, "seed": self.seed, "device": self.device}
-        return answers(self.subject.model, x, **given).logits.argmax(1).numpy()
+        return self.answers(x).logits.argmax(1).numpy()
 
     def share(self, holds: Bool[np.ndarray, " n"]) -> tuple[float, float]:
         """Exact interval of the share of rows for which something `holds`; never a point."""

@@ -1,4 +1,4 @@
-"""Rows of a table as corruptions leave them, as far as a model takes them: as a whole, and column by column.
+"""Rows as corruptions leave them; of a table as far as a model takes them, as a whole and column by column.
 
 `findings.corruptions` asks for disturbed rows, and for accuracies by column.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from trustworthy.core import seeds
@@ -22,6 +22,7 @@ from trustworthy.datasets.columns import Column, listed
 from trustworthy.datasets.corruptions import TABLE_CORRUPTIONS, corrupt_table
 from trustworthy.models import is_estimator
 from trustworthy.report.case import Case
+from trustworthy.report.kind import NotApplicable
 
 COLUMNS = 30
 """Columns that are corrupted one by one; of a wider table those whose shuffling costs most."""
@@ -137,6 +138,16 @@ class CorruptedTable:
             few = columns[start : start + at_once]
             classes = self.case.classify(torch.cat([self._corrupted(name, severity, [j]) for j in few]))
             yield from zip(few, (classes.reshape(len(few), -1) == labels).mean(axis=1).tolist(), strict=True)
+
+
+def scale_of(x: Float[Tensor, "n channels h w"]) -> str:
+    """Which published constants are for images of this size; NotApplicable where there are none."""
+    channels, *sides = x.shape[1:]
+    if channels not in (1, 3) or min(sides) < 8:
+        raise NotApplicable(
+            f"the corruptions are defined for images of 1 or 3 channels from 8 pixels up, got {tuple(x.shape[1:])}."
+        )
+    return "imagenet-c" if min(sides) >= 128 else "cifar10-c"
 
 
 def ways(severity: int) -> dict[str, str]:

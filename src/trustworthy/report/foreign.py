@@ -14,13 +14,12 @@ from trustworthy.core import seeds
 from trustworthy.core.errors import DataError, InvalidInput, MissingPackage
 from trustworthy.datasets.corruptions import CORRUPTIONS, corrupt
 from trustworthy.report.case import Case
+from trustworthy.report.corrupted import scale_of
 from trustworthy.report.kind import NotApplicable
 from trustworthy.report.rows import draw_examples, read_data
 
 FAR = 10.0
 """How far a feature of a far row is moved, in its standard deviations."""
-FOREIGN = {"noise": "image", "corruptions": "image", "shuffled": "table", "far": "table"}
-"""The foreign sets that are made of the data itself, and of which data."""
 Rows = Int[np.ndarray, " n"]
 
 
@@ -31,9 +30,10 @@ def foreign_rows(case: Case, name: str, rows: Rows) -> Float[Tensor, "n *shape"]
     """
     if name not in FOREIGN:
         return _of_a_data_set(case, name, len(rows))
-    if FOREIGN[name] != case.examples.domain.kind:
-        raise NotApplicable(f"{name} is for data of the kind {FOREIGN[name]}.")
-    return _MADE[name](case, case.examples.x[rows], seeds.numpy_generator(case.seed, "ood", name))
+    kind, made = FOREIGN[name]
+    if kind != case.examples.domain.kind:
+        raise NotApplicable(f"{name} is for data of the kind {kind}.")
+    return made(case, case.examples.x[rows], seeds.numpy_generator(case.seed, "ood", name))
 
 
 def _noise(case: Case, x: Tensor, random: np.random.Generator) -> Tensor:
@@ -43,10 +43,7 @@ def _noise(case: Case, x: Tensor, random: np.random.Generator) -> Tensor:
 
 def _corruptions(case: Case, x: Tensor, random: np.random.Generator) -> Tensor:
     """Each corruption at severity 5, on as many of the rows as every other."""
-    channels, *sides = x.shape[1:]
-    if channels not in (1, 3) or min(sides) < 8:
-        raise NotApplicable("the corruptions are defined for images of 1 or 3 channels from 8 pixels up.")
-    scale, out = "imagenet-c" if min(sides) >= 128 else "cifar10-c", x.clone()
+    scale, out = scale_of(x), x.clone()
     for place, name in enumerate(CORRUPTIONS):
         if len(some := x[place :: len(CORRUPTIONS)]):
             out[place :: len(CORRUPTIONS)] = corrupt(some, name, 5, random, scale=scale)
@@ -73,9 +70,11 @@ def _far(case: Case, x: Tensor, random: np.random.Generator) -> Tensor:
     return moved.where(movable, x)
 
 
-_MADE: dict[str, Callable[[Case, Tensor, np.random.Generator], Tensor]] = {
-    "noise": _noise, "corruptions": _corruptions, "shuffled": _shuffled, "far": _far,
+FOREIGN: dict[str, tuple[str, Callable[[Case, Tensor, np.random.Generator], Tensor]]] = {
+    "noise": ("image", _noise), "corruptions": ("image", _corruptions), "shuffled": ("table", _shuffled),
+    "far": ("table", _far),
 }  # fmt: skip
+"""The foreign sets that are made of the data itself: of which data, and how."""
 
 
 def _of_a_data_set(case: Case, name: str, rows: int) -> Float[Tensor, "n *shape"]:

@@ -180,7 +180,7 @@ def _rows_that_tell(finding: Finding, limit: float) -> int | None:
     if needed > MOST_ROWS:
         return None
     hits = round(value * n)
-    if math.isclose(hits / n, value) and proportion_interval(hits, n, finding.level) == (low, high):
+    if value <= 1.0 and math.isclose(hits / n, value) and proportion_interval(hits, n, finding.level) == (low, high):
 
         def tells(rows: int) -> bool:
             nearer = math.floor(value * rows) if value > limit else math.ceil(value * rows)

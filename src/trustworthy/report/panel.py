@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,9 +120,7 @@ class Shown:
 
     def _numbers(self, group: Group, item: Item, columns: dict[str, list[str]]) -> Markup:
         caption = f"{group.title}, {item.model}"
-        rows = [row(head, cells) for head, *cells in zip(*columns.values(), strict=True)]
-        seen = caption if len(self.models) > 1 else group.title
-        return table(seen, [*columns], rows, label=caption, captioned=True)
+        return listing(caption if len(self.models) > 1 else group.title, columns, caption, captioned=True)
 
 
 @dataclass(frozen=True)
@@ -183,6 +181,12 @@ def table(
         style=style,
     )
     return element("div", drawn, look="scroll", tabindex=0, role="region", aria_label=label) if label else drawn
+
+
+def listing(caption: str, columns: Mapping[str, Iterable[str]], label: str, *, captioned: bool = False) -> Markup:
+    """A table of columns by their heads; the first heads the rows."""
+    rows = [row(head, cells) for head, *cells in zip(*columns.values(), strict=True)]
+    return table(caption, [*columns], rows, label, captioned=captioned)
 
 
 def bars(item: Item, caption: str, head: Sequence[str], rows: Sequence[Markup], *, headed: bool = True) -> Markup:

@@ -146,7 +146,7 @@ def _prepared(
                 pixel_size={} if example.pixels is None else dict.fromkeys("YX", example.pixels),
             )  # fmt: skip
             write_image(file, [stored], about, stored.dtype)
-            return prepare_image(storage, settings, project_id, file, f"{shown}/{place}.ome.tif", role, prober)
+            return prepare_image(storage, project_id, file, f"{shown}/{place}.ome.tif", role, prober)
 
         for place, source, target in zip(pairs.names, pairs.source, pairs.target, strict=True):
             found[place] = image("source", place, source), image("target", place, target)

@@ -8,50 +8,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.studio.values import Value
 
 PREFIX = "STUDIO_"
 FILE = "studio.toml"
 GIB = 2**30
 
 
-class Settings(BaseModel):
-    """Settings of a studio, checked.
+class Settings(Value):
+    """Settings of a studio, checked; the description of each is what the page of the settings says of it."""
 
-    data_dir : where everything lies that the studio keeps.
-    database_url : for SQLAlchemy; None for SQLite in `data_dir`.
-    host, port : where the pages are served.
-    device : on which jobs run, "auto", "cpu", "cuda", "cuda:1".
-    threads : of torch in a job; None for half of the processors, at least one.
-    max_file_bytes : of one uploaded file. max_files : images of one upload, an archive included.
-    max_pixels : of one image, over all its planes and channels. max_ratio : by which an archive may grow when unpacked.
-    free_bytes : that stay free on the disk whatever is uploaded or trained.
-    links : whether images may be fetched from a link. link_hosts : from which hosts, and those below them.
-    lease_seconds : after which a job whose worker was not heard of is another worker's. beat_seconds : between signs
-        of life. stall_seconds : without progress after which a job is stopped. attempts : of a job at most.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data_dir: Path = Path.home() / "trustworthy-studio"
-    database_url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = Field(8420, ge=0, le=65535)
-    device: str = "auto"
-    threads: int | None = Field(None, ge=1)
-    max_file_bytes: int = Field(16 * GIB, ge=1)
-    max_files: int = Field(5000, ge=1)
-    max_pixels: int = Field(2**31, ge=1)
-    max_ratio: float = Field(200.0, ge=1)
-    free_bytes: int = Field(GIB, ge=0)
-    links: bool = False
-    link_hosts: tuple[str, ...] = ("drive.google.com", "drive.usercontent.google.com", "zenodo.org")
-    lease_seconds: float = Field(60.0, gt=0)
-    beat_seconds: float = Field(5.0, gt=0)
-    stall_seconds: float = Field(1800.0, gt=0)
-    attempts: int = Field(3, ge=1)
+    data_dir: Path = Field(Path.home() / "trustworthy-studio", description="Folder that holds everything")
+    database_url: str | None = Field(None, description="Database, for SQLAlchemy; SQLite in the folder by default")
+    free_bytes: int = Field(GIB, ge=0, description="Space on the disk that always stays free")
+    host: str = Field("127.0.0.1", description="Address at which the pages are served")
+    network: bool = Field(False, description="The address may be one of a network, though nothing is encrypted")
+    port: int = Field(8420, ge=0, le=65535, description="Port of that address")
+    max_file_bytes: int = Field(16 * GIB, ge=1, description="Largest file that can be uploaded")
+    max_files: int = Field(5000, ge=1, description="Most images in one upload, those of an archive too")
+    max_pixels: int = Field(2**31, ge=1, description="Most pixels of one image, over all its planes and channels")
+    max_ratio: float = Field(200.0, ge=1, description="By how much an archive may grow when it is unpacked")
+    links: bool = Field(False, description="Images may be fetched from a link")
+    link_hosts: tuple[str, ...] = Field(
+        ("drive.google.com", "drive.usercontent.google.com", "zenodo.org"),
+        description="Hosts from which links may fetch, and from hosts below them",
+    )
+    device: str = Field("auto", description="Where jobs run: auto, cpu, cuda, cuda:1")
+    threads: int | None = Field(None, ge=1, description="Processors that a job uses; by default half of them")
+    attempts: int = Field(3, ge=1, description="How often a job that breaks off is tried")
+    lease_seconds: float = Field(
+        60.0, gt=0, description="After this long without a sign of life, a job is given to another worker"
+    )
+    beat_seconds: float = Field(5.0, gt=0, description="Time between signs of life")
+    stall_seconds: float = Field(1800.0, gt=0, description="Without progress for this long, a job is stopped")
 
     @property
     def url(self) -> str:

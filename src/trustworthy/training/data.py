@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.seeds import torch_generator
@@ -77,24 +77,14 @@ def _tensor(name: str, values: Any, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype)
 
 
-@dataclass(frozen=True)
-class Share(Dataset[Any]):
-    """Some `rows` of a dataset."""
-
-    dataset: Dataset[Any]
-    rows: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, number: int) -> Any:
-        return self.dataset[self.rows[number]]
+class Share(Subset[Any]):
+    """Some rows of a dataset."""
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
         """What tells this from other data to a checkpoint."""
         whole = (type(self.dataset).__qualname__, len(self.dataset), getattr(self.dataset, "fingerprint", None))  # type: ignore[arg-type]
-        return (*whole, self.rows)
+        return (*whole, tuple(self.indices))
 
 
 def share_of(data: Data, share: float, seed: int) -> Data:
@@ -104,12 +94,12 @@ def share_of(data: Data, share: float, seed: int) -> Data:
     count = len(data) if isinstance(data, Dataset) else len(data[0])  # type: ignore[arg-type]
     rows = torch.randperm(count, generator=torch_generator(seed, "share"))[: max(1, round(share * count))]
     if isinstance(data, Dataset):
-        return Share(data, tuple(rows.tolist()))
+        return Share(data, rows.tolist())
     return tuple(part[rows.to(part.device) if isinstance(part, Tensor) else rows.numpy()] for part in data)
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Which rows each step of a run trains on, in which of the processes that share the work.
 
     Every epoch sees every row once, in an order that depends on the seed and the epoch alone. The batches of an epoch

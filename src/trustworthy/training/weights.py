@@ -40,9 +40,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     ------
     CheckpointError : the file cannot be read, or names or shapes differ; the message lists them.
     """
-    tensors = _state_dict(path) if _is_pickled(path) else read_tensors(path)[0]
-    of_model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
-    assign_weights(model, of_model or tensors, path)
+    assign_weights(model, _state_dict(path) if _is_pickled(path) else read_tensors(path)[0], path)
 
 
 def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:

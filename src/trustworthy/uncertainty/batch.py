@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from trustworthy.core import checks
 from trustworthy.training import Likelihood
@@ -33,11 +32,9 @@ class BatchEnsemble(Method):
     spread: float = 0.2
     loss: Likelihood = CLASSES
 
+    transform = ("batch_ensemble", "members", "spread")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.integer("members", self.members, at_least=1)
         checks.real("spread", self.spread, at_least=0.0)
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return (("batch_ensemble", {"members": self.members, "spread": self.spread}),)

@@ -6,7 +6,6 @@ import copy
 from abc import ABC
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +35,11 @@ class Ensembling(Method, ABC):
     members: int = 6
     loss: Likelihood = CLASSES
 
+    transform = ("ensemble", "members")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.integer("members", self.members, at_least=1)
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return (("ensemble", {"members": self.members}),)
 
     def changed(self, model: nn.Module) -> nn.Module:
         """A copy of `model`: the members are trained one by one."""

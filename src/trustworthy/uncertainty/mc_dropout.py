@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
@@ -30,12 +29,10 @@ class MCDropout(Method):
     loss: Likelihood = CLASSES
     draws: int = 10
 
+    transform = ("persist_dropout", "p", "missing")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, rate in (("p", self.p), ("missing", self.missing)):
             if rate is not None and checks.real(name, rate, at_least=0.0) >= 1:
                 raise InvalidInput(f"{name} must be < 1, got {rate!r}; at 1 nothing of an input would be left.")
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return (("persist_dropout", {"p": self.p, "missing": self.missing}),)

@@ -106,8 +106,9 @@ class Method(ABC):
       of its own, and so it resumes alone; `lesson.fresh(k)` is the network that member k begins with;
     - `objective`: the training loss; by default the likelihood;
     - a field `loss: Likelihood = CLASSES`, where it is not for classes alone;
-    - `transforms`: what it does to the architecture, by names of `nn.TRANSFORMS`, so that a saved model is built again;
-      and `changed(model)` where training begins with another one than it ends with, as ensembles do;
+    - `transform`: what it does to the architecture, a name of `nn.TRANSFORMS` and the fields that are its options, so
+      that a saved model is built again; and `changed(model)` where training begins with another one than it ends with,
+      as ensembles do;
     - `metrics_anyway`: what is measured beside the score;
     - `__post_init__`: checks of its own fields, after those of `super()`.
 
@@ -128,6 +129,7 @@ class Method(ABC):
     """
 
     least_epochs: ClassVar[int] = 1
+    transform: ClassVar[tuple[str, ...]] = ()
 
     epochs: int
     batch_size: int = 128
@@ -256,7 +258,10 @@ class Method(ABC):
     @property
     def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
         """What is done to the architecture: names in `trustworthy.nn.transforms`, and their options."""
-        return ()
+        if not self.transform:
+            return ()
+        name, *fields = self.transform
+        return ((name, {field: getattr(self, field) for field in fields}),)
 
     @property
     def likelihood(self) -> Likelihood:

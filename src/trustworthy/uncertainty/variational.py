@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -85,6 +84,8 @@ class SVI(Method):
     local: bool = False
     draws: int = 10
 
+    transform = ("to_bayesian", "prior_std", "init_std", "local")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("prior_std", self.prior_std, above=0.0)
@@ -96,11 +97,6 @@ class SVI(Method):
                 f"weight_decay must be 0 for Bayesian weights, got {self.weight_decay}: it would pull their standard "
                 "deviations to 1. Choose a smaller prior_std, which holds the means."
             )
-
-    @property
-    def transforms(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        options = {"prior_std": self.prior_std, "init_std": self.init_std, "local": self.local}
-        return (("to_bayesian", options),)
 
     @property
     def objective(self) -> EvidenceLoss:

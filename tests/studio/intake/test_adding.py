@@ -1,7 +1,7 @@
 import pytest
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.intake.adding import LONG, clean_name, roles_of
+from trustworthy.studio.intake.adding import LONG, clean_name, role_of
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from trustworthy.studio.intake.adding import LONG, clean_name, roles_of
     ],
 )
 def test_the_last_folder_that_tells_names_the_role_and_else_the_name_of_the_file(name, role):
-    assert roles_of([name]) == [role]
+    assert role_of(name) == role
 
 
 @pytest.mark.parametrize(

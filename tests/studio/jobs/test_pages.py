@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from trustworthy.studio.db.tables import Job
@@ -45,11 +47,14 @@ def test_the_list_shows_every_job_how_far_it_is_and_names_as_text(place, client,
 
 
 def test_a_list_of_many_jobs_has_pages(place, client, monkeypatch):
-    monkeypatch.setattr("trustworthy.studio.web.pages.jobs.PER_PAGE", 2)
+    monkeypatch.setattr("trustworthy.studio.web.paging.SIZE", 2)
     ids = [place.submit()[:8] for _ in range(3)]
-    pages = [client.get(f"/jobs?page={number}").get_data(as_text=True) for number in (1, 2)]
-    assert [[each in page for each in ids] for page in pages] == [[False, True, True], [True, False, False]]
-    assert [("Older" in page, "Newer" in page) for page in pages] == [(True, False), (False, True)]
+    pages = [client.get(f"/jobs?project={place.project}&page={number}").text for number in (1, 2, 9)]
+    last = [True, False, False]
+    assert [[each in page for each in ids] for page in pages] == [[False, True, True], last, last]
+    for page, number in zip(pages, (1, 2, 2), strict=True):  # and the list asks for itself anew
+        assert f'hx-get="/jobs/rows?page={number}&amp;project={place.project}"' in page
+        assert re.findall(r'page=(\d)&amp;project=\w+" aria-current="page"', page) == [str(number)]
 
 
 def test_a_running_job_shows_curves_notes_and_the_end_of_its_log(place, client, running):

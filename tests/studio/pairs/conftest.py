@@ -6,11 +6,10 @@ import tifffile
 
 from trustworthy.datasets.pairs import load_pairs
 from trustworthy.studio.db.tables import Image, Project
-from trustworthy.studio.images.probing import Prober
-from trustworthy.studio.intake.adding import add_image
+from trustworthy.studio.images.probing import lent
+from trustworthy.studio.intake.adding import keep_images, prepare_image
 from trustworthy.studio.pairs.pairing import save_pairs
 from trustworthy.studio.pairs.splitting import choose_parts
-from trustworthy.studio.settings import Settings
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
@@ -57,22 +56,17 @@ def with_images(session, project):
     return made
 
 
-@pytest.fixture(scope="session")
-def prober(tmp_path_factory):
-    """One for all tests, as it takes a second to start."""
-    with Prober(Settings(data_dir=tmp_path_factory.mktemp("prober"))) as prober:
-        yield prober
-
-
 @pytest.fixture
-def add_pairs(session, project, storage, settings, prober, tmp_path):
+def add_pairs(session, project, storage, settings, tmp_path):
     """Pairs of images with files: add_pairs(part, name=(source, target), ...), arrays of (channels,) height, width."""
 
     def image(array, name, role):
         file = tmp_path / "image.tif"
         kept = {} if array.ndim == 2 else {"ome": True, "metadata": {"axes": "CYX"}}  # each file of OME has an id
         tifffile.imwrite(file, array, photometric="minisblack", **kept)
-        return add_image(session, storage, settings, project.id, file, name, role, prober).id
+        with lent(settings) as prober:
+            prepared = prepare_image(storage, project.id, file, name, role, prober)
+        return keep_images(session, storage, [prepared])[0].id
 
     def added(part="train", /, **given):
         triples = [

@@ -6,7 +6,7 @@ from trustworthy.studio.pairs import looking
 from trustworthy.studio.pairs.checking import check_project
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fields():
     pairs = cells(5, size=80, density="dense", seed=1)
     return [

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,13 @@ def moved(image, down, right):
     return image[edge - down : height - edge - down, edge - right : width - edge - right]
 
 
+drawn = functools.cache(cells)
+
+
 @pytest.mark.parametrize("density", ["sparse", "dense"])
 @pytest.mark.parametrize("planted", [(0, 0), (3, 0), (-3, 3), (0, 7)])
 def test_finds_a_planted_shift_between_phase_contrast_and_fluorescence(density, planted):
-    pairs = cells(2, size=144, density=density, seed=5)
+    pairs = drawn(2, size=144, density=density, seed=5)
     for source, target in zip(pairs.source[:, 0], pairs.target[:, 0], strict=True):
         found = shift(moved(source, 0, 0), moved(1000 + 50 * target, *planted))
         assert np.abs(np.subtract(found[:2], planted)).max() <= 0.7

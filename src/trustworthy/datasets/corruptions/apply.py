@@ -54,18 +54,12 @@ def corrupt(
 
     Parameters
     ----------
-    x
-        Images in [0, 1] of shape (n, channels, h, w), 1 or 3 channels, sides of at least 8 pixels: a floating-point
+    x : images in [0, 1] of shape (n, channels, h, w), 1 or 3 channels, sides of at least 8 pixels: a floating-point
         NumPy array or torch tensor.
-    name
-        One of `CORRUPTIONS`.
-    severity
-        1 (mild) to 5.
-    generator
-        Source of the randomness, or a seed for it. None draws a seed from the global stream of NumPy, or of torch if
-        `x` is a tensor.
-    scale
-        "cifar10-c" or "imagenet-c": the published constants for small images, or the stronger and larger ones for
+    name, severity : one of `CORRUPTIONS`, 1 (mild) to 5.
+    generator : source of the randomness, or a seed for it. None draws a seed from the global stream of NumPy, or of
+        torch if `x` is a tensor.
+    scale : "cifar10-c" or "imagenet-c": the published constants for small images, or the stronger and larger ones for
         images of about 224 pixels. Lengths are in pixels and do not follow the image size, but for
         `elastic_transform`, `pixelate` and `zoom_blur`, which are relative in the published scripts too.
 
@@ -75,10 +69,7 @@ def corrupt(
 
     Raises
     ------
-    InvalidInput
-        If `x` is not such a batch, or an argument is out of its range.
-    UnknownName
-        If `name` or `scale` is unknown.
+    InvalidInput, UnknownName : `x` is not such a batch, an argument is out of its range, or a name is unknown.
 
     Notes
     -----

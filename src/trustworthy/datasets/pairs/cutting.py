@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from trustworthy.core import checks
@@ -37,14 +35,11 @@ def patches(pairs: ImagePairs, size: int, count: int, *, seed: int = 0) -> Image
         return np.stack([images[row, ..., top : top + size, left : left + size] for row, top, left in places])
 
     groups = pairs.groups or pairs.names
-    return replace(
-        pairs,
-        source=cut(pairs.source),
-        target=cut(pairs.target),
-        masks=None if pairs.masks is None else cut(pairs.masks),
+    return pairs.each(
+        cut,
+        f"Patches of {size} pixels at random places.",
         names=tuple(f"{pairs.names[row]}/{number}" for number, row in enumerate(rows)),
         groups=tuple(groups[row] for row in rows),
-        provenance=f"{pairs.provenance} Patches of {size} pixels at random places.".strip(),
     )
 
 
@@ -73,10 +68,4 @@ def spatial_split(pairs: ImagePairs, *, test: float = 0.25, gap: int = 32) -> tu
 
 
 def _columns(pairs: ImagePairs, kept: slice) -> ImagePairs:
-    return replace(
-        pairs,
-        source=pairs.source[..., kept],
-        target=pairs.target[..., kept],
-        masks=None if pairs.masks is None else pairs.masks[..., kept],
-        provenance=f"{pairs.provenance} Columns {kept.start} to {kept.stop - 1}.".strip(),
-    )
+    return pairs.each(lambda images: images[..., kept], f"Columns {kept.start} to {kept.stop - 1}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def load_pairs(name: str, *, folder: str | os.PathLike[str] | None = None, **set
 
 def _ecoli(root: Path) -> ImagePairs:
     found = read_pairs(root, source="brightfield", target="fluorescence")
-    return _called(found.source, found.target, found.names, "ecoli", "Bright field, fluorescence (MIT).")
+    return replace(found, name="ecoli", provenance="Bright field, fluorescence (MIT).")
 
 
 def _ebimage(root: Path) -> ImagePairs:
@@ -76,7 +77,8 @@ def _ebimage(root: Path) -> ImagePairs:
             return np.stack(pages(root / name))[:, None]
 
     stained, nuclei = frames("cells.tif"), frames("nuclei.tif")
-    return _called(stained, nuclei, tuple(map(str, range(len(stained)))), "ebimage", "Stained cells, nuclei (LGPL).")
+    names, about = tuple(map(str, range(len(stained)))), "Stained cells, nuclei (LGPL)."
+    return ImagePairs(name="ebimage", source=stained, target=nuclei, names=names, provenance=about)
 
 
 def _phase_contrast(root: Path) -> ImagePairs:
@@ -84,11 +86,9 @@ def _phase_contrast(root: Path) -> ImagePairs:
     source = np.concatenate([read_image(plane) for plane in planes])
     target = np.concatenate([read_image(root / f"{stain}.png") for stain in ("dapi", "map2", "nfh")])
     about = "Planes of phase contrast from z00 on; DAPI, MAP2, NfH (Apache-2.0). One field."
-    return _called(source[None], target[None], ("field",), "phase-contrast", about)
-
-
-def _called(source: np.ndarray, target: np.ndarray, names: tuple[str, ...], name: str, about: str) -> ImagePairs:
-    return ImagePairs(name=name, source=source, target=target, names=names, provenance=about)
+    return ImagePairs(
+        name="phase-contrast", source=source[None], target=target[None], names=("field",), provenance=about
+    )
 
 
 READERS: Mapping[str, Callable[[Path], ImagePairs]] = {

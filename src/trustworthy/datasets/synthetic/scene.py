@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -38,10 +38,6 @@ class Scene:
     @property
     def side(self) -> int:
         return len(self.phase)
-
-    def copy(self) -> Scene:
-        """The same with planes of its own."""
-        return replace(self, phase=self.phase.copy(), loss=self.loss.copy(), dye=self.dye.copy())
 
     def window(
         self, row: float, column: float, reach: float, across: float | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from trustworthy.core import checks
-from trustworthy.explain.criteria.criterion import Area, Criterion, Judged
-from trustworthy.explain.criteria.curves import Curve
+from trustworthy.explain.criteria.criterion import Area, Criterion
 from trustworthy.explain.criteria.infidelity import Infidelity
 from trustworthy.explain.criteria.masking import Masking
 from trustworthy.explain.criteria.robustness import SubsetRobustness
@@ -26,17 +25,3 @@ def as_criterion(name: str) -> Criterion:
     what, _, of = name.rpartition(":")
     found = checks.choice("criteria", of, CRITERIA)
     return found if not what else Area(criterion=found) if what == "area" else checks.choice("criteria", name, CRITERIA)
-
-
-__all__ = [
-    "CRITERIA",
-    "Area",
-    "Criterion",
-    "Curve",
-    "Infidelity",
-    "Judged",
-    "Masking",
-    "MaxSensitivity",
-    "SubsetRobustness",
-    "as_criterion",
-]

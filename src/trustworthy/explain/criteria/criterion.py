@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from itertools import pairwise
+from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from trustworthy.core import checks
@@ -15,8 +17,27 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.inputs import Array
 from trustworthy.core.protocols import AnyClassifier
 from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.criteria.curves import Curve
 from trustworthy.explain.explainer import Explainer, Question, asked
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Curve:
+    """One number per example where the most relevant share of its features is treated apart from the rest.
+
+    shares : of the features, ascending, in [0, 1].
+    value : (n, points), finite.
+    unbroken : (n, points), where nothing that was found changes the prediction, so that `value` stands for inf; None
+        for curves that know no such thing.
+    """
+
+    shares: tuple[float, ...]
+    value: Float[Tensor, "n points"]
+    unbroken: Bool[Tensor, "n points"] | None = None
+
+    @property
+    def auc(self) -> Float[Tensor, " n"]:
+        """Area under the curve of each example by trapezoids, shares in percent as in Table 7.1."""
+        return torch.trapezoid(self.value, 100.0 * self.value.new_tensor(self.shares))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,18 +66,13 @@ class Criterion(ABC):
 
     eot: int = 1
 
+    name: ClassVar[str]
+    """What a method is told that makes a ranking for a criterion, see `Explainer.for_criterion`."""
+    higher_is_better: ClassVar[bool]
+    """Which way is better. One whose fields say so sets it, as its name, on itself."""
+
     def __post_init__(self) -> None:
         checks.integer("eot", self.eot, at_least=1)
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What a method is told that makes a ranking for a criterion, see `Explainer.for_criterion`."""
-
-    @property
-    @abstractmethod
-    def higher_is_better(self) -> bool:
-        """Which way is better."""
 
     @abstractmethod
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
@@ -111,13 +127,11 @@ class Area(Criterion):
 
     criterion: Criterion
 
-    @property
-    def name(self) -> str:
-        return self.criterion.name
+    higher_is_better: ClassVar = True
 
-    @property
-    def higher_is_better(self) -> bool:
-        return True
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "name", self.criterion.name)
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         most = self.criterion.judge(question, attribution, explainer).curve
@@ -127,3 +141,16 @@ class Area(Criterion):
         gain = most.value - least.value
         curve = Curve(shares=most.shares, value=gain if self.criterion.higher_is_better else -gain)
         return Judged(value=curve.auc, calls=question.problem.queries, curve=curve)
+
+
+def as_shares(shares: Sequence[float]) -> tuple[float, ...]:
+    """Check at least two shares in [0, 1], ascending."""
+    found = tuple(checks.real("shares", share, at_least=0.0, at_most=1.0) for share in shares)
+    if len(found) < 2 or any(after <= before for before, after in pairwise(found)):
+        raise InvalidInput(f"shares must be at least two, each greater than the one before, got {list(shares)!r}.")
+    return found
+
+
+def tops(attribution: Attribution, shares: Sequence[float]) -> Bool[Tensor, "n points groups"]:
+    """The most relevant groups of each example at each share; each set holds the ones before it."""
+    return torch.stack([attribution.top(share) for share in shares], dim=1)

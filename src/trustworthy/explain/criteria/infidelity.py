@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -30,17 +31,12 @@ class Infidelity(Criterion):
     draws: int = 100
     scaled: bool = True
 
+    name: ClassVar = "infidelity"
+    higher_is_better: ClassVar = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.integer("draws", self.draws, at_least=2)
-
-    @property
-    def name(self) -> str:
-        return "infidelity"
-
-    @property
-    def higher_is_better(self) -> bool:
-        return False
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         scores, generator, device = attribution.scores.nan_to_num(), question.generator, question.x.device

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.criteria.criterion import Criterion, Judged
-from trustworthy.explain.criteria.curves import Curve, as_shares, tops
+from trustworthy.explain.criteria.criterion import Criterion, Curve, Judged, as_shares, tops
 from trustworthy.explain.explainer import Baseline, Explainer, Question
 
 SHARES = tuple(percent / 100 for percent in range(0, 105, 5))
@@ -40,14 +39,8 @@ class Masking(Criterion):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "shares", as_shares(self.shares))
-
-    @property
-    def name(self) -> str:
-        return "insertion" if self.insert else "deletion"
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.insert
+        object.__setattr__(self, "name", "insertion" if self.insert else "deletion")
+        object.__setattr__(self, "higher_is_better", self.insert)
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         chosen = tops(attribution, self.shares)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from trustworthy.core.predictive import NUMBERS
 from trustworthy.explain.attribution import Attribution
-from trustworthy.explain.criteria.criterion import Criterion, Judged
-from trustworthy.explain.criteria.curves import Curve, as_shares, tops
+from trustworthy.explain.criteria.criterion import Criterion, Curve, Judged, as_shares, tops
 from trustworthy.explain.explainer import Explainer, Question
 from trustworthy.explain.robustness import Robustness, finite
 
@@ -49,14 +48,8 @@ class SubsetRobustness(Criterion):
         if self.relevant and shares[0] == 0:
             shares = as_shares(shares[1:])
         object.__setattr__(self, "shares", shares)
-
-    @property
-    def name(self) -> str:
-        return "robustness" if self.relevant else "robustness-complement"
-
-    @property
-    def higher_is_better(self) -> bool:
-        return not self.relevant
+        object.__setattr__(self, "name", "robustness" if self.relevant else "robustness-complement")
+        object.__setattr__(self, "higher_is_better", not self.relevant)
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         chosen, place = torch.unique_consecutive(tops(attribution, self.shares), dim=1, return_inverse=True)
@@ -75,9 +68,7 @@ class SubsetRobustness(Criterion):
         per = max(1, 4 * NUMBERS // (chosen.shape[1] * question.x[:1].numel()))
         for rows in torch.arange(len(chosen), device=chosen.device).split(per):
             groups = question.groups.rows(rows)
-            free = groups.free(chosen[rows])
-            if not self.relevant:
-                free = groups.free(groups.present[:, None].expand(len(rows), 1, -1)) & ~free
+            free = groups.free(chosen[rows]) if self.relevant else groups.others(chosen[rows])
             target = None if goal.target is None else goal.target[rows]
             given = {"target": target, "generator": question.generator}
             found = self.robustness(question.model, question.x[rows], goal.y[rows], free, **given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -41,20 +42,15 @@ class MaxSensitivity(Criterion):
     bounds: Bounds | None = (0.0, 1.0)
     draws: int = 10
 
+    name: ClassVar = "sensitivity"
+    higher_is_better: ClassVar = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("radius", self.radius, above=0.0)
         checks.integer("draws", self.draws, at_least=2)
         as_norm(self.norm)
         object.__setattr__(self, "bounds", as_bounds(self.bounds))
-
-    @property
-    def name(self) -> str:
-        return "sensitivity"
-
-    @property
-    def higher_is_better(self) -> bool:
-        return False
 
     def judge(self, question: Question, attribution: Attribution, explainer: Explainer | None) -> Judged:
         if explainer is None:

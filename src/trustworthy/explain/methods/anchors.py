@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from trustworthy.core import checks
-from trustworthy.core.errors import InvalidInput
 from trustworthy.core.free import Examples
+from trustworthy.core.inputs import Array
 from trustworthy.explain.attribution import Rule
-from trustworthy.explain.explainer import Baseline, Explainer, Question, Scored, as_baseline
+from trustworthy.explain.explainer import Baseline, Explainer, Question, Scored, as_background, as_baseline
 from trustworthy.metrics import proportion_interval
 
 PULLS = 64  # draws of a candidate between two looks
@@ -57,7 +57,7 @@ class Anchors(Explainer):
     beam: int = 2
     longest: int = 5
     draws: int = 1000
-    background: Tensor | None = field(default=None, repr=False)
+    background: Array | None = field(default=None, repr=False)
     baseline: Baseline = 0.0
     bins: int = 4
 
@@ -194,10 +194,10 @@ class Sampler:
         present = self.groups.present[0]
         self.features: list[int] = present.nonzero().squeeze(1).tolist()
         self.y = question.goal.y[row]
-        self.background = _checked(settings.background, question.x)
-        self.is_table = False
-        if self.background is not None and self.x.ndim == 1:
-            self.is_table = True
+        background = settings.background
+        self.background = None if background is None else as_background(background, question.x)
+        self.is_table = self.background is not None and self.x.ndim == 1
+        if self.background is not None and self.is_table:
             self.edges, self.inside = _ranges(self.background, self.x, settings.bins)
 
     def holds(self, features: tuple[int, ...], draws: int) -> int:
@@ -255,14 +255,3 @@ def _ranges(
     high = cuts.masked_fill(cuts < value, torch.inf).amin(0)
     inside = (background.double() > low) & (background.double() <= high)
     return torch.stack([low, high]), inside
-
-
-def _checked(background: Tensor | None, x: Examples) -> Tensor | None:
-    if background is None:
-        return None
-    if background.ndim != x.ndim or background.shape[1:] != x.shape[1:] or len(background) == 0:
-        raise InvalidInput(
-            f"background must have the shape (m, {', '.join(map(str, x.shape[1:]))}), got {tuple(background.shape)}; "
-            "pass rows of the training data."
-        )
-    return background.to(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -38,17 +39,14 @@ class _DenseNet(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential()
-        self.features.add_module("conv0", nn.Conv2d(channels, 64, 7, 2, 3, bias=False))
-        self.features.add_module("norm0", nn.BatchNorm2d(64))
-        self.features.add_module("relu0", nn.ReLU())
-        self.features.add_module("pool0", nn.MaxPool2d(3, 2, 1))
+        conv0 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        self.features = nn.Sequential(
+            OrderedDict(conv0=conv0, norm0=nn.BatchNorm2d(64), relu0=nn.ReLU(), pool0=nn.MaxPool2d(3, 2, 1))
+        )
         wide = 64
         for place, layers in enumerate(_LAYERS, start=1):
-            block = nn.Sequential()
-            for layer in range(layers):
-                block.add_module(f"denselayer{layer + 1}", _DenseLayer(wide + layer * _GROWTH))
-            self.features.add_module(f"denseblock{place}", block)
+            block = {f"denselayer{layer + 1}": _DenseLayer(wide + layer * _GROWTH) for layer in range(layers)}
+            self.features.add_module(f"denseblock{place}", nn.Sequential(OrderedDict(block)))
             wide += layers * _GROWTH
             if place < len(_LAYERS):
                 self.features.add_module(f"transition{place}", _transition(wide))
@@ -71,27 +69,16 @@ class _DenseNet(nn.Module):
 
 
 def _transition(channels: int) -> nn.Sequential:
-    transition = nn.Sequential()
-    transition.add_module("norm", nn.BatchNorm2d(channels))
-    transition.add_module("relu", nn.ReLU())
-    transition.add_module("conv", nn.Conv2d(channels, channels // 2, 1, bias=False))
-    transition.add_module("pool", nn.AvgPool2d(2))
-    return transition
+    conv = nn.Conv2d(channels, channels // 2, 1, bias=False)
+    return nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels), relu=nn.ReLU(), conv=conv, pool=nn.AvgPool2d(2)))
 
 
 def densenet121(*, channels: int = 3, classes: int = 1000, image_size: int = 224) -> nn.Module:
     """DenseNet-121: a 7x7 convolution, four blocks of 6, 12, 24 and 16 layers that each add 32 channels, a linear one.
 
-    Names and shapes of the weights are torchvision's, so `load_weights` reads what it publishes, the old names of its
-    first files ("denselayer1.norm.1.weight") too. For another number of classes load the weights into 1000 and set
-    `model.classifier = nn.Linear(1024, classes)`. Published weights want images normalised as for ImageNet:
-    `nn.Sequential(Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), model)`.
-
-    Parameters
-    ----------
-    channels : channels of the images, >= 1.
-    classes : number of logits, >= 2.
-    image_size : side of the square images, >= 32 pixels.
+    Parameters, names of the weights and the images that they want are as of `resnet50`; `load_weights` knows the old
+    names of torchvision's first files ("denselayer1.norm.1.weight") too. For another number of classes load the weights
+    into 1000 and set `model.classifier = nn.Linear(1024, classes)`.
 
     References
     ----------

@@ -21,9 +21,9 @@ _LOG_TWO_PI = math.log(2 * math.pi)
 class Prior(ABC):
     """The same distribution for every weight of a tensor, independently."""
 
-    @abstractmethod
     def kl(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
         """KL of N(mean, exp(log_std)^2) from the prior, in nats, summed over all weights; differentiable."""
+        return self.kl_each(mean, log_std).sum()
 
     @abstractmethod
     def kl_each(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -46,9 +46,6 @@ class GaussianPrior(Prior):
     def __post_init__(self) -> None:
         checks.real("std of a GaussianPrior", self.std, above=0)
         checks.real("mean of a GaussianPrior", self.mean)
-
-    def kl(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-        return self.kl_each(mean, log_std).sum()
 
     def kl_each(self, mean: Float[Tensor, "*shape"], log_std: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         log_ratio = log_std - math.log(self.std)
@@ -148,8 +145,7 @@ class SpikeAndSlab(Prior):
     def __post_init__(self) -> None:
         checks.real("spike_std of a SpikeAndSlab", self.spike_std, above=0)
         checks.real("slab_std of a SpikeAndSlab", self.slab_std, above=self.spike_std)
-        if not 0 < checks.real("slab_weight of a SpikeAndSlab", self.slab_weight) < 1:
-            raise InvalidInput(f"slab_weight of a SpikeAndSlab must be > 0 and < 1, got {self.slab_weight!r}.")
+        checks.fraction("slab_weight of a SpikeAndSlab", self.slab_weight)
         checks.integer("draws of a SpikeAndSlab", self.draws, at_least=1)
 
     @property

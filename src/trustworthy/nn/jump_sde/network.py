@@ -84,11 +84,14 @@ class JumpSDE(nn.Module):
             return self.noise.terms(self.drift, self.learned)
         return self.noise.mean(self.drift)
 
-    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        return self.head(self._states(self.entry(x), None, None)[-1])
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"], paths: Paths | None = None
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of a run on the given paths, or with fresh noise."""
+        return self.head(self._states(self.entry(x), None, paths)[-1])
 
     def paths(self, x: Float[Tensor, "batch channels height width"], generator: torch.Generator | None = None) -> Paths:
-        """Paths for images of the shape of `x`, to give to `hidden_states` for a clean and for a perturbed input."""
+        """Paths for images of the shape of `x`, on which a clean and a perturbed input are asked."""
         with torch.no_grad():
             h = self.entry(x)
         return drawn_paths(self.terms, h, steps=self.steps, interval=(0.0, self.T), generator=generator)
@@ -101,12 +104,6 @@ class JumpSDE(nn.Module):
         Two inputs on the same paths give eps_t = h_t^e - h_t of eq. (2.40), as in Figure 2.17.
         """
         return self._states(self.entry(x), Grid.of((0.0, self.T), self.steps).times, paths)
-
-    def logits_on(
-        self, x: Float[Tensor, "batch channels height width"], paths: Paths
-    ) -> Float[Tensor, "batch classes"]:
-        """Logits of a run on the given paths."""
-        return self.head(self._states(self.entry(x), None, paths)[-1])
 
     def _states(self, h: Tensor, at: Sequence[float] | None, paths: Paths | None) -> Tensor:
         options: dict[str, Any] = {} if paths is None else paths._asdict()

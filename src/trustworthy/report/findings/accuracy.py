@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,8 +20,8 @@ from trustworthy.report.panel import Item, Panel, Shown
 if TYPE_CHECKING:
     from trustworthy.report.case import Case
 
-CLASSES_SHOWN = 20
-GROUPS_SHOWN = 20
+PARTS_SHOWN = 20
+"""Classes or groups in a table."""
 FEW_ROWS = 20
 """Examples of a class, less than half as many as an even share, below which the page says how few there are."""
 FEW_GROUPS = 10
@@ -29,8 +29,8 @@ FEW_GROUPS = 10
 RULE = Rule("share of the error of always guessing the commonest class that the model removes", 0.9, 0.5)
 
 
-class ClassAccuracy(BaseModel):
-    """Accuracy on the examples of one class, which is its recall, and the F1 of its precision and recall."""
+class PartAccuracy(BaseModel):
+    """Accuracy on the examples of one group, or of one class: its recall, with the F1 of its precision and recall."""
 
     name: str | int = Field(validation_alias=AliasChoices("name", "class"))
     accuracy: Number
@@ -38,16 +38,6 @@ class ClassAccuracy(BaseModel):
     low: Number = math.nan
     high: Number = math.nan
     f1: Number = math.nan
-
-
-class GroupAccuracy(BaseModel):
-    """Accuracy on the examples of one group."""
-
-    name: str
-    accuracy: Number
-    n: int
-    low: Number
-    high: Number
 
 
 class Accuracy(Series):
@@ -61,11 +51,11 @@ class Accuracy(Series):
     aligned: ClassVar = ("classes", "confusion")
 
     n: int
-    per_class: list[ClassAccuracy] = Field(default_factory=list)
+    per_class: list[PartAccuracy] = Field(default_factory=list)
     classes: list[str | int] = Field(default_factory=list)
     confusion: list[list[int]] = Field(default_factory=list)
     group: str = ""
-    per_group: list[GroupAccuracy] = Field(default_factory=list)
+    per_group: list[PartAccuracy] = Field(default_factory=list)
 
 
 def measure(case: Case, settings: Any) -> Measured:
@@ -186,44 +176,38 @@ def draw(shown: Shown) -> list[Panel]:
 def _model(item: Item) -> list[str]:
     value: list[str] = [claim(item.finding, item.value, item.beside), *_groups(item)]
     classes = sorted(item.series.per_class, key=lambda row: row.accuracy)
-    if not classes:
-        return value
-    rows = [panel.row(str(row.name), _cells(row)) for row in classes[:CLASSES_SHOWN]]
-    head = ["class", heading("accuracy", "text", span=2), "interval", "F1", "n"]
-    table = panel.bars(item, f"Accuracy by class, worst first, {item.model}", head, rows)
-    left_out = f", the {CLASSES_SHOWN} worst of {len(classes)}" if len(classes) > CLASSES_SHOWN else ""
-    return [*value, panel.details(f"Accuracy by class{left_out}", table), *_confusion(item)]
+    return [*value, _by(item, "class", classes), *_confusion(item)] if classes else value
 
 
 def _groups(item: Item) -> list[Markup]:
     """Accuracy by group, in the order of the series."""
-    s, shown = item.series, item.series.per_group[:GROUPS_SHOWN]
-    if not shown:
+    if not item.series.per_group:
         return []
-    rows = [panel.row(row.name, [*_share(row), formatting.number(row.n)]) for row in shown]
-    head = [s.group, heading("accuracy", "text", span=2), "interval", "n"]
-    table = panel.bars(item, f"Accuracy by {s.group}, worst first, {item.model}", head, rows)
-    left_out = f", the {GROUPS_SHOWN} worst of {len(s.per_group):,}" if len(s.per_group) > GROUPS_SHOWN else ""
     lead = (
         "Worst first by the upper end of the interval, which is that of one group: among many, one looks bad by "
         "chance. The interval of the accuracy of all rows allows for rows of one group being alike; all other "
         "intervals of this report treat rows as independent."
     )
-    return [panel.details(f"Accuracy by {s.group}{left_out}", panel.note(lead), table)]
+    return [_by(item, item.series.group, item.series.per_group, panel.note(lead), scored=False)]
 
 
-def _cells(row: ClassAccuracy) -> list[str]:
-    return [*_share(row), formatting.score(row.f1), formatting.number(row.n)]
-
-
-def _share(row: ClassAccuracy | GroupAccuracy) -> list[str]:
-    return [bar(row.accuracy), formatting.percent(row.accuracy, 0), formatting.percents(row.low, row.high, 0)]
+def _by(item: Item, what: str, parts: Sequence[PartAccuracy], *lead: Markup, scored: bool = True) -> Markup:
+    """The first of the `parts` folded away, with their F1 where they are `scored`."""
+    rows = []
+    for part in parts[:PARTS_SHOWN]:
+        share = [formatting.percent(part.accuracy, 0), formatting.percents(part.low, part.high, 0)]
+        f1 = [formatting.score(part.f1)] * scored
+        rows.append(panel.row(str(part.name), [bar(part.accuracy), *share, *f1, formatting.number(part.n)]))
+    head = [what, heading("accuracy", "text", span=2), "interval", *["F1"] * scored, "n"]
+    table = panel.bars(item, f"Accuracy by {what}, worst first, {item.model}", head, rows)
+    left_out = f", the {PARTS_SHOWN} worst of {len(parts):,}" if len(parts) > PARTS_SHOWN else ""
+    return panel.details(f"Accuracy by {what}{left_out}", *lead, table)
 
 
 def _confusion(item: Item) -> list[Markup]:
     """Examples of each class by what they are taken for; mistakes are coloured by their share of the class."""
     s = item.series
-    if not 2 <= len(s.classes) <= CLASSES_SHOWN:
+    if not 2 <= len(s.classes) <= PARTS_SHOWN:
         return []
     rows = []
     for i, (name, counts) in enumerate(zip(s.classes, s.confusion, strict=True)):

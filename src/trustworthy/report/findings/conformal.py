@@ -12,7 +12,7 @@ from trustworthy.core.errors import InvalidInput, MissingPackage
 from trustworthy.report import formatting
 from trustworthy.report.finding import Number, Series
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable, mean_of
-from trustworthy.report.panel import Item, Panel, Shown, details, note, row, table
+from trustworthy.report.panel import Item, Panel, Shown, details, listing, note
 from trustworthy.report.settings import Section, in_profiles
 
 if TYPE_CHECKING:
@@ -107,24 +107,22 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _model(item: Item) -> list[Markup]:
-    s, all_rows = item.series, max(sum(item.series.counts), 1)
-    sizes = [
-        row(formatting.number(size), [formatting.number(count), formatting.percent(count / all_rows)])
-        for size, count in zip(s.sizes, s.counts, strict=True)
-    ]
-    classes = [
-        row(each.name, [formatting.number(each.n), formatting.percent(each.coverage), formatting.number(each.size)])
-        for each in s.per_class
-    ]
-    head = ["class", "rows", "sets that hold it", "mean size"]
-    held = (
-        f"{formatting.percent(s.coverage)} ({formatting.percents(*s.interval)}), {formatting.percent(s.wanted)} wanted"
-    )
+    s, all_rows, number, percent = item.series, max(sum(item.series.counts), 1), formatting.number, formatting.percent
+    sizes = {
+        "classes in the set": map(number, s.sizes), "rows": map(number, s.counts),
+        "share": [percent(count / all_rows) for count in s.counts],
+    }  # fmt: skip
+    classes = {
+        "class": [each.name for each in s.per_class], "rows": [number(each.n) for each in s.per_class],
+        "sets that hold it": [percent(each.coverage) for each in s.per_class],
+        "mean size": [number(each.size) for each in s.per_class],
+    }  # fmt: skip
+    held = f"{percent(s.coverage)} ({formatting.percents(*s.interval)}), {percent(s.wanted)} wanted"
     return [
         note(f"Sets that hold the true class: {held}."),
-        table("Sizes of the sets", ["classes in the set", "rows", "share"], sizes, label=f"Sets, {item.model}"),
+        listing("Sizes of the sets", sizes, f"Sets, {item.model}"),
         item.statement(),
-        details("By class", table("Sets by class", head, classes, label=f"Sets by class, {item.model}")),
+        details("By class", listing("Sets by class", classes, f"Sets by class, {item.model}")),
     ]
 
 

@@ -79,14 +79,9 @@ def measure(case: Case, settings: Settings) -> Measured:
 
 def _of_images(case: Case, rows: Int[np.ndarray, " n"], severities: list[int]) -> Measured:
     from trustworthy.datasets.corruptions import CORRUPTIONS, corrupt
+    from trustworthy.report.corrupted import scale_of
 
-    channels, *sides = case.examples.x.shape[1:]
-    if channels not in (1, 3) or min(sides) < 8:
-        raise NotApplicable(
-            "the corruptions are defined for images of 1 or 3 channels from 8 pixels up, "
-            f"got {tuple(case.examples.x.shape[1:])}."
-        )
-    x, scale = case.examples.x[rows], "imagenet-c" if min(sides) >= 128 else "cifar10-c"
+    x, scale = case.examples.x[rows], scale_of(case.examples.x)
 
     def disturbed(name: str, severity: int) -> Tensor:
         """The same for every model, so that models are compared on the same images."""

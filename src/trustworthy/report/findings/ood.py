@@ -54,21 +54,19 @@ class OutOfDistribution(Series):
 def measure(case: Case, settings: Settings) -> Measured:
     """Entropy, and mutual information of several predictors, of foreign rows against those of the data."""
     from trustworthy.report.foreign import FOREIGN, foreign_rows
-    from trustworthy.report.subject import answers
 
     _ = case.probabilities
     rows = case.sample("ood", settings.rows)
-    scored, left_out, known = [], {}, _scores(case.subject.predictive)
-    known = {name: score[rows] for name, score in known.items()}
+    scored, left_out = [], {}
+    known = {name: score[rows] for name, score in _scores(case.subject.predictive).items()}
     for place, name in enumerate(settings.sets):
         try:
             x = foreign_rows(case, name, rows)
         except NotApplicable as reason:
-            if name not in FOREIGN or FOREIGN[name] == case.examples.domain.kind:
+            if name not in FOREIGN or FOREIGN[name][0] == case.examples.domain.kind:
                 left_out[name] = str(reason)
             continue
-        how: Any = {"draws": case.subject.draws, "batch": case.batch, "seed": case.seed, "device": case.device}
-        scored.append((name, _scores(answers(case.subject.model, x, **how))))
+        scored.append((name, _scores(case.answers(x))))
         portion(case.advance, place, len(settings.sets))(1.0)
     if not scored:
         why = " ".join(left_out.values()) or "no foreign set of the plan is one for these data; name a data set."
@@ -134,15 +132,15 @@ def draw(shown: Shown) -> list[Panel]:
 
 
 def _model(item: Item) -> list[Markup]:
-    rows = []
-    for one in item.series.foreign:
-        scores = {
-            "entropy": (one.entropy, one.entropy_fpr),
-            "mutual information": (one.information, one.information_fpr),
-        }
-        for name, (area, fpr) in scores.items():
-            if area == area:
-                rows.append(row(one.name, [name, formatting.score(area), formatting.percent(fpr)]))
+    rows = [
+        row(one.name, [name, formatting.score(area), formatting.percent(fpr)])
+        for one in item.series.foreign
+        for name, area, fpr in (
+            ("entropy", one.entropy, one.entropy_fpr),
+            ("mutual information", one.information, one.information_fpr),
+        )
+        if area == area
+    ]
     left_out = [note(f"Left out: {name}, {why}") for name, why in item.series.left_out.items()]
     head = ["foreign rows", "score", "AUROC", "FPR@95"]
     return [table("Foreign rows", head, rows, label=f"Foreign rows, {item.model}"), item.statement(), *left_out]

@@ -14,7 +14,7 @@ from trustworthy.report import formatting, panel, plots
 from trustworthy.report.finding import ALL_MODELS
 from trustworthy.report.kind import Judged, Kind, Measured, NotApplicable
 from trustworthy.report.markup import bounded, dashed, element
-from trustworthy.report.panel import Item, Panel, Shown, row
+from trustworthy.report.panel import Item, Panel, Shown
 from trustworthy.report.poisoning.record import Poisoning, mean_curve
 from trustworthy.report.settings import Count, Rows, Section, in_profiles
 
@@ -127,14 +127,13 @@ def _curve(item: Item) -> list[Markup]:
     proved = [(plots.BOUND, bounded())] if s.bound else []
     legend = panel.legend("Lines of the figure", [(plots.ATTACKED, item.look)], [*thin, *proved], plain=True)
     plot = plots.poisoning_curve(item.id, item.look, s)
-    columns = {"attacked": s.error, **s.baselines, **({"bound": s.bound} if s.bound else {})}
-    rows = [
-        row(formatting.number(budget), [percent(errors[i]) for errors in columns.values()])
-        for i, budget in enumerate(s.budgets)
-    ]
-    caption = "Error of the graph learner by flipped labels"
-    table = panel.table(caption, ["flips", *columns], rows, label=f"{item.finding.title} in numbers")
-    details = panel.details("The numbers of this figure", table)
+    errors = {"attacked": s.error, **s.baselines, **({"bound": s.bound} if s.bound else {})}
+    columns = {
+        "flips": map(formatting.number, s.budgets),
+        **{name: map(percent, each) for name, each in errors.items()},
+    }
+    caption, label = "Error of the graph learner by flipped labels", f"{item.finding.title} in numbers"
+    details = panel.details("The numbers of this figure", panel.listing(caption, columns, label))
     return [element("figure", plot, legend), element("div", item.statement(), details)]
 
 

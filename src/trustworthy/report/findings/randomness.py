@@ -139,10 +139,8 @@ def _told_of(case: Case, eot: int, stands: Bool[np.ndarray, " tried"], unsure: B
 def _by_draws(case: Case, draws: list[int]) -> dict[str, Any]:
     """Accuracy of the mean of so many draws: mean, lowest and highest of disjoint groups of the most that are asked."""
     from trustworthy.core.predictive import pooled
-    from trustworthy.report.subject import answers
 
-    how: Any = {"batch": case.batch, "seed": case.seed, "device": case.device}
-    members = answers(case.subject.model, case.examples.x, draws=draws[-1], **how).members
+    members = case.answers(case.examples.x, draws[-1]).members
     by_group = [
         [
             float((pooled(group).argmax(1) == case.examples.y).double().mean())

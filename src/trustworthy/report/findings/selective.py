@@ -138,37 +138,24 @@ def draw(shown: Shown) -> list[Panel]:
         "If the model may pass its least confident predictions to a human, how many errors are left among those it "
         "keeps? The ring marks the threshold chosen."
     )
-    return [
-        Panel(
-            group.title,
-            lead,
-            [element("div", _figure(group), element("div", *map(_model, group.items)), look="columns")],
-        )
-        for group in shown.groups
-    ]
+    return [Panel(group.title, lead, [_beside(group)]) for group in shown.groups]
 
 
-def _figure(group: Group) -> Markup:
+def _beside(group: Group) -> Markup:
     models = [(item.model, item.look) for item in group.items]
     own = legend("Models in the figures", models) if len(models) > 1 else ""
-    return element("figure", plots.risk_coverage(group.id, group.curves), own)
+    figure = element("figure", plots.risk_coverage(group.id, group.curves), own)
+    return element("div", figure, element("div", *map(_model, group.items)), look="columns")
 
 
 def _model(item: Item) -> Markup:
-    s, percent = item.series, formatting.percent
-    blocks = [item.head]
-    if s.threshold is None:
-        blocks.append(_value("no threshold"))
-    else:
-        blocks.append(_value(percent(s.threshold), "confidence below which a human should decide"))
+    s, meaning = item.series, element("span", "confidence below which a human should decide", look="interval")
+    chosen = [element("span", "no threshold", look="value")]
+    if s.threshold is not None:
+        chosen = [element("span", formatting.percent(s.threshold), look="value"), meaning]
     interval = f" ({item.beside})" if item.beside else ""
-    area = note(f"Area under the curve: {item.value}{interval}.")
-    return element("div", *blocks, item.statement() or note(s.rule), area, look="claim")
-
-
-def _value(text: str, beside: str = "") -> Markup:
-    said = element("span", beside, look="interval") if beside else ""
-    return element("div", element("span", text, look="value"), said, look="figure")
+    area, rule = note(f"Area under the curve: {item.value}{interval}."), item.statement() or note(s.rule)
+    return element("div", item.head, element("div", *chosen, look="figure"), rule, area, look="claim")
 
 
 KIND = Kind(

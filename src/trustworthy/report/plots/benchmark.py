@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import INK, MUTED, Style, new_figure, to_svg
+from trustworthy.report.plots.theme import INK, MUTED, Style, name_axes, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.benchmark.record import Curve
@@ -31,12 +30,11 @@ def roc(name: str, methods: Curves, max_fpr: float, *, legend: bool = False) -> 
         axes.plot([0.0, max_fpr], [0.0, max_fpr], color=MUTED, linewidth=1.3, linestyle=(0, (4, 3)))
         axes.set_xlim(0.0, max_fpr)
         axes.set_ylim(0.0, min(1.0, 1.05 * max(axes.get_ylim()[1], max_fpr)))
-        _percent(axes, "other pixels called foreign", "foreign pixels found")
+        name_axes(axes, "other pixels called foreign", "foreign pixels found", shares="xy", decimals=0)
         axes.xaxis.set_major_locator(MultipleLocator(0.05))
-        _with_legend(figure, legend)
         told = (f"{method}: {formatting.percent(float(np.interp(max_fpr, c.x, c.y)))}" for method, _, c in methods)
         said = f"ROC curve up to a false-positive rate of {max_fpr}. True positives there: {', '.join(told)}."
-        return to_svg(figure, name, said)
+        return to_svg(figure, name, said, legend=legend)
 
 
 def sparsification(name: str, methods: Curves, oracles: Sequence[Curve], *, legend: bool = False) -> Markup:
@@ -50,10 +48,10 @@ def sparsification(name: str, methods: Curves, oracles: Sequence[Curve], *, lege
             axes.plot(oracles[0].x, best, color=INK, linewidth=1.3, linestyle=(0, (4, 3)))
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(bottom=0.0)
-        _percent(axes, "least certain pixels left out", "error of the others, of all")
-        _with_legend(figure, legend)
+        name_axes(axes, "least certain pixels left out", "error of the others, of all", shares="xy", decimals=0)
         told = (f"{method}: {formatting.percent(_at_half(curve))}" for method, _, curve in methods)
-        return to_svg(figure, name, f"Error of the pixels left, half of them left out: {', '.join(told)}.")
+        said = f"Error of the pixels left, half of them left out: {', '.join(told)}."
+        return to_svg(figure, name, said, legend=legend)
 
 
 def by_test(
@@ -73,30 +71,17 @@ def by_test(
         for edge in range(1, len(tests)):
             axes.axvline(edge - 0.5, color=MUTED, linewidth=0.6)
         axes.set_ylabel(what)
-        _with_legend(figure, legend)
         told = []
         for method, _, means, _ in methods:
             each = (f"{test} {formatting.score(mean)}" for test, mean in zip(tests, means, strict=True))
             told.append(f"{method}: {', '.join(each)}")
-        return to_svg(figure, name, f"{what.capitalize()} by test. {'; '.join(told)}.")
+        return to_svg(figure, name, f"{what.capitalize()} by test. {'; '.join(told)}.", legend=legend)
 
 
 def _at_half(curve: Curve) -> float:
     return float(np.interp(0.5, curve.x, curve.y)) / curve.y[0]
 
 
-def _percent(axes: Axes, x: str, y: str) -> None:
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-
-
 def _height(methods: Sequence[Any], legend: bool) -> float:
     """Inches; a legend within the figure takes a line for three methods."""
     return 3.1 + (0.22 * -(-len(methods) // 3) + 0.1 if legend else 0.0)
-
-
-def _with_legend(figure: Any, legend: bool) -> None:
-    if legend:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, Style, level, mark, name_axes, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.certificate import Certified
@@ -62,7 +62,7 @@ def certified_curve(name: str, models: Sequence[tuple[str, Style, Certified]], n
             if len(models) == 1:
                 axes.fill_between(series.eps, 0.0, series.certified, color=look.colour, alpha=0.12, linewidth=0)
             axes.plot(series.eps, series.certified, **look.bold, clip_on=False)
-            axes.plot([0.0], [series.clean], look.marker, **_ring(look))
+            axes.plot([0.0], [series.clean], look.marker, **look.ring)
         _label_axes(axes, norm, "certified accuracy", [s.eps for *_, s in models], [s.headline_eps for *_, s in models])
         told = (f"{model}: {_spoken(dict(zip(s.eps, s.certified, strict=True)))}." for model, _, s in models)
         return to_svg(figure, name, f"Certified accuracy against eps ({norm}). " + " ".join(told))
@@ -80,13 +80,12 @@ def randomness(name: str, models: Sequence[tuple[str, Style, Randomness]]) -> Ma
             axes.fill_between(eot, low, high, color=look.colour, alpha=0.18, linewidth=0)
             axes.plot(eot, [each.accuracy for each in s.attacks], **look.bold, clip_on=False)
         counts = sorted({count for *_, s in models for count in (*s.draws, *(each.eot for each in s.attacks))})
-        _share_axis(axes, "accuracy")
+        _share_axis(axes, "draws averaged, in a prediction or in a gradient", "accuracy")
         axes.set_xscale("log", base=2)
         axes.set_xlim(counts[0], counts[-1])
         marked = [2**power for power in range(counts[-1].bit_length())]
         axes.set_xticks(marked, [str(count) for count in marked])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("draws averaged, in a prediction or in a gradient")
         told = (f"{model}: {_spoken({each.eot: each.accuracy for each in s.attacks})}." for model, _, s in models)
         return to_svg(figure, name, "Accuracy under attack against the draws of a gradient. " + " ".join(told))
 
@@ -99,17 +98,12 @@ def risk_coverage(name: str, models: Sequence[tuple[str, Style, RiskCoverage]]) 
             kept = series.coverage_at_threshold
             if kept and series.coverage:
                 distance = np.abs(np.asarray(series.coverage) - kept)
-                axes.plot(kept, series.risk[distance.argmin()], look.marker, **_ring(look))
+                axes.plot(kept, series.risk[distance.argmin()], look.marker, **look.ring)
         for target in sorted({series.target_risk for _, _, series in models if series.target_risk is not None}):
-            axes.axhline(target, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-            place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-            axes.annotate(f"accepted: {formatting.percent(target)}", (0.0, target), (2, 4), fontsize=10, **place)
+            level(axes, target, f"accepted: {formatting.percent(target)}", right=2)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(bottom=0.0, top=max(axes.get_ylim()[1], 0.02))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel("coverage: share of predictions kept")
-        axes.set_ylabel("error rate of those kept")
+        name_axes(axes, "coverage: share of predictions kept", "error rate of those kept", shares="xy")
         return to_svg(figure, name, "Error rate against coverage. " + " ".join(map(_spoken_risk, models)))
 
 
@@ -130,32 +124,21 @@ def poisoning_curve(name: str, look: Style, series: Poisoning, *, legend: bool =
             axes.plot(series.budgets, series.bound, color=INK, linewidth=1.3, label=BOUND)
             axes.fill_between(series.budgets, series.bound, top, color=MUTED, alpha=0.18, linewidth=0)
         if series.guess <= top:
-            axes.axhline(series.guess, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-            place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-            axes.annotate(GUESS, (0.0, series.guess), (4, 4), fontsize=10, **place)
+            level(axes, series.guess, GUESS, right=4)
         axes.set_ylim(0.0, top)
         axes.set_xlim(0.0, max(series.budgets[-1], np.finfo(float).tiny) if series.budgets[-1] else 1.0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=series.flips, steps=[1, 2, 2.5, 5, 10]))
         if series.flips:
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-            axes.set_xlabel(f"labels flipped, of {series.labelled}")
-            axes.set_ylabel("error of the graph learner")
+            name_axes(axes, f"labels flipped, of {series.labelled}", "error of the graph learner", shares="y")
         else:
-            axes.set_xlabel(f"l2 norm of the change of {series.labelled} labels in [0, 1]")
-            axes.set_ylabel("RMSE of the graph learner")
-        if legend:
-            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10)
-        return to_svg(figure, name, _spoken_poisoning(series))
+            x = f"l2 norm of the change of {series.labelled} labels in [0, 1]"
+            name_axes(axes, x, "RMSE of the graph learner")
+        return to_svg(figure, name, _spoken_poisoning(series), legend=legend)
 
 
 def attack_names(curves: Sequence[RobustnessCurve]) -> list[str]:
     """Attacks of all the curves in the order met; an attack keeps its dashes across models."""
     return list(dict.fromkeys(attack for series in curves for attack in series.attacks))
-
-
-def _ring(look: Style) -> dict[str, Any]:
-    ring = {"markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4, "clip_on": False}
-    return {"color": look.colour, "zorder": 5, **ring}
 
 
 def _draw_proved(axes: Axes, look: Style, series: RobustnessCurve, certified: Mapping[float, float]) -> None:
@@ -179,7 +162,7 @@ def _label_axes(
     axes: Axes, norm: str, what: str, every: Sequence[Sequence[float]], marked: Sequence[float | None]
 ) -> None:
     """`what`, a share, against eps, with the marked radii; logarithmic where those of `every` curve span far."""
-    _share_axis(axes, what)
+    _share_axis(axes, f"eps, {norm} radius of the perturbation", what)
     axes.set_xlim(left=0.0)
     smallest = min((eps for radii in every for eps in radii if eps > 0.0), default=0.0)
     if smallest and WIDE * smallest < max(max(radii) for radii in every):
@@ -189,15 +172,13 @@ def _label_axes(
         mark(axes, eps, f"eps {eps:.3g}")
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_xlabel(f"eps, {norm} radius of the perturbation")
 
 
-def _share_axis(axes: Axes, what: str) -> None:
+def _share_axis(axes: Axes, across: str, what: str) -> None:
     """`what`, a share, on the whole of the vertical axis."""
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_ylabel(what)
+    name_axes(axes, across, what, shares="y")
 
 
 def _spoken_risk(model: tuple[str, Style, RiskCoverage]) -> str:

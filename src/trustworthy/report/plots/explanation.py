@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Num
 from markupsafe import Markup
-from matplotlib.ticker import PercentFormatter
 
 from trustworthy.report import formatting
 from trustworthy.report.plots.pictures import SIGNED, data_uri, thinned
-from trustworthy.report.plots.theme import MUTED, Style, new_figure, to_svg
+from trustworthy.report.plots.theme import MUTED, Style, name_axes, new_figure, to_svg
 
 Lines = Sequence[tuple[str, Style, Sequence[float]]]
 
@@ -31,9 +30,7 @@ def subset_curves(
             axes.plot(shares, curve, **look.bold, label=method, markevery=max(1, len(shares) // 6), clip_on=False)
         axes.set_xlim(shares[0], shares[-1])
         axes.set_ylim(bottom=0.0)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_xlabel(along)
-        axes.set_ylabel(what)
+        name_axes(axes, along, what, shares="x", decimals=0)
         middle = len(shares) // 2
         told = [f"{method}: {formatting.score(float(curve[middle]))}" for method, _, curve in methods]
         if band:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from trustworthy.report import formatting
-from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, new_figure, to_svg
+from trustworthy.report.plots.theme import DASHES, INK, MUTED, PAPER, Style, mark, name_axes, new_figure, to_svg
 
 if TYPE_CHECKING:
     from trustworthy.report.findings.calibration import Calibration
@@ -36,8 +36,7 @@ def distortion(
             mark(axes, median, f"median {median:.3g}")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(visible=False, axis="x")
-        axes.set_xlabel(f"smallest {norm} perturbation found")
-        axes.set_ylabel("examples")
+        name_axes(axes, f"smallest {norm} perturbation found", "examples")
         spoken = f"Histogram of the smallest {norm} perturbation of {counts.sum()} examples, from {edges[0]:.3g} to "
         return to_svg(figure, name, f"{spoken}{edges[-1]:.3g}; median {formatting.number(median)}.")
 
@@ -58,13 +57,10 @@ def reliability(name: str, look: Style, series: Calibration) -> Markup:
         axes.plot(confidence, accuracy, **points, color=colour, linestyle="", zorder=3, clip_on=False)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.02)
-        axes.set_ylabel("accuracy")
+        name_axes(axes, "", "accuracy", shares="y")
         below.bar(edges[:-1], count, np.diff(edges), align="edge", color=look.colour, edgecolor=PAPER, linewidth=0.8)
         below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        below.set_ylabel("count")
-        below.set_xlabel("confidence of the prediction")
-        for axis in (axes.yaxis, below.xaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
+        name_axes(below, "confidence of the prediction", "count", shares="x")
         return to_svg(figure, name, _spoken_reliability(confidence, accuracy, count[filled]))
 
 
@@ -82,10 +78,7 @@ def tempered(name: str, models: Sequence[tuple[str, Style, Tempered]]) -> Markup
             told.append(f"{model}: {_spoken_reliability(scaled[0], scaled[1], scaled[2].astype(int))}")
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.02)
-        axes.set_xlabel("confidence of the prediction")
-        axes.set_ylabel("accuracy")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
+        name_axes(axes, "confidence of the prediction", "accuracy", shares="xy")
         return to_svg(figure, name, "After temperature scaling. " + " ".join(told))
 
 

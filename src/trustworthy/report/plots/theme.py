@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 # Colours that are drawn with, and what each becomes on the page; matplotlib knows no CSS variables.
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
@@ -66,6 +67,12 @@ class Style:
         return _MARKERS[(self.place - 1) % len(_MARKERS)]
 
     @property
+    def ring(self) -> dict[str, Any]:
+        """Arguments of a point of the model that is marked."""
+        ring = {"markersize": 11, "markerfacecolor": PAPER, "markeredgewidth": 2.4, "clip_on": False}
+        return {"color": self.colour, "zorder": 5, **ring}
+
+    @property
     def bold(self) -> dict[str, Any]:
         """Arguments of the main line of the model."""
         return {"color": self.colour, "marker": self.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
@@ -89,12 +96,31 @@ def mark(axes: Axes, x: float, text: str) -> None:
     axes.annotate(text, (x, 1.0), (4 if right else -4, 3), ha="left" if right else "right", fontsize=10, **place)
 
 
-def to_svg(figure: Figure, name: str, description: str) -> Markup:
+def level(axes: Axes, y: float, text: str, right: float) -> None:
+    """A dashed horizontal line at `y` with `text` above its left end, by so many points to the right."""
+    axes.axhline(y, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+    place: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(text, (0.0, y), (right, 4), fontsize=10, **place)
+
+
+def name_axes(axes: Axes, x: str, y: str, *, shares: str = "", decimals: int | None = None) -> None:
+    """What is drawn against what; the axes in `shares`, "x", "y" or both, are written in per cent."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    for name in shares:
+        axis: Any = getattr(axes, f"{name}axis")
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+
+
+def to_svg(figure: Figure, name: str, description: str, *, legend: bool = False) -> Markup:
     """Inline SVG of `figure`.
 
     name : prefix of every id in it, unique on the page.
     description : what a screen reader says in its place.
+    legend : within the figure, three entries a line; a page has its own.
     """
+    if legend:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     stream = io.StringIO()
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = stream.getvalue()

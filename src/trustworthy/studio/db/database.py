@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Database:
         config.set_main_option("script_location", str(MIGRATIONS))
         path = sqlalchemy.make_url(self.url).database
         lock = Path(path).with_suffix(".lock") if self.is_sqlite and path else None
-        with FileLock(lock) if lock else _nothing(), self.engine.begin() as connection:
+        with FileLock(lock) if lock else nullcontext(), self.engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -55,11 +55,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _engine(url: str) -> Engine:

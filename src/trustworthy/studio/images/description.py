@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.studio.values import Value, faults
 
 LETTERS = "TZCYXS"
 """Time, depth, channel, height, width, and S, samples: the colours of a pixel that lie beside each other."""
 
 
-class Description(BaseModel):
+class Description(Value):
     """What an image is, as its file says it or as a person has corrected it.
 
     axes : a letter of `LETTERS` for each axis of the stored array, in its order; Y and X are among them, each once.
@@ -22,12 +23,10 @@ class Description(BaseModel):
     guessed : the file does not name its axes, and `axes` is the usual order for its kind; a person has to look.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     axes: str
     shape: tuple[int, ...]
     dtype: str
-    pixel_size: dict[str, float] = {}
+    pixel_size: dict[str, float] = Field(default_factory=dict)
     channel_names: tuple[str, ...] = ()
     guessed: bool = False
 
@@ -81,4 +80,4 @@ def described(**fields: Any) -> Description:
     try:
         return Description(**fields)
     except ValidationError as error:
-        raise InvalidInput(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        raise InvalidInput(faults(error)[0]) from error

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import DataError, TrustworthyError
 from trustworthy.studio.images.converting import convert
@@ -27,6 +26,7 @@ from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.preview import preview
 from trustworthy.studio.images.reading import OpenImage, check_size, open_image
 from trustworthy.studio.settings import GIB, Settings
+from trustworthy.studio.values import Value
 
 SIDE = 256
 """Of a thumbnail, in pixels."""
@@ -39,13 +39,11 @@ SAMPLE = 200_000
 """Pixels of a channel, evenly spread, whose order statistics stand for those of all."""
 
 
-class Channel(BaseModel):
+class Channel(Value):
     """One channel in numbers, over all planes, in the units of the file.
 
     dark, bright : below and above which lie .5 % of the pixels. highest : share of pixels at the maximum.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     min: float
     max: float
@@ -60,10 +58,8 @@ class Channel(BaseModel):
         return self.min == self.max
 
 
-class Statistics(BaseModel):
+class Statistics(Value):
     """Of all channels, in the order of `OpenImage.plane`."""
-
-    model_config = ConfigDict(frozen=True)
 
     channels: tuple[Channel, ...]
 
@@ -80,13 +76,6 @@ class Found:
     description: Description
     statistics: Statistics
     thumbnail: bytes
-
-
-def probe(path: Path, settings: Settings) -> tuple[Description, Statistics]:
-    """Look through an image. See `Prober.look`."""
-    with lent(settings) as prober:
-        found = prober.look(path)
-    return found.description, found.statistics
 
 
 @dataclass
@@ -148,12 +137,6 @@ class Prober:
         if "error" in answer:
             raise DataError(answer["error"])
         return answer
-
-    def __enter__(self) -> Prober:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process; a later question starts another one."""

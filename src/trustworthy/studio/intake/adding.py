@@ -7,7 +7,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from sqlalchemy import event, select
@@ -36,15 +35,11 @@ _FOLDERS = {word: role for role, words in WORDS.items() for word in words.split(
 _IN_NAMES = {word: role for word, role in _FOLDERS.items() if len(word) > 1 and role != "new"}
 
 
-def roles_of(names: Sequence[str]) -> list[str]:
-    """What images are likely to be, by the words in their folders, the last one first, or else in their names.
+def role_of(name: str) -> str:
+    """What an image is likely to be, by the words in its folders, the last one first, or else in its name.
 
     "any" where no word tells, or where the words disagree.
     """
-    return [_role(name) for name in names]
-
-
-def _role(name: str) -> str:
     *folders, file = name.lower().split("/")
     for folder in reversed(folders):
         whole = _FOLDERS.get(folder.strip())
@@ -69,41 +64,29 @@ def clean_name(name: str) -> str:
     return "/".join(parts)
 
 
-def add_image(
-    session: Session,
-    storage: Storage,
-    settings: Settings,
-    project_id: str,
-    file: Path,
-    name: str,
-    role: str = "any",
-    prober: Prober | None = None,
-) -> Image:
-    """Make an image of a file, which is moved.
+def check_role(role: str) -> None:
+    """Raise InvalidInput unless it is one of `ROLES`."""
+    if role not in ROLES:
+        raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
 
-    name : with the folders of its archive. role : one of `ROLES`; "any" is told by `roles_of`.
-    prober : that looks through it; None for one that is lent.
-    An image that is in the project already, with the same name and content, is returned as it is.
+
+def prepare_image(storage: Storage, project_id: str, file: Path, name: str, role: str, prober: Prober) -> Image:
+    """The row of an image whose files are in their places; it takes time, and no transaction. See `keep_images`.
+
+    file : is moved. name : with the folders of its archive. role : one of `ROLES`; "any" is told by the name.
 
     Raises
     ------
-    DataError : it is no image that can be used; the file is left where it was, and nothing else is.
+    DataError, InvalidInput : it is no image that can be used; the file is left where it was, and nothing else is.
     """
-    image = prepare_image(storage, settings, project_id, file, name, role, prober)
-    return keep_images(session, storage, [image])[0]
-
-
-def prepare_image(
-    storage: Storage, settings: Settings, project_id: str, file: Path, name: str, role: str, prober: Prober | None
-) -> Image:
-    """The row of an image whose files are in their places; it takes time, and no transaction. See `add_image`."""
+    check_role(role)
     name, kind = clean_name(name), format_of(file)
-    if role not in ROLES or kind not in SUFFIXES:
-        raise InvalidInput(f"role must be one of {ROLES}, got {role!r}." if kind in SUFFIXES else ADVICE)
-    image = Image(id=new_id(), project_id=project_id, name=name, role=role, suffix=SUFFIXES[kind])
-    image.role = roles_of([name])[0] if role == "any" else role
+    if kind not in SUFFIXES:
+        raise InvalidInput(ADVICE)
+    image = Image(id=new_id(), project_id=project_id, name=name, suffix=SUFFIXES[kind])
+    image.role = role_of(name) if role == "any" else role
     try:
-        _look_through(storage, settings, image, file, prober)
+        _look_through(storage, image, file, prober)
         with file.open("rb") as stream:
             image.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         image.bytes = file.stat().st_size
@@ -115,15 +98,9 @@ def prepare_image(
 
 
 def _look_through(
-    storage: Storage,
-    settings: Settings,
-    image: Image,
-    file: Path,
-    prober: Prober | None,
-    description: Description | None = None,
+    storage: Storage, image: Image, file: Path, prober: Prober, description: Description | None = None
 ) -> None:
-    with lent(settings) if prober is None else nullcontext(prober) as using:
-        found = using.look(file, description)
+    found = prober.look(file, description)
     with atomic_write(thumbnail_of(storage, image), "wb") as stream:
         stream.write(found.thumbnail)
     with atomic_write(_statistics_file(storage, image)) as stream:
@@ -132,7 +109,10 @@ def _look_through(
 
 
 def keep_images(session: Session, storage: Storage, images: Sequence[Image]) -> list[Image]:
-    """Rows of prepared images, in the transaction of `session`; what it does not commit leaves no file."""
+    """Rows of prepared images, in the transaction of `session`; what it does not commit leaves no file.
+
+    An image that is in the project already, with the same name and content, is given as it is.
+    """
     there = session.scalars(select(Image).filter(Image.project_id.in_({image.project_id for image in images})))
     known = {(image.name, image.sha256): image for image in there}
     kept = []
@@ -154,7 +134,8 @@ def look_again(storage: Storage, settings: Settings, image: Image, axes: str | N
     """
     known = Description(**image.description)
     wanted = known if axes is None else known.called(axes)
-    _look_through(storage, settings, image, file_of(storage, image), None, wanted)
+    with lent(settings) as prober:
+        _look_through(storage, image, file_of(storage, image), prober, wanted)
 
 
 def remove_image(session: Session, storage: Storage, image: Image) -> None:

@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from filelock import FileLock, Timeout
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -22,10 +21,10 @@ from trustworthy.studio.db.database import Database
 from trustworthy.studio.db.tables import Image, Project, Upload, new_id, now
 from trustworthy.studio.images.formats import MICROSCOPES, format_of
 from trustworthy.studio.images.probing import Prober, lent
-from trustworthy.studio.intake.adding import ROLES, clean_name, forget_files, keep_images, prepare_image
+from trustworthy.studio.intake.adding import check_role, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
-from trustworthy.studio.storage import DiskFull, Storage
+from trustworthy.studio.storage import DiskFull, Storage, alone
 
 CHUNK = 2**23
 """Bytes that a page sends at once."""
@@ -58,8 +57,7 @@ def begin(
     """A new upload of `size` bytes. Raises InvalidInput, UnknownName, DiskFull."""
     if session.get(Project, project_id) is None:
         raise UnknownName(f"there is no project {project_id!r}.")
-    if role not in ROLES:
-        raise InvalidInput(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
+    check_role(role)
     if size < 1:
         raise InvalidInput(f"{name} is empty; save it anew.")
     if size > settings.max_file_bytes:
@@ -141,7 +139,8 @@ def finish(database: Database, storage: Storage, settings: Settings, upload_id: 
     have = received(storage, upload)
     if have < upload.size:
         raise InvalidInput(f"{upload.name} has {have:,} of {upload.size:,} bytes; send the others first.")
-    with _alone(storage, upload):
+    lock = storage.upload(upload.id).with_suffix(".lock")
+    with alone(lock, f"{upload.name} is being unpacked already; wait until it appears among the images."):
         with _nothing_left(database, storage, upload), full_in_words(storage):
             images, refused = _prepared(storage, settings, upload)
         try:
@@ -183,9 +182,7 @@ def _prepared(storage: Storage, settings: Settings, upload: Upload) -> tuple[lis
             for name, each in unpack(file, storage, settings) if zipped else [(upload.name, file)]:
                 try:
                     for part, one in _converted(storage, prober, name, each):
-                        images.append(
-                            prepare_image(storage, settings, upload.project_id, one, part, upload.role, prober)
-                        )
+                        images.append(prepare_image(storage, upload.project_id, one, part, upload.role, prober))
                 except (DataError, InvalidInput) as error:
                     if not zipped or isinstance(error, DiskFull):
                         raise
@@ -248,20 +245,3 @@ def full_in_words(storage: Storage) -> Iterator[None]:
             f"the disk is full: {storage.free / 1e9:.2f} GB of it may be used. Delete projects or jobs that are no "
             "longer needed, or give the studio another folder; then upload again.",
         ) from error
-
-
-@contextmanager
-def _alone(storage: Storage, upload: Upload) -> Iterator[None]:
-    file: Path = storage.upload(upload.id).with_suffix(".lock")
-    lock = FileLock(file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InvalidInput(
-            f"{upload.name} is being unpacked already; wait until it appears among the images."
-        ) from error
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        lock.release()

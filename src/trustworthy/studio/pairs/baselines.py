@@ -7,20 +7,19 @@ from statistics import fmean
 
 import numpy as np
 from jaxtyping import Float, Num
-from pydantic import BaseModel, ConfigDict
+
+from trustworthy.studio.values import Value
 
 Values = dict[str, float | None]
 Matrix = Float[np.ndarray, "outputs channels"]
 
 
-class Moments(BaseModel):
+class Moments(Value):
     """All of a pair that a baseline is judged by, so that another split needs no second look at the pixels.
 
     mean, covariance : of the channels of the source, followed by those of the target. sources : number of the first.
     low, high : lowest and highest number of the target.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     mean: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from scipy import ndimage
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,9 +22,10 @@ from trustworthy.studio.images.reading import open_image
 from trustworthy.studio.intake.adding import file_of, statistics_of
 from trustworthy.studio.pairs.baselines import Moments, Values, baselines, moments
 from trustworthy.studio.pairs.pairing import unpaired
-from trustworthy.studio.pairs.registration import Shift, shift
+from trustworthy.studio.pairs.registration import Shift, middle, shift
 from trustworthy.studio.pairs.splitting import NONE
 from trustworthy.studio.storage import Storage
+from trustworthy.studio.values import Value
 
 SIDE = 2048
 """Side in pixels of the middle of a plane that is looked at."""
@@ -34,15 +35,13 @@ PRINT = 16
 """Side in pixels of what images are compared by."""
 
 
-class PairCheck(BaseModel):
+class PairCheck(Value):
     """What was measured on a pair.
 
     source, target : its images as they were described then. shift : of the middle plane, None where sizes differ.
     fingerprint : of the source, of length 1, so that the product of two is their correlation; empty for tiny images.
     trouble : why the pixels could not be read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     source: Description
     target: Description
@@ -149,12 +148,10 @@ def _measured(storage: Storage, pair: Pair) -> PairCheck:
 
 def _middles(storage: Storage, image: Image, about: Description) -> list[Num[np.ndarray, "channels height width"]]:
     """The middle of some planes."""
-    rows, columns = (
-        slice(start := max(0, (length - SIDE) // 2), start + SIDE) for length in (about.height, about.width)
-    )
+    window = middle((about.height, about.width), SIDE)
     chosen = sorted({round(at) for at in np.linspace(0, about.planes - 1, min(PLANES, about.planes))})
     with open_image(file_of(storage, image), about) as opened:
-        return [np.array(opened.plane(index)[:, rows, columns]) for index in chosen]
+        return [np.array(opened.plane(index)[:, *window]) for index in chosen]
 
 
 def _fingerprint(image: Num[np.ndarray, "height width"]) -> tuple[float, ...]:

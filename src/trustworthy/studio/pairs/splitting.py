@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import InvalidInput, UnknownName
 from trustworthy.studio.db.tables import Pair, Project
+from trustworthy.studio.values import Value, faults
 
 PARTS: Final = ("train", "validation", "test")
 NONE: Final = "none"
@@ -20,16 +21,14 @@ NONE: Final = "none"
 Part = Literal["train", "validation", "test", "none"]
 
 
-class SplitSettings(BaseModel):
+class SplitSettings(Value):
     """Shares of the pairs, which add up to one; the seed that draws them; parts chosen by hand, by name of the pair."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: float = Field(0.7, gt=0, lt=1)
     validation: float = Field(0.15, ge=0, lt=1)
     test: float = Field(0.15, ge=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**31)
-    by_hand: dict[str, Part] = {}
+    by_hand: dict[str, Part] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _adds_up(self) -> SplitSettings:
@@ -44,10 +43,7 @@ def split_settings(**given: object) -> SplitSettings:
     try:
         return SplitSettings.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        told = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(f"{where}: {told}, got {first['input']!r}." if where else f"{told}.") from error
+        raise InvalidInput(f"{faults(error)[0]}.") from error
 
 
 def assign(names: Iterable[str], settings: SplitSettings) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from trustworthy.core.errors import InvalidInput
+from trustworthy.studio.values import Value, faults
 from trustworthy.uncertainty import METHODS
 
 
@@ -56,7 +57,7 @@ STUDIO_METHODS: dict[str, str] = {
 assert set(STUDIO_METHODS) <= set(METHODS)
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(Value):
     """All that a training depends on besides the images; ranges are those of `CONTROLS`, in shown numbers.
 
     patch : side in pixels of what is cut from the images, a multiple of 16. depth, width : of the U-Net.
@@ -65,8 +66,6 @@ class TrainingSettings(BaseModel):
     tolerance : error in the units of the target from which on a pixel is not to be trusted; None for one chosen from
         the validation images. seed : of everything that is random. start_from : a model whose weights are the start.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["naive", "fast", "mc-dropout", "snapshot", "batch"] = "naive"
     epochs: int = 100
@@ -103,9 +102,4 @@ def settings_of(given: Mapping[str, Any]) -> TrainingSettings:
     try:
         return TrainingSettings(**given)
     except ValidationError as error:
-        told = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}, got {each['input']!r}" if each["loc"] else
-            each["msg"].removeprefix("Value error, ")
-            for each in error.errors()
-        ]  # fmt: skip
-        raise InvalidInput("; ".join(told) + ".") from error
+        raise InvalidInput("; ".join(faults(error)) + ".") from error

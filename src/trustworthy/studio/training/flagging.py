@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
-from pydantic import BaseModel, ConfigDict
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.nn import Translator
 from trustworthy.studio.training.predicting import Answer
+from trustworthy.studio.values import Value
+from trustworthy.studio.words import many
 from trustworthy.uncertainty import handoff_threshold, review
 from trustworthy.uncertainty.conformal import CalibratedMaps, Intervals, calibrate_maps
 
@@ -55,7 +56,7 @@ def spreads(model: Translator) -> Float[np.ndarray, " channels"]:
     return model.target.std.detach().cpu().numpy().astype(np.float32)
 
 
-class Calibration(BaseModel):
+class Calibration(Value):
     """What a model knows of its own errors; it is saved with the model.
 
     images : that taught it. seen : they were trained on, as there were no others.
@@ -66,8 +67,6 @@ class Calibration(BaseModel):
     factors : (share of the calibration pixels, factor with which they lie within). tolerance : by channel.
     threshold : uncertainty of an image above which it is flagged. flagging : how both were chosen, in words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int
     seen: bool
@@ -195,7 +194,7 @@ def _chosen(tolerance: float | None, n: int, seen: bool) -> str:
 
 
 def _images(n: int, seen: bool) -> str:
-    return f"{n} {'training' if seen else 'validation'} image{'s' * (n != 1)}"
+    return many(n, f"{'training' if seen else 'validation'} image")
 
 
 def promise(calibration: Calibration) -> str:

@@ -14,7 +14,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from trustworthy.studio.values import Value
 
 FILE = "result.json"
 ROLES = ("source", "target", "prediction", "uncertainty", "error", "mask")
@@ -59,11 +61,7 @@ METRICS: dict[str, Metric] = {
 """In the order in which they are shown. One that is undefined, as the correlation with a constant image, is None."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ImageResult(_Record):
+class ImageResult(Value):
     """One image that a model was asked about.
 
     name : as people know it. folder : of its files, below `images`, unique and safe. image_id, target_id : of the
@@ -83,15 +81,15 @@ class ImageResult(_Record):
     planes: int = 1
     roles: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
-    metrics: dict[str, float | None] = {}
-    baselines: dict[str, dict[str, float | None]] = {}
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     uncertainty: float
     untrusted: float
     flagged: bool
     unlike: tuple[str, ...] = ()
 
 
-class Result(_Record):
+class Result(Value):
     """What came out of a job.
 
     kind : "train" or "predict". summary : metrics as means over the test images. baselines : by name ("identity",
@@ -109,8 +107,8 @@ class Result(_Record):
     """
 
     kind: str
-    summary: dict[str, float | None] = {}
-    baselines: dict[str, dict[str, float | None]] = {}
+    summary: dict[str, float | None] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: tuple[ImageResult, ...]
     meaning: str
     factor: float | None = None

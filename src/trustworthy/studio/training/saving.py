@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from trustworthy.core.errors import DataError
 from trustworthy.core.files import atomic_write
@@ -16,11 +16,12 @@ from trustworthy.models.posterior_folder import Recipe, load_posterior, save_pos
 from trustworthy.nn import Translator
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.training.control import TrainingSettings
+from trustworthy.studio.values import Value
 
 FILE = "studio.json"
 
 
-class SavedModel(BaseModel):
+class SavedModel(Value):
     """What is known of a trained model beside its weights.
 
     source, target : of the first pair of the training; what a prediction is written like.
@@ -30,8 +31,6 @@ class SavedModel(BaseModel):
     notes : what deserved to be told while it was trained. versions : of the software.
     calibration : what `results` has learned from the validation images; None until then, or where there were none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: TrainingSettings
     source: Description

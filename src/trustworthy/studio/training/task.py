@@ -9,20 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
+from trustworthy.studio.values import Value
 
 FILE = "job.json"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Picture(_Part):
+class Picture(Value):
     """An image: its id, what it is called, the suffix and digest of its file, and what is known of it."""
 
     id: str
@@ -32,7 +27,7 @@ class Picture(_Part):
     description: Description
 
 
-class Place(_Part):
+class Place(Value):
     """A pair, or of a prediction a source alone. part : "train", "validation", "test"; of a prediction "new"."""
 
     name: str
@@ -46,7 +41,7 @@ class Place(_Part):
         return (self.source,) if self.target is None else (self.source, self.target)
 
 
-class Task(_Part):
+class Task(Value):
     """A job.
 
     kind : "train", or "predict", which applies the model `model_id` to new images.
@@ -67,7 +62,7 @@ class Task(_Part):
         return storage.image(self.project, picture.id, picture.suffix)
 
 
-class Orders(_Part):
+class Orders(Value):
     """job.json: a task, and where and how this attempt at it runs."""
 
     task: Task

@@ -15,14 +15,14 @@ from werkzeug.wrappers import Response as Answer
 from trustworthy.studio.db.tables import Job, Project, now
 from trustworthy.studio.jobs import submitting
 from trustworthy.studio.jobs.history import can_finish, history, log_tail, whole_log
-from trustworthy.studio.jobs.states import ENDED, QUEUE
+from trustworthy.studio.jobs.states import ENDED, QUEUE, SUCCESS
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.curves import HEIGHT, WIDTH, chart
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.web.paging import page_of
 
 page = Blueprint("jobs", __name__)
-PER_PAGE = 50
 PARTS = {"train": "to learn from", "validation": "for validation", "test": "held out for the test", "new": "to predict"}
 
 
@@ -88,7 +88,11 @@ def confirm(job_id: str) -> str:
     with studio().database.reading() as session:
         job = found(session, Job, job_id)
         project = found(session, Project, job.project_id)
-    return render_template("jobs/delete.html", job=job, project=project)
+    words = "Its results, its log and what it has learnt so far are removed for good."
+    if job.kind == "train" and job.status == SUCCESS:
+        words += " The model that came out of it stays, under Models."
+    back = url_for("jobs.show", job_id=job.id)
+    return render_template("confirm.html", name=job.name, words=words, back=back, project=project)
 
 
 @page.post("/jobs/<job_id>/delete")
@@ -109,21 +113,15 @@ def _done(job_id: str, do: Callable[[Session, str], Job], words: str) -> Answer:
 
 
 def _listed(template: str) -> str:
-    wanted, number = request.args.get("project"), max(1, request.args.get("page", 1, type=int))
+    wanted = request.args.get("project")
     chosen = select(Job).options(joinedload(Job.project)).order_by(Job.created.desc(), Job.id)
     if wanted:
         chosen = chosen.where(Job.project_id == wanted)
     with studio().database.reading() as session:
-        jobs = session.scalars(chosen.offset((number - 1) * PER_PAGE).limit(PER_PAGE + 1)).all()
+        jobs, shown = page_of(session, chosen)
         project = found(session, Project, wanted) if wanted else None
-    return render_template(
-        template,
-        jobs=jobs[:PER_PAGE],
-        more=len(jobs) > PER_PAGE,
-        number=number,
-        project=project,
-        active=any(job.status not in ENDED for job in jobs),
-    )
+    active = any(job.status not in ENDED for job in jobs)
+    return render_template(template, jobs=jobs, shown=shown, project=project, active=active)
 
 
 def _seen(session: Session, job_id: str) -> dict[str, Any]:

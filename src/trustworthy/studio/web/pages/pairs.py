@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Pair, Project
+from trustworthy.studio.db.tables import Image, Pair, Project, counted
 from trustworthy.studio.pairs.checking import check_project
 from trustworthy.studio.pairs.pairing import pair_up, place_of, propose, save_pairs, undo_pairs, unpaired
 from trustworthy.studio.pairs.splitting import SplitSettings, choose_parts, split_settings, split_up
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
-from trustworthy.studio.web.paging import paging
+from trustworthy.studio.web.paging import Paging, page_of
 
 page = Blueprint("pairs", __name__)
 CHOICES = 500
@@ -36,34 +36,19 @@ PART_WORDS = {
 def index(project_id: str) -> str:
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
-        pairs, number, pages = _shown(session, project_id)
+        pairs, shown = _shown(session, project_id)
         alone = unpaired(session, project_id)
-        counts = Counter(session.scalars(select(Pair.part).filter_by(project_id=project_id)))
+        counts = Counter(counted(session, Pair.part, Pair.project_id == project_id))
     return render_template(
-        "pairs/index.html",
-        project=project,
-        pairs=pairs,
-        counts=counts,
-        number=number,
-        pages=pages,
-        alone=alone,
-        proposed=propose(alone).pairs,
-        choices=CHOICES,
-        split=SplitSettings.model_validate(project.split),
-        words=PART_WORDS,
-    )
+        "pairs/index.html", project=project, pairs=pairs, shown=shown, counts=counts, alone=alone, words=PART_WORDS,
+        proposed=propose(alone).pairs, choices=CHOICES, split=SplitSettings.model_validate(project.split),
+    )  # fmt: skip
 
 
-def _shown(session: Session, project_id: str) -> tuple[Sequence[Pair], int, int]:
-    """Pairs of this page with their images, its number, and how many pages there are."""
-    count = session.scalar(select(func.count()).select_from(Pair).filter_by(project_id=project_id)) or 0
-    shown = paging(count)
-    chosen = select(Pair).filter_by(project_id=project_id).order_by(Pair.name).limit(shown.size).offset(shown.first)
-    pairs = session.scalars(chosen).all()
-    for pair in pairs:
-        assert pair.source
-        assert pair.target  # loaded while the session is open
-    return pairs, shown.number, shown.pages
+def _shown(session: Session, project_id: str) -> tuple[Sequence[Pair], Paging]:
+    """Pairs of this page with their images, and which page that is."""
+    images = joinedload(Pair.source), joinedload(Pair.target)
+    return page_of(session, select(Pair).filter_by(project_id=project_id).options(*images).order_by(Pair.name))
 
 
 @page.post("/projects/<project_id>/pairs/by-name")
@@ -161,8 +146,8 @@ def _checked(template: str, project_id: str, seconds: float) -> str:
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
         checked = check_project(session, studio().storage, project_id, seconds)
-        pairs, number, pages = _shown(session, project_id)
+        pairs, shown = _shown(session, project_id)
     marks = {pair.id: [remark for remark in checked.remarks if remark.concerns(pair)] for pair in pairs}
     return render_template(
-        template, project=project, check=checked, pairs=pairs, marks=marks, number=number, pages=pages, words=PART_WORDS
+        template, project=project, check=checked, pairs=pairs, marks=marks, shown=shown, words=PART_WORDS
     )

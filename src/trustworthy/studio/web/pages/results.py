@@ -15,10 +15,10 @@ from werkzeug.wrappers import Response
 
 from trustworthy.studio.db.tables import Job, Model
 from trustworthy.studio.training.record import FILE, METRICS, ImageResult, Result, load_result
+from trustworthy.studio.web import paging
 from trustworthy.studio.web.charts import SCALES, Calibration, palette
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
-from trustworthy.studio.web.paging import paging
 
 page = Blueprint("results", __name__)
 DOWNLOADS: dict[str, tuple[str, str]] = {
@@ -46,10 +46,10 @@ def index(job_id: str) -> str | Response:
         if result is None:
             flash("This job has no results yet.", "info")
             return redirect(f"/jobs/{job.id}")
-        shown = paging(len(result.images))
+        shown = paging.paging(len(result.images))
         return render_template(
             "results/index.html", job=job, project=job.project, result=result, model=_model(session, job),
-            metrics=METRICS, images=result.images[shown.first : shown.first + shown.size], shown=shown,
+            metrics=METRICS, images=result.images[shown.first :][: paging.SIZE], shown=shown,
             downloads=[each for each in DOWNLOADS.items() if (_folder(job) / each[1][0]).is_file()],
             calibration=Calibration(result.calibration) if result.calibration else None,
         )  # fmt: skip

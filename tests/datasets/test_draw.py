@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.datasets.draw import stratified_rows
-from trustworthy.datasets.split import sample_rows, seeded_split, shuffled
+from trustworthy.datasets.draw import sample_rows, seeded_split, shuffled, stratified_rows
 
 labels = st.lists(st.integers(0, 3), min_size=2, max_size=60).map(lambda values: np.array(values, dtype=np.int64))
 

@@ -1,4 +1,4 @@
-"""Leave-one-out: what the explained number loses without a feature."""
+"""What the explained number does as one feature alone moves, or goes: the gradient, and leave-one-out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from typing import ClassVar
 import torch
 
 from trustworthy.explain.explainer import Baseline, Explainer, Question, Scored
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient(Explainer):
+    """Absolute derivative of the logit with respect to each coordinate, summed over those of a feature.
+
+    Cost: one forward and one backward pass. Reference: Simonyan et al. 2014; "Grad" of Table 7.1.
+    """
+
+    asks: ClassVar = "gradients"
+
+    def explain(self, question: Question) -> Scored:
+        gradient, _ = question.gradients(question.x)
+        return Scored(question.groups.summed(gradient.abs()))
 
 
 @dataclass(frozen=True, kw_only=True)
