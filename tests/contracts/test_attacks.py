@@ -46,7 +46,7 @@ ATTACKS = {
     "square-linf": SquareAttack(eps=0.1, steps=10),
     "square-l2": SquareAttack(eps=0.5, norm="l2", steps=10),
     "cw-fixed": CarliniWagner(c=3.0, steps=25),
-    "cw-search": CarliniWagner(steps=15, searches=3),
+    "cw-search": CarliniWagner(steps=20, searches=3),
     "minimum-norm-l2": MinimumNorm(steps=12),
     "minimum-norm-linf": MinimumNorm(norm="linf", steps=12),
     "boundary": BoundaryAttack(steps=10),

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
-from filelock import FileLock, Timeout
 from waitress.server import create_server
 
 from trustworthy.core.errors import InvalidInput
@@ -25,6 +24,7 @@ from trustworthy.studio.jobs.executor import Executor, LocalExecutor
 from trustworthy.studio.jobs.orphan import when_orphaned
 from trustworthy.studio.jobs.worker import Worker, new_name
 from trustworthy.studio.settings import PREFIX, Settings
+from trustworthy.studio.storage import alone
 from trustworthy.studio.web.app import create_app
 from trustworthy.studio.web.auth import new_link
 
@@ -43,9 +43,17 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
     Raises InvalidInput where the address is taken or not of this machine alone, or the data folder has an open studio.
     """
     _check_host(settings)
-    with _listening(settings.host, settings.port) as listener:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    open_already = (
+        f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
+    )
+    with (
+        _listening(settings.host, settings.port) as listener,
+        alone(
+            settings.data_dir / "serving.lock", open_already
+        ),  # a second one would make the link of the first useless
+    ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        held = _alone(settings)
         Database(settings.url).upgrade()
         largest = settings.max_file_bytes  # of a form without scripts; waitress puts it on the disk as it comes
         server = create_server(create_app(settings), sockets=[listener], threads=THREADS, max_request_body_size=largest)
@@ -58,7 +66,6 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
             if supervisor is not None:
                 supervisor.stop()
             server.close()
-            held.release()
 
 
 def work(settings: Settings, supervised: str | None = None, executor: Executor | None = None) -> None:
@@ -137,19 +144,6 @@ def _environ(settings: Settings) -> dict[str, str]:
         PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
         for name, value in given.items()
     }
-
-
-def _alone(settings: Settings) -> FileLock:
-    """The lock of the data folder: a second studio there would make the link of the first one useless."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.data_dir / "serving.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InvalidInput(
-            f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
-        ) from error
-    return lock
 
 
 def _check_host(settings: Settings) -> None:

@@ -46,7 +46,10 @@ def render(folder: str | os.PathLike[str]) -> Path:
     target = Path(folder) / REPORT
     page = environment().get_template("benchmark.html.j2").render(
         record=record, answer=answer(record), costs=_costs(record, looks), meaning=_meaning(record), runs=_runs(record),
-        panels={trial: _panels(record, arrays, trial, drawn[trial], looks) for trial in record.trials},
+        sections=[
+            {"id": f"trial-{name}", "title": trial.title, "question": trial.says,
+             "cards": [_panels(record, arrays, name, drawn[name], looks)]} for name, trial in record.trials.items()
+        ],
     )  # fmt: skip
     with writing(target) as stream:
         stream.write(page)

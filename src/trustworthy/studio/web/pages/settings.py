@@ -23,18 +23,19 @@ GROUPS = {
 
 
 @page.get("/settings")
-def show() -> str:
+def show(link: str = "") -> str:
     settings = studio().settings
     groups = {
         title: [(name, Settings.model_fields[name].description, _shown(name, settings)) for name in names]
         for title, names in GROUPS.items()
     }
-    return render_template("settings/settings.html", groups=groups, file=settings.data_dir / FILE, prefix=PREFIX)
+    file = settings.data_dir / FILE
+    return render_template("settings/settings.html", link=link, groups=groups, file=file, prefix=PREFIX)
 
 
 @page.post("/settings/link")
 def link() -> str:
-    return render_template("settings/link.html", link=auth.new_link(studio().settings))
+    return show(auth.new_link(studio().settings))
 
 
 @page.post("/settings/leave")
