@@ -153,7 +153,7 @@ class Geometry:
     def nearest(
         self, query: np.ndarray, coarse: np.ndarray, error: float, count: int, rows: np.ndarray | None = None
     ) -> Int[np.ndarray, " k"]:
-        """The `count` nearest of the rows (all for None) in order, decided in double precision from coarse distances."""
+        """The `count` nearest of the rows (all for None) in order, decided in double precision; coarse ones screen."""
         count = min(count, len(coarse))
         near = np.flatnonzero(coarse <= np.partition(coarse, count - 1)[count - 1] + 2 * error)
         rows = near if rows is None else rows[near]
