@@ -21,7 +21,7 @@ def cells(options: dict[str, Any]) -> list[str]:
 def measure(cell: str, setting: Setting) -> list[Measured]:
     """Mean size over the successes, and the share of successes of an attack."""
     data, _, method = cell.partition(".")
-    verifier, split = fitted(data, setting)
+    verifier, split = fitted(data, setting, setting.options.get("rows"))
     x, y = sample(verifier, split, setting.options["points"])
     found = sizes(verifier, method, x, y, setting)
     rows = [intervals.mean(cell, found, source=split.source)]

@@ -10,7 +10,7 @@ import torch
 from reproduce import intervals
 from reproduce.ch3.metrics import learned
 from reproduce.claim import find
-from reproduce.data import Split, in_chunks, prepared, rows
+from reproduce.data import in_chunks, prepared, rows
 from reproduce.runner import Setting
 from reproduce.store import Measured
 from trustworthy.attacks import BoundaryAttack
@@ -43,7 +43,8 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
     x, y = split.x_test[:n], split.y_test[:n]
     steps = setting.options["steps"]
     steps = steps[data] if isinstance(steps, dict) else steps
-    walked = in_chunks(setting, lambda x, y: boundary(verifier, split, x, y, steps, setting.seed), x, y, size=100)
+    starts, _ = rows(split, setting.options.get("rows", 2000))
+    walked = in_chunks(setting, lambda x, y: boundary(verifier, starts, x, y, steps, setting.seed), x, y, size=100)
     direct = verifier.attack(x, y, "cell-descent").distance
     return [
         *intervals.errors(cell, radii, walked, source=split.source, attack=f"boundary, {steps} steps"),
@@ -52,11 +53,10 @@ def measure(cell: str, setting: Setting) -> list[Measured]:
 
 
 def boundary(
-    verifier: NearestNeighborVerifier, split: Split, x: np.ndarray, y: np.ndarray, steps: int, seed: int
+    verifier: NearestNeighborVerifier, starts: np.ndarray, x: np.ndarray, y: np.ndarray, steps: int, seed: int
 ) -> np.ndarray:
     """Size of the boundary attack's perturbation in [0, 1], run on predictions; 0 where misclassified, inf if none."""
     classes = verifier.classes_
-    starts, _ = rows(split, 2000)
     found = np.where(verifier.predict(x) == y, np.inf, 0.0)
     todo = np.flatnonzero(found)
     inside = np.clip(x[todo], 0.0, 1.0)  # min-max of the training rows lets test rows leave the box a little

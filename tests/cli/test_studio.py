@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from trustworthy.cli.main import app
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.serving import _environ, serve
+from trustworthy.studio.serving import _check_host, _environ, serve
 from trustworthy.studio.settings import Settings, load_settings
 
 
@@ -52,4 +52,17 @@ def test_refuses_a_data_folder_whose_studio_is_open(tmp_path):
 
 def test_refuses_an_address_that_is_not_this_host_s(tmp_path):
     with pytest.raises(InvalidInput, match=r"cannot be served at 192.0.2.1, port 1 .* choose another --port or --host"):
-        serve(Settings(data_dir=tmp_path, host="192.0.2.1", port=1), print)
+        serve(Settings(data_dir=tmp_path, host="192.0.2.1", network=True, port=1), print)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", ""], ids=["all", "all of IPv6", "other", "none"])
+def test_refuses_an_address_of_a_network_unless_it_is_set_so(tmp_path, host):
+    with pytest.raises(
+        InvalidInput, match=r"no accounts\. From there use ssh -L 8420:127.0.0.1:8420 .* network = true"
+    ):
+        serve(Settings(data_dir=tmp_path, host=host), print)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"], ids=["usual", "other", "IPv6", "name"])
+def test_addresses_of_this_machine_alone_are_served(tmp_path, host):
+    _check_host(Settings(data_dir=tmp_path, host=host))

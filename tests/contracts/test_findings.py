@@ -13,10 +13,11 @@ import torch
 from markupsafe import Markup
 
 from contracts.examples import EXAMPLES
+from contracts.test_numbers import check_numbers
 from report.small_audit import Halves, audited, images, table
 from report.synthetic_audit import finding, save
 from trustworthy.report.audit import audit
-from trustworthy.report.finding import AuditRecord, Finding, Omission
+from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Omission
 from trustworthy.report.findings import BY_NAME, KINDS, OF_FINDING
 from trustworthy.report.gate import GATED, Limit, judge, parse_limits
 from trustworthy.report.kind import NotApplicable
@@ -219,6 +220,13 @@ def test_what_is_measured_is_declared_and_keeps_to_its_contract(whole):
     elsewhere = {"robustness.certificate", "robustness.randomness", "robustness.defenses", "uncertainty.disagreement",
                  "uncertainty.temperature"}  # fmt: skip
     assert {kind.step for kind in KINDS} - {OF_FINDING[f.name].step for f in measured} == elsewhere
+
+
+def test_numbers_of_images_and_of_several_models_say_their_n_and_how_far_they_may_be_off(whole):
+    assert ALL_MODELS in {found.model for record in whole for found in record.findings}
+    for record in whole:
+        for found in record.findings:
+            check_numbers(found)
 
 
 @every_kind

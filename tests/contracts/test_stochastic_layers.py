@@ -181,8 +181,17 @@ MODULES = {
     "jump_sde, learned": jump_diffusion("learned", {"sigma": 0.0}, sigma=0.5),
 }
 
-each = pytest.mark.parametrize("known", MODULES.values(), ids=MODULES)
-each_mode = pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+ALIKE = ("add_noise, MLP", "jump_sde, drift-multiplicative", "jump_sde, stochastic-depth")
+"""Made as another of them is, of which only a number differs."""
+each = pytest.mark.parametrize(
+    "known",
+    [pytest.param(known, marks=pytest.mark.slow if name in ALIKE else ()) for name, known in MODULES.items()],
+    ids=MODULES,
+)
+# That every row is drawn anew in evaluation is seen where a generator rules the draws of a prediction.
+each_mode = pytest.mark.parametrize(
+    "training", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["training", "evaluation"]
+)
 
 
 def case(known: Stochastic, device: torch.device, n: int = 6, dtype: torch.dtype = torch.float32):

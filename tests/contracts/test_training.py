@@ -73,6 +73,8 @@ KINDS = [(name, values) for name, kinds in SETTINGS.items() for values in kinds]
 PAIRS = [(name, *values) for name, values in KINDS if len(values) == 2] + [
     (name, kinds[0][0], kinds[1][0]) for name, kinds in SETTINGS.items() if len(kinds) > 1
 ]
+NUMBERS = ("seed", "batch_size", "epochs")
+"""Settings of every run, whose values a checkpoint need only tell apart."""
 CALLED_WITH = {"loss": ["model", "batch", "moment"], "augment": ["batch", "moment"]}
 
 X = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -112,7 +114,11 @@ def words(value):
     return re.sub(r"functools\.|<|>| at 0x\w+", "", str(value))[:50]
 
 
-@pytest.mark.parametrize(("name", "values"), KINDS, ids=words)
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [pytest.param(*kind, marks=pytest.mark.slow if kind[0] in NUMBERS else ()) for kind in KINDS],
+    ids=words,
+)
 def test_a_run_stopped_on_the_way_and_resumed_ends_with_the_same_weights(name, values, tmp_path, whole):
     setting = {name: values[0]}
     _, expected, history = whole(name, values[0])

@@ -154,16 +154,22 @@ def test_its_words_are_its_value(name):
         assert hash(method) is not None
 
 
-@every
+UNFIT = [
+    ((X, Y + 1), "y must lie in 0"),
+    ((X.where(X > -3, torch.nan), Y), "x must be finite"),
+    ((X[:0], Y[:0]), "at least one"),
+    ((X, torch.zeros_like(Y)), "y must hold two classes or more, got only 0"),
+    ((X[:, :4], Y), r"does not take a row of data x, of shape \(4,\)"),
+    ((X, X[:, 0]), "y must hold classes"),
+]
+
+
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("name", "data", "message"),
     [
-        ((X.where(X > -3, torch.nan), Y), "x must be finite"),
-        ((X[:0], Y[:0]), "at least one"),
-        ((X, torch.zeros_like(Y)), "y must hold two classes or more, got only 0"),
-        ((X, Y + 1), "y must lie in 0"),
-        ((X[:, :4], Y), r"does not take a row of data x, of shape \(4,\)"),
-        ((X, X[:, 0]), "y must hold classes"),
+        pytest.param(name, *unfit, marks=() if number == 0 or name == "svi" else pytest.mark.slow)
+        for name in METHODS
+        for number, unfit in enumerate(UNFIT)
     ],
 )
 def test_data_that_nothing_can_be_learned_of_are_refused_before_any_training(name, data, message, tmp_path):

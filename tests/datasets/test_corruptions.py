@@ -14,7 +14,7 @@ from trustworthy.datasets.corruptions.constants import SCALES
 
 FIXED = ["defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression"]
 SEEDED = [name for name in CORRUPTIONS if name not in FIXED]
-SHAPES = [(1, 1, 8, 8), (3, 3, 8, 8), (2, 3, 9, 13), (1, 3, 64, 48)]
+SHAPES = [(1, 1, 8, 8), (3, 3, 8, 8), (2, 3, 9, 13), (1, 3, 40, 29)]
 
 
 def pictures(shape, seed=0, dtype=np.float32):
@@ -52,14 +52,13 @@ def test_any_size_comes_back_in_range_and_the_images_as_they_were(name):
         np.testing.assert_array_equal(x, original)
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     "side", [8, pytest.param(28, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_every_severity_changes_images_of_every_size(name, side, scale):
+def test_every_severity_changes_images_of_every_size(name, side):
     x = pictures((3, 1, side, side))
-    for severity in range(1, 6):
+    for scale, severity in product(SCALES, range(1, 6)):
         changed = np.abs(corrupt(x, name, severity, 0, scale=scale) - x).max(axis=(1, 2, 3)) > 1e-4
         # Of 64 values, impulse noise of one in a hundred misses all every other time.
         assert changed.any() if name == "impulse_noise" else changed.all()
@@ -91,7 +90,7 @@ MONOTONE = [name for name in CORRUPTIONS if name not in ("glass_blur", "frost", 
 @pytest.mark.parametrize("name", MONOTONE)
 def test_distortion_grows_with_severity(name, scale):
     # The flakes of twenty images are too few to tell severities 3 and 4 of snow apart.
-    x = 0.1 + 0.8 * pictures((60 if name == "snow" else 20, 3, 32, 32))
+    x = 0.1 + 0.8 * pictures((60 if name == "snow" else 8 if name in FIXED else 20, 3, 32, 32))
     # Severities 3 and 4 of motion blur share a sigma of 2 pixels and differ in weights that it makes negligible.
     severities = (1, 2, 3, 5) if name == "motion_blur" else (1, 2, 3, 4, 5)
     distortion = [((corrupt(x, name, severity, 0, scale=scale) - x) ** 2).mean() for severity in severities]

@@ -6,7 +6,7 @@ from scipy.stats import binom, chi2, norm
 from skimage.color import rgb2hsv
 
 from trustworthy.datasets.corruptions import blur, corrupt, digital, noise, weather
-from trustworthy.datasets.corruptions.constants import CIFAR10_C
+from trustworthy.datasets.corruptions.constants import SCALES
 from trustworthy.datasets.corruptions.weather import plasma
 
 SEVERITIES = range(1, 6)
@@ -15,7 +15,7 @@ RISK = 1e-6  # probability that a right implementation fails a test of a distrib
 
 
 def parameter(name, column, severity):
-    return CIFAR10_C[name][column][severity - 1]
+    return SCALES["cifar10-c"][name][column][severity - 1]
 
 
 def assert_moments(sample, mean, variance, excess=0.0):

@@ -293,11 +293,6 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read(tmp_path / "a.csv")
 
 
-def test_the_library_starts_without_pandas() -> None:
-    code = "import sys, trustworthy.datasets; sys.exit('pandas' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 @pytest.mark.slow
 def test_memory_is_flat_and_a_million_rows_take_a_minute_at_most(tmp_path: Path) -> None:
     """Measured: 60 to 70 MiB and 12 s for 89 MB of 13 columns on a busy machine of two cores; the frame has 190 MiB."""

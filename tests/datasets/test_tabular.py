@@ -14,7 +14,7 @@ from scipy import sparse
 
 from trustworthy import datasets
 from trustworthy.core.errors import DataError, DataUnavailable
-from trustworthy.datasets import cache, openml, packages, tabular
+from trustworthy.datasets import cache, packages, scikit_learn, tabular
 from trustworthy.datasets.catalog import CATALOG
 from trustworthy.datasets.entry import Request, Source
 
@@ -233,17 +233,17 @@ class TestOpenml:
     def test_table(self, answer: dict) -> None:
         names = np.array(["B", "A"] * 3, dtype=object)
         answer["toy"] = np.arange(12).reshape(6, 2), names
-        found = openml.source("toy", (6, 2), ("A", "B"), 4).read()
+        found = scikit_learn.openml("toy", (6, 2), ("A", "B"), 4).read()
         assert (found.y_train.tolist(), found.y_test.tolist()) == ([1, 0, 1, 0], [1, 0])
         assert found.x_test.dtype == np.float64
 
     def test_wrong_shape_and_no_network(self, answer: dict) -> None:
         answer["toy"] = np.zeros((5, 2)), np.zeros(5)
         with pytest.raises(DataError, match=r"OpenML's 'toy' has shape \(5, 2\), expected \(6, 2\)"):
-            openml.fetch("toy", 1, (6, 2))
+            scikit_learn.fetch("toy", 1, (6, 2))
         answer["toy"] = OSError("no network")
         with pytest.raises(DataUnavailable, match=r"fetch_openml\('toy'\) failed: no network"):
-            openml.fetch("toy", 1, (6, 2))
+            scikit_learn.fetch("toy", 1, (6, 2))
 
     def test_images(self, answer: dict) -> None:
         x = np.zeros((70_000, 784))

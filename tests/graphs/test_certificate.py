@@ -98,7 +98,7 @@ def test_blocks_of_rows_do_not_show(monkeypatch):
 
 
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("seed", first(2, of=8))
+@pytest.mark.parametrize("seed", first(1, of=8))
 def test_no_set_of_flips_breaks_more_than_the_bound(seed, signed):
     margin, effect = classification(seed, signed=signed)
     budgets = np.arange(5)

@@ -119,10 +119,11 @@ def climb(seed=0, *, aim=None, **options):
     return x_l, *climbed(x_l, x_u, s_uu, y, loss, judge, **options), judge, x_u, y
 
 
-@pytest.mark.parametrize("rows", [None, 1, 2, 6, 9])
-@pytest.mark.parametrize("radius", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize(
+    ("radius", "rows"), [(0.01, None), (0.01, 2), (1.0, 1), (1.0, 2), (1.0, 6), (1.0, 9), (30.0, None), (30.0, 2)]
+)
 def test_features_stay_in_the_ball_and_on_few_rows_and_the_error_is_theirs(radius, rows):
-    x_l, found, error, judge, x_u, y = climb(radius=radius, rows=rows)
+    x_l, found, error, judge, x_u, y = climb(radius=radius, rows=rows, steps=20)
     change = found - x_l
     assert np.linalg.norm(change) <= radius * (1 + 1e-9)
     assert np.count_nonzero(change.any(axis=1)) <= (rows or len(x_l))
@@ -133,7 +134,7 @@ def test_features_stay_in_the_ball_and_on_few_rows_and_the_error_is_theirs(radiu
 def test_it_finds_the_worst_place_of_one_label():
     # One unlabelled row and two labels in one dimension: every Δ of a fine grid on the disc is looked at.
     x_l, x_u, y, aim = np.array([[1.0], [-0.8]]), np.zeros((1, 1)), np.array([1.0, -1.0]), np.ones(1)
-    angle = np.linspace(0, 2 * np.pi, 721)
+    angle = np.linspace(0, 2 * np.pi, 241)
     grid = [
         (literal_scores(x_l + r * np.array([[np.cos(a)], [np.sin(a)]]), x_u, y)[0] - 1) ** 2 / 2
         for r in np.linspace(0, 0.9, 19)

@@ -146,9 +146,9 @@ def test_few_real_labels_stay_below_their_bound(seed, knowledge):
     for truth in (values[8:], None):
         if truth is None and knowledge == "true":
             continue
-        for nonzeros in (0, 1, 2, 5, 8):
+        for nonzeros in (0, 3, 8):
             attack = RegressionLabelAttack(budget=0.0, nonzeros=nonzeros, knowledge=knowledge)
-            found = poisoning_curve(attack, WIDE, X, y, [1e-3, 0.3, 3.0], truth=truth)
+            found = poisoning_curve(attack, WIDE, X, y, [1e-3, 3.0], truth=truth)
             assert (found.error <= found.bound).all()
             if nonzeros == 0:
                 np.testing.assert_allclose(found.bound, found.results[0].error_before, atol=1e-7)
@@ -321,7 +321,7 @@ def test_a_cut_that_no_width_mends_is_told_with_its_remedy():
 )
 def test_nullable_columns_keep_their_kind(kind, labels, found, mark):
     X, y = [[0.0], [1.0], [10.0], [11.0]], pd.Series([labels[0], mark, *labels[1:]], dtype="object").astype(kind)
-    fitted = LabelPropagation().fit(X, y)
+    fitted = LabelPropagation(gamma=0.1).fit(X, y)
     if found is None:
         assert 1.5 < fitted.transduction_[1] < 7.5
     else:
@@ -329,7 +329,8 @@ def test_nullable_columns_keep_their_kind(kind, labels, found, mark):
     for column in (y.array, y.to_frame()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataConversionWarning)
-            np.testing.assert_array_equal(LabelPropagation().fit(X, column).transduction_, fitted.transduction_)
+            again = LabelPropagation(gamma=0.1).fit(X, column)
+            np.testing.assert_array_equal(again.transduction_, fitted.transduction_)
 
 
 def test_masked_labels_are_missing():

@@ -27,7 +27,7 @@ def random_problem(seed, n=None):
     return K, r, 10.0 ** rng.uniform(-1, 1), int(rng.integers(1, n + 1))
 
 
-@pytest.mark.parametrize("seed", first(8, of=60))
+@pytest.mark.parametrize("seed", first(5, of=60))
 def test_the_search_meets_every_support_and_the_bound_lies_above(seed):
     K, r, radius, count = random_problem(seed)
     delta = maximize_sparse(K, r, radius, count)
@@ -44,7 +44,7 @@ def test_the_search_meets_every_support_and_the_bound_lies_above(seed):
 
 def test_the_bound_is_far_better_than_the_ball_s():
     ours, ball = [], []
-    for seed in range(60):
+    for seed in range(20):
         K, r, radius, count = random_problem(seed)
         if count < K.shape[1]:
             best = best_support(K, r, radius, count)
@@ -95,7 +95,7 @@ def test_the_value_with_one_label_more_is_that_of_the_larger_support(seed):
             assert_allclose(values[j], problem.value(np.sort(np.r_[support, j])), rtol=1e-11, atol=1e-300)
 
 
-@pytest.mark.parametrize("seed", first(2, of=6))
+@pytest.mark.parametrize("seed", first(1, of=6))
 def test_no_exchange_helps_and_no_start_is_better(seed):
     K, r, radius, _ = random_problem(seed, n=25)
     count, problem = 6, sparse._Supports.of(K, r, radius)
@@ -116,9 +116,11 @@ def start_far_off(seed):
     return problem, np.sort(np.argsort(np.abs(problem.linear))[:5])
 
 
-def test_exchanges_repair_a_bad_start():
+def test_exchanges_repair_a_bad_start(monkeypatch):
     problem, worst = start_far_off(18)
-    repaired, one = (sparse._exchange(problem, worst, removals) for removals in (None, 1))
+    repaired = sparse._exchange(problem, worst)
+    monkeypatch.setattr(sparse, "REMOVALS", 1)
+    one = sparse._exchange(problem, worst)
     assert problem.value(worst) < problem.value(one) < 0.9 * problem.value(repaired)
 
 
@@ -178,9 +180,9 @@ def test_the_diagonals_dominate_every_support(seed):
 
 
 def test_more_labels_never_lower_the_bound_or_the_value():
-    K, r, radius, _ = random_problem(7, n=12)
-    bounds = [sparse_bound(K, r, radius, count) for count in range(13)]
-    values = [reached(K, r, maximize_sparse(K, r, radius, count)) for count in range(13)]
+    K, r, radius, _ = random_problem(7, n=8)
+    bounds = [sparse_bound(K, r, radius, count) for count in range(9)]
+    values = [reached(K, r, maximize_sparse(K, r, radius, count)) for count in range(9)]
     assert (np.diff(bounds) >= -1e-9 * bounds[-1]).all()
     assert (np.diff(values) >= -1e-12 * values[-1]).all()
     assert_allclose(bounds[0], 0.5 * r @ r, rtol=1e-12)

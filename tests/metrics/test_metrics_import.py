@@ -6,8 +6,11 @@ import sys
 import trustworthy.metrics
 
 
-def test_importing_the_metrics_loads_no_heavy_library():
-    code = "import sys, trustworthy.metrics; print(*{'torch', 'scipy', 'sklearn', 'skimage'} & set(sys.modules))"
+def test_importing_the_metrics_and_the_data_sets_loads_no_heavy_library():
+    code = (
+        "import sys, trustworthy.metrics; print(*{'torch', 'scipy', 'sklearn', 'skimage'} & set(sys.modules))\n"
+        "import trustworthy.datasets; print(*{'torch', 'pandas', 'sklearn', 'PIL.Image'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

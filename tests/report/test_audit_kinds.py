@@ -33,7 +33,7 @@ def test_an_estimator_with_probabilities_is_asked_for_them():
 def test_distances_of_the_decision_attack_bound_the_closed_form():
     x, y = table()
     model = LogisticRegression().fit(x, y)
-    attacks = {"decision": {"name": "BoundaryAttack", "steps": 300}}
+    attacks = {"decision": {"name": "BoundaryAttack", "steps": 150}}
     (finding,) = audited(model, (x, y), "robustness.distortion", attacks=attacks).findings
     weight = model.coef_[0] * x.std(axis=0)
     margin = np.abs(model.decision_function(x)) / np.linalg.norm(weight)

@@ -47,12 +47,12 @@ def test_the_page_is_one_file_with_a_figure_for_each_file_and_a_map_for_each_met
 
 
 def test_what_was_saved_is_read_and_what_is_damaged_is_told(folder, record, tmp_path):
-    assert saved.read(folder)[0] == record
+    assert saved.SAVED.read(folder)[0] == record
     with pytest.raises(DataError, match="holds no finished benchmark"):
-        saved.read(tmp_path)
-    (tmp_path / saved.FILE).write_text("{}")
+        saved.SAVED.read(tmp_path)
+    (tmp_path / saved.SAVED.file).write_text("{}")
     with pytest.raises(DataError, match="damaged benchmark"):
-        saved.read(tmp_path)
+        saved.SAVED.read(tmp_path)
 
 
 def test_every_score_of_every_run_is_a_line(folder, record):

@@ -33,10 +33,10 @@ def wine():
     return split("wine", x[order], y[order].astype(np.int64), 100)
 
 
-def digits(test=40, train=400):
+def digits(test=40):
     x, y = load_digits(return_X_y=True)
     x, y = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8), y.astype(np.int64)
-    return split("digits", x[: train + test], y[: train + test], train)
+    return split("digits", x[: 400 + test], y[: 400 + test], 400)
 
 
 def small_net(data, *, seed=0, hidden=24):
@@ -88,7 +88,7 @@ MODELS = {
     "wine, scaled 1-NN": lambda: (make_pipeline(StandardScaler(), KNeighborsClassifier(1)), wine(), ("linf", "l2")),
     "wine, scaled 5-NN": lambda: (make_pipeline(StandardScaler(), KNeighborsClassifier(5)), wine(), ("l2",)),
     "digits, 1-NN": lambda: (KNeighborsClassifier(1), digits(), ("linf", "l2")),
-    "digits, 3-NN": lambda: (KNeighborsClassifier(3), digits(train=150), ("l2",)),
+    "digits, 3-NN": lambda: (KNeighborsClassifier(3), digits(), ("l2",)),
 }
 
 

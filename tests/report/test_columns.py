@@ -211,7 +211,7 @@ def moved_pictures(record_folder):
 
 def test_an_audit_moves_columns_as_they_may_move(tmp_path):
     columns = {"age": {"range": [0, 120], "unit": "years"}, "siblings": {"immutable": True}, "fare": {"step": 0.05}}
-    changes = {"rows": 24, "pictures": {"shown": 4}, "columns": columns}
+    changes = {"rows": 16, "pictures": {"shown": 2}, "distortion": {"rows": 4}, "columns": columns}
     steps = ("robustness.pictures", "robustness.distortion", "interpretation")
     record = audited(fitted(), passengers(), *steps, out=tmp_path, **changes)
     assert not [omission for omission in record.omissions if omission.failed]

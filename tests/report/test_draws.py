@@ -110,7 +110,7 @@ def test_members_that_err_in_turn_are_right_together(draws, accuracy):
 
 def test_attacks_average_as_many_draws_and_the_diagnosis_does_not_mind():
     steps = ("robustness.linf", "robustness.distortion", "robustness.pictures", "evaluation.diagnosis")
-    record = audited(TakeTurns(), turns(), *steps, draws=3)
+    record = audited(TakeTurns(), turns(24), *steps, draws=3)
     assert len(record.findings) == 4
     for finding in record.findings:
         assert all("eot=3" in attack for attack in finding.conditions["attacks"])

@@ -15,9 +15,9 @@ from report.small_audit import audited
 from trustworthy.cli.main import app
 from trustworthy.core.errors import DataError
 from trustworthy.explain import GreedyAS, Robustness
-from trustworthy.report.explanation import run, saved, study, words
+from trustworthy.report.explanation import run, study, words
 from trustworthy.report.explanation.methods import fitted
-from trustworthy.report.explanation.record import RuleRecord
+from trustworthy.report.explanation.record import SAVED, RuleRecord
 
 WEIGHT = torch.tensor([3.0, 1.0, -1.0, 1.0, 1.0])
 QUICK: dict[str, Any] = {
@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(folder):
-    return saved.read(folder)[0]
+    return SAVED.read(folder)[0]
 
 
 def test_distances_are_those_of_a_linear_model_and_a_wrong_label_is_said(record):
@@ -106,7 +106,7 @@ def test_what_is_finished_is_taken_and_what_is_damaged_is_told(folder, record, t
     assert again.methods == record.methods
     assert again.criteria == record.criteria
     with pytest.raises(DataError, match="no finished explanation"):
-        saved.read(tmp_path)
+        SAVED.read(tmp_path)
 
 
 def test_a_target_is_what_is_explained_against_and_rows_are_chosen_that_are_not_read_as_it():

@@ -94,7 +94,7 @@ def test_models_stand_side_by_side_with_their_costs(tmp_path):
         model=Halves(), name="b", source="b", about={"training": {"method": "brelu", "seconds": 75.0, "epochs": 12}}
     )
     steps = ("robustness.linf", STEP, "robustness.defenses")
-    record = audited({"a": Jittered(), "b": trained}, images(), *steps, out=tmp_path, draws=3)
+    record = audited({"a": Jittered(), "b": trained}, images(12), *steps, out=tmp_path, draws=3)
     noisy, fixed = found(record, "robustness.defenses").series["models"]
     assert (noisy["name"], noisy["draws"], noisy["parameters"], noisy.get("seconds")) == ("a", 3, 0, None)
     assert (fixed["name"], fixed["draws"], fixed["seconds"], fixed["epochs"]) == ("b", 1, 75.0, 12)

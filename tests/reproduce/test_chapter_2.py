@@ -14,10 +14,15 @@ from trustworthy.core.record import Record
 from trustworthy.nn import GaussianNoise
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """No model of an earlier run."""
-    monkeypatch.setenv("TRUSTWORTHY_CACHE", str(tmp_path / "cache"))
+def cache(folder, monkeypatch):
+    """No model of an earlier run; what a test has trained, others take."""
+    monkeypatch.setenv("TRUSTWORTHY_CACHE", str(folder))
 
 
 def spec(method, network="small"):

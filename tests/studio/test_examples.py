@@ -60,7 +60,7 @@ def test_says_what_is_missing(monkeypatch, tmp_path):
 def test_a_quick_training_is_clearly_better_than_the_source(database, storage, settings):
     project = use_example(database, storage, settings, "cells/msc-sparse")
     with database.session() as session:
-        job = submit_training(session, storage, settings, project.id, QUICK)
+        job = submit_training(session, storage, project.id, QUICK)
     orders = Orders(task=Task.model_validate(job.settings), attempt=1, data_dir=storage.root, device="cpu")
     orders.save()
     start = time.process_time()

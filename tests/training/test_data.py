@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.training.data import Plan, as_dataset, batches
+from trustworthy.training.data import BatchPlan, as_dataset, batches
 
 MODEL = nn.Linear(2, 2)
 sizes = st.integers(1, 60)
@@ -17,7 +17,7 @@ sizes = st.integers(1, 60)
 @given(rows=sizes, batch_size=sizes, epoch=st.integers(0, 5), processes=st.integers(1, 5), parts=st.integers(1, 4))
 def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size, epoch, processes, parts):
     plans = [
-        Plan(rows=rows, batch_size=batch_size, epochs=2, seed=0, processes=processes, process=p)
+        BatchPlan(rows=rows, batch_size=batch_size, epochs=2, seed=0, processes=processes, process=p)
         for p in range(processes)
     ]
     planned = plans[0].batches(epoch)
@@ -39,7 +39,7 @@ def test_an_epoch_takes_every_row_once_in_batches_that_are_even(rows, batch_size
 
 def test_the_order_depends_on_the_seed_and_the_epoch_alone():
     def order(seed, epoch, batch_size=4):
-        return torch.cat(Plan(rows=50, batch_size=batch_size, epochs=9, seed=seed).batches(epoch)).tolist()
+        return torch.cat(BatchPlan(rows=50, batch_size=batch_size, epochs=9, seed=seed).batches(epoch)).tolist()
 
     before = torch.get_rng_state()
     assert order(0, 0) == order(0, 0, batch_size=7)

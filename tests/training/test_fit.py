@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 from trustworthy.core.errors import InvalidInput, ModelContractError, TrainingDiverged
 from trustworthy.training import Checkpoints, Constant, Cosine, Engine, Phases, cross_entropy, fit, load_weights
-from trustworthy.training.data import Plan
+from trustworthy.training.data import BatchPlan
 
 X = torch.rand(20, 3, generator=torch.Generator().manual_seed(0))
 Y = torch.randint(2, (20,), generator=torch.Generator().manual_seed(1))
@@ -40,7 +40,7 @@ class Told:
 
 def by_hand(model, *, epochs, batch_size, optimizer, schedule, seed=0):
     """The loop, spelled out: what `fit` must do to the weights."""
-    plan = Plan(rows=len(X), batch_size=batch_size, epochs=epochs, seed=seed)
+    plan = BatchPlan(rows=len(X), batch_size=batch_size, epochs=epochs, seed=seed)
     built, phase, losses = optimizer(model.parameters()), 0, []
     rate = built.param_groups[0]["lr"]
     rows = [batch for epoch in range(epochs) for batch in plan.batches(epoch)]
@@ -156,7 +156,7 @@ def test_augmentation_is_seen_by_the_loss_and_depends_on_the_seed():
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[1], again2[1])
     assert not torch.equal(first[0], other[0])
-    rows = Plan(rows=20, batch_size=10, epochs=1, seed=0).batches(0)[0]
+    rows = BatchPlan(rows=20, batch_size=10, epochs=1, seed=0).batches(0)[0]
     shift = first[0] - X[rows]
     assert_close(shift, shift[:, :1].expand_as(shift))
     assert shift.std() > 0.1
@@ -173,7 +173,7 @@ def test_a_loss_may_attack_the_model_inside():
     model = nn.Linear(3, 2)
     other = copy.deepcopy(model)
     fit(model, (X, Y), epochs=1, batch_size=20, loss=adversarial, optimizer=SGD)
-    rows = Plan(rows=20, batch_size=20, epochs=1, seed=0).batches(0)[0]
+    rows = BatchPlan(rows=20, batch_size=20, epochs=1, seed=0).batches(0)[0]
     adversarial(other, (X[rows], Y[rows]), None).backward()
     assert_close(model.weight, other.weight - 0.5 * other.weight.grad)
 

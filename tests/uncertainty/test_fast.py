@@ -84,7 +84,7 @@ def test_the_anchors_grow_and_members_begin_at_the_seed_or_as_released_at_the_la
         assert torch.equal(start["0.weight"], weights[number])
 
 
-@pytest.mark.parametrize("released", [{}, {"anchors": "last", "begin": "last"}])
+@pytest.mark.parametrize("released", [{}, pytest.param({"anchors": "last", "begin": "last"}, marks=pytest.mark.slow)])
 def test_members_lie_further_apart_the_larger_the_distance_weight(seed, released):
     ways = (0.0, 2.0, 20.0, 200.0)
     found = [FastEnsemble.from_seed(seed, (X, Y), **settings(distance_weight=way, **released)) for way in ways]

@@ -12,7 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from trustworthy.training import Gaussian
-from trustworthy.training.data import Plan
+from trustworthy.training.data import BatchPlan
 from trustworthy.uncertainty import SGLD, SVI
 
 ROWS, REGRESSIONS, STD, PRIOR = 24, 800, 0.5, 0.7
@@ -47,7 +47,7 @@ def layer(regressions=REGRESSIONS):
 
 def law(x, y, method, seed):
     """Mean and covariance of a chain after the last step, by the steps that it takes: its batches are known."""
-    plan = Plan(rows=ROWS, batch_size=method.batch_size, epochs=method.epochs, seed=seed)
+    plan = BatchPlan(rows=ROWS, batch_size=method.batch_size, epochs=method.epochs, seed=seed)
     mean, covariance = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64) / 9  # of nn.Linear
     for step in range(plan.steps):
         epoch, place = divmod(step, plan.steps_per_epoch)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 from trustworthy.core.errors import InvalidInput
 
@@ -16,102 +18,39 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Dense:
-    """A matrix on the last axis."""
+class AffineMap:
+    """x -> W x + b of examples, and Wᵀ.
 
-    weight: Tensor
-    bias: Tensor | None
+    forward : from the inputs (n, *inputs), of which a sum takes two, to (n, *outputs).
+    pull_back : from functionals of the outputs (n, *outputs) to those (n, *inputs) of each input.
+    """
 
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return F.linear(x, self.weight, self.bias)
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        return a @ self.weight
+    forward: Callable[..., Tensor]
+    pull_back: Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution of images (channels, height, width) padded with zeros."""
-
-    weight: Tensor
-    bias: Tensor | None
-    inputs: Shape
-    stride: Shape
-    padding: Shape
-    dilation: Shape = (1, 1)
-    groups: int = 1
-
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        left = [self._unread(axis, a.shape[2 + axis]) for axis in (0, 1)]
-        return F.conv_transpose2d(a, self.weight, None, self.stride, self.padding, left, self.groups, self.dilation)
-
-    def _unread(self, axis: int, windows: int) -> int:
-        """Pixels at the far end that no window reaches."""
-        reach = self.dilation[axis] * (self.weight.shape[2 + axis] - 1) + 1
-        return self.inputs[1 + axis] + 2 * self.padding[axis] - reach - (windows - 1) * self.stride[axis]
+SUM = AffineMap(torch.add, lambda a: a)
+"""The sum of two results; each gets the functional of the sum."""
 
 
-@dataclass(frozen=True)
-class Rescaling:
+def rescaled(scale: Tensor, shift: Tensor) -> AffineMap:
     """scale x + shift, which broadcast to one example."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return x * self.scale + self.shift
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        return a * self.scale
+    return AffineMap(lambda x: x * scale + shift, lambda a: a * scale)
 
 
-@dataclass(frozen=True)
-class Reshaping:
+def reshaped(inputs: Shape, outputs: Shape) -> AffineMap:
     """Each example in another shape."""
-
-    inputs: Shape
-    outputs: Shape
-
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return x.reshape(-1, *self.outputs)
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        return a.reshape(-1, *self.inputs)
+    return AffineMap(lambda x: x.reshape(-1, *outputs), lambda a: a.reshape(-1, *inputs))
 
 
-@dataclass(frozen=True)
-class Averaging:
+def _averaged(rows: Float[Tensor, "high height"], columns: Float[Tensor, "wide width"]) -> AffineMap:
     """Pooling by averages: a matrix on the rows of each image and one on its columns."""
-
-    rows: Float[Tensor, "high height"]
-    columns: Float[Tensor, "wide width"]
-
-    def forward(self, x: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return self.rows @ x @ self.columns.T
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        return self.rows.T @ a @ self.columns
-
-
-class Summing:
-    """The sum of two results; each gets the functional of the sum."""
-
-    def forward(self, x: Float[Tensor, "n *inputs"], y: Float[Tensor, "n *inputs"]) -> Float[Tensor, "n *outputs"]:
-        return x + y
-
-    def pull_back(self, a: Float[Tensor, "n *outputs"]) -> Float[Tensor, "n *inputs"]:
-        return a
-
-
-AffineMap = Dense | Convolution | Rescaling | Reshaping | Averaging | Summing
-"""x -> W x + b on batches of examples: `forward`; and Wᵀ, functionals of the outputs as those of the inputs."""
+    return AffineMap(lambda x: rows @ x @ columns.T, lambda a: rows.T @ a @ columns)
 
 
 def _dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> AffineMap:
-    return Dense(_double(weight), None if bias is None else _double(bias))
+    matrix, shift = _double(weight), None if bias is None else _double(bias)
+    return AffineMap(lambda x: F.linear(x, matrix, shift), lambda a: a @ matrix)
 
 
 def _convolution(
@@ -126,8 +65,11 @@ def _convolution(
     if padding == "same":
         raise InvalidInput("conv2d cannot be certified with padding='same': pad by numbers (padding=1).")
     edges = (0, 0) if isinstance(padding, str) else pair(padding)
-    shift = None if bias is None else _double(bias)
-    return Convolution(_double(weight), shift, image_shape(x), pair(stride), edges, pair(dilation), groups)
+    kernel, shift, inputs = _double(weight), None if bias is None else _double(bias), image_shape(x)
+    how: Any = (pair(stride), edges, pair(dilation), groups)  # pairs, which torch's hints leave out
+    return AffineMap(
+        lambda x: F.conv2d(x, kernel, shift, *how), lambda a: conv2d_input((len(a), *inputs), kernel, a, *how)
+    )
 
 
 def _batch_norm(
@@ -148,7 +90,7 @@ def _batch_norm(
     shift = -_double(running_mean) * scale
     if bias is not None:
         shift = shift + _double(bias)
-    return Rescaling(_by_channel(scale, x), _by_channel(shift, x))
+    return rescaled(_by_channel(scale, x), _by_channel(shift, x))
 
 
 def _average(
@@ -168,7 +110,7 @@ def _average(
         how = ((window[axis], 1), (step[axis], 1), (edges[axis], 0), ceil_mode, count_include_pad)
         matrices.append(F.avg_pool2d(units, *how, divisor_override and 1)[0, :, :, 0].T)
     rows, columns = matrices
-    return Averaging(rows / (divisor_override or 1), columns)
+    return _averaged(rows / (divisor_override or 1), columns)
 
 
 def _adaptive_average(x: Tensor, output_size: int | tuple[int | None, int | None]) -> AffineMap:
@@ -178,11 +120,11 @@ def _adaptive_average(x: Tensor, output_size: int | tuple[int | None, int | None
         F.adaptive_avg_pool1d(torch.eye(side).to(x), side if count is None else count).T
         for side, count in zip(sides, counts, strict=True)
     )
-    return Averaging(rows, columns)
+    return _averaged(rows, columns)
 
 
 def _shifted(x: Tensor, other: float | Tensor, alpha: float = 1) -> AffineMap:
-    return Rescaling(x.new_ones(()), alpha * _constant(x, other))
+    return rescaled(x.new_ones(()), alpha * _constant(x, other))
 
 
 def _lowered(x: Tensor, other: float | Tensor, alpha: float = 1) -> AffineMap:
@@ -190,11 +132,11 @@ def _lowered(x: Tensor, other: float | Tensor, alpha: float = 1) -> AffineMap:
 
 
 def _scaled(x: Tensor, other: float | Tensor) -> AffineMap:
-    return Rescaling(_constant(x, other), x.new_zeros(()))
+    return rescaled(_constant(x, other), x.new_zeros(()))
 
 
 def _divided(x: Tensor, other: float | Tensor) -> AffineMap:
-    return Rescaling(1 / _constant(x, other), x.new_zeros(()))
+    return rescaled(1 / _constant(x, other), x.new_zeros(()))
 
 
 AFFINE: dict[Callable[..., object], Callable[..., AffineMap]] = {

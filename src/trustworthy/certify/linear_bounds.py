@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from trustworthy.certify.network import Network, check_agreement
 from trustworthy.certify.regions import Box, free_part, region_of
-from trustworthy.certify.relaxation import METHODS, batches, bounded
+from trustworthy.certify.relaxation import METHODS, Bounded, batches
 from trustworthy.certify.search import largest_proved
 from trustworthy.certify.tracing import read
 from trustworthy.core import checks
@@ -71,7 +71,8 @@ def linear_bounds(
     with torch.no_grad():
         for rows in batches(network, _rows(inputs)):
             some = inputs[rows].double()
-            boxes.append(bounded(network, region_of(threat, some, radii[rows]), some, method).box(network.output))
+            found = Bounded(network, region_of(threat, some, radii[rows]), some, METHODS[method])
+            boxes.append(found.box(network.output))
     return torch.cat([box.lower for box in boxes]), torch.cat([box.upper for box in boxes])
 
 
@@ -148,7 +149,7 @@ def _proved(
 ) -> Bool[Tensor, " batch"]:
     """Whether every margin is positive, by more than rounding, in the ball around each example."""
     logits = network.results(x)[-1]
-    margins = bounded(network, region_of(threat, x, eps), x, method).least(_margins(logits, y))
+    margins = Bounded(network, region_of(threat, x, eps), x, METHODS[method]).least(_margins(logits, y))
     scale = logits.abs().amax(1)
     return _others(margins, y).amin(1) > _ROUNDING * scale
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trustworthy.certify.network import Functionals, Network
-from trustworthy.certify.nonlinear import Nonlinear, Relaxation
+from trustworthy.certify.nonlinear import Relaxation
 from trustworthy.certify.regions import Box, Region
 
 METHODS = {"crown": True, "interval": False}
@@ -25,14 +25,22 @@ _NUMBERS = 2**22  # float64 numbers of the largest tensor that is built: 32 MB
 
 @dataclass
 class Bounded:
-    """A network over a region, with bounds of results of its nodes, from the first to the last."""
+    """A network over a region around `x`, with bounds of the results of all its nodes that are not affine."""
 
     network: Network
     region: Region
     x: Float[Tensor, "batch *shape"]
     crown: bool
-    boxes: dict[int, Box] = field(default_factory=dict)
-    relaxed: dict[int, Relaxation] = field(default_factory=dict)
+    boxes: dict[int, Box] = field(default_factory=dict, init=False)
+    relaxed: dict[int, Relaxation] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Bound each such result, which is monotone, by that of its source, from the first to the last."""
+        for node, operation in self.network.nonlinear.items():
+            box = self.box(*self.network.nodes[node].sources)
+            self.boxes[node] = Box(operation.forward(box.lower), operation.forward(box.upper))
+            if self.crown:
+                self.relaxed[node] = operation.relaxed(box)
 
     def least(self, a: Float[Tensor, "some rows classes"]) -> Float[Tensor, "batch rows"]:
         """Lower bounds of functionals of the logits."""
@@ -54,14 +62,6 @@ class Bounded:
         self.boxes[node] = Box(lower, -upper)
         return self.boxes[node]
 
-    def pass_on(self, node: int, operation: Nonlinear) -> None:
-        """Bound the result of a node that is not affine, which is monotone, by that of its source."""
-        (source,) = self.network.nodes[node].sources
-        box = self.box(source)
-        self.boxes[node] = Box(operation.forward(box.lower), operation.forward(box.upper))
-        if self.crown:
-            self.relaxed[node] = operation.relaxed(box)
-
     def _least(self, found: Functionals, constant: Float[Tensor, "some rows"]) -> Float[Tensor, "batch rows"]:
         """Lower bounds of functionals of the input and of results that are not affine, plus constants."""
         bound = constant + sum((self.boxes[k] if k else self.region).least(a) for k, a in found.items())
@@ -69,14 +69,6 @@ class Bounded:
             return bound
         found, constant = self.network.pull_back(found, constant, self.relaxed)
         return torch.maximum(bound, self.region.least(found[0]) + constant)
-
-
-def bounded(network: Network, region: Region, x: Float[Tensor, "batch *shape"], method: str) -> Bounded:
-    """Bound the results of all nodes that are not affine, from the first to the last, over the region around `x`."""
-    found = Bounded(network, region, x, METHODS[method])
-    for node, operation in network.nonlinear.items():
-        found.pass_on(node, operation)
-    return found
 
 
 def batches(network: Network, rows: Tensor) -> tuple[Tensor, ...]:

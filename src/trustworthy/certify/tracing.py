@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from trustworthy.certify.affine import AFFINE, AffineMap, Rescaling, Reshaping, Summing
+from trustworthy.certify.affine import AFFINE, SUM, AffineMap, rescaled, reshaped
 from trustworthy.certify.network import Input, Network, Node
 from trustworthy.certify.nonlinear import NONLINEAR, Nonlinear
 from trustworthy.core.errors import InvalidInput
@@ -123,7 +123,7 @@ class _Recorder(TorchFunctionMode):
         if func in _SAME or (func in _DROPOUT and not _bound(func, args, kwargs)["training"]):
             return sources[0]
         if func in _RESHAPING:
-            return self._added(Reshaping(self.nodes[sources[0]].shape, tuple(result.shape[1:])), *sources)
+            return self._added(reshaped(self.nodes[sources[0]].shape, tuple(result.shape[1:])), *sources)
         if func not in _READERS:
             raise _unknown(func)
         zeros = self.zero.expand(1, *self.nodes[sources[0]].shape)
@@ -137,8 +137,8 @@ class _Recorder(TorchFunctionMode):
                 f"and {self.nodes[second].shape}."
             )
         if negative:
-            second = self._added(Rescaling(self.zero - 1, self.zero), second)
-        return self._added(Summing(), first, second)
+            second = self._added(rescaled(self.zero - 1, self.zero), second)
+        return self._added(SUM, first, second)
 
     def _added(self, operation: AffineMap | Nonlinear, *sources: int) -> int:
         zeros = (self.zero.expand(1, *self.nodes[k].shape) for k in sources)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
-from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
+from trustworthy.cli import options
+from trustworthy.cli.data import tell_data
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
@@ -23,25 +23,6 @@ if TYPE_CHECKING:
     from trustworthy.report.pairing import Kept
 
 GATE_CLOSED, CANNOT_TELL = 1, 3
-FailUnder = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FINDING=VALUE...", help="Exit with code 1 if a finding is worse than this; one or more."),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with code 1, not 3, where an interval has the limit inside.")
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE|DIR",
-        help="findings.json of an earlier audit, or its folder; exit with code 1 if a finding got worse by more "
-        "than the interval of the difference.",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Processor threads; default: OMP_NUM_THREADS, else the cores that are idle."),
-]
 
 
 def audit(
@@ -53,7 +34,7 @@ def audit(
             "Hugging Face model, package.module:factory or path/to/file.py:factory; several are compared.",
         ),
     ],
-    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
+    data: options.Data,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     weights: Annotated[
         list[Path] | None,
@@ -61,36 +42,32 @@ def audit(
             metavar="FILE", help="Weights (.safetensors, or a state_dict), once for each MODEL in the same order."
         ),
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
+    label: options.Label = None,
     train: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="Training rows: what a typical change of a column is.")
     ] = None,
-    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
+    drop: options.Drop = None,
     group: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Column that says which rows belong together: accuracy for each of them."),
     ] = None,
-    size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Read model files that can run code: pickle, joblib, TorchScript, .pt2.")
-    ] = False,
+    size: options.Size = None,
+    trust: options.Trust = False,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
-    plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
+    plan: options.Plan = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Test rows, 0 for all; default by the plan.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
-    ] = None,
-    fail_under: FailUnder = None,
-    baseline: Baseline = None,
-    strict: Strict = False,
-    junit: Junit = None,
-    sarif: Sarif = None,
-    markdown: Markdown = None,
-    card: Card = None,
-    annex_iv: AnnexIv = None,
+    seed: options.Seed = 0,
+    device: options.Device = None,
+    fail_under: options.FailUnder = None,
+    baseline: options.Baseline = None,
+    strict: options.Strict = False,
+    junit: options.Junit = None,
+    sarif: options.Sarif = None,
+    markdown: options.Markdown = None,
+    card: options.Card = None,
+    annex_iv: options.AnnexIv = None,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
-    threads: Threads = None,
+    threads: options.Threads = None,
 ) -> None:
     """Measure how far MODEL can be depended on, and write findings.json and report.html.
 
@@ -108,10 +85,10 @@ def audit(
     chosen = make_plan(profile, plan)
     earlier = load(baseline) if baseline else None  # before the audit, which may write into the same folder
     set_threads(threads)
-    loaded, files = _load(names, weights or [], trust), wanted(junit, sarif, markdown, card, annex_iv)
+    loaded, files = _load(names, weights or [], trust), options.wanted(junit, sarif, markdown, card, annex_iv)
     check(files, list(loaded))
     rows = chosen.rows if limit is None else checks.integer("limit", limit, at_least=0)
-    given: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
+    given: Any = {"label": label, "train": train, "drop": options.columns_of(drop), "group": group, "size": size}
     dataset = read_data(data, rows, seed, **given)
     tell_data(dataset)
     record = measure(loaded, dataset, out, plan=chosen, limit=limit, seed=seed, device=device, title=title)

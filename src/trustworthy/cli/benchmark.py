@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trustworthy.cli.audit import Threads, command_line, set_threads
+from trustworthy.cli import options
+from trustworthy.cli.audit import command_line, set_threads
 from trustworthy.core.progress import shares
 
 app = typer.Typer(no_args_is_help=True, help="Compare methods on data whose truth is known.")
@@ -39,10 +40,8 @@ def uncertainty(
     average: Annotated[
         str | None, typer.Option(metavar="WHAT", help="What is averaged over members: probabilities or logits.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
-    ] = None,
-    threads: Threads = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
 ) -> None:
     """Train each method several times, and judge whether it is uncertain where it should be.
 
@@ -52,12 +51,12 @@ def uncertainty(
     from rich.console import Console
 
     from trustworthy.report.benchmark.page import REPORT
-    from trustworthy.report.benchmark.saved import FILE, ROWS
+    from trustworthy.report.benchmark.saved import ROWS, SAVED
     from trustworthy.report.benchmark.study import run
     from trustworthy.report.benchmark.words import answer, tables
 
     set_threads(threads)
-    names = None if methods is None else [name for text in methods for name in text.replace(",", " ").split()]
+    names = None if methods is None else options.words(*methods)
     with shares(of_all=True) as tell:
         record = run(
             suite, out, methods=names, seeds=seeds, profile=profile, epochs=epochs, data=data, average=average,
@@ -67,4 +66,4 @@ def uncertainty(
         Console().print(table)
     for line in answer(record):
         typer.echo(line)
-    typer.echo(f"report: {out / REPORT}; numbers: {out / FILE}, {out / ROWS}")
+    typer.echo(f"report: {out / REPORT}; numbers: {out / SAVED.file}, {out / ROWS}")

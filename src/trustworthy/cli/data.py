@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +9,6 @@ import typer
 if TYPE_CHECKING:
     from trustworthy.datasets import Dataset
 
-DATA = (
-    "Data set of `trustworthy data list`; a file .csv, .tsv, .parquet, .feather or .npz, or x.npy,y.npy; a folder of "
-    "pictures."
-)
-LABEL = "Column of the labels; guessed where only one can be it."
-DROP = "Columns to leave out, such as an index."
 app = typer.Typer(no_args_is_help=True, help="List, fetch and locate data sets.")
 
 
@@ -61,11 +54,6 @@ def where(name: Annotated[str, typer.Argument(metavar="NAME", help="A data set o
         typer.echo(f"{name} is not at hand; {datasets.how(name)}.", err=True)
         raise typer.Exit(1)
     typer.echo(found)
-
-
-def columns_of(texts: list[str] | None) -> list[str]:
-    """Columns of several options, each a list with commas; a name that has one itself stands in double quotes."""
-    return [column for columns in csv.reader(texts or []) for column in columns]
 
 
 def tell_data(dataset: Dataset) -> None:

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from trustworthy.cli.audit import Threads, measure, set_threads
+from trustworthy.cli import options
+from trustworthy.cli.audit import measure, set_threads
 
 
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("trust-report"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick, standard (default) or thorough.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
-    threads: Threads = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
 ) -> None:
     """Train a plain and an adversarially trained network on real digits, and compare them in one report."""
     from trustworthy import datasets

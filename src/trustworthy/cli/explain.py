@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from trustworthy.cli.audit import Threads, command_line, set_threads
-from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
+from trustworthy.cli import options
+from trustworthy.cli.audit import command_line, set_threads
+from trustworthy.cli.data import tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
@@ -17,7 +18,7 @@ def explain(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="As `trustworthy audit` takes it: a file, folder or factory.")
     ],
-    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
+    data: options.Data,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the page and the numbers.")],
     rows: Annotated[
         str | None,
@@ -56,22 +57,18 @@ def explain(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights (.safetensors, or a state_dict) of the MODEL.")
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
+    label: options.Label = None,
     train: Annotated[
         str | None,
         typer.Option(metavar="FILE|FOLDER", help="Training rows: means, spreads, and what rules are judged on."),
     ] = None,
-    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
-    size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Read model files that can run code: pickle, joblib, TorchScript, .pt2.")
-    ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
-    ] = None,
+    drop: options.Drop = None,
+    size: options.Size = None,
+    trust: options.Trust = False,
+    seed: options.Seed = 0,
+    device: options.Device = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "",
-    threads: Threads = None,
+    threads: options.Threads = None,
 ) -> None:
     """Explain predictions of MODEL by several methods, and judge which of them to trust.
 
@@ -84,15 +81,16 @@ def explain(
     from trustworthy.report.explanation.inquiry import LOOKED
     from trustworthy.report.explanation.methods import CRITERIA
     from trustworthy.report.explanation.page import REPORT
-    from trustworthy.report.explanation.saved import ARRAYS, FILE
+    from trustworthy.report.explanation.record import SAVED
     from trustworthy.report.explanation.study import run
     from trustworthy.report.explanation.words import answer, tables
+    from trustworthy.report.folder import ARRAYS
     from trustworthy.report.rows import read_data
 
     numbers = None if rows is None else _numbers(rows)
     set_threads(threads)
     loaded = load_model(model, trust=trust, weights=weights)
-    given: Any = {"label": label, "train": train, "drop": columns_of(drop), "size": size}
+    given: Any = {"label": label, "train": train, "drop": options.columns_of(drop), "size": size}
     dataset = read_data(data, LOOKED if numbers is None else 0, seed, **given)
     tell_data(dataset)
     with shares(of_all=True) as tell:
@@ -106,15 +104,15 @@ def explain(
     for line in answer(record):
         typer.echo(line)
     typer.echo(f"page: {out / REPORT}")
-    typer.echo(f"numbers: {out / FILE}, {out / ARRAYS}")
+    typer.echo(f"numbers: {out / SAVED.file}, {out / ARRAYS}")
 
 
 def _names(text: str | None) -> list[str] | None:
-    return None if text is None else text.replace(",", " ").split()
+    return None if text is None else options.words(text)
 
 
 def _numbers(text: str) -> list[int]:
-    words = text.replace(",", " ").split()
+    words = options.words(text)
     for word in words:
         if not word.isdecimal():
             raise InvalidInput(f"rows must be numbers of test rows from 0, such as --rows 3,17, got {word!r}.")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trustworthy.cli.audit import FailUnder, Strict, Threads, command_line, finish, set_threads, split_limits
-from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
+from trustworthy.cli import options
+from trustworthy.cli.audit import command_line, finish, set_threads, split_limits
+from trustworthy.cli.data import tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 from trustworthy.report.hardening import EPOCHS
@@ -28,7 +29,7 @@ def harden(
             metavar="MODEL", help="package.module:factory or path/to/file.py:factory that returns a torch module."
         ),
     ],
-    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
+    data: options.Data,
     method: Annotated[list[str], typer.Option(metavar="NAME", help=f"{METHODS}; several are compared.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report and of the hardened networks.")],
     weights: Annotated[
@@ -44,28 +45,26 @@ def harden(
     eps: Annotated[
         float | None, typer.Option(metavar="E", help="Largest change of an input in training and in the summary.")
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
+    label: options.Label = None,
     train: Annotated[
         str | None, typer.Option(metavar="FILE|FOLDER", help="Rows to train on; then all of --data is audited.")
     ] = None,
-    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
+    drop: options.Drop = None,
     group: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that says which rows belong together; never split.")
     ] = None,
-    size: Annotated[int | None, typer.Option(metavar="N", help="Side in pixels that pictures are brought to.")] = None,
+    size: options.Size = None,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="quick (default), standard or thorough.")] = None,
-    plan: Annotated[Path | None, typer.Option(metavar="plan.toml", help="Changes to the profile.")] = None,
+    plan: options.Plan = None,
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Audited rows, 0 for all; default by the plan.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(metavar="D", help="cpu, cuda, ...; default: a GPU if there is one.")
-    ] = None,
-    fail_under: FailUnder = None,
-    strict: Strict = False,
+    seed: options.Seed = 0,
+    device: options.Device = None,
+    fail_under: options.FailUnder = None,
+    strict: options.Strict = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
-    threads: Threads = None,
+    threads: options.Threads = None,
 ) -> None:
     """Train defended versions of MODEL, and audit them and MODEL on rows that none was trained on.
 
@@ -87,7 +86,7 @@ def harden(
     limits = parse_limits([*(fail_under or []), *trailing])
     chosen = plan_of(profile, plan)
     set_threads(threads)
-    parted: Any = {"label": label, "train": train, "drop": columns_of(drop), "group": group, "size": size}
+    parted: Any = {"label": label, "train": train, "drop": options.columns_of(drop), "group": group, "size": size}
     rows = chosen.rows if limit is None else limit
     dataset = read_parted(data, rows, seed, **parted)
     tell_data(dataset)

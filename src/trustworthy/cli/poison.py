@@ -7,17 +7,20 @@ from typing import Annotated
 
 import typer
 
+from trustworthy.cli import options
 from trustworthy.cli.audit import command_line
-from trustworthy.cli.data import DATA, DROP, LABEL, columns_of, tell_data
+from trustworthy.cli.data import tell_data
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import shares
 
+BUDGETS = "numbers with commas between them, such as 0,1,2,5"
+
 
 def poison(
-    data: Annotated[str, typer.Option(metavar="NAME|FILE|FOLDER", help=DATA)],
+    data: options.Data,
     labelled: Annotated[int, typer.Option(metavar="N", help="Rows whose label the learner is told.")] = 100,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help=LABEL)] = None,
-    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help=DROP)] = None,
+    label: options.Label = None,
+    drop: options.Drop = None,
     regression: Annotated[
         bool, typer.Option("--regression", help="Labels are numbers; those with fractions are in any case.")
     ] = False,
@@ -46,7 +49,7 @@ def poison(
     ] = "true",
     splits: Annotated[int, typer.Option(metavar="K", help="Draws of the known labels; means are shown.")] = 1,
     baselines: Annotated[bool, typer.Option(help="Attack random and central labels too.")] = True,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all randomness.")] = 0,
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for poisoning.json and poisoning.svg.")
     ] = None,
@@ -57,19 +60,19 @@ def poison(
     """
     from rich.console import Console
 
-    from trustworthy.report.poisoning.rows import read
+    from trustworthy import datasets
     from trustworthy.report.poisoning.study import FIGURE, FILE
     from trustworthy.report.poisoning.study import poison as run
     from trustworthy.report.poisoning.words import table
 
-    rows_read = read(data, label=label, drop=columns_of(drop), regression=regression)
-    tell_data(rows_read)
+    dataset = datasets.read(data, label=label, drop=options.columns_of(drop), task="regression" if regression else None)
+    tell_data(dataset)
     with shares() as tell:
         record = run(
-            rows_read,
+            dataset,
             out,
             labelled=labelled,
-            budgets=None if budget is None else _numbers("budget", budget),
+            budgets=None if budget is None else [_number("budget", word, BUDGETS) for word in options.words(*budget)],
             gamma=None if gamma == "cv" else _number("gamma", gamma, "cv or a number > 0"),
             method=method,
             classes=classes,
@@ -86,12 +89,6 @@ def poison(
     typer.echo(record.statement)
     if out is not None:
         typer.echo(f"written: {out / FILE}, {out / FIGURE}")
-
-
-def _numbers(name: str, texts: list[str]) -> list[float]:
-    """Numbers of several options, each a list with commas."""
-    words = [word for text in texts for word in text.replace(",", " ").split()]
-    return [_number(name, word, "numbers with commas between them, such as 0,1,2,5") for word in words]
 
 
 def _number(name: str, text: str, expected: str) -> float:

@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from trustworthy.cli.audit import Baseline, FailUnder, Strict, finish, show
-from trustworthy.cli.renderings import AnnexIv, Card, Junit, Markdown, Sarif, wanted
+from trustworthy.cli import options
+from trustworthy.cli.audit import finish, show
 
 
 def render(
     given: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a finished audit: its --out.")],
-    fail_under: FailUnder = None,
-    baseline: Baseline = None,
-    strict: Strict = False,
-    junit: Junit = None,
-    sarif: Sarif = None,
-    markdown: Markdown = None,
-    card: Card = None,
-    annex_iv: AnnexIv = None,
+    fail_under: options.FailUnder = None,
+    baseline: options.Baseline = None,
+    strict: options.Strict = False,
+    junit: options.Junit = None,
+    sarif: options.Sarif = None,
+    markdown: options.Markdown = None,
+    card: options.Card = None,
+    annex_iv: options.AnnexIv = None,
 ) -> None:
     """Draw report.html again from a saved audit, and write it in other forms; nothing is measured."""
     from trustworthy.report import gate, pairing, saved
@@ -33,7 +33,10 @@ def render(
     if len(folders) != 1:
         raise typer.BadParameter(f"one folder is needed, got {len(folders)}.", param_hint="DIR")
     (folder,) = folders
-    parsed, files = gate.parse_limits([*(fail_under or []), *limits]), wanted(junit, sarif, markdown, card, annex_iv)
+    parsed, files = (
+        gate.parse_limits([*(fail_under or []), *limits]),
+        options.wanted(junit, sarif, markdown, card, annex_iv),
+    )
     earlier = pairing.load(baseline) if baseline else None
     record = saved.read(folder).record
     check(files, record.names)

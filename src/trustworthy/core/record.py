@@ -21,7 +21,13 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-class Record(BaseModel):
+class Frozen(BaseModel):
+    """What is saved: not to be changed, without unknown fields, NaN as null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class Record(Frozen):
     """A measured number and all that is needed to measure it again.
 
     name : identifier of what was measured, words joined by dots ("robustness.linf.accuracy").
@@ -31,8 +37,6 @@ class Record(BaseModel):
     conditions : everything that defines the measurement: model, data, sizes, attack reprs, radii.
     wall_time : seconds that the measurement took.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
 
     name: str
     value: float | None

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, UnknownName
-from trustworthy.datasets import bundled, images, local_images, news, tabular, text, wilds
+from trustworthy.datasets import images, local_images, news, scikit_learn, tabular, text, wilds
 from trustworthy.datasets.entry import Entry
 
 CATALOG: dict[str, Entry] = {
     entry.name: entry
-    for module in (bundled, images, tabular, news, local_images, wilds, text)
+    for module in (scikit_learn, images, tabular, news, local_images, wilds, text)
     for entry in module.ENTRIES
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from trustworthy.core.errors import DataError
-from trustworthy.datasets import openml
+from trustworthy.datasets import scikit_learn
 from trustworthy.datasets.arrays import arrays_of
 from trustworthy.datasets.cache import ARRAYS
 from trustworthy.datasets.dataset import Inputs, Targets
@@ -94,7 +94,9 @@ def _idx_entry(
         local=LocalSource(files=(name,), read=read_folder, sha256=sha256),
         sources=(
             package.source(read, sha256=sha256),
-            openml.source(on_openml, (70_000, 784), DIGITS, 60_000, convert=square, sha256=sha256, canonical=True),
+            scikit_learn.openml(
+                on_openml, (70_000, 784), DIGITS, 60_000, convert=square, sha256=sha256, canonical=True
+            ),
         ),
     )
 
@@ -132,7 +134,7 @@ ENTRIES = (
         stored=True,
         local=LocalSource(files=("usps.npz",), read=local_usps, sha256=USPS_SHA256),
         sources=(
-            openml.source(
+            scikit_learn.openml(
                 "USPS",
                 (9_298, 256),
                 tuple(map(str, range(1, 11))),

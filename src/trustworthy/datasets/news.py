@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from trustworthy.core.errors import DataError
-from trustworthy.datasets import openml
+from trustworthy.datasets import scikit_learn
 from trustworthy.datasets.dataset import Inputs, Targets
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Rule
 from trustworthy.datasets.packages import Package
@@ -96,7 +96,7 @@ def _tables(path: Path, classes: tuple[str, ...]) -> list[tuple[list[str], np.nd
     test = path.with_name(path.name.replace("train", "test"))
     if test == path:
         raise DataError(f"{path} must be named like STEM-train.tab, with STEM-test.tab beside it; rename the files.")
-    return [(texts, openml.labels(names, classes)) for texts, names in (_table(path), _table(test))]
+    return [(texts, scikit_learn.labels(names, classes)) for texts, names in (_table(path), _table(test))]
 
 
 def _table(file: Path) -> tuple[list[str], np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from trustworthy.core.errors import DataError, DataUnavailable
-from trustworthy.datasets import cache, openml
+from trustworthy.datasets import cache, scikit_learn
 from trustworthy.datasets.arrays import arrays_of
 from trustworthy.datasets.draw import first_rows_train, seeded_split
 from trustworthy.datasets.entry import Content, Entry, LocalSource, Request, Source
@@ -56,7 +56,7 @@ def mlbench(table: str, target: str, classes: tuple[str, ...], train: int) -> Co
         except (pyreadr.PyreadrError, pyreadr.LibrdataError, OSError, KeyError) as error:
             raise DataError(f"cannot read {file.name} of {MLBENCH.name}: {error}") from error
     x, y = frame.drop(columns=target).to_numpy(np.float64), frame[target].to_numpy(str)
-    return first_rows_train(x, openml.labels(y, classes), train)
+    return first_rows_train(x, scikit_learn.labels(y, classes), train)
 
 
 def keel_rows(name: str) -> list[list[str]]:
@@ -92,7 +92,7 @@ def splice() -> Content:
     """Read 3,190 stretches of 60 bases around a splice junction: A 1, C 2, G 3, T 4, anything else 0."""
     rows = keel_rows("splice")
     x = np.array([[BASES.get(base, 0.0) for base in row[:-1]] for row in rows])
-    y = openml.labels(np.array([row[-1] for row in rows]), SPLICE_CLASSES)
+    y = scikit_learn.labels(np.array([row[-1] for row in rows]), SPLICE_CLASSES)
     return seeded_split(x, y, test=len(y) - 1_000)
 
 
@@ -161,7 +161,7 @@ ENTRIES = (
                 sha256="773d3844e1bfae62127f3ccbaf79d9669850a7561290dada815f86cf94690155",
                 provenance="The first 15,000 rows of the UCI file are the training set, as in the LIBSVM files.",
             ),
-            openml.source("letter", (20_000, 16), LETTERS, 15_000),
+            scikit_learn.openml("letter", (20_000, 16), LETTERS, 15_000),
         ),
     ),
     Entry(
@@ -186,7 +186,7 @@ ENTRIES = (
                 "stratified, seed 0. For the official one put pendigits_official_train.npz into TRUSTWORTHY_DATA, then "
                 "`trustworthy data get --refresh pendigits`.",
             ),
-            openml.source("pendigits", (10_992, 16), DIGITS, 7_494),
+            scikit_learn.openml("pendigits", (10_992, 16), DIGITS, 7_494),
         ),
     ),
     Entry(
@@ -202,7 +202,7 @@ ENTRIES = (
                 sha256="fabd50b32dd80ed7ec1245d14187bff1ac81aee34567173e02eaab6848d33980",
                 provenance="The first 4,435 rows of the UCI files are the training set.",
             ),
-            openml.source(
+            scikit_learn.openml(
                 "satimage",
                 (6_430, 36),
                 ("1.0", "2.0", "3.0", "4.0", "5.0", "7.0"),

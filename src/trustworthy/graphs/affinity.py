@@ -77,7 +77,8 @@ class GaussianGraphs:
     def split(self, gamma: float) -> Graph:
         """The part that a harmonic solution needs."""
         if self.n_neighbors is not None:
-            return split_weights(self.whole(gamma), self.known)
+            rows = self.whole(gamma)[~self.known]
+            return Graph(rows[:, ~self.known], rows[:, self.known])
         free, held = self.X[~self.known], self.X[self.known]
         check_fits(len(self.known), 2 * free.shape[0] * len(self.known))  # with the copy that is factored
         within = gaussian(free, None, gamma)
@@ -104,12 +105,6 @@ class GaussianGraphs:
     def _near(self) -> sparse.csr_matrix:
         assert self.n_neighbors is not None
         return near_distances(self.X, self.n_neighbors)
-
-
-def split_weights(weights: Weights, known: Bool[np.ndarray, " n"]) -> Graph:
-    """The part of all affinities (n, n) that a harmonic solution needs where the rows `known` have labels."""
-    rows = weights[~known]
-    return Graph(rows[:, ~known], rows[:, known])
 
 
 def gaussian_graph(X: Rows, gamma: float) -> Float[np.ndarray, "n n"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from trustworthy.graphs.learner import NUMBERS, GraphLearner, classifies
 _KERNELS = dict.fromkeys(["linear", "rbf"])
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ManifoldRegularization(GraphLearner):
     """Laplacian-regularised least squares (LapRLS): a function of the features that is smooth over all rows.
 
@@ -54,24 +56,13 @@ class ManifoldRegularization(GraphLearner):
     Cost: O(n² d) for the dense graph and 8 n² bytes; about 3 n³ operations and four times the memory with "rbf".
     """
 
-    def __init__(
-        self,
-        *,
-        kernel: str = "linear",
-        gamma: float | str = "scale",
-        ridge: float = 1.0,
-        smoothness: float = 0.01,
-        n_neighbors: int | None = None,
-        task: str = "auto",
-        fit_intercept: bool = True,
-    ) -> None:
-        self.kernel = kernel
-        self.gamma = gamma
-        self.ridge = ridge
-        self.smoothness = smoothness
-        self.n_neighbors = n_neighbors
-        self.task = task
-        self.fit_intercept = fit_intercept
+    kernel: str = "linear"
+    gamma: float | str = "scale"
+    ridge: float = 1.0
+    smoothness: float = 0.01
+    n_neighbors: int | None = None
+    task: str = "auto"
+    fit_intercept: bool = True
 
     @np.errstate(under="ignore")  # affinities of rows far apart are 0 or next to it
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -22,6 +23,7 @@ from trustworthy.graphs.learner import NUMBERS, GraphLearner, classifies
 from trustworthy.graphs.width import checked_gammas, choose_gamma
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LabelPropagation(GraphLearner):
     """Values of unlabelled rows that vary as little as can be over a Gaussian graph, eq. (1.1), known labels clamped.
 
@@ -54,23 +56,12 @@ class LabelPropagation(GraphLearner):
     """
 
     _sparse: ClassVar = True
-
-    def __init__(
-        self,
-        *,
-        gamma: float | str = "cv",
-        task: str = "auto",
-        solver: str = "auto",
-        n_neighbors: int | None = None,
-        gammas: ArrayLike | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.gamma = gamma
-        self.task = task
-        self.solver = solver
-        self.n_neighbors = n_neighbors
-        self.gammas = gammas
-        self.progress = progress
+    gamma: float | str = "cv"
+    task: str = "auto"
+    solver: str = "auto"
+    n_neighbors: int | None = None
+    gammas: ArrayLike | None = None
+    progress: bool = False
 
     @np.errstate(under="ignore")  # affinities of rows far apart are 0 or next to it
     def fit(self, X: Rows, y: ArrayLike) -> Self:

@@ -15,8 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from trustworthy.core import checks
 from trustworthy.core.errors import warn
 from trustworthy.graphs.affinity import Graph, check_fits, row_sums
-from trustworthy.graphs.descent_kernels import descend
-from trustworthy.graphs.elimination_kernels import eliminate
+from trustworthy.graphs.solver_kernels import descend, eliminate
 
 _NEAR = 1e-8  # how far the answer to labels that are all 1 may be from 1 before it is not believed
 _TOLERANCE = 1e-10  # relative residual of conjugate gradients, and change of an iteration, at which they stop
@@ -62,24 +61,23 @@ def rough_left_out(
     weights, component : (n, n) sparse affinities of all rows, and (n,) numbers of the parts that hang together.
     fold : (labelled,) from 0, and below 0 where a label is never hidden, whose values are NaN; none holds all labels.
     """
-    folds = [_shares(values[fold != part]) for part in range(fold.max() + 1)]
-    of = np.repeat(np.arange(len(folds)), [shares.shape[1] for shares, _, _ in folds])
-    held = np.zeros((weights.shape[0], len(of)))
+    shares, low, spread = _shares(values)
+    told = fold[:, None] != np.arange(fold.max() + 1)  # (labelled, folds)
+    held = np.zeros((weights.shape[0], *told.shape[1:], *shares.shape[1:]))
+    held[known] = told[:, :, None] * shares[:, None]
+    pull = np.asarray(weights @ held.reshape(len(held), -1))
+    pull[known] *= ~np.repeat(told, shares.shape[1], axis=1)
     of_row = np.full(len(held), -1)
-    of_row[known] = np.where(fold < 0, len(folds), fold)
-    for part, (shares, _, _) in enumerate(folds):
-        held[np.ix_(known[fold != part], of == part)] = shares
-    pull = weights @ held
-    pull[known] *= fold[:, None] == of
-    found = _descend(weights, row_sums(weights), pull, 1e-5, 500, of_row, of)
+    of_row[known] = np.where(fold < 0, told.shape[1], fold)
+    of = np.repeat(np.arange(told.shape[1]), shares.shape[1])
+    found = _descend(weights, row_sums(weights), pull, 1e-5, 500, of_row, of).reshape(held.shape)
     predicted = np.full_like(values, np.nan)
-    for part, (shares, low, spread) in enumerate(folds):
-        hidden, whole = fold == part, found[:, of == part]
-        reached = np.isin(component, component[known[~hidden]])
-        reached[known[~hidden]] = False
-        _say_apart(whole[reached], shares[0].sum(), _ROUGH)
-        whole[~reached] = np.nan
-        predicted[hidden] = low + spread * whole[known[hidden], : values.shape[1]]
+    for part, sure in enumerate(told.T):
+        reached = np.isin(component, component[known[sure]])
+        reached[known[sure]] = False
+        _say_apart(found[reached, part], shares[0].sum(), _ROUGH)
+        found[~reached, part] = np.nan
+        predicted[~sure] = low + spread * found[known[~sure], part, : values.shape[1]]
     return predicted
 
 

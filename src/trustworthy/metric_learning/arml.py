@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
@@ -82,32 +82,27 @@ class ARML(MahalanobisTransformer):
         root, rows = start.copy(), np.ascontiguousarray(X / unit, np.float32)
         rng = check_random_state(self.random_state)
         self.loss_curve_ = np.empty(epochs)
-        steps = tracked(range(epochs), "ARML", epochs, show=self.progress)
-        for step, (gap, offset) in zip(steps, self._triplets(rows, codes, root, batch, refresh, rng), strict=False):
+        everyone = np.arange(len(rows))
+        search = functools.partial(near_lists, rows, codes, everyone, count=min(self.n_neighbors, len(rows)))
+        near = search(root)
+        for step in tracked(range(epochs), "ARML", epochs, show=self.progress):
+            if step and step % refresh == 0:
+                near = search(root)
+            anchors = everyone if batch == len(rows) else rng.permutation(len(rows))[:batch]
+            own, other = near.sample(anchors, rng)
+            gap, offset = pair(rows[own], rows[other], rows[anchors])
             self.loss_curve_[step], gradient = loss_and_gradient(gap, offset, root, loss)
             adam(root, gradient)
-        self._keep(root, epochs)
+        if not np.isfinite(root).all():
+            raise TrainingDiverged(
+                f"the metric became NaN or infinite. Lower learning_rate (got {self.learning_rate!r}), "
+                "or bring the entries of init to the order of 1."
+            )
+        self.components_ = root.astype(np.float64)
+        self.n_iter_ = epochs
         if epochs and np.array_equal(root, start):
             warn_idle("ARML", "no triplet of it has a gradient. Take another `loss` or a larger `n_neighbors`.")
         return self
-
-    def _triplets(
-        self,
-        rows: Float[np.ndarray, "n d"],
-        codes: Int[np.ndarray, " n"],
-        root: Float[np.ndarray, "rank d"],
-        batch: int,
-        refresh: int,
-        rng: np.random.RandomState,
-    ) -> Iterator[tuple[Float[np.ndarray, "batch d"], Float[np.ndarray, "batch d"]]]:
-        """Triplets of one step after the other, without end, near under what `root` holds at each search."""
-        n = len(rows)
-        while True:
-            near = near_lists(rows, codes, np.arange(n), root, min(self.n_neighbors, n))
-            for _ in range(refresh):
-                anchors = np.arange(n) if batch == n else rng.permutation(n)[:batch]
-                own, other = near.sample(anchors, rng)
-                yield pair(rows[own], rows[other], rows[anchors])
 
     def _pace(self, n: int) -> tuple[int, int]:
         """Anchors of a step, and steps from one search to the next."""
@@ -124,12 +119,3 @@ class ARML(MahalanobisTransformer):
                 f"y must hold at least two rows of every class, got 1 of {self.classes_.tolist()[counts.argmin()]!r}: "
                 "it has no near row of its own class. Leave the class out."
             )
-
-    def _keep(self, root: Float[np.ndarray, "rank d"], epochs: int) -> None:
-        if not np.isfinite(root).all():
-            raise TrainingDiverged(
-                f"the metric became NaN or infinite. Lower learning_rate (got {self.learning_rate!r}), "
-                "or bring the entries of init to the order of 1."
-            )
-        self.components_ = root.astype(np.float64)
-        self.n_iter_ = epochs

@@ -16,6 +16,7 @@ from trustworthy.metric_learning import kernels
 from trustworthy.metric_learning.mahalanobis import MahalanobisTransformer, warn_idle, warn_unconverged
 
 _BLOCK = 64  # pairs projected on between two updates of the whole matrix
+_DRAWS = 10_000  # pairs whose distances give the bounds
 _TRIES = 20  # rounds of draws after which the pairs that were found must do
 
 
@@ -63,7 +64,7 @@ class ITML(MahalanobisTransformer):
         tolerance = checks.real("tol", self.tol, at_least=0.0)
         X, codes, _ = self._examples(X, y)
         rng = check_random_state(self.random_state)
-        self.bounds_ = _checked_bounds(self.bounds) or _positive(distance_bounds(X, (5, 95), rng))
+        self.bounds_ = _checked_bounds(self.bounds) or distance_bounds(X, rng)
         gaps = self._draw(X, codes, rng)
         matrix = self._project(gaps, gamma, limit, tolerance)
         if not (matrix - np.eye(len(matrix))).any():
@@ -98,7 +99,11 @@ class ITML(MahalanobisTransformer):
             before = duals.copy()
             for start in range(0, len(gaps), _BLOCK):
                 part = slice(start, start + _BLOCK)
-                _project_block(matrix, gaps[part], self.similar_[part], slack[part], duals[part], gamma)
+                images = matrix @ gaps[part].T
+                gram = np.ascontiguousarray(gaps[part] @ images)
+                mixed = np.empty_like(gram)
+                kernels.project_block(gram, self.similar_[part], slack[part], duals[part], gamma, mixed)
+                matrix += (images @ mixed) @ images.T
             self.n_iter_ = sweep
             scale = np.linalg.norm(before) + np.linalg.norm(duals)
             if np.abs(duals - before).sum() <= tolerance * scale:
@@ -107,16 +112,6 @@ class ITML(MahalanobisTransformer):
         else:
             warn_unconverged("ITML", limit)
         return matrix
-
-
-def _project_block(
-    matrix: np.ndarray, gaps: np.ndarray, similar: np.ndarray, slack: np.ndarray, duals: np.ndarray, gamma: float
-) -> None:
-    """Project on the pairs of a block in turn; changes the matrix, the slack bounds and the multipliers in place."""
-    images = matrix @ gaps.T
-    mixed = np.empty((len(gaps), len(gaps)))
-    kernels.project_block(np.ascontiguousarray(gaps @ images), similar, slack, duals, gamma, mixed)
-    matrix += (images @ mixed) @ images.T
 
 
 def _checked_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -128,13 +123,6 @@ def _checked_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] |
     if low > high:
         raise InvalidInput(f"bounds must have lower <= upper, got {bounds!r}.")
     return low, high
-
-
-def _positive(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Bounds that are not 0, which repeated rows would make them: no matrix but a singular one could keep them."""
-    low, high = bounds
-    high = high if high > 0.0 else 1.0
-    return max(low, 1e-6 * high), high
 
 
 def random_pairs(
@@ -160,12 +148,14 @@ def random_pairs(
     return found[rng.permutation(len(found))[:count]]
 
 
-def distance_bounds(
-    rows: Float[np.ndarray, "n d"], percentiles: tuple[float, float], rng: np.random.RandomState, *, draws: int = 10_000
-) -> tuple[float, float]:
-    """Percentiles of the squared Euclidean distances of random pairs of different rows."""
-    first = rng.randint(0, len(rows), draws)
-    second = (first + rng.randint(1, len(rows), draws)) % len(rows)
+def distance_bounds(rows: Float[np.ndarray, "n d"], rng: np.random.RandomState) -> tuple[float, float]:
+    """The 5th and 95th percentile of the squared Euclidean distances of random pairs of different rows.
+
+    They are not 0, which repeated rows would make them: no matrix but a singular one could keep such bounds.
+    """
+    first = rng.randint(0, len(rows), _DRAWS)
+    second = (first + rng.randint(1, len(rows), _DRAWS)) % len(rows)
     gaps = rows[first] - rows[second]  # (draws, d)
-    low, high = np.percentile(np.einsum("ij,ij->i", gaps, gaps), percentiles)
-    return float(low), float(high)
+    low, high = (float(value) for value in np.percentile(np.einsum("ij,ij->i", gaps, gaps), (5, 95)))
+    high = high if high > 0.0 else 1.0
+    return max(low, 1e-6 * high), high

@@ -15,9 +15,14 @@ from trustworthy.metrics.detection import (
     precision_at_k,
     recall_at_k,
 )
-from trustworthy.metrics.difference import difference_interval, paired_share_interval
 from trustworthy.metrics.image import pearson, psnr, ssim
-from trustworthy.metrics.proportion import clopper_pearson_lower, grouped_interval, proportion_interval
+from trustworthy.metrics.proportion import (
+    clopper_pearson_lower,
+    difference_interval,
+    grouped_interval,
+    paired_share_interval,
+    proportion_interval,
+)
 from trustworthy.metrics.selective import OperatingPoint, RiskCoverageCurve, risk_coverage_curve
 from trustworthy.metrics.spread import (
     SparsificationCurve,

@@ -23,8 +23,7 @@ def lower_bounds(
     With s = (K + 1) / 2: the s-th smallest over rows of other classes of the s-th largest over rows of the own class of
     the distance to the plane between the two (3.44). Rows that are wrong to begin with get 0.
 
-    geometry : every class holds at least s rows.
-    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
+    geometry : every class holds at least s rows. queries, codes : as in `exact.exact_one`.
     n_same : how many of the nearest own rows are used; None for all. Any number >= s is valid, all are the tightest.
 
     Cost: one product of the queries with the points in single precision, which sorts and screens; what decides is

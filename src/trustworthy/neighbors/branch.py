@@ -41,10 +41,8 @@ def exact_knn(
 ) -> Certificate:
     """Minimal adversarial perturbations of the K-nearest-neighbour vote in l2, or what can be said of them in time.
 
-    geometry : every class holds at least (K + 1) / 2 rows.
-    queries : (m, d) float64; codes : (m,) the true classes, -1 for one that training lacks.
+    geometry : every class holds at least (K + 1) / 2 rows. queries, codes, bounds : as in `exact.exact_one`.
     time_limit : seconds a query, > 0. The attack and the bound that the search begins with are always finished.
-    bounds : the box that queries and perturbed queries keep, or None.
 
     `lower` is the least bound of a subproblem that is not closed, at least that of Lemma 3; `upper` the size of a
     perturbation that has been checked to change the vote, inf (and NaN) where none was found; `exact` where they

@@ -106,10 +106,8 @@ class ShortestVector:
     def _sides(self, d: Float[np.ndarray, " d"], x: Float[np.ndarray, " width"]) -> bool:
         """Add the sides of the box, and of |d| <= t, that d violates; whether there are any."""
         below, above = self._low - d > _FEASIBLE, d - self._high > _FEASIBLE
-        places, signs = (
-            np.r_[np.flatnonzero(below), np.flatnonzero(above)],
-            np.repeat([1.0, -1.0], [below.sum(), above.sum()]),
-        )
+        places = np.r_[np.flatnonzero(below), np.flatnonzero(above)]
+        signs = np.repeat([1.0, -1.0], [below.sum(), above.sum()])
         limits = np.r_[self._low[below], -self._high[above]]
         rows = np.zeros((len(places), self._width))
         each = np.arange(len(places))

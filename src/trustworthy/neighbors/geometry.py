@@ -150,11 +150,13 @@ class Geometry:
         step = max(1, _CELLS // len(self.points))
         return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
-    def nearest(self, query: Float[np.ndarray, " d"], coarse: np.ndarray, error: float, count: int) -> np.ndarray:
-        """The `count` nearest rows of one query in order, decided in double precision from its coarse distances."""
+    def nearest(
+        self, query: np.ndarray, coarse: np.ndarray, error: float, count: int, rows: np.ndarray | None = None
+    ) -> Int[np.ndarray, " k"]:
+        """The `count` nearest of the rows (all for None) in order, decided in double precision from coarse distances."""
         count = min(count, len(coarse))
-        reach = np.partition(coarse, count - 1)[count - 1] + 2 * error
-        rows = np.flatnonzero(coarse <= reach)
+        near = np.flatnonzero(coarse <= np.partition(coarse, count - 1)[count - 1] + 2 * error)
+        rows = near if rows is None else rows[near]
         fine = self.fine_distances(query, rows)
         return rows[np.lexsort((rows, fine))[:count]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import signal
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
-from filelock import FileLock, Timeout
 from waitress.server import create_server
 
 from trustworthy.core.errors import InvalidInput
@@ -24,6 +24,7 @@ from trustworthy.studio.jobs.executor import Executor, LocalExecutor
 from trustworthy.studio.jobs.orphan import when_orphaned
 from trustworthy.studio.jobs.worker import Worker, new_name
 from trustworthy.studio.settings import PREFIX, Settings
+from trustworthy.studio.storage import alone
 from trustworthy.studio.web.app import create_app
 from trustworthy.studio.web.auth import new_link
 
@@ -39,11 +40,20 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
 
     tell : is given the link that lets one browser in, once the pages can be had. worker : run one beside the pages.
 
-    Raises InvalidInput where the address is taken, or the data folder has a studio that is open.
+    Raises InvalidInput where the address is taken or not of this machine alone, or the data folder has an open studio.
     """
-    with _listening(settings.host, settings.port) as listener:
+    _check_host(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    open_already = (
+        f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
+    )
+    with (
+        _listening(settings.host, settings.port) as listener,
+        alone(
+            settings.data_dir / "serving.lock", open_already
+        ),  # a second one would make the link of the first useless
+    ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        held = _alone(settings)
         Database(settings.url).upgrade()
         largest = settings.max_file_bytes  # of a form without scripts; waitress puts it on the disk as it comes
         server = create_server(create_app(settings), sockets=[listener], threads=THREADS, max_request_body_size=largest)
@@ -56,7 +66,6 @@ def serve(settings: Settings, tell: Callable[[str], None], worker: bool = True) 
             if supervisor is not None:
                 supervisor.stop()
             server.close()
-            held.release()
 
 
 def work(settings: Settings, supervised: str | None = None, executor: Executor | None = None) -> None:
@@ -137,17 +146,21 @@ def _environ(settings: Settings) -> dict[str, str]:
     }
 
 
-def _alone(settings: Settings) -> FileLock:
-    """The lock of the data folder: a second studio there would make the link of the first one useless."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.data_dir / "serving.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
+def _check_host(settings: Settings) -> None:
+    """Whoever listens to a network reads the link and the images, and there are no accounts."""
+    if not (settings.network or _is_loopback(settings.host)):
         raise InvalidInput(
-            f"a studio is open in {settings.data_dir} already; use its link, or stop it, or give another --data-dir."
-        ) from error
-    return lock
+            f"host must be an address of this machine alone, such as 127.0.0.1, got {settings.host!r}: what is sent to "
+            f"another machine is not encrypted, and there are no accounts. From there use ssh -L {settings.port}:"
+            f"127.0.0.1:{settings.port} THIS_MACHINE; or set network = true, where something in front of it encrypts."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return all(ipaddress.ip_address(info[4][0]).is_loopback for info in socket.getaddrinfo(host, None))
+    except OSError:
+        return False
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -25,6 +25,7 @@ class Settings(Value):
     database_url: str | None = Field(None, description="Database, for SQLAlchemy; SQLite in the folder by default")
     free_bytes: int = Field(GIB, ge=0, description="Space on the disk that always stays free")
     host: str = Field("127.0.0.1", description="Address at which the pages are served")
+    network: bool = Field(False, description="The address may be one of a network, though nothing is encrypted")
     port: int = Field(8420, ge=0, le=65535, description="Port of that address")
     max_file_bytes: int = Field(16 * GIB, ge=1, description="Largest file that can be uploaded")
     max_files: int = Field(5000, ge=1, description="Most images in one upload, those of an archive too")

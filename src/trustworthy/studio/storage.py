@@ -3,6 +3,7 @@
 data_dir/uploads/UPLOAD.part                 what has arrived of an upload
 data_dir/projects/PROJECT/images/IMAGE.tif   as it was uploaded; never altered
 data_dir/projects/PROJECT/previews/          PNG for the pages, made anew where they are missing
+data_dir/projects/PROJECT/check.json         what the last check of all pairs found
 data_dir/jobs/JOB/attempt-N/                 where attempt N works: job.json, progress.jsonl, log.txt, checkpoints/
 data_dir/jobs/JOB/result/                    what was published, by renaming attempt-N/result
 data_dir/models/MODEL/                       a trained model, as `training.saving` writes it
@@ -13,8 +14,12 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from trustworthy.core.errors import DataError, InvalidInput
 
@@ -98,6 +103,21 @@ class Storage:
     def _made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+@contextmanager
+def alone(file: Path, fault: str) -> Iterator[None]:
+    """Hold a lock, the file of which goes at the end; raise InvalidInput, with `fault`, where another process does."""
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InvalidInput(fault) from error
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
 
 
 def _checked(given: str) -> str:

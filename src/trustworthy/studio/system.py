@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import sqlalchemy
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from trustworthy.studio.db.tables import Job, now
+from trustworthy.studio.db.tables import Job, counted, now
 from trustworthy.studio.jobs.states import QUEUE, RUN, SUBMIT
 from trustworthy.studio.settings import Settings
 
@@ -81,11 +81,10 @@ def memory() -> tuple[int, int]:
 
 def queue(session: Session, settings: Settings) -> Queue:
     """How many jobs wait and run, and where."""
-    counts = session.execute(select(Job.status, func.count()).group_by(Job.status))
-    counted: dict[str, int] = dict(counts.all())  # type: ignore[arg-type]
+    counts = counted(session, Job.status)
     alive = select(Job.worker).where(Job.status == RUN, Job.lease_until > now())
     workers = sorted({worker for worker in session.scalars(alive) if worker})
-    return Queue(counted.get(QUEUE, 0) + counted.get(SUBMIT, 0), counted.get(RUN, 0), tuple(workers))
+    return Queue(counts.get(QUEUE, 0) + counts.get(SUBMIT, 0), counts.get(RUN, 0), tuple(workers))
 
 
 def versions() -> dict[str, str]:

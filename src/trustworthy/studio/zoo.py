@@ -158,58 +158,44 @@ def _write_parts(place: Path, model: ZooModel, image: Tensor) -> None:
 
 
 def _described(place: Path, saved: Saved, model: ZooModel, given: dict[str, Any], name: str, description: str) -> Any:
-    """The description of the package, whose files lie in `place`, as the zoo checks it."""
+    """The description of the package, whose files lie in `place`, as the zoo checks it.
+
+    Its halo is all that an output pixel looks at: tiles that are cut by it fit together without a seam.
+    """
     zoo, at = required(SPEC), required(COMMON).FileDescr
     sources, targets = _channel_names(saved, len(model.members))
     tolerance = zoo.ReproducibilityTolerance(
         relative_tolerance=RELATIVE, absolute_tolerance=RELATIVE * float(model.target_std.max())
     )
+    net: Any = model.members[0]
+    size, source = zoo.ParameterizedSize(min=_least(net), step=net.grid), zoo.TensorId("source")
+    axes = {axis: {"id": zoo.AxisId(axis), **_scale(saved, axis)} for axis in "yx"}
+    same = {axis: zoo.SizeReference(tensor_id=source, axis_id=zoo.AxisId(axis)) for axis in axes}
+
+    def tensor(kind: Any, name: Any, description: str, file: str, channels: list[str], sides: list[Any]) -> Any:
+        return kind(
+            id=name, description=description, test_tensor=at(source=place / file),
+            axes=[zoo.BatchAxis(), zoo.ChannelAxis(channel_names=channels), *sides],
+            data=zoo.IntervalOrRatioDataDescr(type="float32"),
+        )  # fmt: skip
+
     return zoo.ModelDescr(
         name=_safe_name(name),
         description=(description or f"Predicts {', '.join(targets)} from {', '.join(sources)}.")[:500],
         documentation=at(source=place / "README.md"),
-        inputs=[_input(place, saved, model, sources)],
-        outputs=[_output(place, saved, model, targets)],
+        inputs=[tensor(
+            zoo.InputTensorDescr, source, "The source in its own units, as the microscope wrote it.", INPUT, sources,
+            [zoo.SpaceInputAxis(size=size, **known) for known in axes.values()],
+        )],
+        outputs=[tensor(
+            zoo.OutputTensorDescr, zoo.TensorId("prediction"),
+            "The prediction in the units of the target; then, of an ensemble, its standard deviation.", OUTPUT, targets,
+            [zoo.SpaceOutputAxisWithHalo(halo=net.reach, size=same[axis], **known) for axis, known in axes.items()],
+        )],
         tags=["image-reconstruction", "2d", "pytorch", "unet", "fluorescence-light-microscopy", "uncertainty"],
         weights=_weights(place, given),
         config=zoo.Config(bioimageio=zoo.BioimageioConfig(reproducibility_tolerance=[tolerance])),
-    )
-
-
-def _input(place: Path, saved: Saved, model: ZooModel, names: list[str]) -> Any:
-    zoo, at = required(SPEC), required(COMMON).FileDescr
-    net: Any = model.members[0]
-    size = zoo.ParameterizedSize(min=_least(net), step=net.grid)
-    sides = [zoo.SpaceInputAxis(id=zoo.AxisId(axis), size=size, **_scale(saved, axis)) for axis in "yx"]
-    return zoo.InputTensorDescr(
-        id=zoo.TensorId("source"),
-        description="The source in its own units, as the microscope wrote it.",
-        axes=[zoo.BatchAxis(), zoo.ChannelAxis(channel_names=names), *sides],
-        test_tensor=at(source=place / INPUT),
-        data=zoo.IntervalOrRatioDataDescr(type="float32"),
-    )
-
-
-def _output(place: Path, saved: Saved, model: ZooModel, names: list[str]) -> Any:
-    """Its halo is all that an output pixel looks at: tiles that are cut by it fit together without a seam."""
-    zoo, at = required(SPEC), required(COMMON).FileDescr
-    halo: Any = model.members[0].reach
-    sides = [
-        zoo.SpaceOutputAxisWithHalo(
-            id=zoo.AxisId(axis),
-            halo=halo,
-            size=zoo.SizeReference(tensor_id=zoo.TensorId("source"), axis_id=zoo.AxisId(axis)),
-            **_scale(saved, axis),
-        )
-        for axis in "yx"
-    ]
-    return zoo.OutputTensorDescr(
-        id=zoo.TensorId("prediction"),
-        description="The prediction in the units of the target; then, of an ensemble, its standard deviation.",
-        axes=[zoo.BatchAxis(), zoo.ChannelAxis(channel_names=names), *sides],
-        test_tensor=at(source=place / OUTPUT),
-        data=zoo.IntervalOrRatioDataDescr(type="float32"),
-    )
+    )  # fmt: skip
 
 
 def _weights(place: Path, given: dict[str, Any]) -> Any:

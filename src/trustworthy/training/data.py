@@ -99,7 +99,7 @@ def share_of(data: Data, share: float, seed: int) -> Data:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Which rows each step of a run trains on, in which of the processes that share the work.
 
     Every epoch sees every row once, in an order that depends on the seed and the epoch alone. The batches of an epoch

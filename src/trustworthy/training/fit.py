@@ -15,7 +15,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.core.progress import bar
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.checkpoint import Checkpoints
-from trustworthy.training.data import Arrays, Collate, Data, Plan, as_dataset
+from trustworthy.training.data import Arrays, BatchPlan, Collate, Data, as_dataset
 from trustworthy.training.evaluation import CLASSIFICATION, Metric
 from trustworthy.training.identity import identity
 from trustworthy.training.loop import train
@@ -112,7 +112,7 @@ def fit(
     dataset = as_dataset("data", data, model)
     if isinstance(dataset, Arrays) and collate is not None:
         raise InvalidInput("collate is for the items of a torch Dataset, and data are arrays; give one of the two.")
-    plan = Plan(
+    plan = BatchPlan(
         rows=len(dataset),  # type: ignore[arg-type]
         batch_size=batch_size,
         epochs=epochs,

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from trustworthy.core import checks
 from trustworthy.training.augmentation import Augmentation
 from trustworthy.training.checkpoint import Checkpoints
-from trustworthy.training.data import Collate, Plan
+from trustworthy.training.data import BatchPlan, Collate
 from trustworthy.training.evaluation import Metric
 from trustworthy.training.moment import Moment, Streams
 from trustworthy.training.update import Updater
@@ -98,7 +98,7 @@ class Run:
     """A run between two steps: everything up to `step` is done, and a checkpoint is what `resume` needs to be here."""
 
     model: nn.Module
-    plan: Plan
+    plan: BatchPlan
     dataset: Dataset[Any]
     collate: Collate | None
     held_out: Dataset[Any] | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -56,6 +57,7 @@ class Updater:
                 "lambda model, batch, moment: criterion(model(batch[0]), batch[1])."
             )
         self._accelerator, self._schedule, self._steps = accelerator, schedule, steps
+        self._scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)  # which changes nothing
         self._clip = clip
         self._loss = accelerator.prepare_model(_LossModule(model, loss))
         self.optimizer = _built(make_optimizer, model)
@@ -90,22 +92,16 @@ class Updater:
 
     def differentiate(self, loss: Tensor) -> None:
         """Add the gradient of `loss` to what this step has gathered."""
-        scaler = self._accelerator.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
+        self._scaler.scale(loss).backward()
 
     def apply(self) -> None:
         """Update the weights by the gradient that this step has gathered."""
-        scaler = self._accelerator.scaler
         if self._clip is not None:
-            if scaler is not None:
-                scaler.unscale_(self.optimizer)
+            self._scaler.unscale_(self.optimizer)
             trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
             nn.utils.clip_grad_norm_(trained, self._clip)
-        if scaler is None:
-            self.optimizer.step()
-        else:
-            scaler.step(self.optimizer)
-            scaler.update()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
 
     def resume_at(self, step: int) -> None:
         """Be in the phase of the last step before `step`."""

@@ -16,7 +16,7 @@ from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput
 from trustworthy.nn.ensemble import Ensemble
 from trustworthy.training import CyclicCosine, Langevin, Likelihood
-from trustworthy.training.data import Plan, as_dataset
+from trustworthy.training.data import BatchPlan, as_dataset
 from trustworthy.training.schedules import AbstractSchedule, Constant
 from trustworthy.uncertainty.ensembling import members_told
 from trustworthy.uncertainty.method import CLASSES, Lesson, Method, Trained
@@ -137,7 +137,7 @@ class SGLD(Method):
 
     def _sampler(self, model: nn.Module, lesson: Lesson, weights: Iterable[nn.Parameter]) -> Langevin:
         rows = len(as_dataset("data", lesson.data, model))  # type: ignore[arg-type]
-        epoch = Plan(rows=rows, batch_size=self.batch_size, epochs=1, seed=0).steps_per_epoch
+        epoch = BatchPlan(rows=rows, batch_size=self.batch_size, epochs=1, seed=0).steps_per_epoch
         norms = [module for module in model.modules() if isinstance(module, (_NormBase, nn.GroupNorm, nn.LayerNorm))]
         scales = {id(norm.weight) for norm in norms}
         groups = [{"params": [], "centre": 0.0}, {"params": [], "centre": 1.0}]

@@ -121,6 +121,8 @@ def test_other_files_that_one_names_are_not_opened(tmp_path):
 
 def test_a_process_that_dies_is_replaced(tmp_path, monkeypatch, prober):
     tifffile.imwrite(tmp_path / "a", np.zeros((2, 2), "uint8"))
+    prober.look(tmp_path / "a")
+    prober._child.send_signal(signal.SIGSTOP)  # it answers nobody, until its time is over
     monkeypatch.setattr(probing, "SECONDS", -1)
     with pytest.raises(DataError, match="memory and the time"):
         prober.look(tmp_path / "a")

@@ -39,7 +39,7 @@ class Place:
     def submit(self, **settings):
         with self.database.session() as session:
             training = TrainingSettings(**settings)
-            return submit_training(session, self.storage, self.settings, self.project, training).id
+            return submit_training(session, self.storage, self.project, training).id
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_refuses_pairs_that_test_nothing_and_leaves_no_job(place):
 def test_refuses_what_the_disk_cannot_hold(place):
     estimate = {"disk_bytes": 10**18}
     with pytest.raises(DiskFull, match="This job needs 1000000000"), place.database.session() as session:
-        submit_training(session, place.storage, place.settings, place.project, TrainingSettings(), estimate=estimate)
+        submit_training(session, place.storage, place.project, TrainingSettings(), estimate=estimate)
 
 
 def test_a_prediction_is_for_images_of_one_project(place):
@@ -46,12 +46,12 @@ def test_a_prediction_is_for_images_of_one_project(place):
         session.flush()
         session.add(Model(id="f" * 32, project_id=place.project, name="wells", about={}))
         image, elsewhere = (place.image(session, "new.tif", "new", project) for project in (place.project, other.id))
-        job = submit_prediction(session, place.storage, place.settings, "f" * 32, [image, image])
+        job = submit_prediction(session, place.storage, "f" * 32, [image, image])
         assert (job.kind, job.model_id, job.name) == ("predict", "f" * 32, "wells, applied")
         assert [each["part"] for each in job.settings["places"]] == ["new"]
         for images in ([], [image, elsewhere]):
             with pytest.raises(InvalidInput, match="all of one project"):
-                submit_prediction(session, place.storage, place.settings, "f" * 32, images)
+                submit_prediction(session, place.storage, "f" * 32, images)
 
 
 def test_cancel_try_again_and_delete(place):

@@ -193,7 +193,10 @@ def test_one_command_serves_pages_and_a_worker_and_all_end_together(place, studi
     running.stop()
     assert not again.is_running()
     refused = subprocess.run(
-        [*REAL, "--port", "1", "--host", "1.2.3.4"], env=running.environ, capture_output=True, text=True
+        [*REAL, "--port", "1", "--host", "1.2.3.4"],
+        env={**running.environ, "STUDIO_NETWORK": "true"},
+        capture_output=True,
+        text=True,
     )
     assert refused.returncode == 2
     assert "cannot be served at 1.2.3.4, port 1" in refused.stderr

@@ -15,7 +15,7 @@ import tifffile
 import torch
 
 from studio.results.jobs import Pair, job, planes_of, saved, translator, untrained
-from trustworthy.core.errors import DataError, InvalidInput
+from trustworthy.core.errors import InvalidInput
 from trustworthy.core.predictive import predict
 from trustworthy.core.seeds import numpy_generator
 from trustworthy.nn import Translator
@@ -284,18 +284,3 @@ def test_a_full_disk_is_met_before_the_work(tmp_path):
     orders = job(tmp_path, pairs()).model_copy(update={"free_bytes": 2**60})
     with pytest.raises(DiskFull, match="The result needs"):
         published(orders, model_of(pairs()))
-
-
-def test_a_model_that_is_asked_for_channels_that_are_not_there_says_so(tmp_path):
-    given = pairs(("validation", "test"))
-    colours = [(np.stack([source] * 3), source[None]) for _, source, _ in given]
-    model = translator(untrained(2, (3, 1)), *zip(*colours, strict=True))
-    with pytest.raises(DataError, match="takes channel 3 of an image, and this one has 1"):
-        published(job(tmp_path, given), model)
-
-
-def test_pairs_of_different_sizes_are_refused(tmp_path):
-    given = pairs(("validation", "test"))
-    given[1] = ("test", given[1][1], given[1][1][:-1])
-    with pytest.raises(DataError, match="same planes, height and width"):
-        published(job(tmp_path, given), model_of(given[:1]))

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from studio.viewer.finished import finished, project_with_pairs
-from trustworthy.studio.db.tables import Image, Job, Model, Project
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project
 from trustworthy.studio.jobs.states import CANCELLED, QUEUE
 from trustworthy.studio.web.pages import models
 
@@ -61,6 +61,26 @@ def test_new_images_are_chosen_first_and_targets_not_offered(client, database, m
     assert "new.tif 48 × 32, 3 planes, new" in re.sub(r"<[^>]*>", "", text)
     assert "target/0.tif" not in text
     assert "style=" not in text
+
+
+def test_only_images_that_its_training_saw_are_told_to_have_been_learnt_from(client, database, model):
+    def told():
+        text = re.sub(r"<[^>]*>", "", plain(client.get(f"/models/{model.id}")))
+        return re.findall(
+            r"(source/\d|any).tif [^,]*, (?:3 planes)?(?:a source)?(?: that it (has|may have) learnt from)?", text
+        )
+
+    new_image(database, model.project_id, "any")
+    may = [("any", ""), *((f"source/{n}", said) for n, said in enumerate(("may have", "may have", "may have", "")))]
+    with database.session() as session:
+        sources = [pair.source_id for pair in session.query(Pair).order_by(Pair.name)]
+        job = session.get_one(Job, model.job_id)
+        seen = (("train", sources[3]), ("test", sources[0]))
+        job.settings = {"places": [{"part": part, "source": {"id": source}} for part, source in seen]}
+    assert told() == [("any", ""), *((f"source/{n}", said) for n, said in enumerate(("", "", "", "has")))]
+    with database.session() as session:
+        session.delete(session.get_one(Job, model.job_id))
+    assert told() == may  # of the pairs as they are now the last one tests
 
 
 def test_applying_it_queues_a_job_for_the_chosen_images(client, database, model):

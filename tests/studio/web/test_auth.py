@@ -63,8 +63,20 @@ def test_answers_to_its_own_names(client):
         assert client.get("/favicon.ico", headers={"Host": host}).status_code == 302
 
 
-def test_a_page_of_another_name_gets_nothing(client):
-    answer = client.get("/", headers={"Host": "evil.example", **HTML})
+def test_an_address_of_ipv6_has_its_link_and_is_answered(settings):
+    settings = settings.model_copy(update={"host": "::1"})
+    assert auth.new_link(settings).startswith("http://[::1]:8420/enter?token=")
+    app = create_app(settings)
+    told = [app.test_client().get("/favicon.ico", headers={"Host": h}).status_code for h in ("[::1]:8420", "[::2]")]
+    app.extensions["studio"].database.close()
+    assert told == [302, 400]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "evil.example@localhost", "", "["]
+)
+def test_a_page_of_another_name_gets_nothing(client, host):
+    answer = client.get("/", headers={"Host": host, **HTML})
     assert answer.status_code == 400
     assert "another name" in answer.text
 

@@ -118,6 +118,26 @@ def test_a_pair_says_what_is_wrong_with_it(client, project, saved, database):
     assert set(marked) == {first.name, second.name}
 
 
+def test_the_tick_of_the_check_says_that_nothing_is_to_be_mended(client, project, saved, database):
+    def step():
+        told = re.search(
+            r'step-(\w+)">(?:(?!<h2>).)*<h2>Check <span[^>]*>· ([^<]*)', client.get(f"/projects/{project}").text, re.S
+        )
+        return told.groups()
+
+    assert step() == ("next", "not looked at as they are now")
+    client.post(f"/projects/{project}/check")
+    assert step() == ("done", "nothing is to be mended")
+    pair = next(pair for pair, part in saved().values() if part == "train")
+    client.post(f"/projects/{project}/pairs/save", data={f"part-{pair}": "none"})
+    assert step() == ("next", "not looked at as they are now")
+    with database.session() as session:
+        first, second, *_ = session.scalars(select(Pair).where(Pair.part != "none").order_by(Pair.part))
+        first.source.sha256 = second.source.sha256  # the same image in training and test
+    client.post(f"/projects/{project}/check")
+    assert step() == ("next", "something is to be mended")
+
+
 def test_examples_are_shown_and_tried(client, small, database, monkeypatch, tmp_path):
     monkeypatch.setenv("TRUSTWORTHY_DATA", str(tmp_path))
     repository._pictures.cache_clear()

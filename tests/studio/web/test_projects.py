@@ -90,7 +90,9 @@ def test_the_steps_say_what_there_is_and_what_is_next(client, database, project)
         assert told in page
     with database.session() as session:
         session.delete(session.query(Job).one())
-    assert f'class="btn btn-primary" href="{where}/check"' in text_of(client.get(where))
+    page = text_of(client.get(where))
+    assert f'class="btn btn-primary" href="{where}/check"' in page
+    assert "not looked at as they are now" in page
     with database.session() as session:
         session.query(Pair).first().part = "none"
     assert f'class="btn btn-primary" href="{where}/pairs"' in text_of(client.get(where))

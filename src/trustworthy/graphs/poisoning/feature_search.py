@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -46,8 +47,7 @@ def ascend(
 
     Returns the features (n_l, d) and their error. Random are the starts, by `rng`. Cost: n_u³ / 3 a step.
     """
-
-    search = _Search(lambda delta: at(x + delta), judge, radius, rng, x.shape)
+    search = _Search(lambda delta: at(x + delta), judge, radius, rng, np.zeros_like(x))
     count = len(x) if rows is None else min(rows, len(x))
     if radius > 0 and count > 0:
         all_move = steps if count == len(x) else steps // 2
@@ -58,23 +58,25 @@ def ascend(
     return x + search.worst, search.error
 
 
+@dataclass
 class _Search:
     """The Δ of highest loss (`delta`), the rows that may move, and the worst allowed Δ by the judge."""
 
-    def __init__(
-        self,
-        at: Callable[[Float[np.ndarray, "n_l d"]], Evaluation],
-        judge: Judge,
-        radius: float,
-        rng: np.random.Generator,
-        shape: tuple[int, ...],
-    ) -> None:
-        self.at, self.judge, self.radius, self.rng = at, judge, radius, rng
-        self.delta = np.zeros(shape)
-        self.free: Bool[np.ndarray, " n_l"] = np.ones(shape[0], dtype=bool)
-        self.here = at(self.delta)
-        self.highest = self.here.value
-        self.worst, self.error = self.delta, judge(self.here.scores)
+    at: Callable[[Float[np.ndarray, "n_l d"]], Evaluation]
+    judge: Judge
+    radius: float
+    rng: np.random.Generator
+    delta: Float[np.ndarray, "n_l d"]
+
+    def __post_init__(self) -> None:
+        self.free: Bool[np.ndarray, " n_l"] = np.ones(len(self.delta), dtype=bool)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget all Δ but 0."""
+        self.worst = self.delta = np.zeros_like(self.delta)
+        self.here = self.at(self.delta)
+        self.highest, self.error = self.here.value, self.judge(self.here.scores)
 
     def run(self, steps: int) -> None:
         """Climb from the Δ at hand, and from random ones once that has come to its end."""
@@ -100,12 +102,9 @@ class _Search:
         """Move no rows but the `rows` longest ones of Δ from now on, and start from these, drawn out to the ball."""
         longest = np.argsort(-np.linalg.norm(self.delta, axis=1), kind="stable")[:rows]
         self.free = np.isin(np.arange(len(self.delta)), longest)
-        self.worst = np.zeros_like(self.delta)
-        start = self.at(self.worst)
-        self.error, self.highest = self.judge(start.scores), start.value
         kept = self.delta * self.free[:, None]
         length = np.linalg.norm(kept)
-        self.delta, self.here = self.worst, start
+        self._begin()
         if length > 0.0:
             self._tried(kept * (self.radius / length))
 

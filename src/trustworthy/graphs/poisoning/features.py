@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -59,10 +59,10 @@ class FeatureAttack(PoisoningAttack):
         moved, _ = ascend(
             held,
             lambda moved: evaluate(moved, free, within, problem.values, gamma, loss),
-            lambda scores: sign * _apart(problem, scores),
+            lambda scores: -problem.objective(scores),
             radius=radius, rows=rows, steps=steps, rng=rng,
         )  # fmt: skip
-        return self._result(problem, moved, sign)
+        return self._result(problem, moved)
 
     def bounds(self, problem: PoisoningProblem, budgets: Sequence[float]) -> Float[np.ndarray, " budgets"]:
         """What averages of labels allow, the same for each budget: each prediction the worse of the extreme labels."""
@@ -70,9 +70,7 @@ class FeatureAttack(PoisoningAttack):
         worst = np.maximum(np.abs(low - problem.truth), np.abs(high - problem.truth))
         return np.full(len(budgets), 1.0 if problem.classifies else float(np.sqrt(np.mean(worst**2))))
 
-    def _result(
-        self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"], sign: float
-    ) -> PoisoningResult:
+    def _result(self, problem: PoisoningProblem, moved: Float[np.ndarray, "labelled d"]) -> PoisoningResult:
         features = problem.graphs.X.copy()
         features[problem.labels.known] = moved
         believed = _scores(problem, features, problem.assumed_gamma)
@@ -83,20 +81,13 @@ class FeatureAttack(PoisoningAttack):
                 f"the learner's graph falls apart where the features have moved: {np.isnan(actual).sum()} unlabelled "
                 "rows are joined to no label. Classes of them count as wrong, and with real labels the error is NaN."
             )
-        return PoisoningResult(
-            labels=problem.y.copy(),
+        return replace(
+            problem.result(problem.values),
             features=features,
             flipped=np.flatnonzero((features != problem.graphs.X).any(axis=1)),
-            objective=-sign * 0.5 * _apart(problem, believed),
-            error_before=problem.error(problem.operator @ problem.values),
+            objective=problem.objective(believed),
             error_after=problem.error(actual),
-            bound=np.nan,
         )
-
-
-def _apart(problem: PoisoningProblem, scores: Float[np.ndarray, " unlabelled"]) -> float:
-    """What the attacker sees of the harm."""
-    return float(np.sum((problem.squeezed(scores) - problem.aim) ** 2))
 
 
 def _scores(

@@ -176,9 +176,9 @@ class PoisoningProblem:
         effect *= 2.0
         return margin, effect
 
-    def objective(self, values: Float[np.ndarray, " labelled"]) -> float:
-        """Equation (1.2) by the attacker's knowledge: -½||g(K values) - aim||², or + where it moves towards the aim."""
-        apart = self.squeezed(self.assumed @ values) - self.aim
+    def objective(self, scores: Float[np.ndarray, " unlabelled"]) -> float:
+        """Equation (1.2) by the attacker's knowledge: -½||g(scores) - aim||², or + where it moves towards the aim."""
+        apart = self.squeezed(scores) - self.aim
         return 0.5 * float(apart @ apart) * (1.0 if self.towards else -1.0)
 
     def result(self, values: Float[np.ndarray, " labelled"]) -> PoisoningResult:
@@ -194,7 +194,7 @@ class PoisoningProblem:
             labels=labels,
             features=self.graphs.X,
             flipped=self.known[changed],
-            objective=self.objective(values),
+            objective=self.objective(self.assumed @ values),
             error_before=self.error(self.operator @ self.values),
             error_after=self.error(self.operator @ values),
             bound=np.nan,

@@ -22,6 +22,7 @@ from trustworthy.graphs.poisoning.trust_region import ROUNDING, TINY, Quadratic,
 BISECTIONS = 60  # halvings of the bracket of a multiplier: down to rounding
 STEPS = 64  # greedy steps at most; more labels than this are added several at a time
 THRESHOLDS = 100  # rounds of hard thresholding at most
+REMOVALS = 64  # labels that a round of exchanges tries to take out
 
 
 def maximize_sparse(
@@ -29,8 +30,6 @@ def maximize_sparse(
     residual: Float[np.ndarray, " unlabelled"],
     radius: float,
     nonzeros: int,
-    *,
-    removals: int | None = 64,
 ) -> Float[np.ndarray, " labelled"]:
     """Return a delta that makes 1/2 ||K delta + r||² large with ||delta||_2 <= radius and at most `nonzeros` entries.
 
@@ -40,7 +39,6 @@ def maximize_sparse(
     ball where `nonzeros` does not bind. Not always the best support, for which `sparse_bound` says how far it can be.
 
     operator : K; residual : r = K y_l - y_u; radius >= 0 in units of the labels; nonzeros >= 0.
-    removals : labels that a round tries to take out, those moved least first; None for all, which matters above 64.
     Deterministic. Cost: O(n_u n_l²) for KᵀK; then for each label taken out an eigen-decomposition of the support and
     O(nonzeros n_l) for the exact value with each label in its place. Raises InvalidInput where radius or nonzeros is
     negative.
@@ -54,7 +52,7 @@ def maximize_sparse(
         return whole
     starts = [_greedy(problem, count), _threshold(problem, whole, count), _threshold(problem, problem.linear, count)]
     distinct = {tuple(start): start for start in starts}
-    ends = [_exchange(problem, start, removals) for start in distinct.values()]
+    ends = [_exchange(problem, start) for start in distinct.values()]
     best = max(ends, key=problem.value)
     delta = np.zeros(labelled)
     delta[best] = problem.solve(best)[0]
@@ -184,13 +182,13 @@ def _largest(vector: Float[np.ndarray, " n"], count: int) -> Int[np.ndarray, " k
     return np.sort(np.argsort(-np.abs(vector), kind="stable")[:count])
 
 
-def _exchange(problem: _Supports, support: Int[np.ndarray, " k"], removals: int | None) -> Int[np.ndarray, " k"]:
+def _exchange(problem: _Supports, support: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
     """Exchange one label for one outside while that raises the value; labels that moved least are tried first."""
     delta, value = problem.solve(support)
     improved = True
     while improved:
         improved = False
-        for place in np.argsort(np.abs(delta), kind="stable")[:removals]:
+        for place in np.argsort(np.abs(delta), kind="stable")[:REMOVALS]:
             kept = np.delete(support, place)
             trial = np.sort(np.r_[kept, np.argmax(problem.values_with_one_more(kept))])
             labels, gain = problem.solve(trial)

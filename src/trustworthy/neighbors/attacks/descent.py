@@ -111,8 +111,6 @@ class CellDescent(NeighborAttack):
 
     def _polished(self, choices: Choices, choice: Choice) -> Choice:
         """Exchange rows until no exchange gets shorter."""
-        better = choices.exchanged(choice, self.near)
-        while better is not None:
+        while (better := choices.exchanged(choice, self.near)) is not None:
             choice = choices.settled(better)
-            better = choices.exchanged(choice, self.near)
         return choice

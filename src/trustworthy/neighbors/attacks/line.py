@@ -51,12 +51,12 @@ class NaiveM(NeighborAttack):
         for query in queries:
             geometry = query.geometry
             pivots = query.nearest(geometry.labels != query.code, self.m)
-            means = np.empty((len(pivots), len(query.x)))
-            for mean, pivot in zip(means, pivots, strict=True):
+            ends = np.empty((len(pivots), len(query.x)))
+            for end, pivot in zip(ends, pivots, strict=True):
                 rows = np.flatnonzero(geometry.labels == geometry.labels[pivot])
                 cluster = greedy_kernels.cluster(geometry.embedded, rows, pivot, query.majority)
-                mean[:] = geometry.points[cluster].mean(axis=0)
-            yield shortest_change(query, means - query.x)
+                end[:] = geometry.points[cluster].mean(axis=0) - query.x
+            yield shortest_change(query, ends)
 
 
 def shortest_change(query: Query, ends: Float[np.ndarray, "k d"]) -> Float[np.ndarray, " d"] | None:
@@ -125,8 +125,6 @@ def _changed(
     error: float,
 ) -> bool:
     """Whether the nearest of the rows vote for another class after the step; `values` screens, double decides."""
-    geometry, count = query.geometry, query.n_neighbors
-    rows = rows[values <= np.partition(values, count - 1)[count - 1] + 2 * error]
-    fine = geometry.fine_distances(query.x + inside(query.x, step, query.bounds), rows)
-    nearest = rows[np.lexsort((rows, fine))[:count]]
-    return bool(np.bincount(geometry.labels[nearest]).argmax() != query.code)
+    moved = query.x + inside(query.x, step, query.bounds)
+    nearest = query.geometry.nearest(moved, values, error, query.n_neighbors, rows)
+    return bool(np.bincount(query.geometry.labels[nearest]).argmax() != query.code)

@@ -16,7 +16,7 @@ from trustworthy.report.benchmark.columns import Cell, Column, cells, columns, c
 from trustworthy.report.benchmark.figures import Figure, Looks, figures
 from trustworthy.report.benchmark.meaning import METRICS
 from trustworthy.report.benchmark.record import BenchmarkRecord
-from trustworthy.report.benchmark.saved import read
+from trustworthy.report.benchmark.saved import SAVED
 from trustworthy.report.benchmark.words import answer
 from trustworthy.report.markup import element, image, model
 from trustworthy.report.panel import Panel, details, legend, row, table
@@ -40,13 +40,16 @@ def render(folder: str | os.PathLike[str]) -> Path:
     ------
     DataError : the benchmark is missing or damaged, or the page cannot be written.
     """
-    record, arrays = read(folder)
+    record, arrays = SAVED.read(folder)
     looks = {method: Style(place) for place, method in enumerate(record.methods, 1)}
     drawn = {trial: figures(record, trial, looks) for trial in record.trials}
     target = Path(folder) / REPORT
     page = environment().get_template("benchmark.html.j2").render(
         record=record, answer=answer(record), costs=_costs(record, looks), meaning=_meaning(record), runs=_runs(record),
-        panels={trial: _panels(record, arrays, trial, drawn[trial], looks) for trial in record.trials},
+        sections=[
+            {"id": f"trial-{name}", "title": trial.title, "question": trial.says,
+             "cards": [_panels(record, arrays, name, drawn[name], looks)]} for name, trial in record.trials.items()
+        ],
     )  # fmt: skip
     with writing(target) as stream:
         stream.write(page)

@@ -6,27 +6,21 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trustworthy.core.record import versions
+from trustworthy.core.record import Frozen, versions
 
 Number = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
-class Model(BaseModel):
-    """Frozen, without unknown fields, NaN as null."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Curve(Model):
+class Curve(Frozen):
     """Points of a line."""
 
     x: list[float]
     y: list[float]
 
 
-class Scores(Model):
+class Scores(Frozen):
     """Of one trained method on one test.
 
     values : by the names of `meaning.METRICS`; None where a score has no value there, such as the AUROC of no mistakes.
@@ -38,7 +32,7 @@ class Scores(Model):
     curves: dict[str, Curve] = Field(default_factory=dict)
 
 
-class Run(Model):
+class Run(Frozen):
     """One method trained once.
 
     settings : of the method. network, preprocessing : in words. weights : digest of all tensors of the trained model.
@@ -67,7 +61,7 @@ class Run(Model):
     tests: dict[str, Scores] = Field(default_factory=dict)
 
 
-class TrialRecord(Model):
+class TrialRecord(Frozen):
     """What a trial is, in words; `tests` by name, in the order in which they are shown; `shown` in pictures."""
 
     title: str
@@ -76,7 +70,7 @@ class TrialRecord(Model):
     shown: list[str] = Field(default_factory=list)
 
 
-class BenchmarkRecord(Model):
+class BenchmarkRecord(Frozen):
     """Content of `benchmark.json`.
 
     trials : by name. metrics : by name, what each score means and which way is better.

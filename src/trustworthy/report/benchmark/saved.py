@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
-from trustworthy.core.study import Arrays, save_arrays, writing
+from trustworthy.core.study import Arrays, writing
 from trustworthy.report.benchmark.record import BenchmarkRecord
-from trustworthy.report.folder import ARRAYS, read_folder
+from trustworthy.report.folder import Saved
 
-FILE, ROWS = "benchmark.json", "results.csv"
+SAVED, ROWS = Saved("benchmark.json", BenchmarkRecord, "benchmark"), "results.csv"
 COLUMNS = ("trial", "test", "method", "seed", "score", "value", "higher_is_better", "weights")
 
 
@@ -18,9 +17,7 @@ def write(folder: Path, record: BenchmarkRecord, arrays: Arrays) -> None:
     """Save a benchmark, with a line of the table for each score of each run, and draw its page and figures."""
     from trustworthy.report.benchmark.page import render
 
-    save_arrays(folder / ARRAYS, arrays)
-    with writing(folder / FILE) as stream:
-        stream.write(record.model_dump_json(indent=1))
+    SAVED.write(folder, record, arrays)
     with writing(folder / ROWS) as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
@@ -30,13 +27,3 @@ def write(folder: Path, record: BenchmarkRecord, arrays: Arrays) -> None:
             for run in record.runs for test, scores in run.tests.items() for name, value in scores.values.items()
         )  # fmt: skip
     render(folder)
-
-
-def read(folder: str | os.PathLike[str]) -> tuple[BenchmarkRecord, Arrays]:
-    """Read what `write` saved.
-
-    Raises
-    ------
-    DataError : a file is missing, damaged, or breaks the schema.
-    """
-    return read_folder(folder, FILE, BenchmarkRecord, "benchmark")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trustworthy.report import terminal
 from trustworthy.report.benchmark.columns import cells, columns, costs, ranked
 from trustworthy.report.benchmark.record import BenchmarkRecord
 
@@ -34,24 +35,16 @@ def answer(record: BenchmarkRecord) -> list[str]:
 
 def tables(record: BenchmarkRecord) -> list[Table]:
     """A table for each trial: methods by scores, as means over the seeds; the best of each column in bold."""
-    from rich import box  # only where it is shown: it takes a while to import
-    from rich.table import Table
-    from rich.text import Text
+    from rich.text import Text  # only where it is shown: it takes a while to import
 
     cost, drawn = costs(record), []
     for name, trial in record.trials.items():
-        shown = Table(
-            title=Text(f"{record.title}: {trial.title[0].lower()}{trial.title[1:]}"), box=box.SIMPLE_HEAD,
-            pad_edge=False, collapse_padding=True, title_justify="left", header_style="bold",
-        )  # fmt: skip
         chosen = columns(record, name)
         found = [cells(record, name, column) for column in chosen]
         first = [ranked(column, cell)[:1] for column, cell in zip(chosen, found, strict=True)]
-        shown.add_column("method", no_wrap=True)
-        for column in chosen:
-            head = "\n".join(filter(None, (column.title, column.below)))
-            shown.add_column(head, justify="right", min_width=max(map(len, head.split())))  # no word is cut
-        shown.add_column("cost", justify="right")
+        heads = ["\n".join(filter(None, (column.title, column.below))) for column in chosen]
+        title = f"{record.title}: {trial.title[0].lower()}{trial.title[1:]}"
+        shown = terminal.table(title, "method", [*heads, "cost"])
         for method in record.methods:
             written = [
                 Text(column.written(cell[method].mean) if method in cell else "–", "bold" if method in best else "")

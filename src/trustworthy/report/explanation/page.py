@@ -11,8 +11,7 @@ from markupsafe import Markup
 
 from trustworthy.core.study import Arrays, writing
 from trustworthy.report import formatting, plots
-from trustworthy.report.explanation.record import CriterionRecord, ExplanationRecord, Score
-from trustworthy.report.explanation.saved import read
+from trustworthy.report.explanation.record import SAVED, CriterionRecord, ExplanationRecord, Score
 from trustworthy.report.explanation.words import COMPLEMENT, HELD, answer, number, ranked, rule, why
 from trustworthy.report.markup import element, image, model
 from trustworthy.report.panel import details, legend, row, table
@@ -34,7 +33,7 @@ def render(folder: str | os.PathLike[str]) -> Path:
     ------
     DataError : the explanation is missing or damaged, or the page cannot be written.
     """
-    record, arrays = read(folder)
+    record, arrays = SAVED.read(folder)
     looks = {name: Style(place) for place, name in enumerate(record.methods, 1)}
     target = Path(folder) / REPORT
     page = environment().get_template("explanation.html.j2").render(

@@ -6,27 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from torch import Tensor
 
+from trustworthy.core.record import Frozen
 from trustworthy.core.study import Arrays
 from trustworthy.explain import Attribution, Comparison, Criterion, Curve, Judged, Rule
 from trustworthy.explain.compare import Chance, Result
 from trustworthy.report.explanation.inquiry import Inquiry
 
+Tensors = dict[str, Tensor]
 
-class Part(BaseModel):
+
+class Part(Frozen):
     """Of one method: by criterion the number of its attribution and the seconds it took; of each attribution the rules.
 
     seed : of the comparison.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     seed: int
-    attributions: dict[str, int] = {}
-    seconds: dict[str, float] = {}
-    rules: list[list[dict[str, Any]] | None] = []
+    attributions: dict[str, int]
+    seconds: dict[str, float]
+    rules: list[tuple[Rule, ...] | None]
 
 
 def kept(found: Comparison) -> tuple[Part, Arrays]:
@@ -43,7 +46,7 @@ def kept(found: Comparison) -> tuple[Part, Arrays]:
             arrays |= _arrays(
                 f"{numbers[id(given)]}", scores=given.scores, order=given.order, calls=given.calls, error=given.error
             )
-            rules.append(None if given.rules is None else [vars(rule) for rule in given.rules])
+            rules.append(given.rules)
         attributions[criterion], seconds[criterion] = numbers[id(given)], result.seconds
         curve = judged.curve
         arrays |= _arrays(
@@ -59,7 +62,7 @@ def restored(
     """One comparison of everything that was kept, by method."""
     results, chance, seed = {}, {}, 0
     for name, (part, arrays) in parts.items():
-        of, seed = _Kept(arrays), part.seed
+        of, seed = {key: torch.from_numpy(array) for key, array in arrays.items()}, part.seed
         if part.attributions:
             made = [_attribution(inquiry, of, number, rules) for number, rules in enumerate(part.rules)]
             results[name] = {
@@ -69,49 +72,30 @@ def restored(
             }  # fmt: skip
         else:
             chance = {
-                criterion: Chance(value=of(f"{criterion}/chance/value"), curve=of.maybe(f"{criterion}/chance/curve"))
+                criterion: Chance(value=of[f"{criterion}/chance/value"], curve=of.get(f"{criterion}/chance/curve"))
                 for criterion in criteria
             }
     return Comparison(criteria=criteria, results=results, chance=chance, seed=seed)
-
-
-class _Kept:
-    """Arrays as tensors."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
-
-    def __call__(self, key: str) -> Tensor:
-        return torch.from_numpy(self._arrays[key])
-
-    def maybe(self, key: str) -> Tensor | None:
-        return self(key) if key in self._arrays else None
 
 
 def _arrays(place: str, **tensors: Tensor | None) -> Arrays:
     return {f"{place}/{key}": tensor.detach().cpu().numpy() for key, tensor in tensors.items() if tensor is not None}
 
 
-def _attribution(inquiry: Inquiry, of: _Kept, number: int, rules: list[dict[str, Any]] | None) -> Attribution:
-    device = inquiry.device
-    error = of.maybe(f"{number}/error")
+def _attribution(inquiry: Inquiry, of: Tensors, number: int, rules: tuple[Rule, ...] | None) -> Attribution:
+    on_device = {
+        name: of[f"{number}/{name}"].to(inquiry.device) for name in ("scores", "order", "error")
+        if f"{number}/{name}" in of
+    }  # fmt: skip
     return Attribution(
-        scores=of(f"{number}/scores").to(device), order=of(f"{number}/order").to(device), groups=inquiry.groups,
-        calls=of(f"{number}/calls"), y=inquiry.y, target=inquiry.target,
-        error=None if error is None else error.to(device),
-        rules=None if rules is None else tuple(Rule(**_tuples(rule)) for rule in rules),
-    )  # fmt: skip
+        **on_device, groups=inquiry.groups, calls=of[f"{number}/calls"], y=inquiry.y, target=inquiry.target, rules=rules
+    )
 
 
-def _tuples(rule: Mapping[str, Any]) -> dict[str, Any]:
-    ranges = tuple(None if ends is None else tuple(ends) for ends in rule["ranges"])
-    return {**rule, "features": tuple(rule["features"]), "interval": tuple(rule["interval"]), "ranges": ranges}
-
-
-def _judged(of: _Kept, name: str, criterion: Any) -> Judged:
-    value = of.maybe(f"{name}/curve")
+def _judged(of: Tensors, name: str, criterion: Any) -> Judged:
+    value = of.get(f"{name}/curve")
     shares = getattr(criterion, "criterion", criterion)  # of an area those of what it is the area of
     curve = None
     if value is not None:
-        curve = Curve(shares=tuple(shares.shares), value=value, unbroken=of.maybe(f"{name}/unbroken"))
-    return Judged(value=of(f"{name}/value"), calls=of(f"{name}/calls"), error=of.maybe(f"{name}/error"), curve=curve)
+        curve = Curve(shares=tuple(shares.shares), value=value, unbroken=of.get(f"{name}/unbroken"))
+    return Judged(value=of[f"{name}/value"], calls=of[f"{name}/calls"], error=of.get(f"{name}/error"), curve=curve)

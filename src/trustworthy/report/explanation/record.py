@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trustworthy.core.record import versions
+from trustworthy.core.record import Frozen, versions
+from trustworthy.report.folder import Saved
 
 Number = Annotated[float | None, Field(allow_inf_nan=False)]
 Interval = tuple[float, float] | None
 
 
-class Model(BaseModel):
-    """Frozen, without unknown fields, NaN as null."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Row(Model):
+class Row(Frozen):
     """An explained row.
 
     row : its number in the test rows of the source. label : true class. prediction : the class that is explained.
@@ -45,7 +40,7 @@ class Row(Model):
     words: list[str] = Field(default_factory=list)
 
 
-class RuleRecord(Model):
+class RuleRecord(Frozen):
     """A rule that holds a prediction. said : each condition; none where the prediction holds without a rule.
 
     wanted : precision that was asked for.
@@ -59,7 +54,7 @@ class RuleRecord(Model):
     coverage: float
 
 
-class Score(Model):
+class Score(Frozen):
     """A method by a criterion, over the rows; see `trustworthy.explain.compare.Row`.
 
     values : of each row. curve : mean over the rows, where the criterion has curves, and `unbroken` the share of
@@ -80,7 +75,7 @@ class Score(Model):
     beyond_chance: bool | None
 
 
-class Method(Model):
+class Method(Frozen):
     """settings : of the method, in words. scores : by criterion. calls : rows shown to the model for an explanation."""
 
     title: str
@@ -92,7 +87,7 @@ class Method(Model):
     rules: list[RuleRecord] = Field(default_factory=list)
 
 
-class CriterionRecord(Model):
+class CriterionRecord(Frozen):
     """shares : of the features, where it has curves. chance, chance_curve : where the mean of a random order lies."""
 
     title: str
@@ -104,7 +99,7 @@ class CriterionRecord(Model):
     chance_curve: list[tuple[float, float]] = Field(default_factory=list)
 
 
-class ExplanationRecord(Model):
+class ExplanationRecord(Frozen):
     """Content of `explanation.json`.
 
     kind : "image", "table" or "text". norm, units : of distances. feature : what a feature is called.
@@ -140,3 +135,6 @@ class ExplanationRecord(Model):
     conditions: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=versions)
     wall_time: float
+
+
+SAVED = Saved("explanation.json", ExplanationRecord, "explanation")

@@ -21,12 +21,12 @@ from trustworthy.core.study import Arrays, Parts, Piece, alone, study
 from trustworthy.explain import Comparison, Criterion, Explainer, RandomOrder, compare
 from trustworthy.models import load_model
 from trustworthy.report.audit import device_of
-from trustworthy.report.explanation import saved, telling
+from trustworthy.report.explanation import page, telling
 from trustworthy.report.explanation.inquiry import Inquiry, inquire
 from trustworthy.report.explanation.methods import ABOUT, CRITERIA, RANDOM, chosen, judges
 from trustworthy.report.explanation.pieces import Part, kept, restored
 from trustworthy.report.explanation.questions import strengths
-from trustworthy.report.explanation.record import ExplanationRecord, Row
+from trustworthy.report.explanation.record import SAVED, ExplanationRecord, Row
 
 OnProgress = Callable[[str, float], None]
 """Called with what is running and the share of all that is done, from 0 to 1."""
@@ -109,7 +109,8 @@ def run(
             "attack": repr(asked.robustness.attack), "device": str(where)}, wall_time=time.perf_counter() - begun,
         )  # fmt: skip
         if folder is not None:
-            saved.write(folder, record, _arrays(asked, used, found))
+            SAVED.write(folder, record, _arrays(asked, used, found))
+            page.render(folder)
     return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trustworthy.report import formatting
+from trustworthy.report import formatting, terminal
 from trustworthy.report.explanation.record import ExplanationRecord, Row, RuleRecord, Score
 from trustworthy.report.formatting import percent
 
@@ -43,7 +43,7 @@ def trusted(record: ExplanationRecord) -> str:
     about, order = record.criteria[criterion], ranked(record, criterion)
     scores = {name: record.methods[name].scores[criterion] for name in order}
     titles = {name: record.methods[name].title for name in order}
-    best, by = order[0], f"{about.title[0].lower()}{about.title[1:]}"
+    best, by = order[0], _lower(about.title)
     chance = "" if about.chance is None else f"; a random order reaches {_span(about.chance)}"
     means = f"{number(scores[best].mean)}{chance}"
     if (n := len(record.rows)) < FEW:
@@ -196,19 +196,14 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
 
 def tables(record: ExplanationRecord) -> list[Table]:
     """Methods by criteria, as means over the rows; the best of each column in bold, ties with it marked."""
-    from rich import box  # only where it is shown: it takes a while to import
-    from rich.table import Table
-    from rich.text import Text
+    from rich.text import Text  # only where it is shown: it takes a while to import
 
-    shown = Table(
-        title=Text(f"{record.title}: {len(record.rows)} rows explained"), box=box.SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True, title_justify="left", header_style="bold",
-    )  # fmt: skip
-    shown.add_column("method", no_wrap=True)
-    for about in record.criteria.values():
-        head = f"{about.title}\n{'higher' if about.higher_is_better else 'lower'} is better"
-        shown.add_column(head, justify="right", min_width=max(map(len, head.split())))  # no word is cut
-    shown.add_column("calls a row", justify="right")
+    heads = [
+        f"{about.title}\n{'higher' if about.higher_is_better else 'lower'} is better"
+        for about in record.criteria.values()
+    ]
+    title = f"{record.title}: {len(record.rows)} rows explained"
+    shown = terminal.table(title, "method", [*heads, "calls a row"])
     for method in record.methods.values():
         cells = [Text(_cell(score), "bold" if score.best else "") for score in method.scores.values()]
         shown.add_row(method.title, *cells, f"{method.calls:,.0f}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trustworthy.report import findings, formatting, summary
+from trustworthy.report import findings, formatting, summary, terminal
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding
 from trustworthy.uncertainty.ensembling import MEMBERS
 
@@ -26,23 +26,13 @@ COLUMNS = (
 
 def table(hardened: Hardened) -> Table:
     """Accuracy, negative log likelihood, accuracy under attack, and cost of each network; a dash: not measured."""
-    from rich import box  # only where it is shown: it takes a while to import
-    from rich.table import Table
-    from rich.text import Text
-
     record, attacks = hardened.record, hardened.record.plan["attacks"]
     held = summary.under_attack(record)
     caption = (
         "NLL: mean of -log(confidence in the true class), smaller is better. Under attack: "
         f"within {attacks['linf']:.3g} (linf) in {record.data['units']}."
     )
-    shown = Table(
-        title=Text(record.title), caption=Text(caption), box=box.SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True, title_justify="left", caption_justify="left", header_style="bold",
-    )  # fmt: skip
-    shown.add_column("network", no_wrap=True)
-    for name in COLUMNS:
-        shown.add_column(name, justify="right", min_width=max(map(len, name.split())))  # no word is cut
+    shown = terminal.table(record.title, "network", COLUMNS, caption)
     costs = _found(record, "robustness.defenses", ALL_MODELS)
     timed = {} if costs is None else {each["name"]: each["milliseconds"] for each in costs.series["models"]}
     for name, loaded in hardened.models.items():

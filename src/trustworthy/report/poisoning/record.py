@@ -6,9 +6,9 @@ import math
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trustworthy.core.record import Record
+from trustworthy.core.record import Frozen, Record
 from trustworthy.report.finding import Number, Series
 
 
@@ -35,7 +35,7 @@ class Poisoning(Series):
     flips: bool = True
 
 
-class Point(BaseModel):
+class Point(Frozen):
     """One budget on one split.
 
     budget : labels that may be flipped, or l2 norm of the change of labels that lie in [0, 1].
@@ -43,8 +43,6 @@ class Point(BaseModel):
     error, bound : what the attack caused, and what none of this budget can exceed.
     baselines : what other attacks of the same budget caused.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     budget: float
     flipped: list[int]
@@ -54,7 +52,7 @@ class Point(BaseModel):
     wall_time: float
 
 
-class SplitRecord(BaseModel):
+class SplitRecord(Frozen):
     """One draw of the known labels.
 
     labelled : rows, by their number in the data set, whose label the learner is told.
@@ -62,8 +60,6 @@ class SplitRecord(BaseModel):
     clean_error : its error without an attack.
     guess_error : that of always answering with the commonest known class, or the mean of the known labels.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     labelled: list[int]
     gamma: float

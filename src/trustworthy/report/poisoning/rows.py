@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Int
 from scipy import sparse
 
-from trustworthy import datasets
 from trustworthy.core import checks, seeds
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, leaving_out
@@ -45,14 +44,6 @@ class LabelledRows:
     def fingerprint(self) -> str:
         """Hash of features and labels."""
         return digest(self.x, self.y, self.numbers)
-
-
-def read(data: Any, *, label: str | None = None, drop: Collection[str] = (), regression: bool = False) -> Dataset:
-    """What `datasets.read` reads, all rows of it.
-
-    regression : labels are numbers; else those with fractions are, and all others are classes.
-    """
-    return datasets.read(data, label=label, drop=drop, task="regression" if regression else None)
 
 
 def draw(

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trustworthy import datasets
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
@@ -21,7 +22,7 @@ from trustworthy.graphs.poisoning import METHODS
 from trustworthy.graphs.poisoning.problem import KNOWLEDGE
 from trustworthy.graphs.poisoning.regression import SOLVERS
 from trustworthy.report.poisoning.record import Point, PoisoningRecord, SplitRecord, mean_curve
-from trustworthy.report.poisoning.rows import LabelledRows, draw, read
+from trustworthy.report.poisoning.rows import LabelledRows, draw
 from trustworthy.report.poisoning.split import Protocol, Split
 from trustworthy.report.poisoning.words import answer
 
@@ -74,7 +75,8 @@ def poison(
     begun = time.perf_counter()
     checks.integer("seed", seed, at_least=0)
     checks.integer("splits", splits, at_least=1)
-    drawn = draw(read(data, label=label, drop=drop, regression=regression), classes=classes, rows=rows, seed=seed)
+    dataset = datasets.read(data, label=label, drop=drop, task="regression" if regression else None)
+    drawn = draw(dataset, classes=classes, rows=rows, seed=seed)
     protocol = Protocol(
         labelled=labelled, gamma=gamma, n_neighbors=n_neighbors,
         method=method or ("local-search" if drawn.classifies else "exact"),

@@ -6,8 +6,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text, TypeDecorator, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -49,6 +49,12 @@ class Table(DeclarativeBase):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     created: Mapped[datetime] = mapped_column(default=now)
+
+
+def counted(session: Session, column: Any, *conditions: Any) -> dict[str, int]:
+    """How many rows have each value of a column."""
+    rows = session.execute(select(column, func.count()).where(*conditions).group_by(column))
+    return {value: count for value, count in rows}  # noqa: C416  a row is no pair to the type checker
 
 
 def _of(table: str, **options: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -12,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from trustworthy.core.errors import DataError, MissingPackage
+from trustworthy.core.errors import DataError
+from trustworthy.core.extras import required
 from trustworthy.studio.images.description import LETTERS, Description, described
 from trustworthy.studio.images.formats import format_of
 from trustworthy.studio.images.reading import OpenImage, check_size
 from trustworthy.studio.images.writing import write_image
+
+READING = "what can also be exported as OME-TIFF, reading"
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,6 @@ def convert(file: Path, folder: Path, max_pixels: int) -> list[tuple[str, str]]:
     return done if len(done) > 1 else [("", path) for _, path in done]
 
 
-def _package(name: str, kind: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackage(
-            f"{kind} files need the package {name}: install 'trustworthy[bio]' and start the studio again, or export "
-            "the images as OME-TIFF."
-        ) from error
-
-
 def _scene(
     name: str, axes: str, array_shape: tuple[int, ...], dtype: Any, read: Any, sizes: dict[str, float], names: list[str]
 ) -> _Scene:
@@ -82,7 +74,7 @@ def _scene(
 
 def _czi(file: Path) -> Iterator[_Scene]:
     """S is a scene there, 0 the colours."""
-    with _package("czifile", "CZI").CziFile(file) as czi:
+    with required("czifile", f"{READING} CZI").CziFile(file) as czi:
         lengths = dict(zip(czi.axes, czi.shape, strict=True))
         if lengths.get("S", 1) > 1:
             raise DataError(
@@ -97,7 +89,7 @@ def _czi(file: Path) -> Iterator[_Scene]:
 
 def _nd2(file: Path) -> Iterator[_Scene]:
     """P are the positions of the stage."""
-    with _package("nd2", "ND2").ND2File(file) as nd2:
+    with required("nd2", f"{READING} ND2").ND2File(file) as nd2:
         lengths = {axis: length for axis, length in nd2.sizes.items() if axis != "P"}
         voxel = nd2.voxel_size()
         names = [each.channel.name for each in nd2.metadata.channels or []]
@@ -110,7 +102,7 @@ def _nd2(file: Path) -> Iterator[_Scene]:
 
 def _lif(file: Path) -> Iterator[_Scene]:
     """A file is a collection of images, in folders."""
-    with _package("liffile", "LIF").LifFile(file) as lif:
+    with required("liffile", f"{READING} LIF").LifFile(file) as lif:
         for each in lif.images:
             sizes = {axis: _step(each.coords.get(axis)) * 1e6 for axis in "XYZ"}
             yield _scene(each.path, "".join(each.dims), each.shape, each.dtype, each.asarray, sizes, [])

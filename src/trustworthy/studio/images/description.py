@@ -26,7 +26,7 @@ class Description(Value):
     axes: str
     shape: tuple[int, ...]
     dtype: str
-    pixel_size: dict[str, float] = Field({})
+    pixel_size: dict[str, float] = Field(default_factory=dict)
     channel_names: tuple[str, ...] = ()
     guessed: bool = False
 

@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from filelock import FileLock, Timeout
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -25,7 +24,7 @@ from trustworthy.studio.images.probing import Prober, lent
 from trustworthy.studio.intake.adding import check_role, clean_name, forget_files, keep_images, prepare_image
 from trustworthy.studio.intake.archives import BLOCK, unpack
 from trustworthy.studio.settings import Settings
-from trustworthy.studio.storage import DiskFull, Storage
+from trustworthy.studio.storage import DiskFull, Storage, alone
 
 CHUNK = 2**23
 """Bytes that a page sends at once."""
@@ -140,7 +139,8 @@ def finish(database: Database, storage: Storage, settings: Settings, upload_id: 
     have = received(storage, upload)
     if have < upload.size:
         raise InvalidInput(f"{upload.name} has {have:,} of {upload.size:,} bytes; send the others first.")
-    with _alone(storage, upload):
+    lock = storage.upload(upload.id).with_suffix(".lock")
+    with alone(lock, f"{upload.name} is being unpacked already; wait until it appears among the images."):
         with _nothing_left(database, storage, upload), full_in_words(storage):
             images, refused = _prepared(storage, settings, upload)
         try:
@@ -245,20 +245,3 @@ def full_in_words(storage: Storage) -> Iterator[None]:
             f"the disk is full: {storage.free / 1e9:.2f} GB of it may be used. Delete projects or jobs that are no "
             "longer needed, or give the studio another folder; then upload again.",
         ) from error
-
-
-@contextmanager
-def _alone(storage: Storage, upload: Upload) -> Iterator[None]:
-    file: Path = storage.upload(upload.id).with_suffix(".lock")
-    lock = FileLock(file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InvalidInput(
-            f"{upload.name} is being unpacked already; wait until it appears among the images."
-        ) from error
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        lock.release()

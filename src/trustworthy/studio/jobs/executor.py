@@ -49,7 +49,7 @@ class LocalExecutor:
 
     def start(self, attempt: Path) -> Running:
         with (attempt / LOG).open("ab") as log:
-            process = subprocess.Popen(
+            return _Process(
                 [*self.command, str(attempt)],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -57,22 +57,15 @@ class LocalExecutor:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environ},
                 start_new_session=True,
             )
-        return _Process(process)
 
 
-@dataclass(frozen=True)
-class _Process:
-    process: subprocess.Popen[bytes]
-
-    def poll(self) -> int | None:
-        return self.process.poll()
-
+class _Process(subprocess.Popen[bytes]):
     def kill(self) -> None:
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)  # the session, so that its own children go too
+                os.killpg(self.pid, signal.SIGKILL)  # the session, so that its own children go too
         else:
-            self.process.kill()
-        self.process.wait()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+            super().kill()
+        self.wait()
+        assert self.stdin is not None
+        self.stdin.close()

@@ -10,10 +10,8 @@ from sqlalchemy.orm import Session
 
 from trustworthy.core.errors import InvalidInput
 from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, new_id
-from trustworthy.studio.images.description import Description
 from trustworthy.studio.jobs.states import CANCELLED, ENDED, NEXT, QUEUE, RUN, SUBMIT
 from trustworthy.studio.pairs.splitting import check_enough
-from trustworthy.studio.settings import Settings
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.preparing import channels_of
@@ -26,7 +24,6 @@ T = TypeVar("T", Project, Image, Job, Model)
 def submit_training(
     session: Session,
     storage: Storage,
-    settings: Settings,
     project_id: str,
     training: TrainingSettings,
     name: str = "",
@@ -58,7 +55,7 @@ def submit_training(
 
 
 def submit_prediction(
-    session: Session, storage: Storage, settings: Settings, model_id: str, image_ids: Sequence[str], name: str = ""
+    session: Session, storage: Storage, model_id: str, image_ids: Sequence[str], name: str = ""
 ) -> Job:
     """Queue the application of a model to images, all of one project, which may be another one than the model's."""
     model = _found(session, Model, model_id)
@@ -181,13 +178,7 @@ def _queued(
 
 
 def _picture(image: Image) -> Picture:
-    return Picture(
-        id=image.id,
-        name=image.name,
-        suffix=image.suffix,
-        sha256=image.sha256,
-        description=Description(**image.description),
-    )
+    return Picture.model_validate(image, from_attributes=True)
 
 
 def _found(session: Session, table: type[T], given: str) -> T:

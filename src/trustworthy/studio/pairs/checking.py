@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +10,22 @@ from statistics import median
 from typing import Literal
 
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Pair
+from trustworthy.core.files import atomic_write
+from trustworthy.studio.db.tables import Image, Pair
 from trustworthy.studio.images.description import Description
-from trustworthy.studio.images.probing import Channel
+from trustworthy.studio.images.probing import Channel, Statistics
 from trustworthy.studio.pairs.looking import PairCheck, Seen, look, size_of
 from trustworthy.studio.pairs.registration import SURE
 from trustworthy.studio.pairs.splitting import check_enough
 from trustworthy.studio.storage import Storage
+from trustworthy.studio.words import many
 
+OUTCOME = "check.json"
 ENOUGH = 10
 """Pairs below which a warning is given: with fewer, a test says little."""
 SATURATED = 0.01
@@ -71,7 +77,26 @@ def check_project(session: Session, storage: Storage, project_id: str, seconds: 
     """Look at the pairs of a project for so long, and say what is wrong with those that were looked at."""
     seen = look(session, storage, project_id, seconds)
     remarks = [remark for rule in RULES for remark in rule(seen)]
-    return Check(tuple(sorted(remarks, key=lambda remark: ("stop", "warning", "fine").index(remark.level))), seen)
+    check = Check(tuple(sorted(remarks, key=lambda remark: ("stop", "warning", "fine").index(remark.level))), seen)
+    if not seen.waiting:
+        with atomic_write(storage.project(project_id) / OUTCOME) as stream:
+            json.dump({"of": _state(session, project_id), "stops": check.stops}, stream)
+    return check
+
+
+def last_check(session: Session, storage: Storage, project_id: str) -> bool | None:
+    """Whether anything stops a training, by a check of all pairs as they are now; None where there was none."""
+    file = storage.project(project_id) / OUTCOME
+    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return told["stops"] if told.get("of") == _state(session, project_id) else None
+
+
+def _state(session: Session, project_id: str) -> str:
+    """Of all that a check looks at: the pairs and their parts, and the images with their axes."""
+    pairs = select(Pair.id, Pair.part).where(Pair.project_id == project_id).order_by(Pair.id)
+    axes = Image.description["axes"].as_string()
+    images = select(Image.id, Image.role, axes).where(Image.project_id == project_id).order_by(Image.id)
+    return digest(*([tuple(row) for row in session.execute(rows)] for rows in (pairs, images)))
 
 
 def number_of_pairs(seen: Seen) -> Iterator[Remark]:
@@ -100,7 +125,7 @@ def number_of_pairs(seen: Seen) -> Iterator[Remark]:
 def without_partner(seen: Seen) -> Iterator[Remark]:
     if seen.alone:
         yield Remark(
-            "warning", _many(len(seen.alone), "image") + " without a partner", "They are not used.",
+            "warning", many(len(seen.alone), "image") + " without a partner", "They are not used.",
             "Pair them by hand, or give them the role “new” if a model is to be applied to them.", "pairs",
             tuple(image.name for image in seen.alone),
         )  # fmt: skip
@@ -140,7 +165,7 @@ def kinds(seen: Seen) -> Iterator[Remark]:
                 continue
             usual[role, what] = counts.most_common(1)[0][0]
             if len(counts) > 1:
-                told = ", ".join(f"{value} in {_many(count, 'image')}" for value, count in counts.most_common())
+                told = ", ".join(f"{value} in {many(count, 'image')}" for value, count in counts.most_common())
                 yield Remark(
                     "stop" if what == "channels" else "warning", f"The {role}s differ in their {what}", f"{told}.",
                     f"All {role}s should come from one instrument, with one setting; leave the others out.", "pairs",
@@ -161,7 +186,7 @@ def kinds(seen: Seen) -> Iterator[Remark]:
 
 
 def constant(seen: Seen) -> Iterator[Remark]:
-    flat = [name for name, channels in _channels(seen) if any(channel.constant for channel in channels)]
+    flat = _blank(seen)
     if flat:
         yield Remark(
             "stop", "Images with nothing in them",
@@ -171,7 +196,7 @@ def constant(seen: Seen) -> Iterator[Remark]:
 
 
 def saturated(seen: Seen) -> Iterator[Remark]:
-    cut = [name for name, channels in _channels(seen) if any(map(_is_saturated, channels))]
+    cut = [name for name, found in _statistics(seen) if any(map(_is_saturated, found.channels))]
     if cut:
         yield Remark(
             "warning", "Images that are probably overexposed",
@@ -203,7 +228,7 @@ def duplicates(seen: Seen) -> Iterator[Remark]:
 
 
 def registration(seen: Seen) -> Iterator[Remark]:
-    blank = {name for name, channels in _channels(seen) if any(channel.constant for channel in channels)}
+    blank = set(_blank(seen))
     shifts = {
         pair.name: found.shift
         for pair, found in _looked(seen)
@@ -215,18 +240,18 @@ def registration(seen: Seen) -> Iterator[Remark]:
         down, right = (median(found[axis] for found in moved.values()) for axis in (0, 1))
         yield Remark(
             "warning", "Source and target are moved against each other",
-            f"In {len(moved)} of {_many(len(shifts), 'pair')}; the target lies {_moved(down, right)} (the median). "
+            f"In {len(moved)} of {many(len(shifts), 'pair')}; the target lies {_moved(down, right)} (the median). "
             "A network that learns from this paints blurred or moved.",
             "Register the images, such as with Fiji (Plugins, Registration), and upload them again.", "data",
             tuple(f"{name}: {_moved(found.dy, found.dx)}" for name, found in moved.items()), tuple(moved),
         )  # fmt: skip
     clear = len(shifts) - len(moved) - len(unclear)
     if clear:
-        yield Remark("fine", "Source and target lie on each other", f"In {_many(clear, 'pair')}, to a pixel or two.")
+        yield Remark("fine", "Source and target lie on each other", f"In {many(clear, 'pair')}, to a pixel or two.")
     if unclear:
         yield Remark(
             "fine", "Whether they lie on each other cannot be told yet",
-            f"In {_many(len(unclear), 'pair')} the edges of source and target are too different to compare. After the "
+            f"In {many(len(unclear), 'pair')} the edges of source and target are too different to compare. After the "
             "first epochs of the training the predictions are compared with the targets, which shows it better.",
             names=tuple(unclear),
         )  # fmt: skip
@@ -268,12 +293,13 @@ def _looked(seen: Seen) -> Iterator[tuple[Pair, PairCheck]]:
     return ((pair, seen.checks[pair.id]) for pair in seen.pairs if pair.id in seen.checks)
 
 
-def _channels(seen: Seen) -> Iterator[tuple[str, Sequence[Channel]]]:
-    return (
-        (image.name, seen.statistics[image.id].channels)
-        for pair, _ in _looked(seen)
-        for image in (pair.source, pair.target)
-    )
+def _statistics(seen: Seen) -> Iterator[tuple[str, Statistics]]:
+    images = (image for pair, _ in _looked(seen) for image in (pair.source, pair.target))
+    return ((image.name, seen.statistics[image.id]) for image in images)
+
+
+def _blank(seen: Seen) -> list[str]:
+    return [name for name, found in _statistics(seen) if found.constant]
 
 
 def _is_saturated(channel: Channel) -> bool:
@@ -299,10 +325,6 @@ def _told(twice: dict[str, str]) -> tuple[str, ...]:
 
 def _both(twice: dict[str, str]) -> tuple[str, ...]:
     return (*twice, *twice.values())
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(image: Description) -> str:

@@ -22,7 +22,7 @@ from trustworthy.studio.images.reading import open_image
 from trustworthy.studio.intake.adding import file_of, statistics_of
 from trustworthy.studio.pairs.baselines import Moments, Values, baselines, moments
 from trustworthy.studio.pairs.pairing import unpaired
-from trustworthy.studio.pairs.registration import Shift, shift
+from trustworthy.studio.pairs.registration import Shift, middle, shift
 from trustworthy.studio.pairs.splitting import NONE
 from trustworthy.studio.storage import Storage
 from trustworthy.studio.values import Value
@@ -148,12 +148,10 @@ def _measured(storage: Storage, pair: Pair) -> PairCheck:
 
 def _middles(storage: Storage, image: Image, about: Description) -> list[Num[np.ndarray, "channels height width"]]:
     """The middle of some planes."""
-    rows, columns = (
-        slice(start := max(0, (length - SIDE) // 2), start + SIDE) for length in (about.height, about.width)
-    )
+    window = middle((about.height, about.width), SIDE)
     chosen = sorted({round(at) for at in np.linspace(0, about.planes - 1, min(PLANES, about.planes))})
     with open_image(file_of(storage, image), about) as opened:
-        return [np.array(opened.plane(index)[:, rows, columns]) for index in chosen]
+        return [np.array(opened.plane(index)[:, *window]) for index in chosen]
 
 
 def _fingerprint(image: Num[np.ndarray, "height width"]) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,13 +74,14 @@ def shift(a: Num[np.ndarray, "height width"], b: Num[np.ndarray, "height width"]
         raise InvalidInput(f"a and b must have one size, got {a.shape} and {b.shape}.")
     if min(a.shape) < SMALLEST:
         return Shift(0, 0, 0.0)
-    edges = [_edges(_middle(image)) for image in (a, b)]
+    window = middle(a.shape, WINDOW)
+    edges = [_edges(np.asarray(image[window], np.float64)) for image in (a, b)]
     if not all(found.any() for found in edges):
         return Shift(0, 0, 0.0)
     heights = _correlation(*edges)
     limit = min(LARGEST, min(a.shape) // 4)
-    middle = [side // 2 for side in heights.shape]
-    near = heights[tuple(slice(at - limit, at + limit + 1) for at in middle)].copy()
+    still = [side // 2 for side in heights.shape]
+    near = heights[tuple(slice(at - limit, at + limit + 1) for at in still)].copy()
     peak = tuple(map(int, np.unravel_index(int(np.argmax(near)), near.shape)))
     dy, dx = (at - limit for at in _centre(near, peak))
     first = float(near[peak])
@@ -101,9 +103,9 @@ def _centre(heights: Float[np.ndarray, "height width"], peak: tuple[int, ...]) -
     return tuple(float(start.start + at) for start, at in zip(window, ndimage.center_of_mass(mass), strict=True))
 
 
-def _middle(image: np.ndarray) -> np.ndarray:
-    starts = [max(0, (side - WINDOW) // 2) for side in image.shape]
-    return np.asarray(image[tuple(slice(start, start + WINDOW) for start in starts)], np.float64)
+def middle(size: Sequence[int], side: int) -> tuple[slice, ...]:
+    """Where the middle of an image of this size lies, `side` pixels along each axis, or all that there are."""
+    return tuple(slice(start := max(0, (length - side) // 2), start + side) for length in size)
 
 
 def _edges(image: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:

@@ -28,7 +28,7 @@ class SplitSettings(Value):
     validation: float = Field(0.15, ge=0, lt=1)
     test: float = Field(0.15, ge=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**31)
-    by_hand: dict[str, Part] = Field({})
+    by_hand: dict[str, Part] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _adds_up(self) -> SplitSettings:

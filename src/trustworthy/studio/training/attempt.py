@@ -17,6 +17,7 @@ from trustworthy.studio.jobs.progress import Reporter
 from trustworthy.studio.jobs.reasons import FILE, Failure
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.devices import device_of, title
+from trustworthy.studio.training.predicting import is_out_of_memory
 from trustworthy.studio.training.results import make_result, predict_new
 from trustworthy.studio.training.running import train
 from trustworthy.studio.training.task import Orders
@@ -60,7 +61,7 @@ def reason(error: BaseException, settings: TrainingSettings | None = None, devic
     causes = list(_causes(error))
     if any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in causes):
         return Failure(FULL, again=False)
-    if any(map(_is_out_of_memory, causes)):
+    if any(map(is_out_of_memory, causes)):
         return Failure(_too_large(settings, device), again=False)
     if isinstance(error, TrustworthyError):
         return Failure(str(error), again=isinstance(error, CheckpointError))
@@ -75,13 +76,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__ or current.__context__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-    )
 
 
 def _too_large(settings: TrainingSettings | None, device: str) -> str:

@@ -21,7 +21,7 @@ from trustworthy.studio.images.description import Description
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.devices import device_of
 from trustworthy.studio.training.methods import draws_of, method_of, network_of, runs_of
-from trustworthy.studio.training.preparing import JUDGED, bytes_of, patches_in
+from trustworthy.studio.training.preparing import JUDGED, bytes_of, patches_in, pixels_of
 from trustworthy.training import Engine, fit
 
 STEPS = 4
@@ -92,7 +92,7 @@ def estimate(
         speed = _speed(_known(settings), *channels, kind, threads)  # type: ignore[arg-type]  # what is frozen has a hash
     patches = sum(patches_in(each, settings.patch) for each in of.get("train", []))
     judged = sum(patches_in(each, settings.patch) for each in of.get("validation", [])) * settings.patch**2
-    shown = _pixels(of.get("validation", [])) + _pixels(of.get("test", []))
+    shown = pixels_of(of.get("validation", [])) + pixels_of(of.get("test", []))
     prepared = of.get("train", []) + of.get("validation", [])
     epochs = sum(run.epochs for run in runs_of(settings))
     steps = epochs * math.ceil(patches / settings.batch_size)
@@ -101,7 +101,7 @@ def estimate(
         seconds=START_SECONDS
         + speed.step * epochs * patches * settings.patch**2
         + speed.answer * asked
-        + PIXEL_SECONDS * (_pixels(sources) + shown)
+        + PIXEL_SECONDS * (pixels_of(sources) + shown)
         + EPOCH_SECONDS * epochs,
         memory_bytes=round(_memory(settings, speed, patches, min(judged, JUDGED))),
         disk_bytes=_disk(settings, speed.weights, bytes_of(prepared, sum(channels)), sum(channels) * shown),
@@ -124,10 +124,6 @@ def _memory(settings: TrainingSettings, speed: Speed, patches: int, judged: int)
     trained = settings.batch_size * settings.patch**2
     asked = max(judged, min(NUMBERS, round(patches * (1.5 * settings.patch) ** 2)) if settings.method == "fast" else 0)
     return START_BYTES + speed.weights * (10 + settings.members) + speed.held * max(trained, ANSWERED * asked)
-
-
-def _pixels(images: Sequence[Description]) -> int:
-    return sum(image.planes * image.height * image.width for image in images)
 
 
 def _known(settings: TrainingSettings) -> TrainingSettings:

@@ -12,6 +12,7 @@ from trustworthy.core.errors import InvalidInput
 from trustworthy.nn import Translator
 from trustworthy.studio.training.predicting import Answer
 from trustworthy.studio.values import Value
+from trustworthy.studio.words import many
 from trustworthy.uncertainty import handoff_threshold, review
 from trustworthy.uncertainty.conformal import CalibratedMaps, Intervals, calibrate_maps
 
@@ -193,7 +194,7 @@ def _chosen(tolerance: float | None, n: int, seen: bool) -> str:
 
 
 def _images(n: int, seen: bool) -> str:
-    return f"{n} {'training' if seen else 'validation'} image{'s' * (n != 1)}"
+    return many(n, f"{'training' if seen else 'validation'} image")
 
 
 def promise(calibration: Calibration) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from trustworthy.core.errors import InvalidInput
 from trustworthy.core.files import atomic_write
 from trustworthy.studio.storage import Storage
-from trustworthy.studio.training.record import METRICS, ImageResult, Result
-from trustworthy.studio.training.task import Picture, Place, Task
+from trustworthy.studio.training.record import METRICS, ROLES, ImageResult, Result
+from trustworthy.studio.training.task import Place, Task
 
 TABLE, CONFIGURATION, REPORT, DOWNLOAD = "metrics.csv", "configuration.json", "report.html", "download.zip"
 LONGEST = 48
@@ -97,15 +97,11 @@ def write_download(folder: Path, result: Result, task: Task, storage: Storage) -
         for name in (REPORT, TABLE, CONFIGURATION):
             archive.write(folder / name, name, zipfile.ZIP_DEFLATED)
         for image in result.images:
-            for role, picture in _originals(places[image.image_id]):
+            for role, picture in zip(ROLES, places[image.image_id].pictures, strict=False):
                 archive.write(task.file(storage, picture), f"images/{image.folder}/{role}{picture.suffix}")
             for file in sorted((folder / "images" / image.folder).iterdir()):
                 method = zipfile.ZIP_DEFLATED if file.name.startswith("mask") else zipfile.ZIP_STORED
                 archive.write(file, f"images/{image.folder}/{file.name}", method, 1)
-
-
-def _originals(place: Place) -> list[tuple[str, Picture]]:
-    return [("source", place.source), *([("target", place.target)] if place.target is not None else [])]
 
 
 def size_of(places: Sequence[Place]) -> int:

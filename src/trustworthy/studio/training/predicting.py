@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Num
 
-from trustworthy.core.errors import DataError
 from trustworthy.core.seeds import torch_generator
 from trustworthy.nn.image_to_image import ImageToImage
 from trustworthy.studio.images.description import Description
@@ -53,7 +52,6 @@ class Asking:
         tell : told the share that is done.
         """
         about, described = self.saved.about, image.description
-        check_channels(described, about.source_channels)
         shape = (described.planes, len(about.target_channels), described.height, described.width)
         answer = Answer(*(scratch_array(scratch / name, shape) for name in ("mean.raw", "std.raw")))
         for place in range(described.planes):
@@ -85,7 +83,8 @@ class Asking:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the memory of the machine or of its accelerator did not suffice."""
     told = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
+    said = "out of memory" in told or "can't allocate memory" in told
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def scratch_array(file: Path, shape: tuple[int, ...]) -> Planes:
@@ -97,15 +96,6 @@ def scratch_array(file: Path, shape: tuple[int, ...]) -> Planes:
 def selected(plane: Plane, channels: Sequence[int]) -> Plane:
     """The wanted channels in this order; the plane itself, not a copy of it, where that is all of them."""
     return plane if list(channels) == list(range(len(plane))) else plane[list(channels)]
-
-
-def check_channels(description: Description, channels: Sequence[int]) -> None:
-    """Raise DataError unless an image has the channels that a model takes."""
-    if max(channels) >= description.channels:
-        raise DataError(
-            f"the model takes channel {max(channels) + 1} of an image, and this one has {description.channels}; "
-            "choose images like those of the training, or correct the axes of the image."
-        )
 
 
 def like(target: Description, channels: Sequence[int], source: Description, dtype: str = "float32") -> Description:

@@ -162,7 +162,12 @@ def patches_in(description: Description, patch: int) -> int:
 
 def bytes_of(sources: Sequence[Description], channels: int) -> int:
     """On the disk, of the planes of pairs with these sources, and `channels` of both images together."""
-    return 4 * channels * sum(source.planes * source.height * source.width for source in sources)
+    return 4 * channels * pixels_of(sources)
+
+
+def pixels_of(images: Sequence[Description]) -> int:
+    """Of all planes, whatever their channels."""
+    return sum(image.planes * image.height * image.width for image in images)
 
 
 def _check_sizes(place: Place) -> None:

@@ -81,8 +81,8 @@ class ImageResult(Value):
     planes: int = 1
     roles: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
-    metrics: dict[str, float | None] = Field({})
-    baselines: dict[str, dict[str, float | None]] = Field({})
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     uncertainty: float
     untrusted: float
     flagged: bool
@@ -107,8 +107,8 @@ class Result(Value):
     """
 
     kind: str
-    summary: dict[str, float | None] = Field({})
-    baselines: dict[str, dict[str, float | None]] = Field({})
+    summary: dict[str, float | None] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     images: tuple[ImageResult, ...]
     meaning: str
     factor: float | None = None

@@ -23,6 +23,7 @@ from trustworthy.studio.training.packing import REPORT
 from trustworthy.studio.training.record import METRICS, ImageResult, Result
 from trustworthy.studio.training.saving import SavedModel
 from trustworthy.studio.training.task import Task
+from trustworthy.studio.words import many
 
 SHOWN = 6
 """Images whose pictures the page holds; it would weigh megabytes for all."""
@@ -64,18 +65,18 @@ def trained_sentence(about: SavedModel, summary: Mapping[str, float | None]) -> 
         f"{_network(about)} was trained to predict {_channels(about)} by the mean absolute error for {settings.epochs} "
         f"epochs{stopped} of {settings.patch} x {settings.patch} pixel patches, batch size {settings.batch_size}, Adam "
         f"with learning rate {settings.learning_rate * 1e-3:.3g} and weight decay {settings.weight_decay * 1e-5:.3g}, "
-        f"seed {settings.seed}, on {_count(counts.get('train', 0), 'pair')} of images; "
-        f"{_count(counts.get('validation', 0), 'further pair')} chose the epoch and calibrated the uncertainty, and "
-        f"{_count(counts.get('test', 0), 'pair')} that nothing had seen tested it"
+        f"seed {settings.seed}, on {many(counts.get('train', 0), 'pair')} of images; "
+        f"{many(counts.get('validation', 0), 'further pair')} chose the epoch and calibrated the uncertainty, and "
+        f"{many(counts.get('test', 0), 'pair')} that nothing had seen tested it"
         f"{f' (means: {reached})' if reached else ''}. {_software(about)}"
     )
 
 
 def applied_sentence(about: SavedModel, images: int) -> str:
     """For a methods section: that a model was applied."""
-    trained = _count(len(about.names.get("train", ())), "pair")
+    trained = many(len(about.names.get("train", ())), "pair")
     return (
-        f"Of {_count(images, 'image')}, {_channels(about)} were predicted by {_network(about)[:1].lower()}"
+        f"Of {many(images, 'image')}, {_channels(about)} were predicted by {_network(about)[:1].lower()}"
         f"{_network(about)[1:]} that had been trained on {trained} of images. {_software(about)}"
     )
 
@@ -106,10 +107,6 @@ def _software(about: SavedModel) -> str:
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'s' * (number != 1)}"
-
-
 def answer(result: Result) -> list[str]:
     """How good the predictions are, against what needs no network, and which images a person should look at."""
     said, ours = [], result.summary.get("pearson")
@@ -122,7 +119,7 @@ def answer(result: Result) -> list[str]:
     flagged = [image.name for image in result.images if image.flagged]
     if flagged:
         named = ", ".join(flagged[:SHOWN]) + (f" and {len(flagged) - SHOWN} more" if len(flagged) > SHOWN else "")
-        said.append(f"A person should look at {_count(len(flagged), 'image')} of {len(result.images)}: {named}.")
+        said.append(f"A person should look at {many(len(flagged), 'image')} of {len(result.images)}: {named}.")
     elif result.images:
         said.append(f"No image of {len(result.images)} is more uncertain than those it was calibrated on.")
     return said

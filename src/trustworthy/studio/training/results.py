@@ -21,6 +21,7 @@ from trustworthy.studio.training.saving import Saved, load_saved
 from trustworthy.studio.training.scoring import BASELINES, averaged
 from trustworthy.studio.training.showing import RESULT, SCRATCH, Work
 from trustworthy.studio.training.task import Orders, Place
+from trustworthy.studio.words import many
 
 MODEL = "model"
 MOST = 8
@@ -88,7 +89,7 @@ def _check_channels(places: Sequence[Place], channels: int) -> None:
     other = [place.name for place in places if place.source.description.channels != channels]
     if other:
         raise InvalidInput(
-            f"images must have {channels} channel{'s' * (channels > 1)}, as those that the model was trained on, and "
+            f"images must have {many(channels, 'channel')}, as those that the model was trained on, and "
             f"{listed(other, 5)} have another number; leave them out, or correct their axes on the page of the images."
         )
 
@@ -131,7 +132,7 @@ def _remarks(
         )
     elif len(parts["test"]) < 5:
         count = len(parts["test"])
-        yield f"The numbers are means over {count} test image{'s' * (count > 1)}; other ones would give others."
+        yield f"The numbers are means over {many(count, 'test image')}; other ones would give others."
     if not calibration.varies:
         yield meaning(calibration)
     for name, metric in METRICS.items():

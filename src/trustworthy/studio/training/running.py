@@ -20,6 +20,7 @@ from trustworthy.nn.ensemble import Ensemble
 from trustworthy.studio.jobs.progress import Reporter
 from trustworthy.studio.training.control import TrainingSettings
 from trustworthy.studio.training.methods import (
+    Run,
     draws_of,
     maker,
     method_of,
@@ -156,14 +157,19 @@ def _best(folder: Path) -> Path | None:
 
 def _epochs(settings: TrainingSettings, checkpoints: Path) -> tuple[int, ...]:
     """Of each network that an interrupted training has begun, those that it has been trained for."""
-    kept = [Checkpoints(checkpoints / run.folder).latest() for run in runs_of(settings) if run.judged]
-    return tuple(len(each.state["records"]) for each in kept if each is not None)
+    return tuple(len(records) for run, records in _records(settings, checkpoints) if run.judged)
 
 
 def _seconds(settings: TrainingSettings, checkpoints: Path) -> float:
     """Of all training, without the time that an interrupted one stood still."""
-    kept = [Checkpoints(checkpoints / run.folder).latest() for run in runs_of(settings)]
-    return sum(record["seconds"] for each in kept if each is not None for record in each.state["records"])
+    return sum(record["seconds"] for _, records in _records(settings, checkpoints) for record in records)
+
+
+def _records(settings: TrainingSettings, checkpoints: Path) -> Iterator[tuple[Run, list[dict[str, Any]]]]:
+    """Of each run that has been begun, what its last checkpoint knows of its epochs."""
+    for run in runs_of(settings):
+        if (latest := Checkpoints(checkpoints / run.folder).latest()) is not None:
+            yield run, latest.state["records"]
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from trustworthy.core.errors import DataError
 from trustworthy.core.files import atomic_write
 from trustworthy.core.seeds import derived_seed
 from trustworthy.studio.images.preview import preview
@@ -95,8 +94,6 @@ class Work:
                 for picture in (place.source, place.target)
             )
             assert source is not None
-            if target is not None:
-                _check_sizes(place.name, source, target)
             yield Opened(source, target, (about.source_channels, about.target_channels))
 
     def _answered(self, opened: Opened, stage: str) -> Answer:
@@ -189,15 +186,6 @@ class Work:
                 with atomic_write(self.out / "previews" / f"{name}-{place}-{role}.png", "wb") as stream:
                     stream.write(preview(plane, *ranges[role], SIDE))
         return ranges
-
-
-def _check_sizes(name: str, source: OpenImage, target: OpenImage) -> None:
-    of = [(each.description.planes, each.description.height, each.description.width) for each in (source, target)]
-    if of[0] != of[1]:
-        raise DataError(
-            f"source and target of {name} must have the same planes, height and width, got {of[0]} and {of[1]}; align "
-            "them first, or leave the pair out."
-        )
 
 
 def _usual(planes: Iterator[np.ndarray]) -> tuple[float, float]:

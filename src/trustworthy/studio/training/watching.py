@@ -17,7 +17,7 @@ from trustworthy.core.predictive import predict
 from trustworthy.core.seeds import torch_generator
 from trustworthy.nn import Translator
 from trustworthy.studio.jobs.progress import Reporter
-from trustworthy.studio.pairs.registration import Shift, shift
+from trustworthy.studio.pairs.registration import Shift, middle, shift
 from trustworthy.studio.training.methods import Run
 from trustworthy.studio.training.preparing import Plane
 from trustworthy.training import History
@@ -139,6 +139,4 @@ def _draws(drawn: np.ndarray, target: np.ndarray, found: Shift) -> bool:
 
 
 def _middle(image: np.ndarray) -> Tensor:
-    starts = [max(0, (length - WINDOW) // 2) for length in image.shape[1:]]
-    rows, columns = (slice(start, start + WINDOW) for start in starts)
-    return torch.from_numpy(np.array(image[:, rows, columns]))
+    return torch.from_numpy(np.array(image[:, *middle(image.shape[1:], WINDOW)]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask, abort, redirect, request, session, url_for
 from werkzeug.exceptions import SecurityError
@@ -38,21 +39,23 @@ def new_link(settings: Settings) -> str:
     with atomic_write(settings.data_dir / TOKEN) as stream:
         Path(stream.name).chmod(0o600)
         stream.write(token)
-    return f"http://{settings.host}:{settings.port}/enter?token={token}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}/enter?token={token}"
 
 
 def guard(app: Flask, settings: Settings) -> None:
     """Let nobody in who has not come by a link, nor by a name that is not the studio's."""
     app.config.update(
-        TRUSTED_HOSTS=["localhost", "127.0.0.1", settings.host],
         PERMANENT_SESSION_LIFETIME=STAY,
         SESSION_COOKIE_NAME=f"studio-{settings.port}",  # cookies know no ports: two studios would share one
     )
 
+    names = {"localhost", "127.0.0.1", settings.host.lower()}
+
     @app.before_request
     def check() -> None:
-        if isinstance(request.routing_exception, SecurityError):
-            raise request.routing_exception
+        if urlsplit(f"//{request.host}").hostname not in names:  # TRUSTED_HOSTS of Flask knows no address of IPv6
+            raise SecurityError
         if request.endpoint not in OPEN and not session.get(ENTERED):
             abort(403, NO_ENTRY)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -29,11 +29,12 @@ EXPIRED = (
 )
 
 
-def found(session: Session, table: type[Row], row_id: str) -> Row:
-    """The row of a table with this id. Raises NotFound, which becomes a page that says so."""
-    row = session.get(table, row_id)
-    if row is None:
-        raise NotFound(f"There is no such {table.__name__.lower()}; it may have been deleted.")
+def found(session: Session, table: type[Row], row_id: str, project_id: str | None = None) -> Row:
+    """The row of a table with this id, of this project. Raises NotFound, which becomes a page that says so."""
+    row: Any = session.get(table, row_id)
+    if row is None or (project_id and row.project_id != project_id):
+        here = " in this project" if project_id else ""
+        raise NotFound(f"There is no such {table.__name__.lower()}{here}; it may have been deleted.")
     return row
 
 

@@ -26,7 +26,7 @@ def here(url: str) -> bool:
 def steps(project_id: str) -> list[Step]:
     """Of a project, as they are now."""
     with studio().database.reading() as session:
-        return steps_of(session, project_id)
+        return steps_of(session, studio().storage, project_id)
 
 
 def add_navigation(app: Flask) -> None:

@@ -13,12 +13,12 @@ SIZE = 60
 
 
 class Paging(NamedTuple):
-    """A page of a list. number : from 1. pages : at least one. first : its first item, from 0. count : of the list."""
+    """A page of a list. number : from 1. pages : at least one. first : its first item, from 0. total : of the list."""
 
     number: int
     pages: int
     first: int
-    count: int
+    total: int
 
 
 def paging(count: int) -> Paging:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from trustworthy.studio.db.tables import Image, Job, Pair
+from trustworthy.studio.db.tables import Image, Job, Pair, counted
 from trustworthy.studio.jobs.states import ENDED, SUCCESS
+from trustworthy.studio.pairs.checking import last_check
+from trustworthy.studio.pairs.splitting import NONE
+from trustworthy.studio.storage import Storage
+from trustworthy.studio.words import many
+
+CHECKED = {None: "not looked at as they are now", True: "something is to be mended", False: "nothing is to be mended"}
 
 
 @dataclass(frozen=True)
@@ -22,21 +28,22 @@ class Step:
     advice: str
 
 
-def steps_of(session: Session, project_id: str) -> list[Step]:
+def steps_of(session: Session, storage: Storage, project_id: str) -> list[Step]:
     """All five, the first that is not done marked as next."""
-    roles = dict(_counted(session, Image.role, Image.project_id == project_id))
-    pairs = sum(1 for part in session.scalars(select(Pair.part).where(Pair.project_id == project_id)) if part != "none")
+    roles = counted(session, Image.role, Image.project_id == project_id)
+    pairs = sum(counted(session, Pair.part, Pair.project_id == project_id, Pair.part != NONE).values())
     training = (Job.project_id == project_id, Job.kind == "train")
-    states = dict(_counted(session, Job.status, *training))
+    states = counted(session, Job.status, *training)
     last = select(Job.id).where(*training, Job.status == SUCCESS).order_by(Job.created.desc()).limit(1)
     result = session.scalar(last)
+    stops = last_check(session, storage, project_id)
     running = sum(count for status, count in states.items() if status not in ENDED)
     rows = [
         ("Data", "data", min(roles.get("source", 0), roles.get("target", 0)) > 0, _images(roles),
          "Bring your images: what the microscope saw, and what should be predicted from it."),
-        ("Pairs", "pairs", pairs > 1, _many(pairs, "pair"),
+        ("Pairs", "pairs", pairs > 1, many(pairs, "pair"),
          "See which source belongs to which target, and which pairs are kept for the test."),
-        ("Check", "check", bool(states), "checked before training" if states else "not trained on yet",
+        ("Check", "check", stops is False, CHECKED[stops],
          "Look at the pairs and at what is wrong with them before anything is trained."),
         ("Train", "train", result is not None, _trainings(states.get(SUCCESS, 0), running),
          "Choose how to train; how long it takes is shown before you start."),
@@ -56,21 +63,10 @@ def steps_of(session: Session, project_id: str) -> list[Step]:
     ]
 
 
-def _counted(session: Session, column, *conditions) -> list[tuple[str, int]]:
-    return [
-        (name, count)
-        for name, count in session.execute(select(column, func.count()).where(*conditions).group_by(column))
-    ]
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count or 'no'} {word}s"
-
-
 def _images(roles: dict[str, int]) -> str:
     words = {"source": "source", "target": "target", "new": "new image", "any": "undecided image"}
-    return ", ".join(_many(roles[role], word) for role, word in words.items() if role in roles) or "no images yet"
+    return ", ".join(many(roles[role], word) for role, word in words.items() if role in roles) or "no images yet"
 
 
 def _trainings(done: int, running: int) -> str:
-    return _many(done, "finished training") + (f", {running} under way" if running else "")
+    return many(done, "finished training") + (f", {running} under way" if running else "")

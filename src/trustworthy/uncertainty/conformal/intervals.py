@@ -125,8 +125,9 @@ class CalibratedQuantiles:
 
     def __call__(self, lower: ArrayLike, upper: ArrayLike) -> Intervals:
         """The intervals of new rows; a point between both where the correction would turn them around."""
-        given = self.split.predict_interval(_quantiles(lower, upper), symmetric_correction=True)[1]
-        return _intervals(given, self.level)
+        low, high = self.split.predict_interval(_quantiles(lower, upper), symmetric_correction=True)[1][..., 0].T
+        middle = (low + high) / 2
+        return Intervals(np.minimum(low, middle), np.maximum(high, middle), self.level)
 
 
 def calibrate_quantiles(lower: ArrayLike, upper: ArrayLike, y: ArrayLike, *, level: float = 0.9) -> CalibratedQuantiles:
@@ -197,9 +198,3 @@ def _column(name: str, values: ArrayLike) -> Row:
             "row together by calibrate_maps."
         )
     return given.reshape(len(given))
-
-
-def _intervals(given: Float[np.ndarray, "n 2 1"], level: float) -> Intervals:
-    low, high = given[:, 0, 0], given[:, 1, 0]
-    middle = (low + high) / 2
-    return Intervals(np.minimum(low, middle), np.maximum(high, middle), level)

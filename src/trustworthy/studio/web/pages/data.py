@@ -6,14 +6,13 @@ import os
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput, TrustworthyError
-from trustworthy.studio.db.tables import Image, Project, Upload
+from trustworthy.studio.db.tables import Image, Project, Upload, counted
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.intake import uploads
 from trustworthy.studio.intake.adding import ROLES, check_role, look_again, remove_image, statistics_of, thumbnail_of
@@ -47,27 +46,16 @@ def index(project_id: str) -> str:
     role, wanted = request.args.get("role", ""), request.args.get("q", "").strip()
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
-        counts: dict[str, int] = dict.fromkeys(ROLES, 0)
-        rows = session.execute(select(Image.role, func.count()).filter_by(project_id=project_id).group_by(Image.role))
-        counts.update((name, count) for name, count in rows)
+        counts = dict.fromkeys(ROLES, 0) | counted(session, Image.role, Image.project_id == project_id)
         images, shown = page_of(session, _chosen(project_id, role, wanted).order_by(Image.name, Image.id))
         waiting = session.scalars(select(Upload).filter_by(project_id=project_id).order_by(Upload.created)).all()
+        received = [(upload, uploads.received(studio().storage, upload)) for upload in waiting]
+    settings = studio().settings
     return render_template(
-        "data/index.html",
-        project=project,
-        images=images,
-        counts=counts,
-        shown=shown,
-        role=role,
-        wanted=wanted,
-        waiting=[(upload, uploads.received(studio().storage, upload)) for upload in waiting],
-        links=studio().settings.links,
-        hosts=studio().settings.link_hosts,
-        limit=studio().settings.max_file_bytes,
-        chunk=uploads.CHUNK,
-        roles=ROLE_WORDS,
-        in_short=in_short,
-    )
+        "data/index.html", project=project, images=images, shown=shown, counts=counts, role=role, wanted=wanted,
+        waiting=received, links=settings.links, hosts=settings.link_hosts, limit=settings.max_file_bytes,
+        chunk=uploads.CHUNK, roles=ROLE_WORDS, in_short=in_short,
+    )  # fmt: skip
 
 
 def _chosen(project_id: str, role: str, wanted: str) -> Select[Image]:
@@ -121,12 +109,12 @@ def _finished(upload: Upload) -> uploads.Arrived:
 
 
 def _tell(name: str, arrived: uploads.Arrived) -> None:
-    flash(f"{name}: {_counted(arrived)}.", "success")
+    flash(f"{name}: {_told(arrived)}.", "success")
     for words in _refused(arrived):
         flash(words, "warning")
 
 
-def _counted(arrived: uploads.Arrived) -> str:
+def _told(arrived: uploads.Arrived) -> str:
     return f"{len(arrived.images)} images added" if len(arrived.images) != 1 else "added"
 
 
@@ -168,7 +156,7 @@ def append(project_id: str, upload_id: str) -> dict[str, Any]:
 @page.post("/projects/<project_id>/uploads/<upload_id>/finish")
 def finish(project_id: str, upload_id: str) -> dict[str, Any]:
     arrived = _finished(_upload(project_id, upload_id))
-    return {"words": _counted(arrived), "refused": _refused(arrived)}
+    return {"words": _told(arrived), "refused": _refused(arrived)}
 
 
 @page.post("/projects/<project_id>/uploads/<upload_id>/abandon")
@@ -181,10 +169,7 @@ def abandon(project_id: str, upload_id: str) -> Response:
 
 def _upload(project_id: str, upload_id: str) -> Upload:
     with studio().database.reading() as session:
-        upload = found(session, Upload, upload_id)
-    if upload.project_id != project_id:
-        raise NotFound("There is no such upload in this project.")
-    return upload
+        return found(session, Upload, upload_id, project_id)
 
 
 @page.post("/projects/<project_id>/data/roles")
@@ -214,26 +199,20 @@ def _back(project_id: str) -> str:
 @page.get("/projects/<project_id>/images/<image_id>")
 def show(project_id: str, image_id: str) -> str:
     with studio().database.reading() as session:
-        image = _image(session, project_id, image_id)
+        image = found(session, Image, image_id, project_id)
         alike = sum(_alike(image, other) for other in _others(session, image))
         project = found(session, Project, project_id)
+        statistics = statistics_of(studio().storage, image)
     return render_template(
-        "data/image.html",
-        project=project,
-        image=image,
-        about=Description(**image.description),
-        statistics=statistics_of(studio().storage, image),
-        alike=alike,
-        roles=ROLE_WORDS,
-        axis_words=AXIS_WORDS,
-        in_short=in_short,
-    )
+        "data/image.html", project=project, image=image, about=Description(**image.description), alike=alike,
+        statistics=statistics, roles=ROLE_WORDS, axis_words=AXIS_WORDS, in_short=in_short,
+    )  # fmt: skip
 
 
 @page.get("/projects/<project_id>/images/<image_id>/preview.png")
 def thumbnail(project_id: str, image_id: str) -> Response:
     with studio().database.reading() as session:
-        image = _image(session, project_id, image_id)
+        image = found(session, Image, image_id, project_id)
     file = thumbnail_of(studio().storage, image)
     if not file.is_file():
         look_again(studio().storage, studio().settings, image)
@@ -246,16 +225,16 @@ def correct(project_id: str, image_id: str) -> Response:
     role = request.form.get("role", "")
     check_role(role)
     with studio().database.reading() as session:
-        image = _image(session, project_id, image_id)
+        image = found(session, Image, image_id, project_id)
         others = [other for other in _others(session, image) if _alike(image, other)]
     named = "".join(request.form.get(f"axis-{number}", "") for number in range(len(image.description["axes"])))
     touched = [image, *(others if "alike" in request.form else [])] if _renamed(image, named) else []
     for each in touched:
         look_again(studio().storage, studio().settings, each, named)
     with studio().database.session() as session:
-        _image(session, project_id, image_id).role = role
+        found(session, Image, image_id, project_id).role = role
         for each in touched:
-            _image(session, project_id, each.id).description = each.description
+            found(session, Image, each.id, project_id).description = each.description
     flash(f"{image.name} was saved{f', and {len(touched) - 1} others like it' if len(touched) > 1 else ''}.", "success")
     return redirect(url_for("data.show", project_id=project_id, image_id=image_id))
 
@@ -276,14 +255,7 @@ def _alike(image: Image, other: Image) -> bool:
 @page.post("/projects/<project_id>/images/<image_id>/delete")
 def delete(project_id: str, image_id: str) -> Response:
     with studio().database.session() as session:
-        image = _image(session, project_id, image_id)
+        image = found(session, Image, image_id, project_id)
         remove_image(session, studio().storage, image)
     flash(f"{image.name} was deleted.", "success")
     return redirect(_back(project_id))
-
-
-def _image(session: Session, project_id: str, image_id: str) -> Image:
-    image = found(session, Image, image_id)
-    if image.project_id != project_id:
-        raise NotFound("There is no such image in this project.")
-    return image

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as Answer
 from trustworthy.studio.db.tables import Job, Project, now
 from trustworthy.studio.jobs import submitting
 from trustworthy.studio.jobs.history import can_finish, history, log_tail, whole_log
-from trustworthy.studio.jobs.states import ENDED, QUEUE
+from trustworthy.studio.jobs.states import ENDED, QUEUE, SUCCESS
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.curves import HEIGHT, WIDTH, chart
@@ -88,7 +88,11 @@ def confirm(job_id: str) -> str:
     with studio().database.reading() as session:
         job = found(session, Job, job_id)
         project = found(session, Project, job.project_id)
-    return render_template("jobs/delete.html", job=job, project=project)
+    words = "Its results, its log and what it has learnt so far are removed for good."
+    if job.kind == "train" and job.status == SUCCESS:
+        words += " The model that came out of it stays, under Models."
+    back = url_for("jobs.show", job_id=job.id)
+    return render_template("confirm.html", name=job.name, words=words, back=back, project=project)
 
 
 @page.post("/jobs/<job_id>/delete")

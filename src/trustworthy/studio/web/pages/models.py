@@ -6,8 +6,6 @@ import importlib.util
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -20,9 +18,10 @@ from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Job, Model, Project
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project
 from trustworthy.studio.images.description import Description
 from trustworthy.studio.images.reading import open_image
+from trustworthy.studio.intake.adding import file_of
 from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.jobs.submitting import submit_prediction
 from trustworthy.studio.training.control import CONTROLS, STUDIO_METHODS
@@ -49,7 +48,8 @@ def model(model_id: str) -> str:
         shown = found(session, Model, model_id)
         project = found(session, Project, request.args.get("project") or shown.project_id)
         return render_template(
-            "models/model.html", model=shown, images=_applicable(session, project), chosen=project,
+            "models/model.html", model=shown, images=_applicable(session, project), learnt=_learnt(session, shown),
+            chosen=project,
             projects=session.scalars(select(Project).order_by(Project.name)).all(), metrics=METRICS,
             methods=_methods(), controls=CONTROLS.values(), job=session.get(Job, shown.job_id or ""),
             has_zoo=importlib.util.find_spec("bioimageio") is not None,
@@ -64,7 +64,7 @@ def apply(model_id: str) -> Response:
     with here.database.session() as session:
         name = request.form.get("name", "").strip()
         images = request.form.getlist("images")
-        job = submit_prediction(session, here.storage, here.settings, model_id, images, name)
+        job = submit_prediction(session, here.storage, model_id, images, name)
     flash("The images are in the queue.", "success")
     return redirect(f"/jobs/{job.id}")
 
@@ -93,9 +93,9 @@ def zoo(model_id: str) -> Response:
         sent = found(session, Model, model_id)
         sources = select(Image).filter_by(project_id=sent.project_id, role="source").order_by(Image.name)
         source = session.scalar(sources.limit(1))
-    with tempfile.TemporaryDirectory() as place, _plane(source) as sample:
+    with tempfile.TemporaryDirectory() as place:
         told, file = sent.about.get("methods", ""), Path(place) / "package.zip"
-        package = zoo_package(_files(sent), file, name=sent.name, description=told, sample=sample)
+        package = zoo_package(_files(sent), file, name=sent.name, description=told, sample=_plane(source))
         packed = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
         with package.open("rb") as stream:
             shutil.copyfileobj(stream, packed)
@@ -125,15 +125,12 @@ def delete(model_id: str) -> Response:
     return redirect(url_for("models.index"))
 
 
-@contextmanager
-def _plane(image: Image | None) -> Iterator[np.ndarray | None]:
+def _plane(image: Image | None) -> np.ndarray | None:
     """The first plane of an image, if there is one and its file is where it was."""
-    file = image and studio().storage.image(image.project_id, image.id, image.suffix)
-    if image is None or file is None or not file.is_file():
-        yield None
-        return
+    if image is None or not (file := file_of(studio().storage, image)).is_file():
+        return None
     with open_image(file, Description(**image.description)) as opened:
-        yield opened.plane(0)
+        return np.array(opened.plane(0))
 
 
 def _uses(job: Job, model: Model) -> bool:
@@ -145,6 +142,14 @@ def _applicable(session: Session, project: Project) -> list[tuple[Image, Descrip
     rows = session.scalars(select(Image).where(Image.project_id == project.id, Image.role != "target"))
     ordered = sorted(rows, key=lambda image: (image.role != "new", image.name))
     return [(image, Description(**image.description)) for image in ordered]
+
+
+def _learnt(session: Session, model: Model) -> set[str]:
+    """Sources, by id, that its training saw; where that job is deleted, those that it would see now."""
+    parts, job = ("train", "validation"), session.get(Job, model.job_id or "")
+    if job is not None:
+        return {place["source"]["id"] for place in job.settings.get("places", ()) if place["part"] in parts}
+    return {*session.scalars(select(Pair.source_id).where(Pair.project_id == model.project_id, Pair.part.in_(parts)))}
 
 
 def _methods() -> dict[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Pair, Project
+from trustworthy.studio.db.tables import Image, Pair, Project, counted
 from trustworthy.studio.pairs.checking import check_project
 from trustworthy.studio.pairs.pairing import pair_up, place_of, propose, save_pairs, undo_pairs, unpaired
 from trustworthy.studio.pairs.splitting import SplitSettings, choose_parts, split_settings, split_up
@@ -38,7 +38,7 @@ def index(project_id: str) -> str:
         project = found(session, Project, project_id)
         pairs, shown = _shown(session, project_id)
         alone = unpaired(session, project_id)
-        counts = Counter(session.scalars(select(Pair.part).filter_by(project_id=project_id)))
+        counts = Counter(counted(session, Pair.part, Pair.project_id == project_id))
     return render_template(
         "pairs/index.html", project=project, pairs=pairs, shown=shown, counts=counts, alone=alone, words=PART_WORDS,
         proposed=propose(alone).pairs, choices=CHOICES, split=SplitSettings.model_validate(project.split),

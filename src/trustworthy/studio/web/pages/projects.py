@@ -6,15 +6,16 @@ import re
 from dataclasses import dataclass, field
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from trustworthy.core.errors import InvalidInput
-from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, Upload
+from trustworthy.studio.db.tables import Image, Job, Model, Pair, Project, Upload, counted
 from trustworthy.studio.jobs.states import ENDED
 from trustworthy.studio.web.current import studio
 from trustworthy.studio.web.errors import found
+from trustworthy.studio.words import many
 
 page = Blueprint("projects", __name__)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -38,10 +39,7 @@ def index() -> str:
         if wanted:
             chosen = chosen.where(Project.name.icontains(wanted, autoescape=True))
         projects = session.scalars(chosen).all()
-        images, jobs = (
-            dict(session.execute(select(table.project_id, func.count()).group_by(table.project_id)).all())  # type: ignore[arg-type]
-            for table in (Image, Job)
-        )
+        images, jobs = (counted(session, table.project_id) for table in (Image, Job))
     return render_template("projects/index.html", projects=projects, images=images, jobs=jobs, wanted=wanted)
 
 
@@ -101,10 +99,14 @@ def confirm(project_id: str) -> str:
     with studio().database.reading() as session:
         project = found(session, Project, project_id)
         counts = {
-            word: session.scalar(select(func.count()).where(table.project_id == project_id))
+            word: sum(counted(session, table.project_id, table.project_id == project_id).values())
             for word, table in CONTENTS.items()
         }
-    return render_template("projects/delete.html", project=project, counts=counts)
+    held = ", ".join(many(count, word) for word, count in counts.items() if count) or "The project is empty"
+    uploaded = ", the images as they were uploaded too" if counts["image"] else ""
+    words = f"{held} will be deleted for good{uploaded}. Nobody can bring this back."
+    back = url_for("projects.overview", project_id=project_id)
+    return render_template("confirm.html", name=project.name, words=words, back=back, project=project)
 
 
 @page.post("/projects/<project_id>/delete")

@@ -56,5 +56,5 @@ def try_it(name: str) -> Answer:
     """A project, and a training that is soon done."""
     project = use_example(studio().database, studio().storage, studio().settings, name)
     with studio().database.session() as session:
-        job = submit_training(session, studio().storage, studio().settings, project.id, QUICK, f"{project.name}, quick")
+        job = submit_training(session, studio().storage, project.id, QUICK, f"{project.name}, quick")
     return redirect(f"/jobs/{job.id}")

@@ -16,25 +16,26 @@ from trustworthy.studio.web.words import duration, size
 page = Blueprint("settings", __name__)
 GROUPS = {
     "What may come in": ("max_file_bytes", "max_files", "max_pixels", "max_ratio", "links", "link_hosts"),
-    "Where things are": ("data_dir", "database_url", "free_bytes", "host", "port"),
+    "Where things are": ("data_dir", "database_url", "free_bytes", "host", "network", "port"),
     "How jobs run": ("device", "threads", "attempts", "lease_seconds", "beat_seconds", "stall_seconds"),
 }
 """Every setting, by what it is about."""
 
 
 @page.get("/settings")
-def show() -> str:
+def show(link: str = "") -> str:
     settings = studio().settings
     groups = {
         title: [(name, Settings.model_fields[name].description, _shown(name, settings)) for name in names]
         for title, names in GROUPS.items()
     }
-    return render_template("settings/settings.html", groups=groups, file=settings.data_dir / FILE, prefix=PREFIX)
+    file = settings.data_dir / FILE
+    return render_template("settings/settings.html", link=link, groups=groups, file=file, prefix=PREFIX)
 
 
 @page.post("/settings/link")
 def link() -> str:
-    return render_template("settings/link.html", link=auth.new_link(studio().settings))
+    return show(auth.new_link(studio().settings))
 
 
 @page.post("/settings/leave")

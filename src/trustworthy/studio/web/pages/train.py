@@ -52,7 +52,7 @@ def submit(project_id: str) -> str | Response | tuple[str, int]:
             seen = _estimate(session, found(session, Project, project_id), settings)
         with here.database.session() as session:
             name = request.form.get("name", "").strip()
-            job = submit_training(session, here.storage, here.settings, project_id, settings, name, asdict(seen))
+            job = submit_training(session, here.storage, project_id, settings, name, asdict(seen))
     except InvalidInput as error:
         with here.database.reading() as session:
             return _panel(session, found(session, Project, project_id), _shown(values), fault=str(error)), 400

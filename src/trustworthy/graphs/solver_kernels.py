@@ -1,12 +1,43 @@
-"""A step of conjugate gradients for many right sides, each number read twice.
+"""The compiled loops of the solvers: elimination without a subtraction, and a step of conjugate gradients.
 
-`solvers._descend` calls it after each product of the affinities with the directions.
+`solvers._elimination` takes out blocks of 128 rows by `eliminate`; `solvers._descend` calls `descend` after each
+product of the affinities with the directions.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+
+@njit(cache=True)
+def eliminate(weights: np.ndarray, pull: np.ndarray, attached: np.ndarray) -> None:
+    """Solve the harmonic problem by turning stars into meshes (Grassmann, Taksar and Heyman, 1985), in place.
+
+    weights : (n, n) affinities, not negative, diagonal ignored.
+    pull : (n, k) affinities to labelled nodes times their values; on return the solution.
+    attached : (n,) sums of the affinities to labelled nodes.
+    """
+    n, columns = pull.shape
+    total = np.empty(n)
+    for k in range(n - 1, -1, -1):
+        total[k] = attached[k]
+        for j in range(k):
+            total[k] += weights[k, j]
+        for i in range(k):
+            share = weights[i, k] / total[k]
+            if share > 0.0:
+                for j in range(k):
+                    weights[i, j] += share * weights[k, j]
+                for c in range(columns):
+                    pull[i, c] += share * pull[k, c]
+                attached[i] += share * attached[k]
+    for k in range(n):
+        for c in range(columns):
+            value = pull[k, c]
+            for j in range(k):
+                value += weights[k, j] * pull[j, c]
+            pull[k, c] = value / total[k]
 
 
 @njit(cache=True)
