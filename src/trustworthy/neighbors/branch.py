@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from trustworthy.core.certificate import Certificate
 from trustworthy.core.checks import Bounds
-from trustworthy.neighbors import branch_kernels, exact_kernels
+from trustworthy.neighbors import branch_kernels
 from trustworthy.neighbors.attacks.descent import CellDescent
 from trustworthy.neighbors.bounds import lower_bounds
 from trustworthy.neighbors.cells import Arena, arena_of, crossed, entries
@@ -92,7 +92,7 @@ class _Node:
 
     inside: Int[np.ndarray, " k"]
     outside: Bool[np.ndarray, " m"]
-    pairs: Int[np.ndarray, "p 2"] = field(default_factory=lambda: exact_kernels.NO_PAIRS)
+    pairs: Int[np.ndarray, "p 2"] = field(default_factory=lambda: branch_kernels.NO_PAIRS)
     dual: Float[np.ndarray, " p"] = field(default_factory=lambda: branch_kernels.NO_DUAL)
 
     def with_rows(self, inside: Int[np.ndarray, " k"], outside: Int[np.ndarray, " l"]) -> _Node:
@@ -165,9 +165,8 @@ class _Search:
             self.closed = min(self.closed, bound)
             return []
         node = replace(node, pairs=step.pairs, dual=step.dual)
-        count = self.query.n_neighbors
-        full = len(node.inside) == count
-        nearest = node.inside if full else branch_kernels.favoured(arena, step.scores, node.inside, node.outside, count)
+        full = len(node.inside) == self.query.n_neighbors
+        nearest = node.inside if full else arena.nearest(step.scores, node.inside, node.outside, self.query.n_neighbors)
         wins = arena.changes(nearest)
         reached = step.status == branch_kernels.REACHED
         if wins and ((reached and self._found(nearest) <= bound * (1.0 + _CLOSE)) or full):
@@ -231,7 +230,7 @@ class _Search:
         """At least `wanted` of the rows are inside: one subproblem for the first of them, by ascending bounds."""
         values = np.zeros(len(rows))
         others = ~self.arena.own[rows]
-        bisectors = self._bisectors[:, self._column[rows[others]]]
+        bisectors = self.arena.bisectors[:, self._column[rows[others]]]
         taken = np.zeros(len(self.arena.rows), np.bool_)
         taken[node.inside] = True
         against = ~taken[self._own]
@@ -247,10 +246,6 @@ class _Search:
             return []
         values = np.maximum(values[order][wanted - 1 :], bound)
         return [(float(values[0]), _Fan(node, rows[order], values))]
-
-    @functools.cached_property
-    def _bisectors(self) -> Float[np.ndarray, "own others"]:
-        return self.arena.bisectors()
 
     @functools.cached_property
     def _own(self) -> Int[np.ndarray, " own"]:
@@ -269,7 +264,7 @@ def _chain(node: _Node, rows: Int[np.ndarray, " r"], bound: float) -> list[tuple
 
 def _reduced(arena: Arena, majority: int, radius: float) -> Arena:
     """Leave out the rows of other classes that own rows of the arena keep out within the radius."""
-    bisectors = arena.bisectors()
+    bisectors = arena.bisectors
     kept = np.ones(len(arena.rows), np.bool_)
     if len(bisectors) >= majority:
         kept[~arena.own] = np.partition(bisectors, len(bisectors) - majority, axis=0)[-majority] < radius

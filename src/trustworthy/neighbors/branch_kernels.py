@@ -1,7 +1,4 @@
-"""The compiled programme of a cell: the shortest step after which some rows are as near as others, lazily.
-
-`arena` is a `cells.Arena`, which holds the arrays that all programmes of a query share.
-"""
+"""The compiled programme of a cell: the shortest step after which some rows are as near as others, lazily."""
 
 from __future__ import annotations
 
@@ -28,17 +25,16 @@ _GROW = 6  # violated pairs that are added at once
 _TOLERANCE = 1e-11  # of the largest distance: by how far a step may miss the plane between two rows
 _HEAVY = 1e4  # weights, in units of the distance over the spread of the rows, that spoil sums of inner products
 _LENGTH, _OFFSET, _TILT, _DOUBT = 0, 1, 2, 3  # of a half-space: columns of `sides`
-NO_DUAL = np.empty(0)
+NO_PAIRS, NO_DUAL = np.empty((0, 2), np.int64), np.empty(0)
 
 
 @njit(cache=True)
-def _plane(arena, a, b, normal, side):
+def _plane(images, far, home, blurs, a, b, normal, side):
     """Half-space after which row a is no farther than row b: normal of length 1 and offset, and what these may miss.
 
     The offset is the difference of the rows times their midpoint, so that no two large numbers cancel. Nothing is
     written where the rows are equal; returns whether they differ.
     """
-    images, far, home, blurs = arena.images, arena.far, arena.home, arena.blurs
     for c in range(len(normal)):
         normal[c] = images[a, c] - images[b, c]
     total = dot(normal, normal)
@@ -91,36 +87,36 @@ def _boxed_dual(normals, offsets, low, high, dual, reach, limit):
 
 
 @njit(cache=True)
-def _scores(arena, held, sides, x, move, direct):
+def _scores(heights, gram, shifted, held, sides, x, move, direct):
     """Half the squared distances after the step, up to a constant: by few inner products, or by the step itself."""
     if direct:
-        return arena.heights - arena.shifted @ move
-    scores, gram = arena.heights.copy(), arena.gram
-    weights = np.zeros(len(scores))
+        return heights - shifted @ move
+    scores = heights.copy()
+    weights = np.zeros(len(heights))
     for k in range(len(x)):
         weights[held[k, 0]] += x[k] / sides[k, _LENGTH]
         weights[held[k, 1]] -= x[k] / sides[k, _LENGTH]
-    for r in range(len(scores)):
+    for r in range(len(heights)):
         if weights[r] != 0.0:
-            for b in range(len(scores)):
+            for b in range(len(heights)):
                 scores[b] -= weights[r] * gram[r, b]
     return scores
 
 
 @njit(cache=True)
-def _violated(arena, scores, inside, outside, held, move, margin, reach, zone):
+def _violated(scores, images, far, home, blurs, twins, inside, outside, held, move, margin, reach, zone):
     """The pairs (k, 2) of a row inside and one outside that the step misses the most, at most `_GROW` of them.
 
     Each row is looked at against the farthest row inside. Where their scores differ by no more than the zone, so
     that rounding might decide, the planes of all rows inside are looked at themselves.
     """
-    last, twins = inside[0], arena.twins
+    last = inside[0]
     for a in inside:
         if scores[a] > scores[last]:
             last = a
     values, worst = places(_GROW)
     against = np.empty(len(scores), np.int64)
-    normal, side = np.empty(arena.images.shape[1]), np.empty(4)
+    normal, side = np.empty(images.shape[1]), np.empty(4)
     for b in range(len(scores)):
         ahead = scores[b] - scores[last] - margin
         if not outside[b] or ahead > zone:
@@ -131,7 +127,7 @@ def _violated(arena, scores, inside, outside, held, move, margin, reach, zone):
             for a in inside:
                 if twins[a] == twins[b] or scores[b] - scores[a] - margin > zone:
                     continue
-                if _plane(arena, a, b, normal, side):
+                if _plane(images, far, home, blurs, a, b, normal, side):
                     slack = normal @ move + side[_OFFSET] - margin / side[_LENGTH]
                     if slack < least and not holds_pair(held, a, b):
                         row, least = a, slack
@@ -147,19 +143,22 @@ def _violated(arena, scores, inside, outside, held, move, margin, reach, zone):
 
 
 @njit(cache=True)
-def solve(arena, inside, outside, pairs, dual, limit, margin):
+def solve(
+    heights, base, gram, shifted, images, far, home, blurs, twins, inside, outside, pairs, dual, low, high,
+    is_boxed, limit, margin,
+):  # fmt: skip
     """The shortest step after which each row of `inside` is no farther than each of `outside`, by the dual of (3.17).
 
-    inside : (k,) rows of the arena; outside : (m,) mask. pairs, dual : where to begin, of a programme with fewer rows.
-    limit : a size at which the search ends; margin : by how much the rows inside must be nearer, in heights.
+    The first arrays are those of an `Arena`. inside : (k,) rows; outside : (m,) mask. pairs, dual : where to begin, of
+    a programme with fewer rows. limit : a size at which the search ends; margin : by how much the rows inside must be
+    nearer, in heights.
 
     Returns the step (d,), scores (m,) = half squared distances after the step up to a constant, the proved size, the
     status, and pairs and dual of the half-spaces that bind. BEYOND: the size is at least `limit`; EMPTY: no step is
     known that does it, and the size is a bound nevertheless, inf where it is certain.
     """
-    gram, twins, low, high = arena.gram, arena.twins, arena.low, arena.high
-    m, d = arena.images.shape
-    move, scores = np.zeros(d), arena.heights.copy()
+    m, d = images.shape
+    move, scores = np.zeros(d), heights.copy()
     for a in inside:
         for b in range(m):
             if outside[b] and b < a and twins[a] == twins[b]:
@@ -170,7 +169,7 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
     for r in range(m):
         spread = max(spread, gram[r, r])
     spread = np.sqrt(spread)
-    reach = np.sqrt(2.0 * max(arena.base + arena.heights[inside].max(), 0.0))
+    reach = np.sqrt(2.0 * max(base + heights[inside].max(), 0.0))
     zone = 2.0 * _TOLERANCE * reach * spread
     capacity = 24 + len(pairs)
     held, x = np.empty((capacity, 2), np.int64), np.zeros(capacity)
@@ -179,7 +178,9 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
     fresh, given = pairs, dual
     for _ in range(1000):
         if count > 0 or len(fresh) == 0:
-            fresh = _violated(arena, scores, inside, outside, held[:count], move, margin, reach, zone)
+            fresh = _violated(
+                scores, images, far, home, blurs, twins, inside, outside, held[:count], move, margin, reach, zone
+            )
             given = np.zeros(len(fresh))
             if len(fresh) == 0:
                 break
@@ -189,7 +190,7 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
             held, p, x = wider(held, capacity, held.shape[1]), wider(p, capacity, capacity), longer(x, capacity)
         before = count
         for k in range(len(fresh)):
-            if _plane(arena, fresh[k, 0], fresh[k, 1], normals[count], sides[count]):
+            if _plane(images, far, home, blurs, fresh[k, 0], fresh[k, 1], normals[count], sides[count]):
                 held[count, 0], held[count, 1] = fresh[k, 0], fresh[k, 1]
                 sides[count, _OFFSET] -= margin / sides[count, _LENGTH]
                 x[count] = given[k] * sides[count, _LENGTH]
@@ -197,7 +198,7 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
         if count == before:
             break
         offsets = sides[:count, _OFFSET].copy()
-        if arena.is_boxed:
+        if is_boxed:
             missing = _boxed_dual(normals[:count], offsets, low, high, x[:count], reach, limit)
         else:
             block = normals[before:count] @ normals[:count].T
@@ -210,9 +211,9 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
         normal, need, tilt = plane(
             normals[:count], offsets, sides[:count, _TILT].copy(), sides[:count, _DOUBT].copy(), x[:count]
         )
-        move, least = proof(normal, need, tilt, low, high, arena.is_boxed)
+        move, least = proof(normal, need, tilt, low, high, is_boxed)
         heavy = (x[:count] / sides[:count, _LENGTH]).sum() * spread > _HEAVY * reach
-        scores = _scores(arena, held, sides, x[:count], move, arena.is_boxed or heavy)
+        scores = _scores(heights, gram, shifted, held, sides, x[:count], move, is_boxed or heavy)
         proved = max(proved, least)
         if proved >= limit:
             break
@@ -227,14 +228,14 @@ def solve(arena, inside, outside, pairs, dual, limit, margin):
 
 
 @njit(cache=True)
-def favoured(arena, scores, inside, outside, n_neighbors):
+def favoured(scores, inside, outside, labels, code, n_neighbors):
     """The nearest rows, where a tie falls to the rows inside first, then to other classes, and last to rows outside."""
     slack = 1e-9 * np.abs(scores).max()
     keys = scores.copy()
     for r in range(len(keys)):
         if outside[r]:
             keys[r] += slack
-        elif arena.labels[r] != arena.code:
+        elif labels[r] != code:
             keys[r] -= slack
     for r in inside:
         keys[r] = scores[r] - 2.0 * slack

@@ -11,8 +11,8 @@ and have `crossed` make a perturbation of a solution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import functools
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -54,15 +54,16 @@ class Step:
         return push
 
 
-class Arena(NamedTuple):
-    """The rows that matter to one query, in the order of the training points; the compiled programmes read it too.
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """The rows that matter to one query, in the order of the training points.
 
     rows : (m,) their places in the training points, ascending.
     own : (m,) whether a row has the query's class; labels : (m,) classes; code : the query's class.
     heights : (m,) half the squared distances to the query, less `base`, that of the nearest row; doubts : (m,) their
         rounding.
-    images : (m, d) M times the rows, up to a constant: distances fall along their differences; shifted : (m, d) the
-        same relative to that of the nearest row, and gram : (m, m) its inner products.
+    images : (m, d) M times the rows, up to a constant: distances fall along their differences; origin : (d,) the image
+        of the nearest row.
     far, home : (m, rank) the rows and (rank,) the query where the metric is Euclidean, up to a constant.
     blurs : (3,) rounding by the metric, in l2: of a row of `far`, of `home`, and of the difference of two images.
     twins : (m,) equal for rows that no perturbation can tell apart.
@@ -77,8 +78,7 @@ class Arena(NamedTuple):
     base: float
     doubts: Float[np.ndarray, " m"]
     images: Float[np.ndarray, "m d"]
-    shifted: Float[np.ndarray, "m d"]
-    gram: Float[np.ndarray, "m m"]
+    origin: Float[np.ndarray, " d"]
     far: Float[np.ndarray, "m rank"]
     home: Float[np.ndarray, " rank"]
     blurs: Float[np.ndarray, " 3"]
@@ -87,6 +87,17 @@ class Arena(NamedTuple):
     high: Float[np.ndarray, " d"]
     is_boxed: bool
 
+    @functools.cached_property
+    def shifted(self) -> Float[np.ndarray, "m d"]:
+        """The images relative to that of the nearest row."""
+        return self.images - self.origin
+
+    @functools.cached_property
+    def gram(self) -> Float[np.ndarray, "m m"]:
+        """Inner products of the shifted images."""
+        return self.shifted @ self.shifted.T
+
+    @functools.cached_property
     def bisectors(self) -> Float[np.ndarray, "own others"]:
         """Eq. (3.19) as distances: how far the plane is after which an other row is nearer than an own one."""
         return self.crossings(np.flatnonzero(self.own), np.flatnonzero(~self.own))
@@ -97,7 +108,7 @@ class Arena(NamedTuple):
         norms = np.diagonal(self.gram)
         squared = norms[before, None] + norms[None, after] - 2.0 * self.gram[np.ix_(before, after)]
         # Rounding of the inner products; where rows nearly coincide it makes the bound smaller, and 0 at worst.
-        unit = exact_kernels.precision(self.images.shape[1])
+        unit = branch_kernels.precision(self.images.shape[1])
         squared = np.maximum(squared, 0.0) + 2.0 * unit * (norms[before, None] + norms[None, after])
         ahead = ahead - self.doubts[None, after] - self.doubts[before, None]
         apart = np.sqrt(np.maximum(squared, 1e-300)) + self.blurs[2]
@@ -109,16 +120,17 @@ class Arena(NamedTuple):
 
     def kept(self, chosen: Bool[np.ndarray, " m"]) -> Arena:
         """The same arena with the chosen rows alone."""
-        columns = ("rows", "own", "labels", "heights", "doubts", "images", "shifted", "far", "twins")
-        gram = self.gram[np.ix_(chosen, chosen)]
-        return self._replace(gram=gram, **{name: getattr(self, name)[chosen] for name in columns})
+        images = self.images[chosen]
+        far = images if self.far is self.images else self.far[chosen]
+        columns = ("rows", "own", "labels", "heights", "doubts", "twins")
+        return replace(self, images=images, far=far, **{name: getattr(self, name)[chosen] for name in columns})
 
     def solve(
         self,
         inside: Int[np.ndarray, " k"],
         outside: Bool[np.ndarray, " m"],
         *,
-        pairs: Int[np.ndarray, "p 2"] = exact_kernels.NO_PAIRS,
+        pairs: Int[np.ndarray, "p 2"] = branch_kernels.NO_PAIRS,
         dual: Float[np.ndarray, " p"] = branch_kernels.NO_DUAL,
         limit: float = np.inf,
         margin: float = 0.0,
@@ -127,7 +139,22 @@ class Arena(NamedTuple):
 
         outside : (m,) mask; pairs, dual : where to begin; limit : the size at which the search may end.
         """
-        return Step(*branch_kernels.solve(self, inside, outside, pairs, dual, limit, margin))
+        return Step(
+            *branch_kernels.solve(
+                self.heights, self.base, self.gram, self.shifted, self.images, self.far, self.home, self.blurs,
+                self.twins, inside, outside, pairs, dual, self.low, self.high, self.is_boxed, limit, margin,
+            )
+        )  # fmt: skip
+
+    def nearest(
+        self,
+        scores: Float[np.ndarray, " m"],
+        inside: Int[np.ndarray, " k"],
+        outside: Bool[np.ndarray, " m"],
+        n_neighbors: int,
+    ) -> Int[np.ndarray, " n"]:
+        """The nearest rows after a step, where a tie falls to the rows inside, and last to those outside."""
+        return branch_kernels.favoured(scores, inside, outside, self.labels, self.code, n_neighbors)
 
     def changes(self, nearest: Int[np.ndarray, " n"]) -> bool:
         """Whether these rows vote for another class than the query's."""
@@ -145,7 +172,7 @@ def arena_of(query: Query, rows: Int[np.ndarray, " m"]) -> Arena:
     gap = points - x  # (m, d)
     lengths = np.linalg.norm(gap if geometry.root is None else gap @ geometry.root.T, axis=1)
     nearest = int(lengths.argmin()) if len(rows) else 0
-    unit = exact_kernels.precision(len(x))
+    unit = branch_kernels.precision(len(x))
     if geometry.root is None:
         images = far = points
         home, blurs = x, np.zeros(3)
@@ -162,10 +189,9 @@ def arena_of(query: Query, rows: Int[np.ndarray, " m"]) -> Arena:
     size, away = np.linalg.norm(apart, axis=1), float(np.linalg.norm(start))
     doubts = exact_kernels.doubt(size, away, unit, blurs)
     twins = np.unique(geometry.embedded[rows], axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    shifted = images - images[nearest]
     return Arena(
         rows.astype(np.int64), geometry.labels[rows] == query.code, geometry.labels[rows], query.code,
-        heights, float(start @ start) / 2.0, doubts, images, shifted, shifted @ shifted.T, far, home, blurs, twins,
+        heights, float(start @ start) / 2.0, doubts, images, images[nearest].copy(), far, home, blurs, twins,
         *room(x, query.bounds), query.bounds is not None,
     )  # fmt: skip
 

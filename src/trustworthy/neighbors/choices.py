@@ -92,7 +92,7 @@ class Choices:
         step = arena.solve(rows_j, outside, limit=limit)
         if step.status != branch_kernels.REACHED:
             return None
-        nearest = branch_kernels.favoured(arena, step.scores, rows_j, outside, self.n_neighbors)
+        nearest = arena.nearest(step.scores, rows_j, outside, self.n_neighbors)
         return Choice(rows_i, rows_j, step, nearest) if arena.changes(nearest) else None
 
 

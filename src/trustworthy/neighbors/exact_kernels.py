@@ -18,7 +18,6 @@ _POOL = 64  # nearest own rows that constraints are taken from before all are lo
 _FIRST = 6  # constraints that a subproblem begins with
 _SAFE = 1e-12  # relative: what is taken as rounding of a slack
 _GROW = 6  # violated constraints that are added at once
-NO_PAIRS = np.empty((0, 2), np.int64)
 _CHUNK = 112  # coordinates of a distance that are added up between two looks at the limit
 
 
@@ -265,33 +264,6 @@ def farthest(embedded, rows, point):
 
 
 @njit(cache=True)
-def violated(scene, rows, last, moved, close_by, bar, held, grow):
-    """Of the rows, the `grow` that miss being as far from the moved query as row `last` the most, and all that touch.
-
-    By half of what their squared distance exceeds that of `last`: less than `bar`, by more than rounding, with a pair
-    that is not among `held` (k, 2); or less than `close_by`, which is larger.
-    """
-    coarse, embedded, point = scene.coarse, scene.embedded, scene.point
-    target, length, away = gap(embedded[last], moved), np.sqrt(gap(moved, point)), np.sqrt(gap(embedded[last], point))
-    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + scene.error
-    limit = target * (1.0 + 1e-9) + 2.0 * close_by
-    shortfalls, worst = places(grow)
-    near = np.empty(len(rows), np.int64)
-    close = 0
-    for i in rows:
-        if coarse[i] > reach or within(embedded[i], moved, limit) == np.inf:
-            continue
-        slack = ahead(embedded[last], embedded[i], moved)
-        if slack < close_by:
-            near[close] = i
-            close += 1
-        misses = slack < bar and slack < bar - _SAFE * away * np.sqrt(gap(embedded[last], embedded[i]))
-        if misses and not holds_pair(held, last, i):
-            insert(shortfalls, worst, slack, i)
-    return filled(worst), near[:close].copy()
-
-
-@njit(cache=True)
 def solve(scene, inner, best, pool, rows, margin):
     """The shortest step after which no row of `inner` is farther than any of `rows`, unless it is longer than `best`.
 
@@ -301,7 +273,7 @@ def solve(scene, inner, best, pool, rows, margin):
     Returns the step, its proved length, whether it is feasible, the rows at (nearly) the same distance, and the need
     and the tilt of the `plane` with the step as normal, if there is no box.
     """
-    _, _, _, embedded, images, point, _, _, blurs, low, high, is_boxed = scene
+    coarse, error, _, embedded, images, point, _, _, blurs, low, high, is_boxed = scene
     d = images.shape[1]
     last, scale = farthest(embedded, inner, point)
     unit = precision(max(d, len(point)))
@@ -360,14 +332,36 @@ def solve(scene, inner, best, pool, rows, margin):
         if proved >= best:
             return step, proved, False, touching, need, tilt
         moved = carried(scene, step)
-        last, _ = farthest(embedded, inner, moved)
+        last, target = farthest(embedded, inner, moved)
+        away = np.sqrt(gap(embedded[last], point))
+        length = np.sqrt(gap(moved, point))
+        reach = (np.sqrt(target) + length) * (1 + 1e-9)
+        close_by = 1e-7 * scale  # beside `last`, in half squared distances
+        limit = target * (1 + 1e-9) + 2.0 * close_by
+        shortfalls, worst = places(_GROW)
         # The pool first; all rows that can be as near as the last one after the step, once the pool is content.
         for whole in range(2):
-            waiting, touching = violated(
-                scene, rows if whole else pool, last, moved, 1e-7 * scale, 0.25 * margin, held[:count], _GROW
-            )
-            if len(waiting):
+            candidates = rows if whole else pool
+            near = np.empty(len(candidates), np.int64)
+            close = 0
+            for i in candidates:
+                if whole and coarse[i] > reach * reach + error:
+                    continue
+                if within(embedded[i], moved, limit) == np.inf:
+                    continue
+                slack = ahead(embedded[last], embedded[i], moved)
+                if slack < close_by:
+                    near[close] = i
+                    close += 1
+                misses = slack < 0.25 * margin and (
+                    slack < 0.25 * margin - _SAFE * away * np.sqrt(gap(embedded[last], embedded[i]))
+                )
+                if misses and not holds_pair(held[:count], last, i):
+                    insert(shortfalls, worst, slack, i)
+            touching = near[:close].copy()
+            if worst[0] >= 0:
                 break
+        waiting = filled(worst)
         if len(waiting) == 0:
             return step, proved, True, touching, need, tilt
     return step, proved, False, touching, need, tilt

@@ -117,12 +117,12 @@ def _subproblem(asked: _Task, j: int, best: float) -> _Found:
 
 def _nearer(asked: _Task, j: int, step: Float[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
     """Own rows that are nearer than row j after the step, and those at nearly the same distance."""
-    scene, moved = asked.query.scene, asked.query.geometry.embed((asked.query.x + step)[None])[0]
-    tie = 0.5 * _TIE * exact_kernels.gap(scene.embedded[j], scene.point)
+    query, scene = asked.query, asked.query.scene
+    moved, row = query.geometry.embed((query.x + step)[None])[0], scene.embedded[j]
+    target, length = exact_kernels.gap(row, moved), np.sqrt(exact_kernels.gap(scene.point, moved))
+    tolerance = _TIE * exact_kernels.gap(row, scene.point)
     for rows in (asked.pool, asked.own):
-        violated, touching = exact_kernels.violated(
-            scene, rows, j, moved, 1e3 * tie, -tie, exact_kernels.NO_PAIRS, _GROW
-        )
+        violated, touching = linear_program_kernels.nearer(scene, rows, moved, target, length, tolerance, _GROW)
         if len(violated):
             break
     return violated, touching

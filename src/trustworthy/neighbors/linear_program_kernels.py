@@ -1,6 +1,6 @@
-"""The compiled parts of the linear programmes: bounds by one plane, and a dual simplex.
+"""The compiled parts of the linear programmes: bounds by one plane, rows that are violated, and a dual simplex.
 
-`linear_program` calls `candidates` with the `Scene` of a query; `dual_simplex.ShortestVector` calls
+`linear_program` calls `candidates` and `nearer` with the `Scene` of a query; `dual_simplex.ShortestVector` calls
 `least`, `append` and `dual_simplex` with its dictionary, which they change in place.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from trustworthy.neighbors.bounds_kernels import ahead_of_squares
-from trustworthy.neighbors.exact_kernels import gap, gaps, precision
+from trustworthy.neighbors.exact_kernels import filled, gap, gaps, insert, places, precision
 
 SOLVED, EMPTY, STOPPED = 0, 1, 2
 _NEGATIVE = -1e-11  # a variable of the scaled programme below this is not yet feasible
@@ -101,6 +101,29 @@ def least(normal, need, low, high, linf, tilt):
         left -= weight[c] * room[c]
         size += room[c]
     return np.inf
+
+
+@njit(cache=True)
+def nearer(scene, rows, moved, target, length, tolerance, grow):
+    """Of the rows, the `grow` that are nearest to `moved` by more than `tolerance` than `target`, and all that touch.
+
+    target : squared distance that the others must not undercut. length : how far the query was moved.
+    """
+    coarse, embedded = scene.coarse, scene.embedded
+    reach = ((np.sqrt(target) + length) * (1.0 + 1e-9)) ** 2 + scene.error
+    shortfall, worst = places(grow)
+    near = np.empty(len(rows), np.int64)
+    close = 0
+    for i in rows:
+        if coarse[i] > reach:
+            continue
+        slack = gap(embedded[i], moved) - target
+        if slack < 1e3 * tolerance:
+            near[close] = i
+            close += 1
+        if slack < -tolerance:
+            insert(shortfall, worst, slack, i)
+    return filled(worst), near[:close].copy()
 
 
 @njit(cache=True)

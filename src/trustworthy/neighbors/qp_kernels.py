@@ -1,6 +1,6 @@
 """Compiled solvers of min 1/2 x'Px + q'x over x >= 0, the dual of projecting on half-spaces.
 
-Called by the searches in `exact_kernels`, `branch_kernels` and `attacks.greedy_kernels`, and by `qp`, its public
+Called by the searches in `exact_kernels` and `branch_kernels`, and by `qp`, its public
 door. The multipliers come in as `x`, from which the solver goes on, and go out in the same array; what they prove is
 up to the caller.
 """
