@@ -36,7 +36,7 @@ def test_pagerank_solves_its_equation(form, lonely):
 
 
 def test_the_slowest_walk_settles_in_the_steps_that_it_has():
-    pair = np.array([[0.0, 1.0], [1.0, 0.0]])  # it swings to and fro, and only jumps damp it
+    pair = np.array([[0.0, 1.0], [1.0, 0.0]])  # it swings back and forth, and only jumps damp it
     stars = np.zeros((6, 6))
     stars[0, 1:] = stars[1:, 0] = 1.0
     for weights in (pair, stars):

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
 from trustworthy.core import checks
 from trustworthy.core.digest import digest
 from trustworthy.core.errors import InvalidInput, ModelContractError
-from trustworthy.core.record import versions
+from trustworthy.core.record import Frozen, versions
 from trustworthy.core.study import Parts, Piece, alone, study
 from trustworthy.datasets import Dataset
 from trustworthy.models import LoadedModel
@@ -137,18 +137,18 @@ def audit(
     return record
 
 
-class Part(BaseModel):
+class Part(Frozen):
     """What one kind left of one model, or of all: findings or an omission.
 
     rows : key of the array of each column of `rows.parquet`, of the model `model`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
-    findings: list[Finding] = []
+    findings: list[Finding] = Field(default_factory=list)
     omission: Omission | None = None
     model: str = ""
-    rows: dict[str, str] = {}
+    rows: dict[str, str] = Field(default_factory=dict)
 
 
 class _Lasting(Parts[Part]):
@@ -189,6 +189,12 @@ class _Run:
             advance=partial(self.tell, subject.name, kind.step), **self.frame,
         )  # fmt: skip
 
+    @cached_property
+    def _shared(self) -> str:
+        """Digest of what every part depends on."""
+        rest = {key: str(item) for key, item in self.frame.items() if key != "examples"}
+        return digest({"data": self.frame["examples"].described(), "frame": rest, "versions": versions()})
+
     def _piece(self, key: str, kind: Kind, model: str, cases: list[Case]) -> Piece[_Left]:
         about = [f"{case.subject.name} {case.subject.fingerprint}" for case in cases]
         if kind.depends is not None:
@@ -196,8 +202,7 @@ class _Run:
         mark = digest({
             "step": kind.step, "skipped": kind.step in self.plan.skip, "settings": self.plan.of(kind).model_dump(),
             "attacks": self.plan.attacks.model_dump() if kind.attacks else None, "models": [model, *about],
-            "draws": [case.subject.draws for case in cases], "data": self.frame["examples"].described(),
-            "frame": {key: str(item) for key, item in self.frame.items() if key != "examples"}, "versions": versions(),
+            "draws": [case.subject.draws for case in cases], "shared": self._shared,
         })  # fmt: skip
         return Piece(key, mark, partial(self._measured, kind, model, cases), partial(self.tell, model, kind.step))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, SupportsFloat
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from trustworthy.core.record import Record
+from trustworthy.core.record import Frozen, Record
 
 Property = Literal["robustness", "uncertainty", "interpretation", "evaluation"]
 Verdict = Literal["good", "attention", "worry", "information"]
@@ -41,10 +41,8 @@ class Finding(Record):
     arrays: dict[str, str] = Field(default_factory=dict)
 
 
-class Omission(BaseModel):
+class Omission(Frozen):
     """A part of the plan that was left out, and why; `failed` where the model raised, or gave NaN, in its midst."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     part: str
@@ -52,10 +50,8 @@ class Omission(BaseModel):
     failed: bool = False
 
 
-class AuditRecord(BaseModel):
+class AuditRecord(Frozen):
     """Content of `findings.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     title: str

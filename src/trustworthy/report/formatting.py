@@ -50,6 +50,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}\u00a0h {minutes % 60}\u00a0min"
 
 
+def all_of(names: Sequence[str]) -> str:
+    """A sentence's list: "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def words(content: Any) -> str:
     """A JSON value in one line of text."""
     if isinstance(content, Mapping):

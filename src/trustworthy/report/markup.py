@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from trustworthy.report.finding import Finding, Verdict
 from trustworthy.report.plots.theme import Style, dashes_of
@@ -29,8 +29,8 @@ _SWATCHES = {
 def element(tag: str, *content: str, **attributes: object) -> Markup:
     """An element; text and attributes are escaped, empty attributes left out, and `look` is its class."""
     given = {"class" if name == "look" else name.replace("_", "-"): value for name, value in attributes.items()}
-    written = Markup("").join(Markup(' {}="{}"').format(*pair) for pair in given.items() if pair[1] not in ("", None))
-    return Markup("<{0}{1}>{2}</{0}>").format(tag, written, Markup("").join(content))
+    written = "".join(f' {name}="{escape(value)}"' for name, value in given.items() if value not in ("", None))
+    return Markup(f"<{tag}{written}>{''.join(map(escape, content))}</{tag}>")
 
 
 def icon(verdict: Verdict | None) -> Markup:

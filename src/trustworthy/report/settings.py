@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trustworthy.core import checks
 from trustworthy.core.errors import InvalidInput, UnknownName
+from trustworthy.core.record import Frozen
 
 if TYPE_CHECKING:
     from trustworthy.attacks import Attack
@@ -25,10 +26,8 @@ GIVEN = frozenset({"norm", "eps", "bounds", "attack", "starts"})
 PROFILES = ("quick", "standard", "thorough")
 
 
-class Section(BaseModel):
+class Section(Frozen):
     """A table of the plan; keys that no field has are refused. Wherever rows are counted, 0 means all."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 S = TypeVar("S", bound=Section)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from trustworthy.report import findings
 from trustworthy.report.finding import ALL_MODELS, AuditRecord, Finding, Property, Verdict
+from trustworthy.report.formatting import all_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,18 +100,14 @@ def most_robust(record: AuditRecord) -> str:
     told = f"Most accurate under attack (linf): {best.model}, {findings.value(best)}"
     within = [f"{each.model} ({findings.value(each)})" for _, _, high, each in others if high >= low]
     told += (
-        f"; by their intervals {_and(within)} may be as accurate."
+        f"; by their intervals {all_of(within)} may be as accurate."
         if within
         else ", beyond the intervals of the others."
     )
     doubted = [f.model for f in record.findings if f.name == "evaluation.diagnosis" and f.verdict != "good"]
     return told + (
-        f" The attacks on {_and(doubted)} failed a check, and may be weaker than they look." if doubted else ""
+        f" The attacks on {all_of(doubted)} failed a check, and may be weaker than they look." if doubted else ""
     )
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def property_of(part: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trustworthy.report import formatting, terminal
 from trustworthy.report.explanation.record import ExplanationRecord, Row, RuleRecord, Score
-from trustworthy.report.formatting import percent
+from trustworthy.report.formatting import all_of, percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +61,7 @@ def trusted(record: ExplanationRecord) -> str:
         )
     tied = [name for name in order[1:] if scores[name].tied]
     if tied:
-        names = _and([titles[name] for name in (best, *tied)])
+        names = all_of([titles[name] for name in (best, *tied)])
         return (
             f"{names} lead by {by} and cannot be told apart on these {len(record.rows)} rows "
             f"({', '.join(number(scores[name].mean) for name in (best, *tied))}{chance})."
@@ -77,10 +77,6 @@ def trusted(record: ExplanationRecord) -> str:
 
 def _span(ends: tuple[float, float] | None) -> str:
     return formatting.NOTHING if ends is None else f"{number(ends[0])} to {number(ends[1])}"
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _carried(record: ExplanationRecord) -> list[str]:
@@ -115,7 +111,7 @@ def _others(record: ExplanationRecord, first: str, others: Sequence[str]) -> lis
         return [f"It is the best by all {len(leads)} criteria."]
     said = [f"{record.methods[lead].title} by {_lower(record.criteria[name].title)}"
             for name, lead in leads.items() if name != first]  # fmt: skip
-    return [f"Best by the other criteria: {_and(said)}."]
+    return [f"Best by the other criteria: {all_of(said)}."]
 
 
 def _lower(title: str) -> str:
@@ -136,7 +132,7 @@ def _unusual(record: ExplanationRecord) -> list[str]:
 
 def _rows(rows: Sequence[int], *, verb: bool = True) -> str:
     one = len(rows) == 1
-    named = _and([str(row) for row in rows[:5]]) if len(rows) <= 5 else f"{', '.join(map(str, rows[:5]))}, ..."
+    named = all_of([str(row) for row in rows[:5]]) if len(rows) <= 5 else f"{', '.join(map(str, rows[:5]))}, ..."
     start = f"{'Row' if one else 'Rows'} {named}" if verb else f"{'row' if one else 'rows'} {named}"
     return f"{start} {'is' if one else 'are'}" if verb else start
 
@@ -151,7 +147,7 @@ def why(record: ExplanationRecord, place: int, order: Sequence[int], curve: Sequ
     other = "another class" if row.target is None else row.target
     start = f"Why {row.prediction}" + ("" if row.target is None else f" and not {row.target}") + "?"
     named = _named(record, row, order)
-    above = f" Above all for {_and(named)}, says {best.title}." if named else ""
+    above = f" Above all for {all_of(named)}, says {best.title}." if named else ""
     if row.distance is None:
         return f"{start}{above} No change was found that makes it {other}."
     unit = f" {record.unit}" if record.unit else ""
@@ -185,13 +181,13 @@ def rule(record: ExplanationRecord, place: int, found: RuleRecord) -> str:
         )
     if found.interval[1] < found.wanted:
         return (
-            f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {_and(found.said)}, it is read "
-            f"as {row.prediction} in {stays} {drawn}."
+            f"No short rule holds the prediction in {percent(found.wanted, 0)}: even if {all_of(found.said)}, it is "
+            f"read as {row.prediction} in {stays} {drawn}."
         )
     if record.kind == "text":
-        return f"With {_and(found.said)} kept, it is read as {row.prediction} in {stays} {drawn}."
+        return f"With {all_of(found.said)} kept, it is read as {row.prediction} in {stays} {drawn}."
     applies = f"; the rule applies to {percent(found.coverage)}" + (" of the data" if record.kind == "table" else "")
-    return f"If {_and(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
+    return f"If {all_of(found.said)}, it is read as {row.prediction} in {stays} {drawn}{applies}."
 
 
 def tables(record: ExplanationRecord) -> list[Table]:
