@@ -347,8 +347,8 @@ def solve(scene, inner, best, pool, rows, margin):
             for i in candidates:
                 if whole and coarse[i] > reach * reach + error:
                     continue
-                if within(embedded[i], moved, limit) == np.inf:
-                    continue
+                if margin > 0.0 and within(embedded[i], moved, limit) == np.inf:
+                    continue  # quicker than `ahead` where most rows are far: of whole clusters, but not of one row
                 slack = ahead(embedded[last], embedded[i], moved)
                 if slack < close_by:
                     near[close] = i
