@@ -196,4 +196,6 @@ def _decoded(x: Float64[np.ndarray, " n"], column: Column) -> Any:
             f"column {str(column.name)!r} must hold indices of its {len(column.categories)} categories or NaN, "
             f"got values in [{np.nanmin(x):g}, {np.nanmax(x):g}]."
         )
-    return pd.Series(known, dtype=dtype).reindex(codes.astype(np.int64)).reset_index(drop=True)
+    values, places = pd.Series(known, dtype=dtype), codes.astype(np.int64)
+    # To reindex finds the dtype in which a value may be missing; to take alone is three times as fast.
+    return values.reindex(places).array if missing.any() else values.array.take(places)

@@ -107,10 +107,14 @@ class EstimatorScores:
         """A frame with the columns of the model, in its order and under its names."""
         if self._columns is None or not hasattr(table, "iloc"):
             return table
-        table, names = table.iloc[:, self._columns], names_of(self.model)
+        if list(self._columns) != list(range(table.shape[1])):
+            table = table.iloc[:, self._columns]
+        names = names_of(self.model)
         if names is None:
             return table.iloc[:, 0].to_numpy() if self._reads_texts(table) else table.to_numpy()
-        return table.set_axis(names, axis=1).astype({names[place]: "category" for place in categories_of(self.model)})
+        named = table if list(table.columns) == list(names) else table.set_axis(names, axis=1)
+        apart = {names[place]: "category" for place in categories_of(self.model)}
+        return named.astype(apart) if apart else named
 
     def _reads_texts(self, table: Any) -> bool:
         """Whether the model was fitted on a list of texts, as one is that begins with a vectorizer."""
