@@ -5,6 +5,7 @@ import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()
 
 import jaxtyping
 import pytest
@@ -40,9 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector pass over what is there before the first test, most of it imported: it stays."""
+    """Have the garbage collector pass over what is there before the first test, most of it imported: it stays.
+
+    Until then it would look in vain again and again, and in the tests it may come by less often.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
