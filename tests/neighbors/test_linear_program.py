@@ -230,3 +230,23 @@ def test_half_spaces_that_come_later_count_as_those_that_were_there(linf):
     order = np.inf if linf else 1
     np.testing.assert_allclose(np.linalg.norm(found, ord=order), np.linalg.norm(whole.solve()[0], ord=order), rtol=1e-9)
     assert (normals @ found + offsets >= -1e-9).all()
+
+
+@pytest.mark.parametrize("linf", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_proved_holds_for_every_half_space_within_its_doubts(seed, linf):
+    rng = np.random.default_rng(seed)
+    normals, offsets, d = rng.normal(size=(4, 5)), -0.5 - rng.random(4), 5
+    tilts, doubts = np.full(4, 1e-3), np.full(4, 2e-3)
+    program = ShortestVector(linf, normals[0], 0.1, np.full(d, -np.inf), np.full(d, np.inf))
+    program.add(normals, offsets, tilts, doubts)
+    found, proved = program.solve()
+    # The nearest way to all half-spaces, once each has moved towards it as far as it may.
+    moved = normals + tilts[:, None] * np.sign(found)
+    width = 1 if linf else d
+    spread = np.ones((d, 1)) if linf else np.eye(d)
+    above = np.vstack([np.c_[-moved, np.zeros((4, width))], np.c_[np.eye(d), -spread], np.c_[-np.eye(d), -spread]])
+    right = np.r_[offsets + doubts, np.zeros(2 * d)]
+    nearest = linprog(np.r_[np.zeros(d), np.ones(width)], above, right, bounds=[(None, None)] * d + [(0, None)] * width)
+    assert nearest.status == 0
+    assert 0.98 * nearest.fun < proved <= nearest.fun
