@@ -78,7 +78,8 @@ def test_it_agrees_with_monte_carlo(prior):
     assert_close(prior.kl_each(mean.reshape(2, 2), log_std.reshape(2, 2)), each.reshape(2, 2))
     with_draws = prior if isinstance(prior, GaussianPrior) else type(prior)(**{**vars(prior), "draws": 200})
     estimates = torch.stack([with_draws.kl(m, s) for m, s in zip(mean, log_std, strict=True)])
-    assert ((estimates - each).abs() < error * 22.4).all()
+    # The entropy of the posterior is exact: only the mean of the log prior is drawn.
+    assert ((estimates - each).abs() < 4 * density(prior).log_prob(weights).std(0) / math.sqrt(200)).all()
 
 
 def test_a_mixture_of_equal_parts_is_a_gaussian_and_draws_make_it_less_noisy():
