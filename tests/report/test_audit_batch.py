@@ -37,5 +37,6 @@ def test_no_step_shows_more_than_the_batch(what, steps):
     )  # fmt: skip
     measured = {finding.name for finding in record.findings}
     assert measured >= {"robustness.linf.certified", "robustness.l2.smoothed", "robustness.linf.pictures"}
-    assert not [omission for omission in record.omissions if omission.model == "a"]
+    left_out = {omission.part for omission in record.omissions if omission.model == "a"}
+    assert left_out <= {"uncertainty.disagreement", "robustness.randomness"}  # one network, and it answers twice alike
     assert 1 < max(sizes) <= BATCH

@@ -221,7 +221,7 @@ class Explainer(ABC):
             explained class; the method explains predictions alone, and `y` is another class.
         """
         with asked(model, x, y, target=target, groups=groups, generator=generator, eot=self.eot) as question:
-            if self.of_prediction:
+            if self.of_prediction and y is not None:  # what was just predicted need not be predicted again by a draw
                 check_predicted(question)
             found = self._explained(question)
             absent = ~question.groups.present.expand(found.scores.shape)

@@ -74,7 +74,8 @@ def measure(case: Case, settings: Settings) -> Measured:
     title, method = _method(case, settings, robustness, others)
     with warnings.catch_warnings():  # a model that draws may flip in one search and not in the next: held is then inf
         warnings.simplefilter("ignore", TrustworthyWarning)
-        found = method(model, x, y, groups=groups, generator=case.generator("explanation"))
+        said = None if case.subject.is_random else y  # asked again it may say another class, which is explained then
+        found = method(model, x, said, groups=groups, generator=case.generator("explanation"))
     case.advance(0.5)
     draws = case.generator("explanation", "orders")
     blind = [RandomOrder()(model, x, y, groups=groups, generator=draws).top(HELD) for _ in range(settings.orders)]
